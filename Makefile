@@ -1,0 +1,64 @@
+# Everything that a developer does, by name. Paths are relative: a checkout may lie anywhere.
+
+PYTHON ?= python3
+
+BIN := .venv/bin
+LOCK := uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11
+
+# Written last, so that a half-made environment is never taken for a whole one, nor that of one
+# Python for another's.
+VERSION := $(shell "$(PYTHON)" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
+MADE := .venv/made-$(VERSION)
+
+PROBLEM = $(shell \
+	command -v "$(PYTHON)" >/dev/null \
+		|| { echo 'there is no $(PYTHON): install Python 3.11 or newer, or name one: make PYTHON=python3.13'; exit; }; \
+	"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo '$(PYTHON) is older than Python 3.11: name a newer one: make PYTHON=python3.13'; exit; }; \
+	"$(PYTHON)" -c 'import venv, ensurepip' 2>/dev/null \
+		|| echo '$(PYTHON) has no venv module: install it (Debian: apt install python3-venv)')
+
+.DEFAULT_GOAL := help
+.PHONY: help .venv run test fmt lock clean
+
+help: ## list what can be made
+	@echo 'New here? `make run` serves on a PostgreSQL and a Redis of its own, `make test` checks everything.'
+	@echo 'Both make a virtual environment first; PYTHON=python3.13 chooses another Python.'
+	@echo
+	@sed -n 's/^\([.a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
+
+.venv: $(MADE) ## make the virtual environment, with .venv/bin/vitals in it
+
+$(MADE): requirements/development.txt pyproject.toml
+	$(if $(PROBLEM),$(error $(PROBLEM)))
+	@rm -rf .venv
+	@"$(PYTHON)" -m venv .venv
+	@echo 'Installing what requirements/development.txt pins ...'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/development.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+run: $(MADE) ## serve on 127.0.0.1:8000, on real servers that are gone afterwards
+	@exec $(BIN)/vitals dev
+
+test: $(MADE) ## check format, lint and types, and run every test
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	@$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest
+	@$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report --fail-under=95
+	$(BIN)/coverage report --fail-under=100 --include='app/health/*'
+
+fmt: $(MADE) ## mend what can be mended without thinking
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lock: ## pin the dependencies anew (wants uv)
+	$(LOCK) pyproject.toml --output-file requirements/production.txt
+	$(LOCK) --extra development --constraints requirements/production.txt pyproject.toml --output-file requirements/development.txt
+
+clean: ## remove the virtual environment and what the tools left
+	rm -rf .venv .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,197 @@
+"""Checks every dependency in the background, so that an answer costs nothing and can't be late."""
+
+import asyncio
+import random
+from collections.abc import Callable, Iterable
+from types import TracebackType
+from typing import Self
+
+from app.health.check import Check
+from app.health.clock import Clock
+from app.health.history import History, Transition, turn
+from app.health.report import Observation, Report, Result
+from app.health.status import Reason
+
+
+# How long a cancelled attempt may take to end before it is called stuck. One that honours its
+# cancellation takes a turn of the event loop; what it takes longer delays the next one, and with
+# high thresholds the verdict by the sum of it.
+CANCEL_GRACE = 0.02
+
+# A stuck attempt is given up this many timeouts after its start, so that one lost answer can't
+# keep a recovered dependency red, and at most so many are left behind to end when they will.
+PATIENCE = 3
+MOST_ABANDONED = 2
+
+# Intervals shorten at random by up to this share, so that a fleet does not ask in step.
+JITTER = 0.1
+
+# How many transitions are remembered over all checks.
+HISTORY_LENGTH = 1000
+
+# How long closing waits for attempts that were cancelled.
+CLOSE_GRACE = 0.5
+
+Attempt = asyncio.Task[BaseException | None]
+Listener = Callable[[Transition, str], None]
+
+
+class Watch:
+    """Puts one check's question over and over, and keeps what is known of the answer."""
+
+    def __init__(
+        self, check: Check, clock: Clock, listener: Listener, jitter: Callable[[], float]
+    ) -> None:
+        self.check = check
+        self.known = Observation(check=check, since=clock.now())
+        self._clock = clock
+        self._listener = listener
+        self._jitter = jitter
+        self._attempts: set[Attempt] = set()
+
+    async def run(self) -> None:
+        """Attempt and judge until cancelled."""
+        try:
+            while True:
+                begun = self._clock.steady()
+                attempt = self._begin()
+                self._learn(await self._outcome(attempt, begun))
+                if not attempt.done():
+                    await self._outlast(attempt, begun)
+                pause = self.check.interval * (1 - JITTER * self._jitter())
+                await asyncio.sleep(max(0.0, begun + pause - self._clock.steady()))
+        finally:
+            await self._end()
+
+    def _begin(self) -> Attempt:
+        attempt = asyncio.create_task(_attempt(self.check), name=f"check {self.check.name}")
+        self._attempts.add(attempt)
+        attempt.add_done_callback(self._attempts.discard)
+        return attempt
+
+    async def _outcome(self, attempt: Attempt, begun: float) -> Result:
+        # Not `asyncio.timeout()` or `wait_for()`: they return only when the driver has cleaned
+        # up after its cancellation, which may take seconds. The deadline is ours to keep.
+        await asyncio.wait({attempt}, timeout=self.check.timeout)
+        if attempt.done():
+            error = _error_of(attempt)
+            if error is None:
+                return self._result(begun)
+            return self._result(begun, self.check.reason_for(error), _words(error))
+        # Explained before the cancellation takes away what the attempt was waiting for.
+        reason = self.check.reason_for(TimeoutError())
+        attempt.cancel()
+        await asyncio.wait({attempt}, timeout=CANCEL_GRACE)
+        if not attempt.done():
+            reason = Reason.STUCK
+        return self._result(begun, reason, "no answer within the deadline")
+
+    def _result(self, begun: float, reason: Reason | None = None, cause: str = "") -> Result:
+        now = self._clock.now()
+        return Result(at=now, latency=now.steady - begun, reason=reason, cause=cause)
+
+    def _learn(self, result: Result) -> None:
+        self._turn(self.known.at(result.at), "no result in time")
+        self._turn(self.known.after(result), result.cause)
+
+    def _turn(self, known: Observation, cause: str) -> None:
+        transition = turn(self.known, known)
+        self.known = known
+        if transition:
+            self._listener(transition, cause)
+
+    async def _outlast(self, stuck: Attempt, begun: float) -> None:
+        """Wait until *stuck* has ended, or may be abandoned."""
+        patience = begun + PATIENCE * self.check.timeout - self._clock.steady()
+        await asyncio.wait({stuck}, timeout=max(0.0, patience))
+        while not stuck.done() and len(self._attempts) > MOST_ABANDONED:
+            await asyncio.wait(self._attempts, return_when=asyncio.FIRST_COMPLETED)
+
+    async def _end(self) -> None:
+        for attempt in self._attempts:
+            attempt.cancel()
+        if self._attempts:
+            await asyncio.wait(self._attempts, timeout=CLOSE_GRACE)
+
+
+async def _attempt(check: Check) -> BaseException | None:
+    """Put the question once; the only place where a probe's failure is caught, whatever it is."""
+    try:
+        await check.probe()
+    except asyncio.CancelledError:
+        raise
+    except BaseException as error:  # noqa: BLE001 - even an exit raised in a driver is a failure
+        return error
+    return None
+
+
+def _words(error: BaseException) -> str:
+    """Tell an error in its own words, if it has any."""
+    try:
+        return f"{type(error).__name__}: {error}"
+    except Exception:  # noqa: BLE001 - an error that can't be told is no reason to end
+        return type(error).__name__
+
+
+def _error_of(attempt: Attempt) -> BaseException | None:
+    if attempt.cancelled():
+        return asyncio.CancelledError("cancelled by the driver")
+    return attempt.result()
+
+
+class Monitor:
+    """Watches all checks; entering it starts them, leaving it ends them within a moment.
+
+    Args:
+        listener: told each transition, with the cause in the words of the error.
+        jitter: a random number from 0 to 1.
+
+    Raises:
+        ValueError: two checks bear the same name.
+
+    """
+
+    def __init__(
+        self,
+        checks: Iterable[Check],
+        *,
+        clock: Clock,
+        listener: Listener = lambda _transition, _cause: None,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        self.history = History(HISTORY_LENGTH)
+        self._clock = clock
+        self._listener = listener
+        self._watches = [Watch(check, clock, self._tell, jitter) for check in checks]
+        self._tasks: list[asyncio.Task[None]] = []
+        names = [watch.check.name for watch in self._watches]
+        if duplicates := {name for name in names if names.count(name) > 1}:
+            msg = f"more than one check is named {', '.join(sorted(duplicates))}"
+            raise ValueError(msg)
+
+    def report(self) -> Report:
+        """Tell what is known now; a result that is too old counts as a failure."""
+        now = self._clock.now()
+        return Report(tuple(watch.known.at(now) for watch in self._watches))
+
+    def _tell(self, transition: Transition, cause: str) -> None:
+        self.history.add(transition)
+        # Not called from here: what goes wrong in a listener must not end the watch.
+        asyncio.get_running_loop().call_soon(self._listener, transition, cause)
+
+    async def __aenter__(self) -> Self:
+        self._tasks = [
+            asyncio.create_task(watch.run(), name=f"watch {watch.check.name}")
+            for watch in self._watches
+        ]
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)

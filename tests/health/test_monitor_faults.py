@@ -1,0 +1,129 @@
+import asyncio
+
+import pytest
+
+from app.health import Reason, Status
+from tests.fakes import Dependency, Hands, answers, fails, hangs
+from tests.health.scene import at, check, told, watch
+
+
+class Unprintable(Exception):  # noqa: N818 - it is named for what is wrong with it
+    def __str__(self) -> str:
+        msg = "no words"
+        raise ValueError(msg)
+
+
+async def kill_everything_in_the_background() -> None:
+    """Cancel every task but this one, whoever owns it."""
+    for task in asyncio.all_tasks() - {asyncio.current_task()}:
+        task.cancel()
+    await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError("refused"),
+        SystemExit(1),
+        KeyboardInterrupt(),
+        GeneratorExit(),
+        StopAsyncIteration(),
+        asyncio.CancelledError(),
+        BaseExceptionGroup("both", [OSError(), SystemExit(1)]),
+        Unprintable(),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+async def test_whatever_a_probe_raises_is_a_failure_and_no_more(error: BaseException) -> None:
+    """A driver that calls for an exit, or whose error can't be printed, ends no watch."""
+    async with watch(check(Dependency(fails(error), answers))) as monitor:
+        await at(0.5)
+        assert told(monitor) == "fail error"
+        await at(1.5)
+        assert told(monitor) == "pass"
+
+
+async def test_an_attempt_that_somebody_else_cancels_is_a_failure() -> None:
+    """Some drivers cancel the task that calls them."""
+    dependency = Dependency(hangs, answers)
+    async with watch(check(dependency)) as monitor:
+        await at(0.5)
+        assert dependency.attempt
+        dependency.attempt.cancel()
+        await at(0.6)
+        assert told(monitor) == "fail error"
+        await at(1.1)
+        assert told(monitor) == "pass"
+
+
+async def test_a_missed_deadline_is_explained_while_the_attempt_is_still_under_way() -> None:
+    """Only then can a probe tell how far it had come."""
+    dependency = Dependency(hangs)
+    under_way = []
+
+    def explain(error: BaseException) -> Reason:
+        assert dependency.attempt
+        under_way.append((type(error), dependency.attempt.cancelling()))
+        return Reason.CONNECT_TIMEOUT
+
+    async with watch(check(dependency, explain=explain)) as monitor:
+        await at(1.05)
+        assert told(monitor) == "fail connect_timeout"
+    assert under_way[0] == (TimeoutError, 0)
+
+
+@pytest.mark.parametrize(("required", "whole"), [(True, Status.FAIL), (False, Status.WARN)])
+async def test_a_watch_that_is_killed_leaves_its_check_stale(
+    *, required: bool, whole: Status
+) -> None:
+    """Within the same bound as any fault, though nothing runs any more to say so."""
+    monitor = watch(check(answers, required=required))
+    async with monitor:
+        await at(3.5)
+        await kill_everything_in_the_background()
+        await at(3 + 2.39)
+        assert told(monitor) == "pass"
+        await at(3 + 2.41)
+        assert (told(monitor), monitor.report().status) == ("fail stale", whole)
+    await at(1000)
+    assert told(monitor) == "fail stale"
+
+
+async def test_a_watch_that_is_killed_before_its_first_result_never_completes() -> None:
+    """A service whose monitor dies while it starts does not call itself started."""
+    async with watch(check(hangs), check(answers, "other")) as monitor:
+        await at(0.5)
+        await kill_everything_in_the_background()
+        await at(1000)
+        assert told(monitor) == "unknown, fail stale"
+        assert not monitor.report().complete
+
+
+async def test_a_machine_that_slept_trusts_nothing_from_before() -> None:
+    """Its results are stale when it wakes, until the next ones, which apply at once."""
+    hands = Hands(asyncio.get_running_loop())
+    async with watch(check(answers, success_threshold=3), hands=hands) as monitor:
+        await at(1.5)
+        hands.slept += 60
+        assert told(monitor) == "fail stale"
+        await at(2.5)
+        assert told(monitor) == "pass"
+    assert [turn.reason for turn in monitor.history.of("it")] == [None, Reason.STALE, None]
+
+
+@pytest.mark.parametrize("step", [3600, -3600])
+async def test_a_wall_clock_that_is_set_shows_in_the_dates_alone(step: float) -> None:
+    """Neither the schedule nor an age depends on it."""
+    hands = Hands(asyncio.get_running_loop())
+    dependency = Dependency(answers)
+    async with watch(check(dependency), hands=hands) as monitor:
+        await at(0.5)
+        (before,) = monitor.report().checks
+        hands.stepped += step
+        await at(3.5)
+        (after,) = monitor.report().checks
+    assert dependency.asked == [0, 1, 2, 3]
+    assert (after.status, after.since) == (before.status, before.since)
+    assert before.observed
+    assert after.observed
+    assert after.observed.wall - before.observed.wall == 3 + step

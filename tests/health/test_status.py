@@ -1,0 +1,19 @@
+from app.health import Reason, Status
+
+
+def test_a_worse_status_is_a_greater_one() -> None:
+    """The worst of several statuses is their maximum."""
+    assert sorted(Status) == [Status.PASS, Status.WARN, Status.UNKNOWN, Status.FAIL]
+
+
+def test_statuses_are_written_as_the_interface_spells_them() -> None:
+    """The words are promises to whoever parses an answer."""
+    assert [status.word for status in Status] == ["pass", "warn", "unknown", "fail"]
+
+
+def test_the_list_of_reasons_is_closed() -> None:
+    """Dashboards and alerts know these words and no others."""
+    words = """dns refused unreachable connect_timeout timeout disconnected tls auth denied
+    too_many_connections starting read_only no_primary out_of_memory persistence misconfigured
+    protocol http_status stuck stale error"""
+    assert [reason.value for reason in Reason] == words.split()
