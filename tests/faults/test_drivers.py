@@ -1,0 +1,49 @@
+import asyncpg
+import pytest
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import InvalidResponse
+
+from tests.faults.fault import Blackhole, Corrupt, Cut, Fault, Refuse, Reset, Silent
+from tests.faults.proxy import HOST, Proxy
+
+
+@pytest.mark.parametrize(
+    ("fault", "error"),
+    [
+        (Refuse(), ConnectionRefusedError),
+        (Silent(), TimeoutError),
+        (Blackhole(), TimeoutError),
+        (Reset(), ConnectionError),
+    ],
+    ids=str,
+)
+async def test_asyncpg_meets_the_fault(proxy: Proxy, fault: Fault, error: type[Exception]) -> None:
+    """As it would from a PostgreSQL in that state."""
+    proxy.break_with(fault)
+    with pytest.raises(error):
+        await asyncpg.connect(host=HOST, port=proxy.port, user="x", timeout=0.2)
+
+
+@pytest.mark.parametrize(
+    ("fault", "error"),
+    [
+        (Reset(1), RedisConnectionError),
+        (Cut(1), RedisConnectionError),
+        (Corrupt(), InvalidResponse),
+    ],
+    ids=str,
+)
+async def test_redis_py_meets_the_fault(proxy: Proxy, fault: Fault, error: type[Exception]) -> None:
+    """On a connection that has answered before; after the repair it answers again."""
+    async with Redis(
+        host=HOST, port=proxy.port, protocol=2, driver_info=None, retry=Retry(NoBackoff(), 0)
+    ) as redis:
+        assert await redis.ping()
+        proxy.break_with(fault)
+        with pytest.raises(error):
+            await redis.ping()
+        proxy.heal()
+        assert await redis.ping()
