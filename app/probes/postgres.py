@@ -1,0 +1,183 @@
+"""Whether a PostgreSQL can serve: asked by a session of the probe's own."""
+
+import asyncio
+import contextlib
+import ssl
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import asyncpg
+from sqlalchemy import make_url
+
+from app.health import Reason
+from app.probes.dialer import Dialer
+from app.probes.reasons import credential
+from app.probes.session import SessionProbe
+
+
+# How a session introduces itself in pg_stat_activity and in the server's log.
+APPLICATION_NAME = "vitals"
+
+# Seconds that taking leave may cost an attempt.
+GOODBYE = 0.1
+
+# One statement without parameters goes by the simple protocol: one round trip, and nothing left
+# prepared, which PgBouncer's transaction mode would trip over. That protocol returns no rows here,
+# so a server that takes no writes is made to say so by an error; in recovery every transaction is
+# read-only. No grant is needed.
+QUESTIONS = {
+    "connect": "",
+    "query": "SELECT 1",
+    "writable": "SELECT 1 / (current_setting('transaction_read_only') = 'off')::int"
+    " /* vitals: divides by zero where writes are refused */",
+}
+
+
+# https://www.postgresql.org/docs/current/errcodes-appendix.html; a class (two characters) speaks
+# for those of its states that are not listed.
+SQLSTATES = {
+    "08": Reason.DISCONNECTED,
+    "08P01": Reason.PROTOCOL,
+    "22012": Reason.READ_ONLY,  # what the `writable` statement raises on purpose
+    "25006": Reason.READ_ONLY,
+    "28": Reason.DENIED,
+    "28P01": Reason.AUTH,
+    "3D000": Reason.MISCONFIGURED,
+    "42501": Reason.DENIED,
+    "53200": Reason.OUT_OF_MEMORY,
+    "53300": Reason.TOO_MANY_CONNECTIONS,
+    "55000": Reason.DENIED,  # a database that allows no connections
+    "57014": Reason.TIMEOUT,  # the server's own statement_timeout
+    "57P01": Reason.DISCONNECTED,
+    "57P02": Reason.DISCONNECTED,
+    "57P03": Reason.STARTING,
+    "57P05": Reason.DISCONNECTED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresSession:
+    """A connection to PostgreSQL and the statement that it puts."""
+
+    connection: Any
+    question: str
+
+    async def ask(self) -> None:
+        """Put the statement; connecting was the question where there is none."""
+        if self.question:
+            await self.connection.execute(self.question)
+
+    async def close(self) -> None:
+        """Say goodbye and wait until the server has given up the slot."""
+        with contextlib.suppress(Exception):
+            await self.connection.close(timeout=GOODBYE)
+
+    def terminate(self) -> None:
+        """Cut the connection."""
+        self.connection.terminate()
+
+
+class DialingLoop:
+    """The running event loop, but that it connects through a dialer.
+
+    asyncpg resolves and connects through the loop that it is given; everything else, TLS with the
+    server's own name included, goes on as it would.
+    """
+
+    def __init__(self, dialer: Dialer) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._dialer = dialer
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._loop, name)
+
+    async def create_connection(self, factory: Any, _host: str, _port: int) -> Any:
+        """Connect to the dialer's host."""
+        return await self._loop.create_connection(factory, sock=await self._dialer.dial())
+
+    async def create_unix_connection(self, factory: Any, _path: str) -> Any:
+        """Connect to the dialer's Unix socket."""
+        return await self._loop.create_unix_connection(factory, sock=await self._dialer.dial())
+
+
+def of_postgres(error: BaseException, *, wants_tls: bool) -> Reason | None:
+    """Explain what PostgreSQL or asyncpg says, if it is theirs."""
+    if isinstance(error, asyncpg.PostgresError):
+        state = error.sqlstate or ""
+        return SQLSTATES.get(state) or SQLSTATES.get(state[:2]) or Reason.ERROR
+    if isinstance(error, asyncpg.InterfaceError | asyncpg.InternalClientError):
+        return Reason.PROTOCOL
+    if type(error) is ConnectionError and "SSL" in str(error):
+        # The server's answer was neither yes nor no; a plain no is an error where TLS is wanted.
+        return Reason.TLS if wants_tls else Reason.PROTOCOL
+    return None
+
+
+def tls(mode: str, root: str | None) -> ssl.SSLContext | str:
+    """Read `sslmode` and `sslrootcert` as libpq does; without a root file, the system's speak.
+
+    https://www.postgresql.org/docs/current/libpq-ssl.html#LIBPQ-SSL-PROTECTION
+    """
+    if mode in {"disable", "allow", "prefer"}:
+        return mode
+    context = ssl.create_default_context(cafile=root)
+    context.check_hostname = mode == "verify-full"
+    if mode == "require" and not root:
+        context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+@asynccontextmanager
+async def postgres(
+    url: str, password: Callable[[], str] | None, *, require: str, renew_after: float
+) -> AsyncIterator[SessionProbe]:
+    """Make ready to ask a PostgreSQL; nothing is connected before the first question.
+
+    Args:
+        url: host, port, database and user; `sslmode`, `sslrootcert` and the folder of a Unix
+            socket (`host`) in its query.
+        password: read at each connection, so that a new one needs no restart; none where the
+            server wants none.
+        require: `connect`, `query` or `writable`.
+        renew_after: seconds after which the session is opened anew.
+
+    """
+    target = make_url(url)
+    query = {key: str(value) for key, value in target.query.items()}
+    folder = query.get("host", "")
+    port = target.port or 5432
+    dialer = Dialer(f"{folder}/.s.PGSQL.{port}" if folder else target.host or "localhost", port)
+    security = tls(query.get("sslmode", "prefer"), query.get("sslrootcert"))
+    wants_tls = isinstance(security, ssl.SSLContext)
+    arguments = {
+        "host": folder or target.host or "localhost",
+        "port": port,
+        "user": target.username,
+        "database": target.database or target.username,
+        "ssl": security,
+        "server_settings": {"application_name": APPLICATION_NAME},
+        "timeout": None,  # the deadline is the monitor's
+    }
+
+    async def open_session() -> PostgresSession:
+        connection = await asyncpg.connect(
+            **arguments,
+            # An empty one keeps asyncpg from looking for one in the environment and at home.
+            password=credential(password) if password else "",
+            loop=DialingLoop(dialer),
+        )
+        return PostgresSession(connection, QUESTIONS[require])
+
+    def explain(error: BaseException) -> Reason:
+        return of_postgres(error, wants_tls=wants_tls) or dialer.explain(error)
+
+    probe = SessionProbe(
+        open_session, explain, 0 if require == "connect" else renew_after, time.monotonic
+    )
+    try:
+        yield probe
+    finally:
+        await probe.aclose()

@@ -1,0 +1,84 @@
+"""A probe that keeps one connection of its own."""
+
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+from app.health import Reason
+
+
+class Session(Protocol):
+    """One authenticated connection to a dependency."""
+
+    async def ask(self) -> None:
+        """Put the question; whatever is raised ends the session."""
+
+    async def close(self) -> None:
+        """Take leave, as the server's log would have it, within a moment."""
+
+    def terminate(self) -> None:
+        """Cut the connection without waiting for anything."""
+
+
+class SessionProbe:
+    """Asks over a session that is opened anew after a failure, and when it has grown old.
+
+    Renewal keeps the way through name resolution, TLS and authentication under watch; a session
+    that lasts keeps the watch cheap. An attempt owns the session that it uses, so that one which
+    outlives its deadline can't disturb the next.
+
+    Args:
+        open_session: connects and authenticates.
+        explain: tells the reason of what a session raises.
+        renew_after: seconds after which a session is opened anew; 0 renews it each time.
+        clock: a steady time in seconds.
+
+    """
+
+    def __init__(
+        self,
+        open_session: Callable[[], Awaitable[Session]],
+        explain: Callable[[BaseException], Reason],
+        renew_after: float,
+        clock: Callable[[], float],
+    ) -> None:
+        self.explain = explain
+        self._open = open_session
+        self._renew_after = renew_after
+        self._clock = clock
+        self._kept: tuple[Session, float] | None = None
+
+    async def __call__(self) -> None:
+        """Ask, on a new session if the kept one fails: the verdict is not on an idle connection."""
+        kept, self._kept = self._kept, None
+        if kept and await self._answers(*kept):
+            return
+        opened = self._clock()
+        session = await self._open()
+        await self._ask(session, opened)
+
+    async def _answers(self, session: Session, opened: float) -> bool:
+        if self._clock() - opened >= self._renew_after:
+            await session.close()
+            return False
+        try:
+            await self._ask(session, opened)
+        except Exception:  # noqa: BLE001 - whatever it is, the new session will tell better
+            return False
+        return True
+
+    async def _ask(self, session: Session, opened: float) -> None:
+        try:
+            await session.ask()
+        except BaseException:
+            session.terminate()
+            raise
+        if self._kept is None:
+            self._kept = session, opened
+        else:
+            session.terminate()
+
+    async def aclose(self) -> None:
+        """Close the kept session."""
+        kept, self._kept = self._kept, None
+        if kept:
+            await kept[0].close()

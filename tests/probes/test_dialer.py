@@ -1,0 +1,174 @@
+import asyncio
+import contextlib
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.health import Reason
+from app.probes.dialer import MOST_LOOKUPS, Dialer
+
+
+class Resolver:
+    """Stands for the machine's resolver: answers, fails, or is silent until told otherwise."""
+
+    def __init__(self) -> None:
+        self.lookups = 0
+        self.answering = threading.Event()
+        self.failing = False
+        self._answer = socket.getaddrinfo
+
+    def __call__(self, host: str, port: int, *, type: int, flags: int = 0) -> Any:  # noqa: A002 - getaddrinfo's own word
+        if flags:
+            return self._answer(host, port, type=type, flags=flags)
+        self.lookups += 1
+        if self.failing:
+            raise socket.gaierror(socket.EAI_AGAIN, "try again")
+        self.answering.wait(10)
+        return self._answer("127.0.0.1", port, type=type)
+
+
+@pytest.fixture(name="resolver")
+def _resolver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Resolver]:
+    resolver = Resolver()
+    monkeypatch.setattr(socket, "getaddrinfo", resolver)
+    yield resolver
+    resolver.answering.set()
+
+
+@pytest.fixture(name="listener")
+def _listener() -> Iterator[socket.socket]:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield listener
+
+
+def port_of(listener: socket.socket) -> int:
+    """The port that a listener is bound to."""
+    port: int = listener.getsockname()[1]
+    return port
+
+
+async def miss(dialer: Dialer, seconds: float = 0.05) -> None:
+    """Dial in vain, as an attempt does whose deadline passes."""
+    dialing = asyncio.create_task(dialer.dial())
+    await asyncio.wait({dialing}, timeout=seconds)
+    assert not dialing.done()
+    dialing.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await dialing
+
+
+async def test_a_name_is_resolved_and_connected_to(listener: socket.socket) -> None:
+    """Of several addresses the first that answers is taken: here nobody listens on ::1."""
+    with await Dialer("localhost", port_of(listener)).dial() as connected:
+        assert connected.getpeername() == listener.getsockname()
+
+
+async def test_a_closed_port_is_refused(listener: socket.socket) -> None:
+    """The error is the operating system's own."""
+    port = port_of(listener)
+    listener.close()
+    dialer = Dialer("127.0.0.1", port)
+    with pytest.raises(ConnectionRefusedError) as caught:
+        await dialer.dial()
+    assert dialer.explain(caught.value) is Reason.REFUSED
+
+
+async def test_a_unix_socket_is_reached_by_its_path(tmp_path: Path) -> None:
+    """Its absence means that the server does not run."""
+    path = str(tmp_path / "server.sock")
+    dialer = Dialer(path)
+    with pytest.raises(FileNotFoundError) as caught:
+        await dialer.dial()
+    assert dialer.explain(caught.value) is Reason.REFUSED
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(path)
+        listener.listen()
+        (await dialer.dial()).close()
+
+
+async def test_a_silent_resolver_is_told_as_dns(resolver: Resolver) -> None:
+    """What the attempt waits for when its deadline passes is what failed."""
+    dialer = Dialer("db.test", 1)
+    dialing = asyncio.create_task(dialer.dial())
+    await asyncio.sleep(0)
+    assert dialer.explain(TimeoutError()) is Reason.DNS
+    dialing.cancel()
+    assert resolver.lookups == 1
+
+
+async def test_an_abandoned_lookup_does_not_hold_up_the_next(
+    resolver: Resolver, listener: socket.socket
+) -> None:
+    """The first look-up is silent for ever; the second one answers."""
+    dialer = Dialer("db.test", port_of(listener))
+    await miss(dialer)
+    resolver.failing = True
+    with pytest.raises(socket.gaierror) as caught:
+        await dialer.dial()
+    assert dialer.explain(caught.value) is Reason.DNS
+    resolver.failing = False
+    silent, resolver.answering = resolver.answering, threading.Event()
+    resolver.answering.set()
+    (await dialer.dial()).close()
+    silent.set()
+
+
+async def test_what_an_abandoned_lookup_hears_late_is_used(
+    resolver: Resolver, listener: socket.socket
+) -> None:
+    """When no further look-up is begun, the earlier ones still bring recovery."""
+    dialer = Dialer("db.test", port_of(listener))
+    for _ in range(MOST_LOOKUPS + 2):
+        await miss(dialer, 0.005)
+    assert resolver.lookups == MOST_LOOKUPS
+    dialing = asyncio.create_task(dialer.dial())
+    resolver.answering.set()
+    (await dialing).close()
+    assert resolver.lookups == MOST_LOOKUPS
+
+
+async def test_lookups_end_with_their_threads(resolver: Resolver, listener: socket.socket) -> None:
+    """Nothing is left once the resolver has answered."""
+    dialer = Dialer("db.test", port_of(listener))
+    before = threading.active_count()
+    await miss(dialer)
+    assert threading.active_count() == before + 1
+    resolver.answering.set()
+    (await dialer.dial()).close()
+    for thread in threading.enumerate():
+        if thread.name == "resolve db.test":
+            thread.join(5)
+    assert threading.active_count() == before
+
+
+def test_a_lookup_that_outlives_the_loop_harms_nobody(resolver: Resolver) -> None:
+    """The process may end while a look-up is silent; it is told to nobody."""
+    asyncio.run(miss(Dialer("db.test", 1)))
+    resolver.answering.set()
+    for thread in threading.enumerate():
+        if thread.name == "resolve db.test":
+            thread.join(5)
+            assert not thread.is_alive()
+
+
+async def test_a_server_that_does_not_accept_is_a_connect_timeout() -> None:
+    """With its backlog full a listener answers no SYN: the connection is not there yet."""
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(socket.socket())
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        for _ in range(4):
+            filler = stack.enter_context(socket.socket())
+            filler.settimeout(0)
+            filler.connect_ex(listener.getsockname())
+        dialer = Dialer("127.0.0.1", port_of(listener))
+        dialing = asyncio.create_task(dialer.dial())
+        await asyncio.wait({dialing}, timeout=0.1)
+        assert dialer.explain(TimeoutError()) is Reason.CONNECT_TIMEOUT
+        dialing.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await dialing
