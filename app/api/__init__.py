@@ -1,0 +1,1 @@
+"""The HTTP surface: what is asked, and how the answer reads."""

@@ -1,0 +1,42 @@
+"""Where the service stands in its own life."""
+
+from enum import StrEnum
+
+
+class Phase(StrEnum):
+    """Whether this instance offers itself, apart from how its dependencies are."""
+
+    STARTING = "starting"
+    SERVING = "serving"
+    MAINTENANCE = "maintenance"
+    DRAINING = "draining"
+
+
+class Lifecycle:
+    """What has been decided about this instance; draining is final.
+
+    Attributes:
+        maintenance: whether an operator has taken the instance out of rotation.
+
+    """
+
+    def __init__(self) -> None:
+        self.maintenance = False
+        self._draining = False
+
+    def drain(self) -> None:
+        """Offer no more, for good."""
+        self._draining = True
+
+    def phase(self, *, started: bool) -> Phase:
+        """Tell the phase: the first that applies.
+
+        Args:
+            started: whether every check has had a first result.
+
+        """
+        if self._draining:
+            return Phase.DRAINING
+        if not started:
+            return Phase.STARTING
+        return Phase.MAINTENANCE if self.maintenance else Phase.SERVING
