@@ -1,0 +1,6 @@
+"""`python -m app` is `vitals`."""
+
+from app.cli import main
+
+
+main()

@@ -1,0 +1,61 @@
+"""`vitals dev`: the service on real servers of its own, gone when it ends."""
+
+import contextlib
+import os
+import socket
+
+import typer
+
+from app.cli.serve import read_settings, run
+from app.embedded import EmbeddedServerError, Postgres, Valkey
+from app.settings import Settings
+
+
+# How many ports are tried from PORT on.
+MOST_PORTS = 100
+
+
+def dev() -> None:
+    """Serve on an embedded PostgreSQL and a Redis-compatible server, both gone at the end."""
+    try:
+        with Postgres() as postgres, Valkey() as valkey:
+            serve_on(postgres, valkey)
+    except EmbeddedServerError as error:
+        typer.echo(f"vitals: {error}", err=True)
+        raise typer.Exit(1) from None
+
+
+def serve_on(postgres: Postgres, valkey: Valkey) -> None:
+    """Serve while both servers run."""
+    os.environ.update(
+        DATABASE_URL=postgres.url,
+        POSTGRES_PASSWORD_FILE=str(postgres.password_file),
+        REDIS_URL=valkey.url,
+        REDIS_PASSWORD_FILE=str(valkey.password_file),
+    )
+    settings = read_settings()
+    listener = listen(settings)
+    typer.echo(greeting(settings.host, listener.getsockname()[1], settings.port))
+    run(settings, listener)
+
+
+def listen(settings: Settings) -> socket.socket:
+    """Bind PORT, or the next free port if it is taken."""
+    for port in range(settings.port, settings.port + MOST_PORTS):
+        with contextlib.suppress(OSError):
+            return socket.create_server((settings.host, port))
+    typer.echo(f"vitals: no port from {settings.port} on is free: set PORT to another", err=True)
+    raise typer.Exit(1)
+
+
+def greeting(host: str, port: int, wanted: int) -> str:
+    """Tell what to try."""
+    taken = f"Port {wanted} is taken, so this is {port}.\n" if port != wanted else ""
+    url = f"http://{host}:{port}"
+    return (
+        f"{taken}Vitals serves on a real PostgreSQL and Redis of its own. Try, in another shell:\n"
+        f"  curl {url}/health\n"
+        f"  curl -I {url}/health/ready\n"
+        f"  curl {url}/health/checks/postgres\n"
+        f"Ctrl-C ends it and them."
+    )

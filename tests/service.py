@@ -1,0 +1,184 @@
+"""The service as a process of its own, and what its probers see."""
+
+import contextlib
+import http.client
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from app.embedded import Postgres, Valkey
+
+
+VITALS = (sys.executable, "-m", "app")
+SERVE = (*VITALS, "serve")
+UVICORN = (sys.executable, "-m", "uvicorn", "app.main:app", "--port")
+ROOT = Path(__file__).parent.parent
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What came back, and after how many seconds."""
+
+    code: int
+    headers: Mapping[str, str]
+    body: bytes
+    seconds: float
+
+    @property
+    def json(self) -> Any:
+        """The body, decoded."""
+        return json.loads(self.body)
+
+
+class Service:
+    """A running service on a port of this machine."""
+
+    def __init__(self, process: subprocess.Popen[bytes], port: int, log: Path) -> None:
+        self.process = process
+        self.port = port
+        self.log = log
+
+    def ask(self, path: str, method: str = "GET", **headers: str) -> Reply:
+        """Put one request on a connection of its own."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
+        begun = time.perf_counter()
+        with contextlib.closing(connection):
+            connection.request(method, path, headers=headers)
+            response = connection.getresponse()
+            body = response.read()
+        seconds = time.perf_counter() - begun
+        return Reply(response.status, dict(response.headers.items()), body, seconds)
+
+    def raw(self, request: bytes) -> bytes:
+        """Send bytes, and read until the service closes."""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=5) as connection:
+            connection.sendall(request)
+            return b"".join(iter(lambda: connection.recv(65536), b""))
+
+    def reason(self, name: str) -> str | None:
+        """Why a check fails; none while it passes."""
+        known = self.ask("/health").json["checks"][name]
+        return known.get("reason", known["status"]) if known["status"] != "pass" else None
+
+    def until(self, name: str, reason: str | None, within: float) -> float:
+        """Wait until a check fails for a reason, or passes; tell how many seconds it took."""
+        begun = time.perf_counter()
+        seen = []
+        while (seconds := time.perf_counter() - begun) < within:
+            if (now := self.reason(name)) == reason:
+                return seconds
+            seen.append(now)
+            time.sleep(0.005)
+        msg = f"{name} is not {reason or 'pass'} within {within} s, but {seen[-1]}"
+        raise AssertionError(msg)
+
+
+@contextlib.contextmanager
+def running(
+    environ: Mapping[str, str], log: Path, command: Sequence[str] = SERVE
+) -> Iterator[Service]:
+    """Run the service until the block ends; it has answered once when the block begins."""
+    port = free_port()
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            (*command, str(port)) if command == UVICORN else command,
+            cwd=ROOT,
+            env={**clean(os.environ), **environ, "PORT": str(port)},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    service = Service(process, port, log)
+    try:
+        _await_answer(service)
+        yield service
+    finally:
+        process.terminate()
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            raise
+
+
+def clean(environ: Mapping[str, str]) -> dict[str, str]:
+    """Leave out what would configure the service."""
+    mine = ("CHECK_", "DATABASE_", "POSTGRES_", "REDIS_", "SECRETS_", "OPTIONAL_")
+    return {name: value for name, value in environ.items() if not name.startswith(mine)}
+
+
+def on(postgres: Postgres | None = None, valkey: Valkey | None = None) -> dict[str, str]:
+    """The settings that have the service check these servers, as often as a test has time for."""
+    environ = {"CHECK_INTERVAL": "0.2", "CHECK_TIMEOUT": "0.4", "RECONNECT_INTERVAL": "0.5"}
+    if postgres:
+        environ["DATABASE_URL"] = postgres.url
+        environ["POSTGRES_PASSWORD_FILE"] = str(postgres.password_file)
+    if valkey:
+        environ["REDIS_URL"] = valkey.url
+        environ["REDIS_PASSWORD_FILE"] = str(valkey.password_file)
+    return environ
+
+
+def free_port() -> int:
+    """Find a port that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def _await_answer(service: Service, within: float = 15) -> None:
+    deadline = time.monotonic() + within
+    while True:
+        try:
+            service.ask("/health/live")
+        except OSError as error:
+            if service.process.poll() is not None or time.monotonic() > deadline:
+                raise AssertionError(service.log.read_text()) from error
+            time.sleep(0.01)
+        else:
+            return
+
+
+class Prober(threading.Thread):
+    """Asks a path over and over, as load balancers do, and keeps what it saw."""
+
+    def __init__(self, service: Service, path: str, pause: float = 0.005) -> None:
+        super().__init__(daemon=True)
+        self.replies: list[Reply] = []
+        self._service = service
+        self._path = path
+        self._pause = pause
+        self._done = threading.Event()
+
+    def run(self) -> None:
+        """Ask until stopped."""
+        while not self._done.wait(self._pause):
+            self.replies.append(self._service.ask(self._path))
+
+    def stop(self) -> list[Reply]:
+        """Stop, and tell what was seen."""
+        self._done.set()
+        self.join()
+        return self.replies
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+
+def p99(replies: list[Reply]) -> float:
+    """The seconds within which 99 of 100 replies came."""
+    seconds = sorted(reply.seconds for reply in replies)
+    return seconds[int(len(seconds) * 0.99)]

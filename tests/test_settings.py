@@ -1,0 +1,206 @@
+from pathlib import Path
+
+import pytest
+
+from app.settings import ConfigurationError, Settings, load
+
+
+CANARY = "CANARY"
+PG = "postgresql://user@host:5432/db"
+REDIS = "redis://host:6379/0"
+
+
+@pytest.fixture(name="environ")
+def _environ(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """Set what a service on both dependencies needs, and nothing else."""
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+    for name in ("postgres_password", "redis_password"):
+        (tmp_path / name).write_text(CANARY)
+    monkeypatch.setenv("SECRETS_DIR", str(tmp_path))
+    monkeypatch.setenv("DATABASE_URL", PG)
+    monkeypatch.setenv("REDIS_URL", REDIS)
+    return monkeypatch
+
+
+def problems() -> list[str]:
+    """What is said of the configuration."""
+    with pytest.raises(ConfigurationError) as caught:
+        load()
+    assert CANARY not in str(caught.value)
+    return caught.value.problems
+
+
+def test_the_defaults_are_the_documented_ones(environ: pytest.MonkeyPatch) -> None:
+    """With two URLs and their secrets nothing else need be set."""
+    environ.delenv("PORT", raising=False)
+    settings = load()
+    assert (settings.host, settings.port) == ("127.0.0.1", 8000)
+    assert (settings.check_interval, settings.check_timeout) == (1, 1)
+    assert (settings.reconnect_interval, settings.failure_threshold) == (15, 1)
+    assert settings.postgres_require == settings.redis_require == "query"
+    assert settings.optional == frozenset()
+    read = settings.password("postgres")
+    assert read
+    assert read() == CANARY
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("DATABASE_URL", "postgres://user@host/db"),
+        ("DATABASE_URL", "postgresql+asyncpg://user@[::1]:5433/db"),
+        ("DATABASE_URL", "postgresql://user@host/db?sslmode=verify-full&sslrootcert=/etc/passwd"),
+        ("DATABASE_URL", "postgresql://user@/db?host=/run/postgresql"),
+        ("REDIS_URL", "rediss://user@host:6380/1?ssl_ca_certs=/etc/passwd"),
+        ("REDIS_URL", "unix:///run/redis.sock?db=2"),
+        ("OPTIONAL_CHECKS", " redis , postgres,"),
+        ("CHECK_INTERVAL", "0.05"),
+        ("PORT", ""),
+    ],
+)
+def test_what_is_documented_is_accepted(environ: pytest.MonkeyPatch, name: str, value: str) -> None:
+    """Every form of a URL, a list with spaces, and an empty value, which is none."""
+    environ.setenv(name, value)
+    load()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "line"),
+    [
+        ("PORT", "0", "PORT must be a port from 1 to 65535: correct it, or unset it"),
+        ("PORT", CANARY, "PORT must be a port from 1 to 65535: correct it, or unset it"),
+        (
+            "POSTGRES_AUTH",
+            CANARY,
+            "POSTGRES_AUTH must be password or none: correct it, or unset it",
+        ),
+        (
+            "REDIS_REQUIRE",
+            CANARY,
+            "REDIS_REQUIRE must be connect, query or writable: correct it, or unset it",
+        ),
+        *[
+            (
+                name,
+                value,
+                (
+                    f"{name} must be a number of seconds above 0 and up to 86400: "
+                    "correct it, or unset it"
+                ),
+            )
+            for name in ("CHECK_TIMEOUT", "REDIS_CHECK_INTERVAL", "RECONNECT_INTERVAL")
+            for value in ("0", "-1", "nan", "inf", "1e9", CANARY)
+        ],
+        (
+            "SUCCESS_THRESHOLD",
+            "1.5",
+            "SUCCESS_THRESHOLD must be a whole number from 1 to 20: correct it, or unset it",
+        ),
+        (
+            "OPTIONAL_CHECKS",
+            "mysql",
+            "OPTIONAL_CHECKS names mysql, which is not a check: postgres or redis",
+        ),
+        *[
+            ("DATABASE_URL", url, "DATABASE_URL must read postgresql://user@host:port/database")
+            for url in (
+                CANARY,
+                f"mysql://user@{CANARY}/db",
+                f"postgresql://{CANARY}/db",
+                f"postgresql://user@/{CANARY}",
+                f"postgresql://user@{CANARY}:99999/db",
+                f"postgresql://user@{CANARY}:{CANARY}/db",
+            )
+        ],
+        (
+            "DATABASE_URL",
+            f"postgresql://user:{CANARY}@host/db",
+            "DATABASE_URL holds a password: put it into the secret postgres_password",
+        ),
+        (
+            "DATABASE_URL",
+            f"{PG}?{CANARY}=1",
+            "DATABASE_URL may hold in its query host, sslmode and sslrootcert",
+        ),
+        (
+            "DATABASE_URL",
+            f"{PG}?sslmode={CANARY}",
+            (
+                "DATABASE_URL has an unknown sslmode: use one of "
+                "disable, allow, prefer, require, verify-ca, verify-full"
+            ),
+        ),
+        (
+            "DATABASE_URL",
+            f"{PG}?sslrootcert=/{CANARY}",
+            (
+                "DATABASE_URL names a sslrootcert that can't be read: "
+                "mount the file, or correct the path"
+            ),
+        ),
+        *[
+            (
+                "REDIS_URL",
+                url,
+                "REDIS_URL must read redis://host:port/0, rediss://host:port/0 or unix:///path",
+            )
+            for url in (
+                CANARY,
+                f"http://{CANARY}",
+                "redis://",
+                f"redis://{CANARY}:99999",
+                "unix://",
+            )
+        ],
+        (
+            "REDIS_URL",
+            f"redis://:{CANARY}@host",
+            "REDIS_URL holds a password: put it into the secret redis_password",
+        ),
+        ("REDIS_URL", f"{REDIS}?{CANARY}=1", "REDIS_URL may hold in its query db and ssl_ca_certs"),
+    ],
+)
+def test_a_bad_setting_is_told_in_one_line(
+    environ: pytest.MonkeyPatch, name: str, value: str, line: str
+) -> None:
+    """Its name and the remedy; nothing of its value."""
+    environ.setenv(name, value)
+    assert problems() == [line]
+
+
+def test_everything_that_is_wrong_is_told_at_once(
+    environ: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A bad URL still needs its secret, and its check may still be optional."""
+    environ.setenv("DATABASE_URL", CANARY)
+    environ.setenv("PORT", CANARY)
+    environ.setenv("OPTIONAL_CHECKS", "postgres")
+    environ.setenv("MINIO_USER", CANARY)
+    (tmp_path / "postgres_password").unlink()
+    (tmp_path / "redis_password").write_text("")
+    assert [line.split()[0] for line in problems()] == [
+        "PORT",
+        "DATABASE_URL",
+        "postgres_password:",
+        "redis_password:",
+        "MINIO_USER:",
+    ]
+
+
+def test_a_service_without_dependencies_does_not_start(environ: pytest.MonkeyPatch) -> None:
+    """It would be green and say nothing."""
+    environ.delenv("DATABASE_URL")
+    environ.delenv("REDIS_URL")
+    assert problems() == [
+        "DATABASE_URL and REDIS_URL are not set: set at least one, there is nothing to check"
+    ]
+
+
+def test_a_server_without_a_password_needs_no_secret(
+    environ: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """`POSTGRES_AUTH=none` is for trust and peer."""
+    (tmp_path / "postgres_password").unlink()
+    environ.setenv("POSTGRES_AUTH", "none")
+    assert load().password("postgres") is None
