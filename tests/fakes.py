@@ -12,11 +12,8 @@ from app.health import Clock, Probe
 
 T = TypeVar("T")
 
-# Longer than any story that a test tells: what still runs then waits for what never comes.
-HORIZON = 1e6
-
-# Where the simulated wall clock starts: far from the steady one, so that a mix-up shows.
-EPOCH = 1.8e9
+HORIZON = 1e6  # longer than any story: what still runs then waits for what never comes
+EPOCH = 1.8e9  # where the wall clock starts: far from the steady one, so that a mix-up shows
 
 
 class _Leap(selectors.DefaultSelector):
@@ -30,8 +27,7 @@ class _Leap(selectors.DefaultSelector):
             msg = "nothing is left to happen: this would wait for ever"
             raise RuntimeError(msg)
         if not ready and timeout:
-            # Rounded, so that one moment is one number however its seconds were added up; finer
-            # than the resolution within which the event loop calls a timer due.
+            # One moment is one number, however its seconds were added up.
             self.now = round(self.now + timeout, 10)
         return ready
 
@@ -88,10 +84,6 @@ class Dependency:
     def __init__(self, *script: Probe) -> None:
         self.asked: list[float] = []
         self.attempt: asyncio.Task[Any] | None = None
-        self.becomes(*script)
-
-    def becomes(self, *script: Probe) -> None:
-        """Act out something else from the next attempt on."""
         self._script = deque(script)
 
     async def __call__(self) -> None:
@@ -110,12 +102,11 @@ async def hangs() -> None:
     await asyncio.get_running_loop().create_future()
 
 
-def takes(seconds: float, then: Probe = answers) -> Probe:
-    """A probe that waits, and only then does something."""
+def takes(seconds: float) -> Probe:
+    """A probe whose dependency takes so long to answer."""
 
     async def probe() -> None:
         await asyncio.sleep(seconds)
-        await then()
 
     return probe
 
@@ -130,7 +121,7 @@ def fails(error: BaseException) -> Probe:
 
 
 def stubborn(seconds: float, then: Probe = answers) -> Probe:
-    """A probe that waits for ever, and goes on for so long after it is first cancelled."""
+    """A probe that waits for ever and, once cancelled, goes on for so long before *then*."""
 
     async def probe() -> None:
         with contextlib.suppress(asyncio.CancelledError):

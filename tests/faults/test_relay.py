@@ -1,10 +1,10 @@
 import socket
-import time
+from collections.abc import AsyncIterator
 
 import pytest
 
 from tests.faults.fault import Blackhole, Corrupt, Cut, Fault, Refuse, Reset, Silent, Slow, Stall
-from tests.faults.peer import SILENCE, Peer, until
+from tests.faults.peer import Peer, until
 from tests.faults.proxy import Proxy
 
 
@@ -27,6 +27,22 @@ OPEN_ONLY: list[tuple[Fault, bytes, type[Exception]]] = [
     (Refuse(), b"", ConnectionResetError),
     (Blackhole(), b"", TimeoutError),
 ]
+
+
+Ends = tuple[Proxy, Peer, Peer]
+
+
+@pytest.fixture
+async def ends(listener: socket.socket) -> AsyncIterator[Ends]:
+    """A proxy, and the client and the server that it joins."""
+    async with (
+        Proxy(*listener.getsockname()) as proxy,
+        Peer.to(proxy.port) as client,
+        Peer.of(listener) as server,
+    ):
+        client.says(ASKED)
+        await server.hears(ASKED)
+        yield proxy, client, server
 
 
 @pytest.mark.parametrize(("fault", "answer", "end"), ANSWERS + OPEN_ONLY, ids=str)
@@ -80,56 +96,40 @@ async def test_a_connection_made_in_silence_is_served_after_the_repair(proxy: Pr
         await client.hears(ASKED)
 
 
-async def test_nothing_passes_either_way_in_silence(listener: socket.socket) -> None:
+async def test_nothing_passes_either_way_in_silence(ends: Ends) -> None:
     """No question, nothing that the server says unasked, and not its end."""
-    async with (
-        Proxy(*listener.getsockname()) as proxy,
-        Peer.to(proxy.port) as client,
-        Peer.of(listener) as server,
-    ):
-        proxy.break_with(Silent())
-        client.says(ASKED)
-        server.says(ASKED)
-        await server.hears(b"")
-        await client.hears(b"")
-        proxy.heal()
-        await server.hears(ASKED)
-        await client.hears(ASKED)
-        proxy.break_with(Silent())
-        server.leaves()
-        await client.hears(b"")
-        proxy.heal()
-        await client.hears(b"", EOFError)
+    proxy, client, server = ends
+    proxy.break_with(Silent())
+    client.says(ASKED)
+    server.says(ASKED)
+    await server.hears(b"")
+    await client.hears(b"")
+    proxy.heal()
+    await server.hears(ASKED)
+    await client.hears(ASKED)
+    proxy.break_with(Silent())
+    server.leaves()
+    await client.hears(b"")
+    proxy.heal()
+    await client.hears(b"", EOFError)
 
 
-async def test_what_was_held_back_is_lost_with_the_connection(listener: socket.socket) -> None:
+async def test_what_was_held_back_is_lost_with_the_connection(ends: Ends) -> None:
     """A process that ends while it is frozen has not read its socket."""
-    async with (
-        Proxy(*listener.getsockname()) as proxy,
-        Peer.to(proxy.port) as client,
-        Peer.of(listener) as server,
-    ):
-        client.says(ASKED)
-        await server.hears(ASKED)
-        proxy.break_with(Silent())
-        client.says(ASKED)
-        await server.hears(b"")
-        proxy.break_with(Refuse())
-        await server.hears(b"", EOFError)
+    proxy, client, server = ends
+    proxy.break_with(Silent())
+    client.says(ASKED)
+    await server.hears(b"")
+    proxy.break_with(Refuse())
+    await server.hears(b"", EOFError)
 
 
-async def test_a_cut_reaches_the_server_too(listener: socket.socket) -> None:
+async def test_a_cut_reaches_the_server_too(ends: Ends) -> None:
     """As when a balancer between them ends the connection."""
-    async with (
-        Proxy(*listener.getsockname()) as proxy,
-        Peer.to(proxy.port) as client,
-        Peer.of(listener) as server,
-    ):
-        client.says(ASKED)
-        await server.hears(ASKED)
-        proxy.break_with(Cut())
-        await server.hears(b"", EOFError)
-        await client.hears(b"", EOFError)
+    proxy, client, server = ends
+    proxy.break_with(Cut())
+    await server.hears(b"", EOFError)
+    await client.hears(b"", EOFError)
 
 
 @pytest.mark.parametrize("fault", [Fault(), Silent(), Stall(4), Cut(4), Slow(1, 60)], ids=str)
@@ -140,23 +140,3 @@ async def test_a_client_that_leaves_is_let_go(proxy: Proxy, fault: Fault) -> Non
         client.says(ASKED)
         await until(lambda: proxy.connections == 1)
     await until(lambda: proxy.connections == 0)
-
-
-async def test_slow_pauses_before_each_part(proxy: Proxy) -> None:
-    """Ten bytes, three at a time, are four pauses."""
-    proxy.break_with(Slow(3, 0.04))
-    async with Peer.to(proxy.port) as client:
-        asked = time.monotonic()
-        client.says(ASKED)
-        await client.hears(ASKED)
-        assert time.monotonic() - asked >= 4 * 0.04 + SILENCE
-
-
-async def test_a_repair_ends_a_pause(proxy: Proxy) -> None:
-    """The rest of a slow answer comes at once."""
-    proxy.break_with(Slow(1, 60))
-    async with Peer.to(proxy.port) as client:
-        client.says(ASKED)
-        await client.hears(b"")
-        proxy.heal()
-        await client.hears(ASKED)

@@ -51,12 +51,13 @@ class Attempt:
         grace = self.deadline + CANCEL_GRACE
         return ("timeout", self.ends) if self.ends < grace else ("stuck", grace)
 
-    def next_by(self, others: list["Attempt"]) -> float:
-        """When the next attempt begins at the latest."""
+    def next_between(self, earlier: list["Attempt"]) -> tuple[float, float]:
+        """When the next attempt begins at the earliest and at the latest."""
         patience = self.begun + 3 * self.check.timeout
-        abandoned = sorted(other.ends for other in others if other.ends > patience)
-        free = patience if len(abandoned) < 2 else abandoned[0]
-        return max(self.begun + self.check.interval, min(self.ends, free))
+        abandoned = sorted(other.ends for other in earlier if other.ends > patience)
+        free = min(self.ends, patience if len(abandoned) < 2 else abandoned[0])
+        interval = self.check.interval
+        return max(self.begun + 0.9 * interval, free), max(self.begun + interval, free)
 
 
 @dataclass

@@ -1,16 +1,40 @@
-"""What the tests of the monitor share: a check, a monitor in simulated time, and its words."""
+"""What the tests of the core share: checks, results told by letters, a monitor and its words."""
 
 import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from app.health import Check, Monitor, Probe, Transition
-from tests.fakes import Hands
+from app.health import Check, Instant, Monitor, Observation, Probe, Reason, Result, Transition
+from tests.fakes import EPOCH, Hands, answers
+
+
+START = Instant(100.0, EPOCH)
+LETTERS = {"P": None, "F": Reason.REFUSED, "T": Reason.TIMEOUT, "S": Reason.STUCK}
 
 
 def check(probe: Probe, name: str = "it", **terms: Any) -> Check:
     """A check on these terms: by default an attempt each second, with a second to answer."""
     return Check(name=name, probe=probe, **terms)
+
+
+def after(
+    story: str, thresholds: tuple[int, int] = (1, 1), *, step: float = 0.0, required: bool = True
+) -> Observation:
+    """What is known after *story*: letters are results, a second apart, and `-` is a long silence.
+
+    The wall clock is set back and forth by *step* seconds meanwhile.
+    """
+    failures, successes = thresholds
+    on = check(answers, failure_threshold=failures, success_threshold=successes, required=required)
+    known, now = Observation(check=on, since=START), START
+    for letter in story:
+        if letter == "-":
+            now += on.lifetime
+            known = known.at(now)
+        else:
+            known = known.after(Result(at=now, latency=0.25, reason=LETTERS[letter]))
+        now, step = Instant(now.steady + 1, now.wall + 1 + step), -step
+    return known
 
 
 def watch(
