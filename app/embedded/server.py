@@ -1,136 +1,123 @@
-"""A real server on a free loopback port, gone with its owner."""
+"""A real server on a loopback port, gone with its owner."""
 
 import contextlib
-import importlib.util
-import os
 import secrets
-import shutil
 import socket
-import subprocess
-import sys
 import tempfile
 import time
 from abc import ABC, abstractmethod
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import NoReturn, Self
+
+from app.embedded.installation import EmbeddedServerError, give, user
+from app.embedded.lifeline import Lifeline
 
 
-LEASH = Path(__file__).with_name("leash.py")
+# Seconds in which a server must have come up, and how often it is looked at.
+START, LOOK = 30, 0.005
 
-# Servers don't run as root: `nobody` does it for them.
-NOBODY = 65534
+# Below those that Linux and macOS hand out.
+PORTS = range(20000, 32000)
 
-# Seconds in which a server must have come up.
-START = 15
-
-
-class EmbeddedServerError(Exception):
-    """One line that says why a server can't run here, and the remedy."""
+# How much of its log a server that fails is quoted with.
+LAST_LINES = 5
 
 
 class Server(ABC):
-    """A server with a password, its data in a temporary folder of its own.
+    """A server with a password, and everything of it in a temporary folder of its own.
 
     Attributes:
         port: free when it was chosen; it stays the same over restarts.
-        password_file: holds the password.
-        arguments: further ones, from the next start on.
+        password_file: holds the password of the user `vitals`.
+        arguments: further ones for the server, from the next start on.
 
     """
 
     ending = "SIGTERM"
+    give = staticmethod(give)
 
     def __init__(self) -> None:
+        self.port = free_port()
+        self.arguments: tuple[str, ...] = ()
         self.folder = Path(tempfile.mkdtemp(prefix="vitals-"))
+        self.log = self.folder / "log"
+        self._lifeline = Lifeline(
+            self.folder, self.log, ending=self.ending, title=self.title, user=user()
+        )
         self.password_file = self.folder / "password"
         self.password_file.write_text(secrets.token_urlsafe(24))
         self.password_file.chmod(0o444)
-        self.port = _free_port()
-        self.arguments: tuple[str, ...] = ()
-        self.log = self.folder / "log"
-        self._leash: subprocess.Popen[bytes] | None = None
-        self.give(self.folder)
-
-    @abstractmethod
-    def command(self) -> list[str]:
-        """Tell what to run; called before each start."""
-
-    @abstractmethod
-    def ready(self) -> bool:
-        """Whether the server takes connections."""
+        give(self.folder)
+        self._pid = 0
 
     @property
     @abstractmethod
-    def pid(self) -> int:
-        """The process of the server itself, while it runs."""
+    def url(self) -> str:
+        """Where it is, without the password."""
 
-    def start(self) -> None:
-        """Run the server, and wait until it takes connections.
+    @property
+    @abstractmethod
+    def title(self) -> str:
+        """How the titles of its processes begin."""
+
+    @abstractmethod
+    def command(self) -> tuple[list[str], str]:
+        """Tell what to run, and what that is to read; called before each start."""
+
+    @abstractmethod
+    def ready(self) -> bool:
+        """Whether it answers."""
+
+    @property
+    def pid(self) -> int:
+        """The process of the server itself.
 
         Raises:
-            EmbeddedServerError: it does not come up; what it says last is told.
+            EmbeddedServerError: it was not started, or stopped since.
+
+        """
+        if not self._pid:
+            msg = f"the embedded {type(self).__name__} does not run"
+            raise EmbeddedServerError(msg)
+        return self._pid
+
+    def start(self) -> None:
+        """Run it, anew if it runs already, and wait until it answers.
+
+        Raises:
+            EmbeddedServerError: it can't run here, or does not come up.
 
         """
         self.stop()
-        owner = str(NOBODY) if os.geteuid() == 0 else ""
-        leash = [sys.executable, "-I", "-S", str(LEASH), self.ending, str(self.folder), owner]
-        with self.log.open("ab") as log:
-            self._leash = subprocess.Popen(  # noqa: S603 - a program of this package
-                [*leash, *self.command(), *self.arguments],
-                stdin=subprocess.PIPE,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,  # Ctrl-C at the terminal is for the owner
-            )
+        self._pid = self._lifeline.run(*self.command())
         deadline = time.monotonic() + START
         while not self.ready():
-            if self._leash.poll() is not None or time.monotonic() > deadline:
-                self.fail("does not come up")
-            time.sleep(0.005)
+            if self._lifeline.ended(LOOK) is not None or time.monotonic() > deadline:
+                self._fail("does not come up")
 
     def stop(self) -> None:
-        """End the server at once, if it runs, and keep its data."""
-        leash, self._leash = self._leash, None
-        if leash:
-            leash.communicate(b"keep")
+        """End it at once, if it runs, and keep its data."""
+        self._lifeline.end()
+        self._pid = 0
 
-    def fail(self, problem: str) -> None:
-        """Raise what the server says last."""
-        last = self.log.read_text(errors="replace").strip().splitlines()[-1:] or ["nothing"]
-        msg = f"the embedded {type(self).__name__} {problem}; it says: {last[0]}"
+    def close(self) -> None:
+        """End it, and remove its folder."""
+        self._lifeline.close()
+        self._pid = 0
+
+    def finish(self, command: list[str]) -> None:
+        """Run a program to its end, as the server's user."""
+        self._lifeline.run(command)
+        if self._lifeline.ended(START) != 0:
+            self._fail("can't be initialised")
+
+    def _fail(self, problem: str) -> NoReturn:
+        self.stop()
+        said = [line for line in self.log.read_text(errors="replace").splitlines() if line.strip()]
+        last = " | ".join(said[-LAST_LINES:])
+        msg = f"the embedded {type(self).__name__} {problem}; it says: {last or 'nothing'}"
         raise EmbeddedServerError(msg)
-
-    def give(self, path: Path) -> None:
-        """Hand a file or folder to the user that the server runs as."""
-        if os.geteuid() == 0:
-            os.chown(path, NOBODY, NOBODY)
-
-    def program(self, package: str, name: str, path: str) -> Path:
-        """Find a program of a wheel, where the server's user can run it: a copy, if need be.
-
-        Raises:
-            EmbeddedServerError: the wheel is not installed, or not for this machine.
-
-        """
-        found = importlib.util.find_spec(package)
-        folder = Path(found.origin).parent if found and found.origin else None
-        program = next(folder.glob(path), None) if folder else None
-        if not folder or not program:
-            msg = f"{name} is not installed: run make .venv, or pip install 'vitals[development]'"
-            raise EmbeddedServerError(msg)
-        if os.geteuid() != 0 or all(parent.stat().st_mode & 0o001 for parent in program.parents):
-            return program
-        return self._copied(folder, program)
-
-    def _copied(self, package: Path, program: Path) -> Path:
-        """Copy a wheel's package, and its libraries where it has any beside it."""
-        site, copy = package.parent, self.folder / "installation"
-        if not copy.exists():
-            for part in (package.name, f"{package.name}.libs"):
-                if (site / part).exists():
-                    shutil.copytree(site / part, copy / part)
-        return copy / program.relative_to(site)
 
     def __enter__(self) -> Self:
         try:
@@ -148,13 +135,15 @@ class Server(ABC):
     ) -> None:
         self.close()
 
-    def close(self) -> None:
-        """End the server, and remove its folder."""
-        self.stop()
-        shutil.rmtree(self.folder, ignore_errors=True)
 
+def free_port() -> int:
+    """Find a port that stays free over a restart.
 
-def _free_port() -> int:
-    with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as listener:
-        port: int = listener.getsockname()[1]
-        return port
+    Those above are what the system hands out: to whoever asks for any, and to each client that
+    connects, which might even meet itself there while the server is down.
+    """
+    for port in secrets.SystemRandom().sample(PORTS, len(PORTS)):
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
+    msg = f"no port from {PORTS.start} to {PORTS.stop - 1} is free"
+    raise EmbeddedServerError(msg)

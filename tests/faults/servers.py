@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import signal
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -25,29 +26,47 @@ def tree(server: Server) -> list[psutil.Process]:
     return [parent, *parent.children(recursive=True)]
 
 
-def signal_all(server: Server, number: signal.Signals) -> None:
-    """Send a signal to every process of a server."""
-    for process in tree(server):
+def signal_all(server: Server, number: signal.Signals) -> list[psutil.Process]:
+    """Send a signal to every process of a server; tell which they were."""
+    processes = tree(server)
+    for process in processes:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.send_signal(number)
+    return processes
+
+
+def freeze(server: Server) -> None:
+    """Stop a server so that it neither answers nor ends, and wait until it has stopped."""
+    for process in signal_all(server, signal.SIGSTOP):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            while process.status() != psutil.STATUS_STOPPED:
+                time.sleep(0.001)
+
+
+def thaw(server: Server) -> None:
+    """Have a frozen server go on."""
+    signal_all(server, signal.SIGCONT)
+
+
+def kill(server: Server) -> None:
+    """End a server as the kernel does when memory is short, and wait until it is gone."""
+    psutil.wait_procs(signal_all(server, signal.SIGKILL), timeout=5)
 
 
 @contextlib.contextmanager
 def frozen(server: Server) -> Iterator[None]:
-    """Stop a server so that it neither answers nor ends."""
-    signal_all(server, signal.SIGSTOP)
+    """Freeze a server while the block runs."""
+    freeze(server)
     try:
         yield
     finally:
-        signal_all(server, signal.SIGCONT)
+        thaw(server)
 
 
 @contextlib.contextmanager
 def killed(server: Server) -> Iterator[None]:
-    """End a server as the kernel does when memory is short, and start it again afterwards."""
-    doomed = tree(server)
-    signal_all(server, signal.SIGKILL)
-    psutil.wait_procs(doomed, timeout=5)
+    """Kill a server, and start it again after the block."""
+    kill(server)
     try:
         yield
     finally:

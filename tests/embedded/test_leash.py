@@ -1,0 +1,112 @@
+import json
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TextIO
+
+import pytest
+
+from app.embedded import leash
+from tests.embedded.waiting import until
+
+
+STUBBORN = """
+import pathlib, signal, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+pathlib.Path("deaf").touch()
+time.sleep(60)
+"""
+PYTHON = [sys.executable, "-c"]
+
+
+class Held:
+    """A leash in this process, where its orders come from and its answers go to."""
+
+    def __init__(self, folder: Path, orders: TextIO, capture: pytest.CaptureFixture[str]) -> None:
+        self.folder = folder
+        self._orders = orders
+        self._capture = capture
+        self._answers: list[str] = []
+        self._thread = threading.Thread(
+            target=leash.main, args=("SIGTERM", "none: ", str(folder), "")
+        )
+        self._thread.start()
+
+    def order(self, *command: str, text: str = "") -> None:
+        """Have it run a command, or with none end what runs."""
+        self._orders.write(json.dumps([command, text]) * bool(command) + "\n")
+
+    def answers(self, count: int) -> list[int]:
+        """Wait for so many answers."""
+        until(lambda: self._read() >= count)
+        return [int(answer) for answer in self._answers]
+
+    def _read(self) -> int:
+        self._answers += self._capture.readouterr().out.split()
+        return len(self._answers)
+
+    def lose(self) -> None:
+        """Leave it as an owner does that ends."""
+        self._orders.close()
+        self._thread.join()
+
+
+@pytest.fixture(name="held")
+def _held(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Iterator[Held]:
+    """Hold a folder that is also the working folder."""
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    incoming, outgoing = os.pipe()
+    with os.fdopen(incoming) as orders, os.fdopen(outgoing, "w", 1) as pipe:
+        monkeypatch.setattr(sys, "stdin", orders)
+        held = Held(folder, pipe, capfd)
+        yield held
+        held.lose()
+
+
+def test_a_program_reads_its_text_and_its_end_is_told(held: Held) -> None:
+    """First the process id, then the exit code; the folder stays."""
+    held.order(*PYTHON, "import sys; sys.exit(int(input()))", text="3")
+    assert held.answers(2)[1] == 3
+    assert held.folder.exists()
+
+
+def test_an_empty_order_ends_the_program_and_keeps_the_folder(held: Held) -> None:
+    """With the signal that the leash was given; another program may follow."""
+    held.order("sleep", "60")
+    held.order()
+    assert held.answers(2)[1] == -signal.SIGTERM
+    held.order("true")
+    assert held.answers(4)[3] == 0
+    assert held.folder.exists()
+
+
+def test_the_end_of_the_owner_ends_the_program_and_removes_the_folder(held: Held) -> None:
+    """The leash itself ends, too."""
+    held.order("sleep", "60")
+    held.lose()
+    assert held.answers(2)[1] == -signal.SIGTERM
+    assert not held.folder.exists()
+
+
+def test_a_program_that_does_not_obey_is_killed(
+    held: Held, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After some patience."""
+    monkeypatch.setattr(leash, "PATIENCE", 0.1)
+    held.order(*PYTHON, STUBBORN)
+    until((held.folder / "deaf").exists)
+    held.order()
+    assert held.answers(2)[1] == -signal.SIGKILL
+
+
+def test_a_program_that_can_not_be_run_is_told_like_one_that_failed(held: Held) -> None:
+    """So that the owner need not wait; 127 is what a shell says."""
+    held.order("/nonexistent")
+    assert held.answers(2) == [0, 127]
