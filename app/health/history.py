@@ -1,6 +1,6 @@
 """What has changed, and when."""
 
-from collections import deque
+from collections import defaultdict, deque
 from dataclasses import dataclass
 
 from app.health.clock import Instant
@@ -40,15 +40,17 @@ def turn(before: Observation, after: Observation) -> Transition | None:
 
 
 class History:
-    """The latest transitions of every check, oldest first; the oldest are forgotten."""
+    """The latest transitions of each check, oldest first; one that flaps crowds out no other's."""
 
     def __init__(self, length: int) -> None:
-        self._transitions: deque[Transition] = deque(maxlen=length)
+        self._transitions: defaultdict[str, deque[Transition]] = defaultdict(
+            lambda: deque(maxlen=length)
+        )
 
     def add(self, transition: Transition) -> None:
         """Remember a transition."""
-        self._transitions.append(transition)
+        self._transitions[transition.name].append(transition)
 
     def of(self, name: str) -> list[Transition]:
-        """The transitions of one check."""
-        return [transition for transition in self._transitions if transition.name == name]
+        """Tell the transitions of one check."""
+        return list(self._transitions.get(name, ()))

@@ -18,6 +18,10 @@ from app.health.status import Reason
 # high thresholds the verdict by the sum of it.
 CANCEL_GRACE = 0.02
 
+# What has arrived by a deadline is heard, however late the event loop is: each of these turns of
+# it takes what the network holds and goes one step on. A cancelled attempt has as many to end.
+TURNS = 10
+
 # A stuck attempt is given up this many timeouts after its start, so that one lost answer can't
 # keep a recovered dependency red, and at most so many are left behind to end when they will.
 PATIENCE = 3
@@ -26,7 +30,7 @@ MOST_ABANDONED = 2
 # Intervals shorten at random by up to this share, so that a fleet does not ask in step.
 JITTER = 0.1
 
-# How many transitions are remembered over all checks.
+# How many transitions of each check are remembered.
 HISTORY_LENGTH = 1000
 
 # How long closing waits for attempts that were cancelled.
@@ -73,22 +77,24 @@ class Watch:
         # Not `asyncio.timeout()` or `wait_for()`: they return only when the driver has cleaned
         # up after its cancellation, which may take seconds. The deadline is ours to keep.
         await asyncio.wait({attempt}, timeout=self.check.timeout)
+        await _turns(attempt)
+        latency = self._clock.steady() - begun
         if attempt.done():
             error = _error_of(attempt)
             if error is None:
-                return self._result(begun)
-            return self._result(begun, self.check.reason_for(error), _words(error))
+                return Result(at=self._clock.now(), latency=latency)
+            return self._result(latency, self.check.reason_for(error), error)
         # Explained before the cancellation takes away what the attempt was waiting for.
-        reason = self.check.reason_for(TimeoutError())
+        late = TimeoutError("no answer within the deadline")
+        reason = self.check.reason_for(late)
         attempt.cancel()
+        await _turns(attempt)
         await asyncio.wait({attempt}, timeout=CANCEL_GRACE)
-        if not attempt.done():
-            reason = Reason.STUCK
-        return self._result(begun, reason, "no answer within the deadline")
+        return self._result(latency, reason if attempt.done() else Reason.STUCK, late)
 
-    def _result(self, begun: float, reason: Reason | None = None, cause: str = "") -> Result:
+    def _result(self, latency: float, reason: Reason, error: BaseException) -> Result:
         now = self._clock.now()
-        return Result(at=now, latency=now.steady - begun, reason=reason, cause=cause)
+        return Result(at=now, latency=latency, reason=reason, cause=_words(error))
 
     def _learn(self, result: Result) -> None:
         self._turn(self.known.at(result.at), "no result in time")
@@ -125,12 +131,27 @@ async def _attempt(check: Check) -> BaseException | None:
     return None
 
 
+async def _turns(attempt: Attempt) -> None:
+    """Let the event loop turn until the attempt has ended, or had its turns."""
+    for _ in range(TURNS):
+        if attempt.done():
+            return
+        await asyncio.sleep(0)
+
+
 def _words(error: BaseException) -> str:
     """Tell an error in its own words, if it has any."""
     try:
         return f"{type(error).__name__}: {error}"
     except Exception:  # noqa: BLE001 - an error that can't be told is no reason to end
         return type(error).__name__
+
+
+def _mourn(task: asyncio.Task[None]) -> None:
+    """Have it told at once if a watch ends by itself; its check is stale from then on."""
+    if not task.cancelled() and (error := task.exception()):
+        message = f"{task.get_name()} has ended"
+        task.get_loop().call_exception_handler({"message": message, "exception": error})
 
 
 def _error_of(attempt: Attempt) -> BaseException | None:
@@ -180,10 +201,10 @@ class Monitor:
         asyncio.get_running_loop().call_soon(self._listener, transition, cause)
 
     async def __aenter__(self) -> Self:
-        self._tasks = [
-            asyncio.create_task(watch.run(), name=f"watch {watch.check.name}")
-            for watch in self._watches
-        ]
+        for watch in self._watches:
+            task = asyncio.create_task(watch.run(), name=f"watch {watch.check.name}")
+            task.add_done_callback(_mourn)
+            self._tasks.append(task)
         return self
 
     async def __aexit__(

@@ -51,3 +51,13 @@ def test_history_forgets_the_oldest_first() -> None:
     for after in (Status.UNKNOWN, Status.PASS, Status.FAIL):
         history.add(transition("it", after))
     assert [one.after for one in history.of("it")] == [Status.PASS, Status.FAIL]
+
+
+def test_a_check_that_flaps_crowds_out_no_other() -> None:
+    """Each has a memory of its own."""
+    history = History(2)
+    history.add(transition("steady"))
+    for _ in range(9):
+        history.add(transition("flaps"))
+    assert len(history.of("flaps")) == 2
+    assert len(history.of("steady")) == 1
