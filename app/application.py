@@ -1,23 +1,39 @@
 """The composition root: settings become checks, checks a monitor, the monitor an application."""
 
-import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
 
 from fastapi import FastAPI
+from starlette.types import Receive, Scope, Send
 
 import app
 from app.api.answers import Answers
 from app.api.routes import install
-from app.health import Check, Clock, Monitor, Status, Transition
+from app.health import Check, Clock, Monitor
+from app.journal import Journal
 from app.lifecycle import Lifecycle
+from app.logs import without_successful_probes
+from app.maintenance import watched
 from app.probes.postgres import postgres
 from app.probes.redis import redis
 from app.probes.session import SessionProbe
-from app.settings import Settings, load
+from app.settings import ConfigurationError, Settings, load
+from app.signals import drained
 
 
-logger = logging.getLogger(__name__)
+class Vitals(FastAPI):
+    """The application, which says what is wrong with its configuration without a traceback."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass everything on, but the traceback of a start that a configuration has failed."""
+
+        async def tell(message: Any) -> None:
+            if problems := getattr(self.state, "problems", None):
+                message["message"] = "\n".join(problems)
+            await send(message)
+
+        await super().__call__(scope, receive, tell if scope["type"] == "lifespan" else send)
 
 
 def create_app(read_settings: Callable[[], Settings] = load) -> FastAPI:
@@ -30,15 +46,16 @@ def create_app(read_settings: Callable[[], Settings] = load) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(application: FastAPI) -> AsyncIterator[None]:
+        try:
+            settings = read_settings()
+        except ConfigurationError as error:
+            application.state.problems = error.problems
+            raise
         async with AsyncExitStack() as stack:
-            checks = await open_checks(read_settings(), stack)
-            monitor = await stack.enter_async_context(
-                Monitor(checks, clock=Clock(), listener=log_transition)
-            )
-            application.state.answers = Answers(monitor.report, Lifecycle())
+            application.state.answers = await open_service(settings, stack)
             yield
 
-    application = FastAPI(
+    application = Vitals(
         title="Vitals",
         description=app.__doc__ or "",
         version=app.__version__,
@@ -51,29 +68,37 @@ def create_app(read_settings: Callable[[], Settings] = load) -> FastAPI:
     return application
 
 
+async def open_service(settings: Settings, stack: AsyncExitStack) -> Answers:
+    """Start everything that goes on beside the requests; the stack ends it."""
+    lifecycle = Lifecycle()
+    stack.enter_context(drained(lifecycle, settings.drain_seconds))
+    if settings.log_level != "debug":
+        stack.enter_context(without_successful_probes())
+    stack.enter_context(watched(settings.maintenance, lifecycle))
+    checks = await open_checks(settings, stack)
+    journal = Journal(lambda: monitor.report(), settings.secrets)  # noqa: PLW0108 - made below
+    monitor = Monitor(checks, clock=Clock(), listener=journal.tell)
+    await stack.enter_async_context(monitor)
+    return Answers(monitor.report, lifecycle)
+
+
 async def open_checks(settings: Settings, stack: AsyncExitStack) -> list[Check]:
     """Open a probe for each dependency that is configured; the stack closes them."""
     checks = []
-    if settings.database_url:
-        probe = await stack.enter_async_context(
-            postgres(
-                settings.database_url,
-                settings.password("postgres"),
-                require=settings.postgres_require,
-                renew_after=settings.reconnect_interval,
+    for name, url, open_probe in (
+        ("postgres", settings.database_url, postgres),
+        ("redis", settings.redis_url, redis),
+    ):
+        if url:
+            probe = await stack.enter_async_context(
+                open_probe(
+                    url,
+                    settings.password(name),
+                    require=getattr(settings, f"{name}_require"),
+                    renew_after=settings.reconnect_interval,
+                )
             )
-        )
-        checks.append(check("postgres", probe, settings))
-    if settings.redis_url:
-        probe = await stack.enter_async_context(
-            redis(
-                settings.redis_url,
-                settings.password("redis"),
-                require=settings.redis_require,
-                renew_after=settings.reconnect_interval,
-            )
-        )
-        checks.append(check("redis", probe, settings))
+            checks.append(check(name, probe, settings))
     return checks
 
 
@@ -88,18 +113,4 @@ def check(name: str, probe: SessionProbe, settings: Settings) -> Check:
         failure_threshold=settings.failure_threshold,
         success_threshold=settings.success_threshold,
         required=name not in settings.optional,
-    )
-
-
-def log_transition(transition: Transition, cause: str) -> None:
-    """Write a line for a check that has turned; the cause goes nowhere else."""
-    logger.log(
-        logging.INFO if transition.after is Status.PASS else logging.WARNING,
-        "check %s: %s -> %s %s (%.1f s) %s",
-        transition.name,
-        transition.before.word,
-        transition.after.word,
-        transition.reason or "",
-        transition.lasted,
-        cause,
     )

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from app import urls
+from app.maintenance import default_file
 from app.secrets import SECRETS, Secret, SecretError, find
 
 
@@ -27,6 +28,7 @@ Depth = Annotated[
 SECONDS: Any = Field(gt=0, le=86400, description="a number of seconds above 0 and up to 86400")
 Seconds = Annotated[float, SECONDS]
 OwnSeconds = Annotated[float | None, SECONDS]
+Grace = Annotated[float, Field(ge=0, le=3600, description="a number of seconds from 0 to 3600")]
 Threshold = Annotated[int, Field(ge=1, le=20, description="a whole number from 1 to 20")]
 
 
@@ -42,6 +44,13 @@ class Settings(BaseSettings):
 
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=1, le=65535, description="a port from 1 to 65535")
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"],
+        Field(description="debug, info, warning or error"),
+    ] = "info"
+    log_format: Annotated[
+        Literal["json", "console"] | None, Field(description="json or console")
+    ] = None
     database_url: Annotated[str, AfterValidator(urls.postgres)] | None = None
     redis_url: Annotated[str, AfterValidator(urls.redis)] | None = None
     postgres_auth: Auth = "password"
@@ -58,12 +67,20 @@ class Settings(BaseSettings):
     reconnect_interval: Seconds = 15
     failure_threshold: Threshold = 1
     success_threshold: Threshold = 1
+    drain_seconds: Grace = 5
+    shutdown_seconds: Grace = 3
+    maintenance_file: Path | None = None
     secrets_dir: Path = Path("/run/secrets")
 
     @property
     def optional(self) -> frozenset[str]:
         """The names of the checks whose failure only warns."""
         return frozenset(filter(None, map(str.strip, self.optional_checks.split(","))))
+
+    @property
+    def maintenance(self) -> Path:
+        """The file that takes this instance out of rotation while it exists."""
+        return self.maintenance_file or default_file(self.port)
 
     def secret(self, name: str) -> Secret:
         """Find the file of a secret.
@@ -73,6 +90,11 @@ class Settings(BaseSettings):
 
         """
         return find(name, self.secrets_dir, os.environ)
+
+    @property
+    def secrets(self) -> list[Secret]:
+        """Every secret that there may be, whether it is needed or not."""
+        return [self.secret(name) for name in SECRETS]
 
     def password(self, name: str) -> Callable[[], str] | None:
         """Tell how to read a dependency's password, anew each time; none where it wants none."""

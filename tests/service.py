@@ -89,7 +89,7 @@ def running(
     port = free_port()
     with log.open("wb") as output:
         process = subprocess.Popen(
-            (*command, str(port)) if command == UVICORN else command,
+            (*command, str(port)) if command[-1] == "--port" else command,
             cwd=ROOT,
             env={**clean(os.environ), **environ, "PORT": str(port)},
             stdin=subprocess.DEVNULL,
@@ -112,13 +112,18 @@ def running(
 
 def clean(environ: Mapping[str, str]) -> dict[str, str]:
     """Leave out what would configure the service."""
-    mine = ("CHECK_", "DATABASE_", "POSTGRES_", "REDIS_", "SECRETS_", "OPTIONAL_")
+    mine = ("CHECK_", "DATABASE_", "POSTGRES_", "REDIS_", "SECRETS_", "OPTIONAL_", "DRAIN_", "LOG_")
     return {name: value for name, value in environ.items() if not name.startswith(mine)}
 
 
 def on(postgres: Postgres | None = None, valkey: Valkey | None = None) -> dict[str, str]:
     """The settings that have the service check these servers, as often as a test has time for."""
-    environ = {"CHECK_INTERVAL": "0.2", "CHECK_TIMEOUT": "0.4", "RECONNECT_INTERVAL": "0.5"}
+    environ = {
+        "CHECK_INTERVAL": "0.2",
+        "CHECK_TIMEOUT": "0.4",
+        "RECONNECT_INTERVAL": "0.5",
+        "DRAIN_SECONDS": "0",
+    }
     if postgres:
         environ["DATABASE_URL"] = postgres.url
         environ["POSTGRES_PASSWORD_FILE"] = str(postgres.password_file)

@@ -33,6 +33,8 @@ def serve_on(postgres: Postgres, valkey: Valkey) -> None:
         REDIS_URL=valkey.url,
         REDIS_PASSWORD_FILE=str(valkey.password_file),
     )
+    os.environ.setdefault("DRAIN_SECONDS", "0")
+    os.environ.setdefault("LOG_FORMAT", "console")
     settings = read_settings()
     listener = listen(settings)
     typer.echo(greeting(settings.host, listener.getsockname()[1], settings.port))

@@ -1,14 +1,16 @@
 """`vitals serve`: the service on the dependencies that the environment names."""
 
-import contextlib
-import logging
+import signal
 import socket
+import sys
+from types import FrameType
+from typing import TYPE_CHECKING
 
 import typer
-import uvicorn
 
-from app.application import create_app
-from app.settings import ConfigurationError, Settings, load
+
+if TYPE_CHECKING:
+    from app.settings import Settings
 
 
 # EX_CONFIG of sysexits.h: something was found in an unconfigured or misconfigured state.
@@ -17,11 +19,22 @@ BAD_CONFIGURATION = 78
 
 def serve() -> None:
     """Serve on HOST and PORT until told to stop."""
+    # The imports take a while, and as the first process of a container a program is not even
+    # ended by a signal that it does not handle.
+    signal.signal(signal.SIGTERM, leave)
     run(read_settings())
 
 
-def read_settings() -> Settings:
+def leave(number: int, frame: FrameType | None) -> None:
+    """Go without having begun."""
+    del number, frame
+    sys.exit()
+
+
+def read_settings() -> "Settings":
     """Read the settings, or say what is wrong with them and exit."""
+    from app.settings import ConfigurationError, load
+
     try:
         return load()
     except ConfigurationError as error:
@@ -30,15 +43,12 @@ def read_settings() -> Settings:
         raise typer.Exit(BAD_CONFIGURATION) from None
 
 
-def run(settings: Settings, listener: socket.socket | None = None) -> None:
+def run(settings: "Settings", listener: socket.socket | None = None) -> None:
     """Serve, on a socket that is bound already if there is one."""
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s:     %(message)s")
-    config = uvicorn.Config(
-        create_app(lambda: settings),
-        host=settings.host,
-        port=settings.port,
-        access_log=False,
-        server_header=False,
-    )
-    with contextlib.suppress(KeyboardInterrupt):  # uvicorn raises it again when it has ended
-        uvicorn.Server(config).run([listener] if listener else None)
+    from app import logs
+    from app.application import create_app
+    from app.server import server
+
+    console = "console" if sys.stderr.isatty() else "json"
+    logs.configure(settings.log_level, settings.log_format or console)
+    server(create_app(lambda: settings), settings).run([listener] if listener else None)

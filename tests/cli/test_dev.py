@@ -48,8 +48,8 @@ class Run:
     def service(self) -> Service:
         """The service, once it serves and its checks have passed."""
         port = int(self.says(r"curl http://127\.0\.0\.1:(\d+)/health\n")[1])
-        self.says("postgres: unknown -> pass")
-        self.says("redis: unknown -> pass")
+        self.says("check=postgres from=unknown to=pass")
+        self.says("check=redis from=unknown to=pass")
         return Service(self.process, port, self._log)
 
     def family(self) -> list[psutil.Process]:

@@ -1,0 +1,63 @@
+"""What the log says of the checks: each turn once, and that something is still broken."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable
+
+from app.health import Report, Status, Transition
+from app.logs import redact
+from app.secrets import Secret
+
+
+# Seconds between two reminders of a check that stays broken.
+REMIND_EVERY = 300
+
+logger = logging.getLogger("vitals")
+
+
+class Journal:
+    """Writes a line for each transition, and a reminder every five minutes while a check fails.
+
+    Args:
+        report: what is known now.
+        secrets: what must not stand in a line.
+
+    """
+
+    def __init__(self, report: Callable[[], Report], secrets: Iterable[Secret]) -> None:
+        self._report = report
+        self._secrets = tuple(secrets)
+
+    def tell(self, transition: Transition, cause: str) -> None:
+        """Write down a transition; the cause goes nowhere but here."""
+        logger.log(
+            logging.INFO if transition.after is Status.PASS else logging.WARNING,
+            "check turned",
+            extra={
+                "check": transition.name,
+                "from": transition.before.word,
+                "to": transition.after.word,
+                "reason": transition.reason,
+                "lasted_s": round(transition.lasted, 3),
+                "cause": redact(cause, self._secrets),
+            },
+        )
+        if transition.after is Status.FAIL:
+            self._remind_later(transition)
+
+    def _remind_later(self, transition: Transition) -> None:
+        asyncio.get_running_loop().call_later(REMIND_EVERY, self._remind, transition)
+
+    def _remind(self, transition: Transition) -> None:
+        for known in self._report().checks:
+            if (known.check.name, known.since) == (transition.name, transition.at):
+                logger.warning(
+                    "check still fails",
+                    extra={
+                        "check": transition.name,
+                        "reason": known.reason,
+                        "since": transition.at.wall,
+                        "failures": known.failures,
+                    },
+                )
+                self._remind_later(transition)

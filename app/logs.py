@@ -1,0 +1,114 @@
+"""The log: an event a line, with fields, and nothing in it that should not be there."""
+
+import contextlib
+import json
+import logging
+import logging.config
+import re
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Any
+
+from app.secrets import Secret, SecretError
+
+
+# What a record carries by itself; everything else was given as a field.
+OWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message"}
+
+PROBED = re.compile(r"/(health|healthz|livez|readyz|startupz|metrics)([/?]|$)")
+
+# Credentials in a URL, and what follows a word that announces them.
+CREDENTIALS = re.compile(r"(?<=://)[^/@\s]*@|(?i:(?<=bearer )|(?<=password=))\S+")
+
+
+def redact(text: str, secrets: Iterable[Secret] = ()) -> str:
+    """Take out of a text what looks like credentials, and every secret that can be read."""
+    text = CREDENTIALS.sub("***", text)
+    for secret in secrets:
+        try:
+            text = text.replace(secret.read(), "***")
+        except SecretError:
+            continue
+    return text
+
+
+class SuccessfulProbes(logging.Filter):
+    """Keeps uvicorn's access log free of the requests that go well: they come for ever."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Let pass what is not a successful request for one of the paths of this service."""
+        match record.args:
+            case (_, _, str(path), _, HTTPStatus.OK):
+                return not PROBED.match(path)
+        return True
+
+
+class Formatter(logging.Formatter):
+    """Writes a record's time, level, logger, event and fields."""
+
+    def fields(self, record: logging.LogRecord) -> dict[str, Any]:
+        """Collect what there is to tell, in the order in which it is told."""
+        moment = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+        told = {
+            "time": moment.replace("+00:00", "Z"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "event": record.getMessage(),
+        }
+        given = {name: value for name, value in vars(record).items() if name not in OWN}
+        error = {"error": self.formatException(record.exc_info)} if record.exc_info else {}
+        return told | given | error
+
+
+class JsonFormatter(Formatter):
+    """One JSON object a line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Write a record, whatever its fields are."""
+        return json.dumps(self.fields(record), default=str)
+
+
+class ConsoleFormatter(Formatter):
+    """One line for people: fields as `name=value`, where there is a value."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Write a record."""
+        fields = self.fields(record)
+        time, level = fields.pop("time")[11:23], fields.pop("level")
+        del fields["logger"]
+        event, error = fields.pop("event"), fields.pop("error", None)
+        told = [f"{name}={value}" for name, value in fields.items() if str(value or "")]
+        line = " ".join([time, f"{level:8}", event, *told]).replace("\n", "\\n")
+        return f"{line}\n{error}" if error else line
+
+
+@contextlib.contextmanager
+def without_successful_probes() -> Iterator[None]:
+    """Filter uvicorn's access log, whoever has set it up."""
+    access, successful = logging.getLogger("uvicorn.access"), SuccessfulProbes()
+    access.addFilter(successful)
+    try:
+        yield
+    finally:
+        access.removeFilter(successful)
+
+
+def configure(level: str, form: str) -> None:
+    """Send every logger's records, uvicorn's too, to standard error.
+
+    Args:
+        level: the least level that is told.
+        form: `json` or `console`.
+
+    """
+    formatter = JsonFormatter if form == "json" else ConsoleFormatter
+    logging.config.dictConfig(
+        {
+            "version": 1,
+            "disable_existing_loggers": False,
+            "formatters": {"line": {"()": formatter}},
+            "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+            "root": {"level": level.upper(), "handlers": ["stderr"]},
+        }
+    )

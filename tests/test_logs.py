@@ -1,0 +1,119 @@
+import json
+import logging
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.embedded import Valkey
+from app.logs import ConsoleFormatter, JsonFormatter, redact
+from app.secrets import Secret
+from tests.faults.fault import Refuse
+from tests.faults.proxy import proxy_in_thread
+from tests.service import SERVE, clean, on, running
+
+
+TIMES = 100
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("no route to db.internal:5432", "no route to db.internal:5432"),
+        ("can't reach redis://user:word@host/0", "can't reach redis://***host/0"),
+        ("sent Authorization: Bearer abc.def.ghi", "sent Authorization: Bearer ***"),
+        ("in host=x password=word user=y", "in host=x password=*** user=y"),
+    ],
+)
+def test_what_looks_like_credentials_is_taken_out(text: str, told: str) -> None:
+    """Wherever it stands in a text."""
+    assert redact(text) == told
+
+
+def test_a_secret_is_taken_out_however_it_looks(tmp_path: Path) -> None:
+    """Those that can be read; one that can't be is no reason to say nothing."""
+    (tmp_path / "word").write_text("plain word")
+    secrets = [Secret("jwt_secret", tmp_path / "gone"), Secret("jwt_secret", tmp_path / "word")]
+    assert redact("it said plain word, twice: plain word", secrets) == "it said ***, twice: ***"
+
+
+def record(**fields: Any) -> logging.LogRecord:
+    """A record of the turn of a check."""
+    made = logging.makeLogRecord(
+        {"name": "vitals", "levelname": "WARNING", "msg": "check %s", "args": ("turned",)}
+    )
+    made.created = 1_763_892_000.25
+    vars(made).update(fields)
+    return made
+
+
+def test_json_holds_the_event_and_its_fields() -> None:
+    """One object a line, in a fixed order, whatever a field is."""
+    line = JsonFormatter().format(record(check="redis", lasted_s=1.5, cause="two\nlines", odd={1}))
+    assert "\n" not in line
+    assert json.loads(line) == {
+        "time": "2025-11-23T10:00:00.250Z",
+        "level": "warning",
+        "logger": "vitals",
+        "event": "check turned",
+        "check": "redis",
+        "lasted_s": 1.5,
+        "cause": "two\nlines",
+        "odd": "{1}",
+    }
+
+
+def test_the_console_has_one_line_for_people() -> None:
+    """Without what is empty; a text can't begin a line of its own."""
+    line = ConsoleFormatter().format(record(check="redis", reason=None, cause="two\nlines"))
+    assert line == "10:00:00.250 warning  check turned check=redis cause=two\\nlines"
+
+
+@pytest.mark.parametrize("formatter", [JsonFormatter, ConsoleFormatter])
+def test_an_exception_is_told_with_its_traceback(formatter: type[logging.Formatter]) -> None:
+    """What nobody expected is told in full."""
+    error = ZeroDivisionError("whoever expected that")
+    line = formatter().format(record(exc_info=(type(error), error, None)))
+    assert "ZeroDivisionError: whoever expected that" in line
+
+
+def lines_of(log: Path) -> list[dict[str, Any]]:
+    """Every line of a service's log."""
+    return [json.loads(line) for line in log.read_text().splitlines()]
+
+
+def test_a_check_that_turns_is_one_line(valkey: Valkey, tmp_path: Path) -> None:
+    """A hundred times broken and mended is two hundred lines, which name the cause alone."""
+    with proxy_in_thread("127.0.0.1", valkey.port) as proxy:
+        environ = on(None, valkey) | {
+            "REDIS_URL": f"redis://127.0.0.1:{proxy.port}/0",
+            "CHECK_INTERVAL": "0.03",
+            "DRAIN_SECONDS": "0",
+        }
+        with running(environ, tmp_path / "log") as service:
+            service.until("redis", None, 5)
+            for _ in range(TIMES):
+                proxy.break_with(Refuse())
+                service.until("redis", "refused", 5)
+                proxy.heal()
+                service.until("redis", None, 5)
+    turned = [line for line in lines_of(tmp_path / "log") if line["event"] == "check turned"]
+    assert [line["to"] for line in turned] == ["pass"] + ["fail", "pass"] * TIMES
+    failed = turned[1]
+    assert failed.keys() >= {"time", "check", "from", "to", "reason", "cause", "lasted_s"}
+    assert (failed["check"], failed["reason"], failed["level"]) == ("redis", "refused", "warning")
+    assert "Error 111 connecting to 127.0.0.1" in failed["cause"]
+    assert valkey.password_file.read_text() not in (tmp_path / "log").read_text()
+
+
+def test_the_format_is_json_unless_somebody_looks(valkey: Valkey, tmp_path: Path) -> None:
+    """Console lines are for terminals; LOG_FORMAT decides where it is set."""
+    environ = on(None, valkey) | {"DRAIN_SECONDS": "0"}
+    with running(environ | {"LOG_FORMAT": "console"}, tmp_path / "log") as service:
+        service.until("redis", None, 5)
+    assert "check turned check=redis from=unknown to=pass" in (tmp_path / "log").read_text()
+    script = ["script", "-qec", f"timeout -s INT 3 {' '.join(SERVE)}", "/dev/null"]
+    told = subprocess.run(script, env=clean(os.environ) | environ, capture_output=True, check=False)
+    assert b"check turned check=redis" in told.stdout
