@@ -25,8 +25,9 @@ ROOT = Path(__file__).parent.parent
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What came back, and after how many seconds."""
+    """What came back: when it was asked for, by the steady clock, and after how many seconds."""
 
+    at: float
     code: int
     headers: Mapping[str, str]
     body: bytes
@@ -49,13 +50,13 @@ class Service:
     def ask(self, path: str, method: str = "GET", **headers: str) -> Reply:
         """Put one request on a connection of its own."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
-        begun = time.perf_counter()
+        begun = time.monotonic()
         with contextlib.closing(connection):
             connection.request(method, path, headers=headers)
             response = connection.getresponse()
             body = response.read()
-        seconds = time.perf_counter() - begun
-        return Reply(response.status, dict(response.headers.items()), body, seconds)
+        seconds = time.monotonic() - begun
+        return Reply(begun, response.status, dict(response.headers.items()), body, seconds)
 
     def raw(self, request: bytes) -> bytes:
         """Send bytes, and read until the service closes."""
