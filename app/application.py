@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from typing import Any
 
 from fastapi import FastAPI
@@ -15,6 +16,7 @@ from app.journal import Journal
 from app.lifecycle import Lifecycle
 from app.logs import without_successful_probes
 from app.maintenance import watched
+from app.probes.http import HttpProbe, http
 from app.probes.postgres import postgres
 from app.probes.redis import redis
 from app.probes.session import SessionProbe
@@ -90,26 +92,37 @@ async def open_checks(settings: Settings, stack: AsyncExitStack) -> list[Check]:
         ("redis", settings.redis_url, redis),
     ):
         if url:
-            probe = await stack.enter_async_context(
-                open_probe(
-                    url,
-                    settings.password(name),
-                    require=getattr(settings, f"{name}_require"),
-                    renew_after=settings.reconnect_interval,
-                )
+            opening = open_probe(
+                url,
+                settings.password(name),
+                require=getattr(settings, f"{name}_require"),
+                renew_after=settings.reconnect_interval,
             )
-            checks.append(check(name, probe, settings))
+            interval = getattr(settings, f"{name}_check_interval")
+            timeout = getattr(settings, f"{name}_check_timeout")
+            probe = await stack.enter_async_context(opening)
+            checks.append(check(name, probe, settings, interval, timeout))
+    for target in settings.http_targets:
+        headers = partial(target.filled, settings.read_secret)
+        probing = await stack.enter_async_context(http(target.url, headers, expect=target.expect))
+        checks.append(check(target.name, probing, settings, target.interval, target.timeout))
     return checks
 
 
-def check(name: str, probe: SessionProbe, settings: Settings) -> Check:
-    """Set the terms on which a dependency is judged."""
+def check(
+    name: str,
+    probe: SessionProbe | HttpProbe,
+    settings: Settings,
+    interval: float | None,
+    timeout: float | None,
+) -> Check:
+    """Set the terms on which a dependency is judged: its own, where it has any."""
     return Check(
         name=name,
         probe=probe,
         explain=probe.explain,
-        interval=getattr(settings, f"{name}_check_interval") or settings.check_interval,
-        timeout=getattr(settings, f"{name}_check_timeout") or settings.check_timeout,
+        interval=interval or settings.check_interval,
+        timeout=timeout or settings.check_timeout,
         failure_threshold=settings.failure_threshold,
         success_threshold=settings.success_threshold,
         required=name not in settings.optional,

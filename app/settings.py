@@ -1,16 +1,18 @@
 """Settings: what the environment says, judged all at once before anything starts."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from app import urls
+from app import targets, urls
 from app.maintenance import default_file
 from app.secrets import SECRETS, Secret, SecretError, find
+from app.targets import HttpTarget
 
 
 class ConfigurationError(Exception):
@@ -57,6 +59,7 @@ class Settings(BaseSettings):
     redis_auth: Auth = "password"
     postgres_require: Depth = "query"
     redis_require: Depth = "query"
+    http_checks: str = ""
     optional_checks: str = ""
     check_interval: Seconds = 1
     check_timeout: Seconds = 1
@@ -92,15 +95,30 @@ class Settings(BaseSettings):
         return find(name, self.secrets_dir, os.environ)
 
     @property
+    def http_targets(self) -> list[HttpTarget]:
+        """The HTTP services to watch."""
+        return targets.read(self.http_checks)[0]
+
+    @property
     def secrets(self) -> list[Secret]:
         """Every secret that there may be, whether it is needed or not."""
-        return [self.secret(name) for name in SECRETS]
+        named = {name for target in self.http_targets for name in target.secrets}
+        return [self.secret(name) for name in sorted(named.union(SECRETS))]
+
+    def read_secret(self, name: str) -> str:
+        """Read what the file of a secret holds now.
+
+        Raises:
+            SecretError: it can't be read.
+
+        """
+        return self.secret(name).read()
 
     def password(self, name: str) -> Callable[[], str] | None:
         """Tell how to read a dependency's password, anew each time; none where it wants none."""
         if getattr(self, f"{name}_auth") == "none":
             return None
-        return self.secret(f"{name}_password").read
+        return partial(self.read_secret, f"{name}_password")
 
 
 def load() -> Settings:
@@ -131,20 +149,25 @@ def _line(name: str, details: Any) -> str:
     return f"{name.upper()} must be {field.description}: correct it, or unset it"
 
 
-def _contradictions(settings: Settings, wrong: Iterable[str]) -> Iterator[str]:
+def _contradictions(settings: Settings, wrong: Container[str]) -> Iterator[str]:
     """Tell what no single setting shows."""
-    targets = {"postgres": "database_url", "redis": "redis_url"}
-    configured = [
-        name for name, target in targets.items() if getattr(settings, target) or target in wrong
-    ]
-    if not configured:
-        yield "DATABASE_URL and REDIS_URL are not set: set at least one, there is nothing to check"
+    found, problems = targets.read(settings.http_checks)
+    yield from problems
+    urls = {"postgres": "database_url", "redis": "redis_url"}
+    stores = [name for name, url in urls.items() if getattr(settings, url) or url in wrong]
+    configured = stores + [target.name for target in found]
+    if not configured and not problems:
+        yield "DATABASE_URL, REDIS_URL and HTTP_CHECKS are not set: set at least one to check"
     for name in sorted(settings.optional.difference(configured)):
         yield f"OPTIONAL_CHECKS names {name}, which is not a check: {' or '.join(configured)}"
-    needed = {
-        f"{name}_password" for name in configured if getattr(settings, f"{name}_auth") == "password"
-    }
-    for name in SECRETS:
+    needed = {name for target in found for name in target.secrets}
+    needed |= {f"{name}_password" for name in stores if settings.password(name)}
+    yield from _unusable(settings, needed)
+
+
+def _unusable(settings: Settings, needed: set[str]) -> Iterator[str]:
+    """Tell which secrets are offered twice, or needed and can't be read."""
+    for name in [*SECRETS, *sorted(needed.difference(SECRETS))]:
         try:
             secret = settings.secret(name)
             if name in needed:

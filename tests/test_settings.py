@@ -193,7 +193,7 @@ def test_a_service_without_dependencies_does_not_start(environ: pytest.MonkeyPat
     environ.delenv("DATABASE_URL")
     environ.delenv("REDIS_URL")
     assert problems() == [
-        "DATABASE_URL and REDIS_URL are not set: set at least one, there is nothing to check"
+        "DATABASE_URL, REDIS_URL and HTTP_CHECKS are not set: set at least one to check"
     ]
 
 

@@ -1,0 +1,115 @@
+"""An HTTP server of the tests, which says exactly what it is told to."""
+
+import asyncio
+import contextlib
+import socket
+import ssl
+import struct
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from typing import Any
+
+from app.health import Reason
+from app.probes.http import HttpProbe, http
+from tests.probes import attempt
+
+
+OK = b"HTTP/1.1 200 OK\r\n\r\n"
+
+Answer = Callable[[asyncio.StreamWriter], Awaitable[None]]
+
+
+class HttpServer:
+    """Answers every request alike, then waits until the client leaves.
+
+    Attributes:
+        answer: what it does when it has been asked.
+        asked: the head of each request.
+        open: how many connections are open.
+
+    """
+
+    def __init__(self, answer: Answer | bytes) -> None:
+        self.answer = says(answer) if isinstance(answer, bytes) else answer
+        self.asked: list[str] = []
+        self.open = 0
+        self.port = 0
+
+    def was_asked(self, times: int) -> bool:
+        """Whether so many requests have come, no more and no fewer."""
+        return len(self.asked) == times
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Hear one request and answer it."""
+        self.open += 1
+        with contextlib.suppress(ConnectionError, EOFError, ssl.SSLError):
+            self.asked.append((await reader.readuntil(b"\r\n\r\n")).decode())
+            await self.answer(writer)
+            await reader.read()
+        self.open -= 1
+        writer.transport.abort()
+
+
+@contextlib.asynccontextmanager
+async def serving(
+    answer: Answer | bytes, context: ssl.SSLContext | None = None
+) -> AsyncIterator[HttpServer]:
+    """Run a server on a free port of 127.0.0.1."""
+    server = HttpServer(answer)
+    async with await asyncio.start_server(server.serve, "127.0.0.1", ssl=context) as listening:
+        server.port = listening.sockets[0].getsockname()[1]
+        yield server
+        listening.close()
+        await attempt.eventually(lambda: not server.open)
+
+
+def asking(
+    server: HttpServer,
+    path: str = "/",
+    headers: Callable[[], Mapping[str, str]] = dict,
+    expect: int = 200,
+) -> contextlib.AbstractAsyncContextManager[HttpProbe]:
+    """Ask a server."""
+    return http(f"http://127.0.0.1:{server.port}{path}", headers, expect=expect)
+
+
+async def failure(probe: Any) -> Reason:
+    """Ask, and tell why it failed."""
+    return await attempt.failure(probe)
+
+
+def says(words: bytes) -> Answer:
+    """Say this once, and no more."""
+
+    async def answer(writer: asyncio.StreamWriter) -> None:
+        writer.write(words)
+
+    return answer
+
+
+def goes_on(beginning: bytes, piece: bytes) -> Answer:
+    """Say the beginning, and then the piece for ever."""
+
+    async def answer(writer: asyncio.StreamWriter) -> None:
+        writer.write(beginning)
+        while True:
+            writer.write(piece)
+            await writer.drain()
+
+    return answer
+
+
+def hangs_up(words: bytes) -> Answer:
+    """Say this and close."""
+
+    async def answer(writer: asyncio.StreamWriter) -> None:
+        writer.write(words)
+        writer.close()
+
+    return answer
+
+
+async def resets(writer: asyncio.StreamWriter) -> None:
+    """Reset the connection."""
+    connection: socket.socket = writer.get_extra_info("socket")
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    writer.transport.abort()

@@ -1,0 +1,227 @@
+import asyncio
+import threading
+from functools import partial
+from pathlib import Path
+
+import psutil
+import pytest
+
+from app.health import Reason
+from app.probes.http import http
+from app.secrets import Secret
+from tests.faults.fault import Blackhole, Corrupt, Cut, Fault, Refuse, Reset, Silent, Stall
+from tests.faults.proxy import Proxy
+from tests.probes.attempt import eventually
+from tests.probes.http_server import (
+    OK,
+    Answer,
+    asking,
+    failure,
+    goes_on,
+    hangs_up,
+    resets,
+    says,
+    serving,
+)
+from tests.probes.test_dialer import Resolver
+
+
+CANARY = "CANARY"
+
+
+async def test_a_minio_is_watched() -> None:
+    """As the interface has it: its path is asked for, and 200 and 503 tell apart."""
+    async with (
+        serving(b"HTTP/1.1 200 OK\r\nServer: MinIO\r\nContent-Length: 0\r\n\r\n") as minio,
+        asking(minio, "/minio/health/cluster?maintenance=true") as probe,
+    ):
+        await probe()
+        minio.answer = says(b"HTTP/1.1 503 Service Unavailable\r\nX-Minio-Write-Quorum: 3\r\n\r\n")
+        with pytest.raises(Exception, match=r"^HTTP status 503$") as caught:
+            await probe()
+        assert probe.explain(caught.value) is Reason.HTTP_STATUS
+        assert minio.asked[0].splitlines() == [
+            "GET /minio/health/cluster?maintenance=true HTTP/1.1",
+            f"Host: 127.0.0.1:{minio.port}",
+            "User-Agent: vitals",
+            "Accept: */*",
+            "Connection: close",
+            "",
+        ]
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 401, 403, 404, 500])
+async def test_a_status_passes_where_it_is_expected_and_nowhere_else(status: int) -> None:
+    """Redirects are not followed, and refused credentials are a status like any other."""
+    answer = f"HTTP/1.1 {status} No\r\nLocation: /elsewhere\r\nSet-Cookie: a=b\r\n\r\n".encode()
+    async with serving(answer) as server:
+        async with asking(server, expect=status) as probe:
+            await probe()
+        async with asking(server) as probe:
+            assert await failure(probe) is Reason.HTTP_STATUS
+        assert [asked.split()[1] for asked in server.asked] == ["/", "/"]
+        assert "cookie" not in server.asked[1].lower()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        says(b"HTTP/1.0 200 OK\r\n\r\n"),
+        says(b"HTTP/1.1 200\r\nContent-Length: 1000\r\n\r\n"),
+        says(b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 200 OK\r\n\r\n"),
+        says(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nno chunk\r\n"),
+        says(b"HTTP/1.1 200 OK\r\nX-Long: " + b"x" * 15_000 + b"\r\n\r\n"),
+        goes_on(OK, b"x" * 65536),
+        hangs_up(OK),
+    ],
+    ids=["1.0", "no body", "interim", "bad body", "long head", "endless body", "closed"],
+)
+async def test_the_head_of_an_answer_decides(answer: Answer) -> None:
+    """A body that never comes, never ends or is wrong is not waited for and not read."""
+    async with serving(answer) as server, asking(server) as probe:
+        async with asyncio.timeout(0.5):
+            await probe()
+        await eventually(lambda: not server.open)
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (says(b""), Reason.TIMEOUT),
+        (says(b"HT"), Reason.TIMEOUT),
+        (says(b"HTTP/1.1 200 OK\r\nServer: slow"), Reason.TIMEOUT),
+        (says(b"HTTP/1.1 100 Continue\r\n\r\n"), Reason.TIMEOUT),
+        (goes_on(b"HTTP/1.1 200 OK\r\n", b"X-More: and more\r\n"), Reason.PROTOCOL),
+        (goes_on(b"HTTP/1.1 ", b"200"), Reason.PROTOCOL),
+        (goes_on(b"", b"HTTP/1.1 103 Early Hints\r\n\r\n"), Reason.PROTOCOL),
+        (says(b"SSH-2.0-OpenSSH_9.2"), Reason.PROTOCOL),
+        (says(b"HTTP/1.1 OK 200\r\n\r\n"), Reason.PROTOCOL),
+        (says(b"HTTP/1.1 200 OK\r\nCANARY\r\n\r\n"), Reason.PROTOCOL),
+        (says(b"HTTP/1.1 101 Switching Protocols\r\n\r\n"), Reason.PROTOCOL),
+        (hangs_up(b""), Reason.DISCONNECTED),
+        (hangs_up(b"HT"), Reason.DISCONNECTED),
+        (hangs_up(b"HTTP/1.1 200 OK\r\nServer"), Reason.DISCONNECTED),
+        (resets, Reason.DISCONNECTED),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+async def test_what_is_no_answer_is_told(answer: Answer, reason: Reason) -> None:
+    """Slow, endless, not HTTP, or ended before it began; after the repair it passes."""
+    async with serving(answer) as server, asking(server) as probe:
+        assert await failure(probe) is reason
+        await eventually(lambda: not server.open)
+        server.answer = says(OK)
+        await probe()
+
+
+FAULTS: list[tuple[Fault, Reason]] = [
+    (Refuse(), Reason.REFUSED),
+    (Silent(), Reason.TIMEOUT),
+    (Blackhole(), Reason.CONNECT_TIMEOUT),
+    (Stall(1), Reason.TIMEOUT),
+    (Reset(1), Reason.DISCONNECTED),
+    (Cut(1), Reason.DISCONNECTED),
+    (Corrupt(), Reason.PROTOCOL),
+]
+
+
+@pytest.mark.parametrize(("fault", "reason"), FAULTS, ids=str)
+async def test_what_the_wire_does_is_told(fault: Fault, reason: Reason) -> None:
+    """Between two answers; after the repair it passes."""
+    async with (
+        serving(OK) as server,
+        Proxy("127.0.0.1", server.port) as proxy,
+        http(f"http://127.0.0.1:{proxy.port}", dict, expect=200) as probe,
+    ):
+        await probe()
+        proxy.break_with(fault)
+        assert await failure(probe) is reason
+        proxy.heal()
+        await probe()
+
+
+async def test_a_name_that_is_not_resolved_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether the name server is silent or says no; a look-up that was left behind is no harm."""
+    resolver = Resolver()
+    monkeypatch.setattr("socket.getaddrinfo", resolver)
+    async with serving(OK) as server:
+        async with http(f"http://minio.test:{server.port}/", dict, expect=200) as probe:
+            assert await failure(probe) is Reason.DNS
+            resolver.failing = True
+            assert await failure(probe) is Reason.DNS
+            resolver.failing = False
+            resolver.answering.set()
+            await probe()
+        assert f"Host: minio.test:{server.port}" in server.asked[0]
+
+
+async def test_a_secret_is_read_at_each_attempt(tmp_path: Path) -> None:
+    """A new one needs no restart; one that can't be read or sent is told, and not its content."""
+    secret = Secret("key", tmp_path / "key")
+    async with (
+        serving(OK) as server,
+        asking(server, headers=lambda: {"x-key": secret.read(), "host": "a.test"}) as probe,
+    ):
+        for content in ("one", "wörd"):
+            secret.path.write_text(content)
+            await probe()
+            assert f"\r\nX-Key: {content}\r\n" in server.asked[-1]
+        assert server.asked[-1].count("Host: ") == server.asked[-1].count("Host: a.test\r\n") == 1
+        for content in ("", f"{CANARY}\r\nX-More: {CANARY}", f"{CANARY}\0"):
+            secret.path.write_text(content)
+            with pytest.raises(Exception, match="secret") as caught:
+                await probe()
+            assert probe.explain(caught.value) is Reason.AUTH
+            assert CANARY not in str(caught.value)
+        assert len(server.asked) == 2
+
+
+async def test_what_an_answer_echoes_is_not_told() -> None:
+    """An answer that is not HTTP may hold the request's own headers."""
+    for answer in (f"{CANARY}\r\n\r\n", f"HTTP/1.1 200 OK\r\n{CANARY}\r\n\r\n"):
+        async with serving(answer.encode()) as server, asking(server) as probe:
+            with pytest.raises(Exception, match=r"^not an HTTP answer$"):
+                await probe()
+
+
+async def test_proxies_of_the_environment_are_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither asked nor missed."""
+    async with serving(OK) as proxy, serving(OK) as server:
+        for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+            monkeypatch.setenv(name, f"http://127.0.0.1:{proxy.port}")
+        async with asking(server) as probe:
+            await probe()
+        assert (len(server.asked), len(proxy.asked)) == (1, 0)
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+async def test_a_cancelled_attempt_ends_at_once(scheme: str) -> None:
+    """Within the monitor's patience, in the TLS handshake too, and the connection with it."""
+    async with serving(says(b"")) as server:
+        url = f"{scheme}://127.0.0.1:{server.port}"
+        async with http(url, dict, expect=200) as probe:
+            attempt = asyncio.create_task(probe())
+            await eventually(lambda: server.open == 1)
+            attempt.cancel()
+            await asyncio.wait({attempt}, timeout=0.02)
+            assert attempt.cancelled()
+            await eventually(lambda: server.open == 0)
+
+
+async def test_two_hundred_rounds_against_a_silent_server_leave_nothing() -> None:
+    """Neither sockets nor tasks nor threads."""
+
+    def held() -> tuple[int, int, int]:
+        return psutil.Process().num_fds(), len(asyncio.all_tasks()), threading.active_count()
+
+    async with (
+        serving(says(b"")) as server,
+        http(f"http://localhost:{server.port}", dict, expect=200) as probe,
+    ):
+        before = held()
+        for rounds in range(1, 201):
+            attempt = asyncio.create_task(probe())
+            await eventually(partial(server.was_asked, rounds))
+            attempt.cancel()
+            await asyncio.wait({attempt})
+        await eventually(lambda: held() == before)

@@ -1,0 +1,71 @@
+"""Any HTTP service among the checks, with a header from a secret."""
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from app.embedded import Valkey
+from tests.service import on, running
+
+
+BOUND = 0.2 + 0.4 + 0.5
+
+
+class Store(BaseHTTPRequestHandler):
+    """An object store that wants a key."""
+
+    key = "Bearer the key"
+
+    def do_GET(self) -> None:
+        """Answer whoever has the key."""
+        known = self.headers["Authorization"] == type(self).key
+        self.send_response(200 if known and self.path == "/minio/health/cluster" else 403)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture(name="store")
+def _store() -> Iterator[int]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Store) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield server.server_address[1]
+        server.shutdown()
+        thread.join()
+
+
+def test_an_object_store_is_watched_beside_the_rest(
+    store: int, valkey: Valkey, tmp_path: Path
+) -> None:
+    """Its failure is told as a status; the key is read again when it changes."""
+    (tmp_path / "stack_auth_secret").write_text("the key\n")
+    check = {
+        "url": f"http://127.0.0.1:{store}/minio/health/cluster",
+        "headers": {"Authorization": "Bearer secret:stack_auth_secret"},
+        "interval": 0.1,
+    }
+    environ = on(None, valkey) | {
+        "HTTP_CHECKS": json.dumps({"minio": check}),
+        "SECRETS_DIR": str(tmp_path),
+        "OPTIONAL_CHECKS": "minio",
+    }
+    with running(environ, tmp_path / "log") as service:
+        service.until("minio", None, 5)
+        service.until("redis", None, 5)
+        (tmp_path / "stack_auth_secret").write_text("another")
+        service.until("minio", "http_status", BOUND)
+        assert service.ask("/health").json["status"] == "warn"
+        assert service.ask("/health/checks/minio").code == 503
+        (tmp_path / "stack_auth_secret").unlink()
+        service.until("minio", "auth", BOUND)
+        (tmp_path / "stack_auth_secret").write_text("the key")
+        service.until("minio", None, BOUND)
+    log = (tmp_path / "log").read_text()
+    assert "HTTP status 403" in log
+    assert "the key" not in log
