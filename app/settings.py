@@ -92,7 +92,8 @@ class Settings(BaseSettings):
             SecretError: it is not clear which file it is.
 
         """
-        return find(name, self.secrets_dir, os.environ)
+        # Any other file that a header names may be called as any variable is.
+        return find(name, self.secrets_dir, os.environ if name in SECRETS else {})
 
     @property
     def http_targets(self) -> list[HttpTarget]:
@@ -158,7 +159,8 @@ def _contradictions(settings: Settings, wrong: Container[str]) -> Iterator[str]:
     configured = stores + [target.name for target in found]
     if not configured and not problems:
         yield "DATABASE_URL, REDIS_URL and HTTP_CHECKS are not set: set at least one to check"
-    for name in sorted(settings.optional.difference(configured)):
+    unknown = settings.optional.difference(configured) if configured and not problems else ()
+    for name in sorted(unknown):
         yield f"OPTIONAL_CHECKS names {name}, which is not a check: {' or '.join(configured)}"
     needed = {name for target in found for name in target.secrets}
     needed |= {f"{name}_password" for name in stores if settings.password(name)}

@@ -204,3 +204,22 @@ def test_a_server_without_a_password_needs_no_secret(
     (tmp_path / "postgres_password").unlink()
     environ.setenv("POSTGRES_AUTH", "none")
     assert load().password("postgres") is None
+
+
+def test_a_header_may_need_any_file_of_the_folder(
+    environ: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """One called as a variable of the environment is, too; a missing one is told."""
+    (tmp_path / "home").write_text("word")
+    headers = '{"x-key": "secret:home", "x-other": "Bearer secret:gone"}'
+    environ.setenv("HTTP_CHECKS", f'{{"it": {{"url": "http://it/", "headers": {headers}}}}}')
+    assert problems() == [
+        f"gone: {tmp_path}/gone is missing: write the secret into it, or mount it"
+    ]
+
+
+def test_checks_that_can_not_be_read_are_told_once(environ: pytest.MonkeyPatch) -> None:
+    """Which of them are optional is not judged while nobody knows which there are."""
+    environ.setenv("HTTP_CHECKS", '{"minio":')
+    environ.setenv("OPTIONAL_CHECKS", "minio")
+    assert problems() == ["HTTP_CHECKS is not JSON from line 1, column 10 on: correct it"]

@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -58,14 +59,12 @@ class Run:
 
 
 @pytest.fixture(name="folder")
-def _folder(tmp_path: Path) -> Path:
+def _folder() -> Iterator[Path]:
     """Make a temporary folder whose name holds a space, that another user may enter."""
-    for path in (tmp_path, *tmp_path.parents[:2]):
-        path.chmod(0o755)
-    folder = tmp_path / "a folder"
-    folder.mkdir()
-    folder.chmod(0o777)
-    return folder
+    with tempfile.TemporaryDirectory(prefix="a folder ") as name:
+        folder = Path(name)
+        folder.chmod(0o777)
+        yield folder
 
 
 @pytest.fixture(name="run")
