@@ -1,6 +1,6 @@
 """`vitals dev`: the service on real servers of its own, gone when it ends."""
 
-import contextlib
+import errno
 import os
 import socket
 
@@ -13,6 +13,7 @@ from app.settings import Settings
 
 # How many ports are tried from PORT on.
 MOST_PORTS = 100
+HIGHEST_PORT = 65535
 
 
 def dev() -> None:
@@ -32,6 +33,10 @@ def serve_on(postgres: Postgres, valkey: Valkey) -> None:
         POSTGRES_PASSWORD_FILE=str(postgres.password_file),
         REDIS_URL=valkey.url,
         REDIS_PASSWORD_FILE=str(valkey.password_file),
+        # Whatever a shell or a container holds of a user's own is not meant for these servers.
+        POSTGRES_PASSWORD="",
+        REDIS_PASSWORD="",
+        SECRETS_DIR=str(postgres.folder),
     )
     os.environ.setdefault("DRAIN_SECONDS", "0")
     os.environ.setdefault("LOG_FORMAT", "console")
@@ -43,9 +48,14 @@ def serve_on(postgres: Postgres, valkey: Valkey) -> None:
 
 def listen(settings: Settings) -> socket.socket:
     """Bind PORT, or the next free port if it is taken."""
-    for port in range(settings.port, settings.port + MOST_PORTS):
-        with contextlib.suppress(OSError):
-            return socket.create_server((settings.host, port))
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    for port in range(settings.port, min(settings.port + MOST_PORTS, HIGHEST_PORT + 1)):
+        try:
+            return socket.create_server((settings.host, port), family=family)
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                typer.echo(f"vitals: HOST can't be listened on: {error.strerror}", err=True)
+                raise typer.Exit(1) from None
     typer.echo(f"vitals: no port from {settings.port} on is free: set PORT to another", err=True)
     raise typer.Exit(1)
 

@@ -1,0 +1,106 @@
+import os
+import stat
+import time
+from pathlib import Path
+
+import pytest
+
+from app.embedded import Valkey
+from app.maintenance import default_file
+from tests.cli.conftest import Call, end, start
+from tests.service import on, running
+
+
+@pytest.fixture(name="file")
+def _file(tmp_path: Path, call: Call, monkeypatch: pytest.MonkeyPatch) -> Path:
+    del call  # it clears the environment first
+    file = tmp_path / "maintenance"
+    monkeypatch.setenv("MAINTENANCE_FILE", str(file))
+    return file
+
+
+def test_it_takes_an_instance_out_of_rotation_and_puts_it_back(
+    valkey: Valkey, tmp_path: Path
+) -> None:
+    """With nothing but its port and its temporary folder in common."""
+    folder = str(tmp_path)
+    with running({**on(valkey=valkey), "TMPDIR": folder}, tmp_path / "log") as service:
+        service.until("redis", None, 5)
+        port = str(service.port)
+        for state, code, line in (
+            ("on", 503, "ready: fail (maintenance)\n"),
+            ("off", 200, "ready: pass\n"),
+        ):
+            assert end(start("maintenance", state, PORT=port, TMPDIR=folder)).code == 0
+            deadline = time.monotonic() + 2
+            while service.ask("/health/ready").code != code and time.monotonic() < deadline:
+                time.sleep(0.01)
+            assert end(start("check", PORT=port)).out == line
+
+
+def test_on_and_off_say_what_they_did(file: Path, call: Call) -> None:
+    """Twice is no error."""
+    on, off = ("maintenance", "on"), ("maintenance", "off")
+    assert call(*off) == (0, f"maintenance is off already: {file} is gone\n", "")
+    assert call(*on) == (0, f"maintenance is on: {file} is there\n", "")
+    assert call(*on) == (0, f"maintenance is on already: {file} is there\n", "")
+    assert call(*off) == (0, f"maintenance is off: {file} is gone\n", "")
+    assert not file.exists()
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o277])
+def test_the_file_is_empty_and_everyone_may_see_it(file: Path, call: Call, umask: int) -> None:
+    """Whatever the umask."""
+    before = os.umask(umask)
+    try:
+        call("maintenance", "on")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(file.stat().st_mode) == 0o644
+    assert file.read_bytes() == b""
+
+
+def test_the_file_is_named_for_the_port(tmp_path: Path) -> None:
+    """So that two instances on a machine do not share one."""
+    folder = str(tmp_path)
+    result = end(start("maintenance", "on", PORT="8123", TMPDIR=folder))
+    assert result.out == f"maintenance is on: {tmp_path}/vitals-8123.maintenance is there\n"
+    end(start("maintenance", "on", "--port", "8124", PORT="1", TMPDIR=folder))
+    end(start("maintenance", "on", "--file", tmp_path / "own", MAINTENANCE_FILE="none/file"))
+    names = {"vitals-8123.maintenance", "vitals-8124.maintenance", "own"}
+    assert {path.name for path in tmp_path.iterdir()} == names
+    assert default_file(8000).name == "vitals-8000.maintenance"
+
+
+def test_a_link_that_lies_there_is_not_followed(file: Path, call: Call, tmp_path: Path) -> None:
+    """Anyone may put one into a temporary folder."""
+    target = tmp_path / "target"
+    file.symlink_to(target)
+    line = f"vitals: maintenance can't be turned on: {file}: File exists\n"
+    assert call("maintenance", "on") == (1, "", line)
+    assert not target.exists()
+    target.touch()
+    assert call("maintenance", "on") == (1, "", line)
+    assert call("maintenance", "off").code == 0
+    assert target.exists()
+    assert not file.is_symlink()
+
+
+@pytest.mark.parametrize(
+    ("place", "state", "why"),
+    [
+        ("none/file", "on", "No such file or directory"),
+        (".", "on", "File exists"),
+        (".", "off", "Is a directory"),
+        ("log/file", "on", "Not a directory"),
+        ("log/file", "off", "Not a directory"),
+    ],
+)
+def test_a_file_that_can_not_be_written_is_told_in_one_line(
+    call: Call, tmp_path: Path, place: str, state: str, why: str
+) -> None:
+    """Exit code 1."""
+    (tmp_path / "log").touch()
+    file = tmp_path / place
+    line = f"vitals: maintenance can't be turned {state}: {file}: {why}\n"
+    assert call("maintenance", state, "--file", file) == (1, "", line)
