@@ -1,6 +1,7 @@
 """The file that takes an instance out of rotation while it exists."""
 
 import contextlib
+import os
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -28,7 +29,7 @@ def watched(file: Path, lifecycle: Lifecycle) -> Iterator[None]:
 
     def look() -> None:
         while True:
-            lifecycle.maintenance = file.exists()
+            lifecycle.maintenance = os.path.exists(file)  # noqa: PTH110 - it never raises
             if over.wait(LOOK_EVERY):
                 return
 

@@ -80,12 +80,20 @@ def find(name: str, folder: Path, environ: Mapping[str, str]) -> Secret:
         msg = f"{name.upper()}: a secret has no place in the environment: unset it, use a file"
         raise SecretError(msg)
     named = environ.get(f"{name.upper()}_FILE")
-    found = [path for path in (folder / name, folder / f"{name}.txt") if path.exists()]
+    found = [path for path in (folder / name, folder / f"{name}.txt") if seen(path)]
     paths = [Path(named), *found] if named else found or [folder / name]
     if any(not same(paths[0], other) for other in paths[1:]):
         msg = f"{name}: {' and '.join(map(str, paths))} both offer it: keep one"
         raise SecretError(msg)
     return Secret(name, paths[0])
+
+
+def seen(path: Path) -> bool:
+    """Whether there is a file, as far as can be seen."""
+    try:
+        return path.exists()
+    except OSError:
+        return False
 
 
 def same(one: Path, other: Path) -> bool:

@@ -1,8 +1,8 @@
 """The URLs of the dependencies, as far as they are accepted; no message holds a part of one."""
 
-import contextlib
-from pathlib import Path
+import ssl
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 from redis.asyncio.connection import parse_url
 from sqlalchemy import make_url
@@ -15,7 +15,7 @@ POSTGRES_QUERY = {"host", "sslmode", "sslrootcert"}
 SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 
 REDIS_FORM = "must read redis://host:port/0, rediss://host:port/0 or unix:///path"
-REDIS_PARTS = {"connection_class", "db", "host", "path", "port", "ssl_ca_certs", "username"}
+REDIS_QUERY = {"db", "ssl_ca_certs"}
 
 HIGHEST_PORT = 65535
 
@@ -35,11 +35,12 @@ def postgres(text: str) -> str:
     _demand(url.drivername in POSTGRES_SCHEMES, POSTGRES_FORM)
     _demand(url.password is None, "holds a password: put it into the secret postgres_password")
     _demand(url.username and (url.host or query.get("host")), POSTGRES_FORM)
+    _demand(query.get("host", "/").startswith("/"), "has in its query a host that is no folder")
     _demand(_is_port(url.port), POSTGRES_FORM)
     _demand(set(query) <= POSTGRES_QUERY, "may hold in its query host, sslmode and sslrootcert")
     mode = query.get("sslmode", "prefer")
     _demand(mode in SSL_MODES, f"has an unknown sslmode: use one of {', '.join(SSL_MODES)}")
-    _demand_readable(query.get("sslrootcert"), "sslrootcert")
+    _demand_authority(query.get("sslrootcert"), "sslrootcert")
     return text
 
 
@@ -51,14 +52,18 @@ def redis(text: str) -> str:
 
     """
     try:
-        parts: dict[str, Any] = dict(parse_url(text))
+        url = urlsplit(text)
+        parts: dict[str, Any] = dict(parse_url(url._replace(query="").geturl()))
+        query = dict(parse_qsl(url.query, keep_blank_values=True))
     except ValueError:
         raise ValueError(REDIS_FORM) from None
     _demand("password" not in parts, "holds a password: put it into the secret redis_password")
     _demand(parts.get("host") or parts.get("path"), REDIS_FORM)
     _demand(_is_port(parts.get("port")), REDIS_FORM)
-    _demand(set(parts) <= REDIS_PARTS, "may hold in its query db and ssl_ca_certs")
-    _demand_readable(parts.get("ssl_ca_certs"), "ssl_ca_certs")
+    _demand(query.keys() <= REDIS_QUERY, "may hold in its query db and ssl_ca_certs")
+    database = query.get("db") or ("" if "path" in parts else url.path.strip("/"))
+    _demand(not database or database.isdecimal(), "must have a number as its database")
+    _demand_authority(query.get("ssl_ca_certs"), "ssl_ca_certs")
     return text
 
 
@@ -71,10 +76,11 @@ def _is_port(port: int | None) -> bool:
     return port is None or 0 < port <= HIGHEST_PORT
 
 
-def _demand_readable(path: str | None, name: str) -> None:
+def _demand_authority(path: str | None, name: str) -> None:
     if path is None:
         return
-    with contextlib.suppress(OSError), Path(path).open():
-        return
-    msg = f"names a {name} that can't be read: mount the file, or correct the path"
-    raise ValueError(msg)
+    try:
+        ssl.create_default_context(cafile=path)
+    except (OSError, ValueError):  # an error of TLS is one of the operating system's to Python
+        msg = f"names a {name} that can't be used: mount a PEM file there, or correct the path"
+        raise ValueError(msg) from None

@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import pytest
+import trustme
 
 from app.settings import ConfigurationError, Settings, load
 
@@ -50,18 +51,21 @@ def test_the_defaults_are_the_documented_ones(environ: pytest.MonkeyPatch) -> No
     [
         ("DATABASE_URL", "postgres://user@host/db"),
         ("DATABASE_URL", "postgresql+asyncpg://user@[::1]:5433/db"),
-        ("DATABASE_URL", "postgresql://user@host/db?sslmode=verify-full&sslrootcert=/etc/passwd"),
+        ("DATABASE_URL", "postgresql://user@host/db?sslmode=verify-full&sslrootcert={CA}"),
         ("DATABASE_URL", "postgresql://user@/db?host=/run/postgresql"),
-        ("REDIS_URL", "rediss://user@host:6380/1?ssl_ca_certs=/etc/passwd"),
+        ("REDIS_URL", "rediss://user@host:6380/1?ssl_ca_certs={CA}"),
         ("REDIS_URL", "unix:///run/redis.sock?db=2"),
         ("OPTIONAL_CHECKS", " redis , postgres,"),
         ("CHECK_INTERVAL", "0.05"),
         ("PORT", ""),
     ],
 )
-def test_what_is_documented_is_accepted(environ: pytest.MonkeyPatch, name: str, value: str) -> None:
+def test_what_is_documented_is_accepted(
+    environ: pytest.MonkeyPatch, name: str, value: str, tmp_path: Path
+) -> None:
     """Every form of a URL, a list with spaces, and an empty value, which is none."""
-    environ.setenv(name, value)
+    trustme.CA().cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    environ.setenv(name, value.replace("{CA}", str(tmp_path / "ca.pem")))
     load()
 
 
@@ -135,8 +139,8 @@ def test_what_is_documented_is_accepted(environ: pytest.MonkeyPatch, name: str, 
             "DATABASE_URL",
             f"{PG}?sslrootcert=/{CANARY}",
             (
-                "DATABASE_URL names a sslrootcert that can't be read: "
-                "mount the file, or correct the path"
+                "DATABASE_URL names a sslrootcert that can't be used: "
+                "mount a PEM file there, or correct the path"
             ),
         ),
         *[
@@ -157,6 +161,25 @@ def test_what_is_documented_is_accepted(environ: pytest.MonkeyPatch, name: str, 
             "REDIS_URL",
             f"redis://:{CANARY}@host",
             "REDIS_URL holds a password: put it into the secret redis_password",
+        ),
+        ("REDIS_URL", f"redis://host/{CANARY}", "REDIS_URL must have a number as its database"),
+        (
+            "REDIS_URL",
+            "redis://host?port=6379",
+            "REDIS_URL may hold in its query db and ssl_ca_certs",
+        ),
+        (
+            "REDIS_URL",
+            "rediss://host?ssl_ca_certs=/etc/hostname",
+            (
+                "REDIS_URL names a ssl_ca_certs that can't be used: "
+                "mount a PEM file there, or correct the path"
+            ),
+        ),
+        (
+            "DATABASE_URL",
+            f"postgresql://user@/db?host={CANARY}",
+            "DATABASE_URL has in its query a host that is no folder",
         ),
         ("REDIS_URL", f"{REDIS}?{CANARY}=1", "REDIS_URL may hold in its query db and ssl_ca_certs"),
     ],

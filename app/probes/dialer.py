@@ -15,6 +15,7 @@ from app.probes.reasons import on_the_way
 MOST_LOOKUPS = 16
 
 Address = tuple[socket.AddressFamily, Any]
+Lookup = asyncio.Future[list[Address] | Exception]
 
 
 class Dialer:
@@ -33,10 +34,10 @@ class Dialer:
         self.waiting_for = Reason.TIMEOUT
         self._host = host
         self._port = port
-        self._lookups: set[asyncio.Future[list[Address] | OSError]] = set()
+        self._lookups: set[Lookup] = set()
 
     async def dial(self) -> socket.socket:
-        """Connect to the first address that answers.
+        """Connect to the first address that can be connected to, in the resolver's order.
 
         Raises:
             OSError: no address could be found (`socket.gaierror`), or none could be connected to.
@@ -63,27 +64,28 @@ class Dialer:
             done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
             for lookup in done:
                 found = lookup.result()
-                if not isinstance(found, OSError):
+                if not isinstance(found, Exception):
                     return found
                 if lookup is own or not pending:
                     raise found
 
-    def _look_up(self) -> asyncio.Future[list[Address] | OSError]:
+    def _look_up(self) -> Lookup:
         loop = asyncio.get_running_loop()
-        lookup: asyncio.Future[list[Address] | OSError] = loop.create_future()
-        self._lookups.add(lookup)
-        lookup.add_done_callback(self._lookups.discard)
+        lookup: Lookup = loop.create_future()
 
         def run() -> None:
-            found: list[Address] | OSError
+            found: list[Address] | Exception
             try:
                 found = _addresses(self._host, self._port)
-            except OSError as error:
+            except Exception as error:  # noqa: BLE001 - whatever it is, somebody waits for it
                 found = error
             with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
                 loop.call_soon_threadsafe(lookup.set_result, found)
 
+        # Kept only once it has begun: no thread may be had.
         threading.Thread(target=run, name=f"resolve {self._host}", daemon=True).start()
+        self._lookups.add(lookup)
+        lookup.add_done_callback(self._lookups.discard)
         return lookup
 
 
@@ -95,13 +97,13 @@ def _addresses(host: str, port: int, flags: int = 0) -> list[Address]:
 
 
 async def _connect_any(addresses: list[Address]) -> socket.socket:
-    error = OSError("the name has no address")
+    first: OSError | None = None
     for family, address in addresses:
         try:
             return await _connect(family, address)
-        except OSError as failure:
-            error = failure
-    raise error
+        except OSError as error:
+            first = first or error  # that of the address which the resolver prefers
+    raise first or OSError("the name has no address")
 
 
 async def _connect(family: socket.AddressFamily, address: Any) -> socket.socket:

@@ -4,9 +4,10 @@ import asyncio
 import contextlib
 import ssl
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -90,17 +91,27 @@ class DialingLoop:
     def __init__(self, dialer: Dialer) -> None:
         self._loop = asyncio.get_running_loop()
         self._dialer = dialer
+        self._transport: Any = None
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._loop, name)
 
     async def create_connection(self, factory: Any, _host: str, _port: int) -> Any:
         """Connect to the dialer's host."""
-        return await self._loop.create_connection(factory, sock=await self._dialer.dial())
+        connecting = self._loop.create_connection(factory, sock=await self._dialer.dial())
+        self._transport, protocol = await connecting
+        return self._transport, protocol
 
     async def create_unix_connection(self, factory: Any, _path: str) -> Any:
         """Connect to the dialer's Unix socket."""
-        return await self._loop.create_unix_connection(factory, sock=await self._dialer.dial())
+        connecting = self._loop.create_unix_connection(factory, sock=await self._dialer.dial())
+        self._transport, protocol = await connecting
+        return self._transport, protocol
+
+    def abort(self) -> None:
+        """Cut what has been connected; TLS would otherwise wait for the other side's goodbye."""
+        if self._transport:
+            self._transport.abort()
 
 
 def of_postgres(error: BaseException, *, wants_tls: bool) -> Reason | None:
@@ -116,18 +127,59 @@ def of_postgres(error: BaseException, *, wants_tls: bool) -> Reason | None:
     return None
 
 
-def tls(mode: str, root: str | None) -> ssl.SSLContext | str:
-    """Read `sslmode` and `sslrootcert` as libpq does; without a root file, the system's speak.
+Security = ssl.SSLContext | str | bool
+
+
+def securities(mode: str, root: str | None) -> list[Security]:
+    """Read `sslmode` and `sslrootcert` as libpq does: the ways to connect, in their order.
+
+    Without a root file the system's authorities speak.
 
     https://www.postgresql.org/docs/current/libpq-ssl.html#LIBPQ-SSL-PROTECTION
     """
-    if mode in {"disable", "allow", "prefer"}:
-        return mode
-    context = ssl.create_default_context(cafile=root)
-    context.check_hostname = mode == "verify-full"
-    if mode == "require" and not root:
-        context.verify_mode = ssl.CERT_NONE
-    return context
+    if mode == "disable":
+        return [False]
+    if mode.startswith("verify-") or (mode == "require" and root):
+        context = ssl.create_default_context(cafile=root)
+        context.check_hostname = mode == "verify-full"
+        return [context]
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    if mode == "require":
+        return [context]
+    # asyncpg knows the other two, but looks for files in the home, which may be closed to it.
+    try:
+        Path.home().joinpath(".postgresql").stat()
+    except PermissionError:
+        return [context, False] if mode == "prefer" else [False, context]
+    except (OSError, RuntimeError):
+        return [mode]
+    return [mode]
+
+
+def wants_another(error: BaseException) -> bool:
+    """Whether a server may accept with TLS what it refuses without, or the other way round."""
+    refused = type(error) is ConnectionError or isinstance(error, ssl.SSLError)
+    return refused or getattr(error, "sqlstate", "") == "28000"
+
+
+async def connect(dialer: Dialer, security: Security, arguments: Mapping[str, Any]) -> Any:
+    """Connect over the dialer, and leave nothing behind where that fails."""
+    loop = DialingLoop(dialer)
+    try:
+        return await asyncpg.connect(
+            **arguments,
+            ssl=security,
+            loop=loop,
+            timeout=None,  # the deadline is the monitor's
+            # Given, so that asyncpg does not look for them in the environment.
+            direct_tls=False,
+            target_session_attrs="any",
+        )
+    except BaseException:
+        loop.abort()
+        raise
 
 
 @asynccontextmanager
@@ -150,29 +202,32 @@ async def postgres(
     folder = query.get("host", "")
     port = target.port or 5432
     dialer = Dialer(f"{folder}/.s.PGSQL.{port}" if folder else target.host or "localhost", port)
-    security = tls(query.get("sslmode", "prefer"), query.get("sslrootcert"))
-    wants_tls = isinstance(security, ssl.SSLContext)
+    ways = securities(query.get("sslmode", "prefer"), query.get("sslrootcert"))
     arguments = {
         "host": folder or target.host or "localhost",
         "port": port,
         "user": target.username,
         "database": target.database or target.username,
-        "ssl": security,
         "server_settings": {"application_name": APPLICATION_NAME},
-        "timeout": None,  # the deadline is the monitor's
     }
 
     async def open_session() -> PostgresSession:
-        connection = await asyncpg.connect(
-            **arguments,
-            # An empty one keeps asyncpg from looking for one in the environment and at home.
-            password=credential(password) if password else "",
-            loop=DialingLoop(dialer),
-        )
+        # An empty password keeps asyncpg from looking for one in the environment and at home.
+        word = credential(password) if password else ""
+        for security in ways:
+            try:
+                connection = await connect(dialer, security, arguments | {"password": word})
+            except (OSError, asyncpg.PostgresError) as error:
+                if security is ways[-1] or not wants_another(error):
+                    raise
+            else:
+                break
         return PostgresSession(connection, QUESTIONS[require])
 
     def explain(error: BaseException) -> Reason:
-        return of_postgres(error, wants_tls=wants_tls) or dialer.explain(error)
+        return of_postgres(
+            error, wants_tls=len(ways) == 1 and isinstance(ways[0], ssl.SSLContext)
+        ) or dialer.explain(error)
 
     probe = SessionProbe(
         open_session, explain, 0 if require == "connect" else renew_after, time.monotonic

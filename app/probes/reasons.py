@@ -24,6 +24,7 @@ UNREACHABLE = frozenset(
 
 ON_THE_WAY: Mapping[type[BaseException], Reason] = {
     socket.gaierror: Reason.DNS,
+    UnicodeError: Reason.DNS,  # a name that can't be one
     ssl.SSLError: Reason.TLS,
     ConnectionRefusedError: Reason.REFUSED,
     FileNotFoundError: Reason.REFUSED,  # the Unix socket of a server that does not run

@@ -1,7 +1,6 @@
 """Whether a Redis can serve: asked by a session of the probe's own."""
 
 import asyncio
-import contextlib
 import ssl
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -63,18 +62,20 @@ class DialedConnection(Connection):
         super().__init__(retry=Retry(NoBackoff(), 0), socket_timeout=None, **options)
         self._dialer = dialer
         self._context = context
+        self._transport: asyncio.WriteTransport | None = None
 
     async def _connect(self) -> None:
-        self._reader, self._writer = await asyncio.open_connection(
+        reader, writer = await asyncio.open_connection(
             sock=await self._dialer.dial(),
             ssl=self._context,
             server_hostname=self.host if self._context else None,
         )
+        self._reader, self._writer, self._transport = reader, writer, writer.transport
 
     def terminate(self) -> None:
         """Cut the connection; TLS would otherwise wait for the other side's goodbye."""
-        if self._writer:
-            self._writer.transport.abort()
+        if self._transport:
+            self._transport.abort()
         self._close()  # type: ignore[no-untyped-call]
 
 
@@ -86,10 +87,13 @@ class RedisSession:
     question: tuple[tuple[str, ...], ...]
 
     async def introduce(self) -> None:
-        """Say who is connected, if the user may; the first answer of a server without password."""
+        """Say who is connected; a server without a password answers here first."""
         await self.connection.send_command("CLIENT", "SETNAME", CLIENT_NAME)
-        with contextlib.suppress(exceptions.NoPermissionError):
+        try:
             await self.connection.read_response()
+        except exceptions.ResponseError as error:
+            if of_redis(error) not in {None, Reason.DENIED}:
+                raise
 
     async def ask(self) -> None:
         """Send the commands in one piece; connecting was the question where there are none."""
@@ -161,7 +165,7 @@ async def redis(
 
     def explain(error: BaseException) -> Reason:
         # redis-py wraps what the socket raised, without naming it the cause.
-        wrapped = isinstance(error, exceptions.ConnectionError)
+        wrapped = isinstance(error, exceptions.ConnectionError | exceptions.TimeoutError)
         raised = error.__context__ or EOFError() if wrapped else error
         return of_redis(error) or dialer.explain(raised)
 
