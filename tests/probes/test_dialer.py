@@ -172,3 +172,48 @@ async def test_a_server_that_does_not_accept_is_a_connect_timeout() -> None:
         dialing.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await dialing
+
+
+async def test_a_lookup_that_could_not_begin_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch, listener: socket.socket
+) -> None:
+    """Once threads are to be had again, names are resolved again."""
+    dialer = Dialer("localhost", port_of(listener))
+
+    def refuse(_: threading.Thread) -> None:
+        msg = "can't start new thread"
+        raise RuntimeError(msg)
+
+    with monkeypatch.context() as short:
+        short.setattr(threading.Thread, "start", refuse)
+        for _ in range(MOST_LOOKUPS + 1):
+            with pytest.raises(RuntimeError, match="new thread"):
+                await dialer.dial()
+    async with asyncio.timeout(2):
+        (await dialer.dial()).close()
+
+
+async def test_of_several_addresses_the_first_that_works_is_taken(
+    monkeypatch: pytest.MonkeyPatch, listener: socket.socket
+) -> None:
+    """Where none does, the error is that of the one which the resolver prefers."""
+    works = (socket.AF_INET, listener.getsockname())
+    nobody, nowhere = (socket.AF_INET, ("127.0.0.1", 1)), (socket.AF_INET, ("255.255.255.255", 1))
+
+    def resolve(addresses: list[Any]) -> Dialer:
+        answer = [(family, socket.SOCK_STREAM, 6, "", address) for family, address in addresses]
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: answer)
+        return Dialer("db.test", 1)
+
+    (await resolve([nobody, works]).dial()).close()
+    with pytest.raises(ConnectionRefusedError):
+        await resolve([nobody, nowhere]).dial()
+
+
+async def test_a_name_that_can_not_be_one_is_told_as_dns() -> None:
+    """It holds an empty label, or one that is too long."""
+    for name in ("db..internal", "x" * 64 + ".internal"):
+        dialer = Dialer(name, 1)
+        with pytest.raises((UnicodeError, socket.gaierror)) as caught:
+            await dialer.dial()
+        assert dialer.explain(caught.value) is Reason.DNS

@@ -79,6 +79,21 @@ async def test_a_wrong_a_missing_and_a_needless_password_are_auth(valkey: Valkey
         assert await failure(probe) is Reason.AUTH
     async with redis(valkey.url, None, require="query", renew_after=15) as probe:
         assert await failure(probe) is Reason.AUTH
+    right = valkey.password_file.read_text()
+    with admin(valkey) as client:
+        client.config_set("requirepass", "")
+        async with asking(valkey) as probe:
+            assert await failure(probe) is Reason.AUTH
+        client.config_set("requirepass", right)
+
+
+async def test_a_server_without_the_command_client_passes() -> None:
+    """Some providers take it away; the introduction is a courtesy."""
+    with Valkey() as server:
+        server.arguments = ("--rename-command", "CLIENT", "")
+        server.start()
+        async with asking(server) as probe:
+            await probe()
 
 
 async def test_a_database_that_is_not_there_is_misconfigured(valkey: Valkey) -> None:

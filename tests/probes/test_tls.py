@@ -1,0 +1,66 @@
+"""Servers that shake hands and then say nothing: no connection outlives its attempt."""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+import trustme
+
+from app.health import Reason
+from app.probes.postgres import postgres
+from app.probes.redis import redis
+from tests.probes.attempt import failure
+
+
+ATTEMPTS = 10
+
+
+@asynccontextmanager
+async def silent(*, upgrade: bool) -> AsyncIterator[tuple[int, trustme.CA]]:
+    """Serve TLS, after PostgreSQL's request for it if need be, and never answer."""
+    authority = trustme.CA()
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("localhost", "127.0.0.1").configure_cert(context)
+    writers: list[asyncio.StreamWriter] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writers.append(writer)
+        if upgrade:
+            await reader.readexactly(8)
+            writer.write(b"S")
+            await writer.start_tls(context)
+
+    server = await asyncio.start_server(answer, "127.0.0.1", ssl=None if upgrade else context)
+    async with server:
+        yield server.sockets[0].getsockname()[1], authority
+        for writer in writers:
+            writer.transport.abort()
+
+
+def connected(port: int) -> int:
+    """How many connections to a port this process has."""
+    known = psutil.Process().net_connections("tcp")
+    return len([one for one in known if one.raddr[1:] == (port,)])
+
+
+@pytest.mark.parametrize("kind", ["postgres", "redis"])
+async def test_no_connection_lingers(kind: str, tmp_path: Path) -> None:
+    """TLS would wait half a minute for the other side's goodbye."""
+    async with silent(upgrade=kind == "postgres") as (port, authority):
+        root = tmp_path / "ca.pem"
+        authority.cert_pem.write_to_path(str(root))
+        if kind == "postgres":
+            url = f"postgresql://user@127.0.0.1:{port}/db?sslmode=verify-full&sslrootcert={root}"
+            opening = postgres(url, None, require="query", renew_after=15)
+        else:
+            url = f"rediss://127.0.0.1:{port}/0?ssl_ca_certs={root}"
+            opening = redis(url, lambda: "a word", require="query", renew_after=15)
+        async with opening as probe:
+            for _ in range(ATTEMPTS):
+                assert await failure(probe, within=0.05) is Reason.TIMEOUT
+            await asyncio.sleep(0.05)  # the sockets are closed in the loop's next turns
+            assert connected(port) == 0
