@@ -21,13 +21,13 @@ PROBLEM = $(shell exec 2>/dev/null; \
 		|| echo '$(PYTHON) has no working venv module: install it (apt install python3-venv), $(ANOTHER)')
 
 .DEFAULT_GOAL := help
-.PHONY: help .venv run test fmt lock clean
+.PHONY: system-servers help .venv run test fmt lock clean
 
 help: ## list what can be made
 	@echo 'New here? `make run` serves on a PostgreSQL and a Redis of its own, `make test` checks everything.'
 	@echo 'Both make a virtual environment first; PYTHON=python3.13 chooses another Python.'
 	@echo
-	@awk -F ':.*## ' '/^[.a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[.a-z]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
 
 .venv: $(MADE) ## make the virtual environment, with .venv/bin/vitals in it
 
@@ -52,6 +52,17 @@ test: $(MADE) ## check format, lint and types, and run every test
 	@$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --fail-under=95
 	$(BIN)/coverage report --fail-under=100 --include='app/health/*'
+
+SERVERS := postgresql redis-server pgbouncer
+PROGRAMS := /usr/lib/postgresql/*/bin/postgres /usr/bin/redis-server /usr/sbin/pgbouncer
+
+# Under whichever init, the two variables keep the packages from starting their services.
+system-servers: ## install the servers that TLS and PgBouncer are tested with (Debian, as root)
+	@ls $(PROGRAMS) >/dev/null 2>&1 \
+		|| { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get -qq update \
+			&& RUNLEVEL=1 SYSTEMD_OFFLINE=1 DEBIAN_FRONTEND=noninteractive \
+				apt-get -qq --no-install-recommends --no-upgrade install $(SERVERS) >/dev/null; } \
+		|| echo '*** TLS AND PGBOUNCER ARE NOT TESTED: only root with apt can install $(SERVERS) ***' >&2
 
 fmt: $(MADE) ## mend what can be mended without thinking
 	$(BIN)/ruff format .

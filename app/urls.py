@@ -41,6 +41,8 @@ def postgres(text: str) -> str:
     mode = query.get("sslmode", "prefer")
     _demand(mode in SSL_MODES, f"has an unknown sslmode: use one of {', '.join(SSL_MODES)}")
     _demand_authority(query.get("sslrootcert"), "sslrootcert")
+    verifies = mode in {"require", "verify-ca", "verify-full"} or "sslrootcert" not in query
+    _demand(verifies, "names a sslrootcert that verifies nothing: add sslmode=verify-full")
     return text
 
 

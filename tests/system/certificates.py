@@ -1,0 +1,38 @@
+"""Certificates that a server may show, and the root that a client may trust."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from trustme import CA
+
+
+KINDS = ("good", "expired", "misnamed", "untrusted")
+HOSTS = ("localhost", "127.0.0.1")
+
+
+class Certificates:
+    """A certificate of each kind, with its key in the same file.
+
+    Attributes:
+        root: the certificate of the authority that issued all but the untrusted one.
+
+    """
+
+    def __init__(self, folder: Path) -> None:
+        own, other = CA(), CA()
+        yesterday = datetime.now(UTC) - timedelta(days=1)
+        self._issued = {
+            "good": own.issue_cert(*HOSTS),
+            "expired": own.issue_cert(*HOSTS, not_after=yesterday),
+            "misnamed": own.issue_cert("127.0.0.1"),  # what is connected to, by another name
+            "untrusted": other.issue_cert(*HOSTS),
+        }
+        self.root = folder / "root.pem"
+        own.cert_pem.write_to_path(self.root)
+
+    def write(self, kind: str, folder: Path) -> Path:
+        """Write one where a server reads it."""
+        file = folder / f"{kind}.pem"
+        self._issued[kind].private_key_and_cert_chain_pem.write_to_path(file)
+        file.chmod(0o600)
+        return file

@@ -1,0 +1,85 @@
+"""The system's servers, where they are installed."""
+
+import asyncio
+from collections.abc import Callable, Iterator, Mapping
+
+import pytest
+import uvloop
+
+from tests.faults.servers import sql
+from tests.system.certificates import Certificates
+from tests.system.servers import PgBouncer, SystemPostgres, SystemRedis, program
+
+
+def pytest_asyncio_loop_factories(
+    item: pytest.Item,
+) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Run what is about TLS on both event loops: each has an implementation of its own."""
+    loops = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
+    return loops if "tls" in item.path.name else {"uvloop": loops["uvloop"]}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _installed() -> None:
+    missing = [name for name in ("postgres", "redis-server", "pgbouncer") if not program(name)]
+    if missing:
+        names = ", ".join(missing)
+        pytest.skip(f"TLS AND PGBOUNCER ARE NOT TESTED: no {names} (make system-servers)")
+
+
+@pytest.fixture(name="certificates", scope="session")
+def _certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    return Certificates(tmp_path_factory.mktemp("certificates"))
+
+
+@pytest.fixture(name="system_postgres", scope="session")
+def _system_postgres() -> Iterator[SystemPostgres]:
+    """Run a PostgreSQL without TLS that a test may break, as long as it mends it."""
+    server = SystemPostgres()
+    server.arguments = ("-clog_statement=all",)
+    with server:
+        yield server
+
+
+@pytest.fixture(name="tls_postgres", scope="session")
+def _tls_postgres() -> Iterator[SystemPostgres]:
+    """Run one that is yet to be told which certificate to show."""
+    with SystemPostgres() as server:
+        yield server
+
+
+@pytest.fixture(name="system_redis", scope="session")
+def _system_redis() -> Iterator[SystemRedis]:
+    with SystemRedis() as server:
+        yield server
+
+
+@pytest.fixture(name="tls_redis", scope="session")
+def _tls_redis() -> Iterator[SystemRedis]:
+    """Run one that is yet to be told which certificate to show."""
+    with SystemRedis() as server:
+        yield server
+
+
+@pytest.fixture(name="running", scope="module")
+def _running(system_postgres: SystemPostgres) -> Iterator[PgBouncer]:
+    with PgBouncer(system_postgres) as server:
+        yield server
+
+
+@pytest.fixture(name="bouncer")
+def _bouncer(running: PgBouncer) -> PgBouncer:
+    """Give each test one that has no connection yet, and that does not wait long for another."""
+    running.settings = {"server_login_retry": "0.2", "default_pool_size": "1"}
+    running.start()
+    return running
+
+
+@pytest.fixture(name="role")
+def _role(system_postgres: SystemPostgres, bouncer: PgBouncer) -> Iterator[str]:
+    """Make a role of the test's own, with the password that the PgBouncer knows."""
+    password = system_postgres.password_file.read_text()
+    sql(system_postgres, f"CREATE ROLE probed LOGIN PASSWORD '{password}'")
+    yield bouncer.url.replace("vitals@", "probed@")
+    bouncer.stop()
+    sql(system_postgres, "DROP OWNED BY probed", "DROP ROLE probed")

@@ -1,0 +1,58 @@
+import asyncio
+import contextlib
+import ssl
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.health import Reason
+from app.probes.postgres import postgres
+from app.probes.redis import redis
+from tests.probes.attempt import failure
+from tests.system.asking import asking, verified
+from tests.system.certificates import Certificates
+from tests.system.servers import SystemPostgres, SystemRedis
+
+
+async def test_it_is_the_name_of_the_url_that_is_verified(
+    tls_postgres: SystemPostgres, tls_redis: SystemRedis, certificates: Certificates
+) -> None:
+    """Not the address that it is connected to by, which alone is certified here."""
+    for server in (tls_postgres, tls_redis):
+        server.show(certificates.write("misnamed", server.folder))
+        by_name = verified(server, certificates)
+        async with asking(server, by_name) as probe:
+            assert await failure(probe) is Reason.TLS
+        async with asking(server, by_name.replace("localhost", "127.0.0.1")) as probe:
+            await probe()
+
+
+@pytest.mark.parametrize(
+    ("make", "url", "before"),
+    [
+        (postgres, "postgresql://vitals@localhost:{}/postgres?sslmode=require", 8),
+        (redis, "rediss://localhost:{}/0", 0),
+    ],
+)
+async def test_the_name_of_the_url_is_told_to_the_server(
+    certificates: Certificates, tmp_path: Path, make: Any, url: str, before: int
+) -> None:
+    """Several may share an address, as behind the proxies of cloud providers."""
+    asked_for = []
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificates.write("good", tmp_path))
+    context.sni_callback = lambda _socket, name, _context: asked_for.append(name)
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if await reader.readexactly(before):
+            writer.write(b"S")
+        with contextlib.suppress(OSError):
+            await writer.start_tls(context)
+        writer.transport.abort()
+
+    async with await asyncio.start_server(answer, "127.0.0.1") as listener:
+        port = listener.sockets[0].getsockname()[1]
+        async with make(url.format(port), None, require="query", renew_after=15) as probe:
+            await failure(probe)
+    assert asked_for == ["localhost"]
