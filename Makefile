@@ -27,7 +27,7 @@ help: ## list what can be made
 	@echo 'New here? `make run` serves on a PostgreSQL and a Redis of its own, `make test` checks everything.'
 	@echo 'Both make a virtual environment first; PYTHON=python3.13 chooses another Python.'
 	@echo
-	@awk -F ':.*## ' '/^[.a-z]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[.a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
 
 .venv: $(MADE) ## make the virtual environment, with .venv/bin/vitals in it
 
