@@ -114,7 +114,10 @@ def test_ctrl_c_ends_a_command_without_a_traceback() -> None:
     """It has the exit code of every program that it ends."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         silent.settimeout(10)
+        # A shell has its background jobs ignore Ctrl-C, and what they start inherits that.
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)
         process = start("check", PORT=str(silent.getsockname()[1]))
+        signal.signal(signal.SIGINT, before)
         connection, _ = silent.accept()
         with connection:
             process.send_signal(signal.SIGINT)
