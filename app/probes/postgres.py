@@ -17,6 +17,7 @@ from app.health import Reason
 from app.probes.dialer import Dialer
 from app.probes.reasons import credential
 from app.probes.session import SessionProbe
+from app.probes.sqlstates import of_postgres
 
 
 # How a session introduces itself in pg_stat_activity and in the server's log.
@@ -34,44 +35,6 @@ QUESTIONS = {
     "query": "SELECT 1",
     "writable": "SELECT 1 / (current_setting('transaction_read_only') = 'off')::int"
     " /* vitals: divides by zero where writes are refused */",
-}
-
-
-# https://www.postgresql.org/docs/current/errcodes-appendix.html; a class (two characters) speaks
-# for those of its states that are not listed.
-SQLSTATES = {
-    "08": Reason.DISCONNECTED,
-    "08P01": Reason.PROTOCOL,
-    "22012": Reason.READ_ONLY,  # what the `writable` statement raises on purpose
-    "25006": Reason.READ_ONLY,
-    "28": Reason.DENIED,
-    "28P01": Reason.AUTH,
-    "3D000": Reason.MISCONFIGURED,
-    "42501": Reason.DENIED,
-    "53200": Reason.OUT_OF_MEMORY,
-    "53300": Reason.TOO_MANY_CONNECTIONS,
-    "55000": Reason.DENIED,  # a database that allows no connections
-    "57014": Reason.TIMEOUT,  # the server's own statement_timeout
-    "57P01": Reason.DISCONNECTED,
-    "57P02": Reason.DISCONNECTED,
-    "57P03": Reason.STARTING,
-    "57P05": Reason.DISCONNECTED,
-}
-
-# PgBouncer has one code, 08P01, for all that it says or passes on, and asyncpg has another for
-# whatever ends a connection that waits; so a part of the text tells.
-PGBOUNCER = {
-    "authentication failed": Reason.AUTH,
-    "no such database": Reason.MISCONFIGURED,
-    "does not exist": Reason.MISCONFIGURED,
-    "not permitted to log in": Reason.DENIED,
-    "permission denied": Reason.DENIED,
-    "is disabled": Reason.DENIED,
-    "no more connections": Reason.TOO_MANY_CONNECTIONS,
-    "remaining connection slots": Reason.TOO_MANY_CONNECTIONS,
-    "too many": Reason.TOO_MANY_CONNECTIONS,
-    "the database system is": Reason.STARTING,
-    "server_login_retry": Reason.UNREACHABLE,
 }
 
 
@@ -128,26 +91,6 @@ class DialingLoop:
         """Cut what has been connected; TLS would otherwise wait for the other side's goodbye."""
         if self._transport:
             self._transport.abort()
-
-
-def of_pgbouncer(message: str) -> Reason | None:
-    """Explain what PgBouncer says, if it is known."""
-    return next((why for text, why in PGBOUNCER.items() if text in message), None)
-
-
-def of_postgres(error: BaseException, *, wants_tls: bool) -> Reason | None:
-    """Explain what PostgreSQL or asyncpg says, if it is theirs."""
-    if isinstance(error, asyncpg.PostgresError):
-        state = error.sqlstate or ""
-        if state[:2] == "08" and (known := of_pgbouncer(str(error))):
-            return known
-        return SQLSTATES.get(state) or SQLSTATES.get(state[:2]) or Reason.ERROR
-    if isinstance(error, asyncpg.InterfaceError | asyncpg.InternalClientError):
-        return Reason.PROTOCOL
-    if type(error) is ConnectionError and "SSL" in str(error):
-        # The server's answer was neither yes nor no; a plain no is an error where TLS is wanted.
-        return Reason.TLS if wants_tls else Reason.PROTOCOL
-    return None
 
 
 Security = ssl.SSLContext | str | bool

@@ -3,7 +3,7 @@ import asyncio
 import pytest
 
 from app.health import Probe
-from app.health.monitor import CANCEL_GRACE
+from app.health.watch import CANCEL_GRACE
 from tests.fakes import Dependency, Hands, answers, deaf, fails, hangs, stubborn
 from tests.health.scene import at, check, told, watch
 

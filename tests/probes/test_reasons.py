@@ -8,9 +8,9 @@ import pytest
 from redis import exceptions
 
 from app.health import Reason
-from app.probes.postgres import of_postgres
 from app.probes.reasons import on_the_way
 from app.probes.redis import of_redis
+from app.probes.sqlstates import of_postgres
 
 
 @pytest.mark.parametrize(
