@@ -48,7 +48,8 @@ test: $(MADE) ## check format, lint and types, and run every test
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	@$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest --numprocesses 2 --dist loadfile
+	$(BIN)/coverage run -m pytest -m 'not alone' --numprocesses 4 --dist loadfile
+	$(BIN)/coverage run -m pytest -m alone
 	@$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --fail-under=95
 	$(BIN)/coverage report --fail-under=100 --include='app/health/*'

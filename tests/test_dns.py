@@ -10,6 +10,8 @@ from tests.faults.nameserver import Manner, NameServer, command, name_server, un
 from tests.service import SERVE, Prober, Service, on, p99, running
 
 
+pytestmark = pytest.mark.alone
+
 BOUND = 0.2 + 0.4 + 0.5
 RECONNECT = 0.5
 

@@ -86,6 +86,13 @@ def wait_until_ready(service: Service) -> None:
         time.sleep(0.01)
 
 
+def wait_until_told(service: Service, number: signal.Signals) -> None:
+    """Wait until a first signal has been heard: SIGTERM begins a drain, SIGINT closes the door."""
+    for reply in probe_until_closed(service):
+        if number is signal.SIGTERM and reply.json["phase"] == "draining":
+            return
+
+
 def probe_until_closed(service: Service) -> Iterator[Reply]:
     """Ask for readiness again and again until the door is closed."""
     while True:
@@ -132,7 +139,7 @@ def test_a_second_signal_ends_it_at_once(
         wait_until_ready(service)
         slow = Slow(service, 60)
         service.process.send_signal(first)
-        time.sleep(0.3)  # a second signal is one that comes when the first has been seen
+        wait_until_told(service, first)
         service.process.send_signal(second)
         begun = time.monotonic()
         code = service.process.wait(5)

@@ -13,6 +13,8 @@ from tests.faults.servers import admin, sql
 from tests.service import Prober, Reply, Service, on, running
 
 
+pytestmark = pytest.mark.alone
+
 BOUND = 0.2 + 0.4 + 0.5
 RECONNECT = 0.5
 

@@ -12,6 +12,8 @@ from tests.faults.servers import LOAD_SLOWLY, admin, frozen, killed, sql
 from tests.service import Prober, Service, on, p99, running
 
 
+pytestmark = pytest.mark.alone
+
 # What the interface promises for the settings of these tests. A fault that an open session can't
 # see shows when it is renewed.
 BOUND = 0.2 + 0.4 + 0.5
