@@ -1,5 +1,6 @@
 """The composition root: settings become checks, checks a monitor, the monitor an application."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
@@ -25,17 +26,25 @@ from app.signals import drained
 
 
 class Vitals(FastAPI):
-    """The application, which says what is wrong with its configuration without a traceback."""
+    """The application, which spares the log the tracebacks that tell nothing."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass everything on, but the traceback of a start that a configuration has failed."""
+        """Pass everything on, but why a start has failed or an end was cut short in our words."""
 
         async def tell(message: Any) -> None:
             if problems := getattr(self.state, "problems", None):
                 message["message"] = "\n".join(problems)
+            elif cancelled():
+                message["message"] = "ended at once, as told twice"
             await send(message)
 
         await super().__call__(scope, receive, tell if scope["type"] == "lifespan" else send)
+
+
+def cancelled() -> bool:
+    """Whether what runs now has been told to end."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 def create_app(read_settings: Callable[[], Settings] = load) -> FastAPI:

@@ -144,8 +144,11 @@ def test_a_second_signal_ends_it_at_once(
         begun = time.monotonic()
         code = service.process.wait(5)
         assert time.monotonic() - begun < 2
+        told = service.log.read_text()
     assert slow.outcome() in {None, 500}
+    assert "in lifespan" not in told
     if command is OURS:
+        assert "ended at once, as told twice" in told
         assert code == 0
 
 

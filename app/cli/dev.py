@@ -1,33 +1,48 @@
 """`vitals dev`: the service on real servers of its own, gone when it ends."""
 
-import errno
+import multiprocessing
 import os
+import signal
 import socket
+import threading
+from pathlib import Path
+from typing import Annotated
 
 import typer
+from uvicorn import Config
+from uvicorn.supervisors import ChangeReload
 
-from app.cli.serve import read_settings, run
+import app
+from app.cli.listening import listen
+from app.cli.serve import log, read_settings, run
 from app.embedded import EmbeddedServerError, Postgres, Valkey
 from app.settings import Settings
 
 
 # How many ports are tried from PORT on.
 MOST_PORTS = 100
-HIGHEST_PORT = 65535
 
 
-def dev() -> None:
+def dev(
+    *,
+    reload: Annotated[
+        bool, typer.Option("--reload", help="Start again whenever the code changes.")
+    ] = False,
+) -> None:
     """Serve on an embedded PostgreSQL and a Redis-compatible server, both gone at the end."""
     try:
         with Postgres() as postgres, Valkey() as valkey:
-            serve_on(postgres, valkey)
+            point_to(postgres, valkey)
+            settings = read_settings()
+            sockets = listen(settings.host, settings.port, MOST_PORTS)
+            typer.echo(greeting(settings.host, sockets[0].getsockname()[1], settings.port))
+            (run_again if reload else run)(settings, sockets)
     except EmbeddedServerError as error:
-        typer.echo(f"vitals: {error}", err=True)
-        raise typer.Exit(1) from None
+        raise typer.TyperException(str(error)) from None
 
 
-def serve_on(postgres: Postgres, valkey: Valkey) -> None:
-    """Serve while both servers run."""
+def point_to(postgres: Postgres, valkey: Valkey) -> None:
+    """Have the settings, which a process begun anew reads again, name both servers."""
     os.environ.update(
         DATABASE_URL=postgres.url,
         POSTGRES_PASSWORD_FILE=str(postgres.password_file),
@@ -40,24 +55,29 @@ def serve_on(postgres: Postgres, valkey: Valkey) -> None:
     )
     os.environ.setdefault("DRAIN_SECONDS", "0")
     os.environ.setdefault("LOG_FORMAT", "console")
-    settings = read_settings()
-    listener = listen(settings)
-    typer.echo(greeting(settings.host, listener.getsockname()[1], settings.port))
-    run(settings, listener)
 
 
-def listen(settings: Settings) -> socket.socket:
-    """Bind PORT, or the next free port if it is taken."""
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    for port in range(settings.port, min(settings.port + MOST_PORTS, HIGHEST_PORT + 1)):
-        try:
-            return socket.create_server((settings.host, port), family=family)
-        except OSError as error:
-            if error.errno != errno.EADDRINUSE:
-                typer.echo(f"vitals: HOST can't be listened on: {error.strerror}", err=True)
-                raise typer.Exit(1) from None
-    typer.echo(f"vitals: no port from {settings.port} on is free: set PORT to another", err=True)
-    raise typer.Exit(1)
+def run_again(settings: Settings, sockets: list[socket.socket]) -> None:
+    """Serve in a process that is begun anew whenever the code changes."""
+    log(settings)
+    code = str(Path(app.__file__).parent)
+    config = Config("app.main:app", reload=True, reload_dirs=[code], log_config=None)
+    ChangeReload(config, serve_once, sockets).run()
+
+
+def serve_once(sockets: list[socket.socket] | None) -> None:
+    """Serve until the code changes, or whoever watches it is no more."""
+    watcher = multiprocessing.parent_process()
+    assert watcher  # noqa: S101 - it is what has started this process
+    os.setsid()  # Ctrl-C is for the watcher alone, who then ends this process
+    threading.Thread(target=follow, args=(watcher,), daemon=True).start()
+    run(read_settings(), sockets or [])
+
+
+def follow(watcher: multiprocessing.process.BaseProcess) -> None:
+    """End this process when its watcher has ended, even if that was killed."""
+    watcher.join()
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def greeting(host: str, port: int, wanted: int) -> str:

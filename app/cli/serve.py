@@ -1,5 +1,6 @@
 """`vitals serve`: the service on the dependencies that the environment names."""
 
+import os
 import signal
 import socket
 import sys
@@ -8,13 +9,11 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from app.cli.listening import listen
+
 
 if TYPE_CHECKING:
     from app.settings import Settings
-
-
-# EX_CONFIG of sysexits.h: something was found in an unconfigured or misconfigured state.
-BAD_CONFIGURATION = 78
 
 
 def serve() -> None:
@@ -22,7 +21,8 @@ def serve() -> None:
     # The imports take a while, and as the first process of a container a program is not even
     # ended by a signal that it does not handle.
     signal.signal(signal.SIGTERM, leave)
-    run(read_settings())
+    settings = read_settings()
+    run(settings, listen(settings.host, settings.port))
 
 
 def leave(number: int, frame: FrameType | None) -> None:
@@ -40,15 +40,21 @@ def read_settings() -> "Settings":
     except ConfigurationError as error:
         for problem in error.problems:
             typer.echo(f"vitals: {problem}", err=True)
-        raise typer.Exit(BAD_CONFIGURATION) from None
+        raise typer.Exit(os.EX_CONFIG) from None
 
 
-def run(settings: "Settings", listener: socket.socket | None = None) -> None:
-    """Serve, on a socket that is bound already if there is one."""
-    from app import logs
+def run(settings: "Settings", sockets: list[socket.socket]) -> None:
+    """Serve on sockets that are bound already."""
     from app.application import create_app
     from app.server import server
 
+    log(settings)
+    server(create_app(lambda: settings), settings).run(sockets)
+
+
+def log(settings: "Settings") -> None:
+    """Set the log up: for people on a terminal, for programs elsewhere."""
+    from app import logs
+
     console = "console" if sys.stderr.isatty() else "json"
     logs.configure(settings.log_level, settings.log_format or console)
-    server(create_app(lambda: settings), settings).run([listener] if listener else None)

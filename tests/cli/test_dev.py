@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -13,18 +14,21 @@ from pathlib import Path
 import psutil
 import pytest
 
+import app
 from tests.service import ROOT, VITALS, Service, clean, free_port
 
 
 class Run:
     """A `vitals dev` on its way."""
 
-    def __init__(self, log: Path, folder: Path, *command: str, **environ: str) -> None:
+    def __init__(
+        self, log: Path, folder: Path, *command: str, cwd: Path = ROOT, **environ: str
+    ) -> None:
         self.folder = folder
         with log.open("wb") as output:
             self.process = subprocess.Popen(
                 command or (*VITALS, "dev"),
-                cwd=ROOT,
+                cwd=cwd,
                 env={**clean(os.environ), "TMPDIR": str(folder), **environ},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -36,14 +40,14 @@ class Run:
     def says(self, pattern: str) -> re.Match[str]:
         """Wait until it has printed something."""
         for _ in range(3000):
-            if found := re.search(pattern, self._log.read_text()):
+            if found := re.search(pattern, self.text()):
                 return found
             try:
                 self.process.wait(0.01)
             except subprocess.TimeoutExpired:
                 continue
             break
-        msg = f"it does not say {pattern}, but {self._log.read_text()}"
+        msg = f"it does not say {pattern}, but {self.text()}"
         raise AssertionError(msg)
 
     def service(self) -> Service:
@@ -52,6 +56,10 @@ class Run:
         self.says("check=postgres from=unknown to=pass")
         self.says("check=redis from=unknown to=pass")
         return Service(self.process, port, self._log)
+
+    def text(self) -> str:
+        """All that it has printed."""
+        return self._log.read_text()
 
     def family(self) -> list[psutil.Process]:
         """Every process that it has started."""
@@ -119,6 +127,48 @@ def test_a_port_that_is_taken_is_passed_over(tmp_path: Path, folder: Path) -> No
         finally:
             run.process.terminate()
             run.process.wait(10)
+
+
+@pytest.fixture(name="code")
+def _code(tmp_path: Path) -> Path:
+    """Copy the code, so that a test may change it."""
+    shutil.copytree(Path(app.__file__).parent, tmp_path / "code" / "app")
+    return tmp_path / "code"
+
+
+@pytest.fixture(name="reloading")
+def _reloading(tmp_path: Path, folder: Path, code: Path) -> Iterator[Run]:
+    command = (*VITALS, "dev", "--reload")
+    environ = {"PORT": str(free_port()), "PYTHONPATH": str(code)}
+    run = Run(tmp_path / "log", folder, *command, cwd=code, **environ)
+    yield run
+    run.process.kill()
+    run.process.wait()
+
+
+def test_a_change_of_the_code_is_served(reloading: Run, code: Path) -> None:
+    """By a new process, on the same port and the same servers."""
+    service = reloading.service()
+    before = set(reloading.family())
+    changed = code / "app" / "api" / "routes.py"
+    changed.write_text(changed.read_text().replace("Vitals answers", "Vitals replies"))
+    reloading.says("(?s)Reloading.*startup complete")
+    assert service.ask("/").body.startswith(b"Vitals replies")
+    kept = before & set(reloading.family())
+    assert {"postgres", "valkey-server"} <= {process.name() for process in kept}
+
+
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_nothing_is_left_of_a_service_that_reloads(reloading: Run, ending: signal.Signals) -> None:
+    """Not even the process that serves; Ctrl-C goes to all that a terminal has started."""
+    reloading.service()
+    family = reloading.family()
+    os.killpg(reloading.process.pid, ending)
+    reloading.process.wait(10)
+    assert psutil.wait_procs(family, timeout=10)[1] == []
+    assert list(reloading.folder.iterdir()) == []
+    assert "told twice" not in reloading.text()
+    assert "Traceback" not in reloading.text()
 
 
 def test_without_its_servers_it_names_the_remedy(tmp_path: Path, folder: Path) -> None:
