@@ -1,4 +1,4 @@
-"""The system's servers, where they are installed."""
+"""The system's servers, and its source of load, where they are installed."""
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
@@ -21,10 +21,12 @@ def pytest_asyncio_loop_factories(
 
 @pytest.fixture(scope="session", autouse=True)
 def _installed() -> None:
-    missing = [name for name in ("postgres", "redis-server", "pgbouncer") if not program(name)]
+    missing = [
+        name for name in ("postgres", "redis-server", "pgbouncer", "wrk") if not program(name)
+    ]
     if missing:
         names = ", ".join(missing)
-        pytest.skip(f"TLS AND PGBOUNCER ARE NOT TESTED: no {names} (make system-servers)")
+        pytest.skip(f"TLS, PGBOUNCER AND LOAD ARE NOT TESTED: no {names} (make system-servers)")
 
 
 @pytest.fixture(name="certificates", scope="session")

@@ -1,0 +1,75 @@
+"""One processor, and more probers than any fleet has."""
+
+import http.client
+import subprocess
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from app.embedded import Postgres, Valkey
+from tests.service import SERVE, Prober, Service, on, running
+from tests.system.servers import program
+
+
+pytestmark = pytest.mark.alone
+
+MIB = 2**20
+
+# As many as an ordinary limit of descriptors allows.
+MANY = 400
+
+# The settings of an installation, not of a test in haste.
+DEFAULTS = {"CHECK_INTERVAL": "1", "CHECK_TIMEOUT": "1", "RECONNECT_INTERVAL": "15"}
+
+
+@pytest.fixture(name="service")
+def _service(postgres: Postgres, valkey: Valkey, tmp_path: Path) -> Iterator[Service]:
+    command = ("taskset", "--cpu-list", "0", *SERVE)
+    with running({**on(postgres, valkey), **DEFAULTS}, tmp_path / "log", command) as service:
+        service.until("postgres", None, 5)
+        service.until("redis", None, 5)
+        yield service
+
+
+def flood(service: Service, connections: int, *arguments: str) -> str:
+    """Ask as fast as can be for some seconds, and tell what came of it."""
+    command = [str(program("wrk")), "--threads=1", f"--connections={connections}", "--duration=3s"]
+    url = f"http://127.0.0.1:{service.port}/health/ready"
+    told = subprocess.run([*command, *arguments, url], capture_output=True, text=True, check=True)
+    return told.stdout
+
+
+def memory(service: Service, what: str) -> int:
+    """How many bytes are in memory now (`VmRSS`), or were at most (`VmHWM`)."""
+    lines = Path(f"/proc/{service.process.pid}/status").read_text().splitlines()
+    (kilobytes,) = [line.split()[1] for line in lines if line.startswith(f"{what}:")]
+    return int(kilobytes) * 1024
+
+
+def test_a_flood_turns_nothing_red_and_grows_nothing(service: Service) -> None:
+    """Every answer is a 200 while a processor is used up, in a fraction of 256 MB."""
+    flood(service, 256)
+    at_first = memory(service, "VmRSS")
+    with Prober(service, "/health/ready") as prober:
+        told = [flood(service, 32), flood(service, 256), flood(service, 32, "-HConnection: close")]
+    assert not [line for line in told if "Non-2xx" in line or "Socket errors: connect" in line]
+    assert {reply.code for reply in prober.replies} == {200}
+    assert "to=fail" not in service.log.read_text()
+    assert memory(service, "VmRSS") - at_first < 8 * MIB
+    assert memory(service, "VmHWM") < 128 * MIB
+
+
+def test_an_answer_is_never_refused_for_the_many_that_wait(service: Service) -> None:
+    """No limit of connections answers a probe in the place of the service."""
+    connections = [http.client.HTTPConnection("127.0.0.1", service.port) for _ in range(MANY)]
+    for connection in connections:
+        connection.connect()
+    for connection in connections:
+        connection.request("GET", "/health/ready")
+    codes = []
+    for connection in connections:
+        with closing(connection), connection.getresponse() as response:
+            codes.append(response.status)
+    assert codes == [200] * MANY
