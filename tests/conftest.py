@@ -1,10 +1,13 @@
-"""The servers that tests share, and those that a test may break."""
+"""The servers and settings that tests share, and the servers that a test may break."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from app.embedded import Postgres, Valkey
+from app.settings import Settings
+from tests.broken import CANARY, PG, REDIS
 
 
 @pytest.fixture(name="postgres", scope="session")
@@ -31,3 +34,16 @@ def _own_valkey() -> Iterator[Valkey]:
     """Give a module a Valkey that it may break, as long as it mends it."""
     with Valkey() as server:
         yield server
+
+
+@pytest.fixture(name="environ")
+def _environ(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """Set what a service on both dependencies needs, and nothing else."""
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+    for name in ("postgres_password", "redis_password"):
+        (tmp_path / name).write_text(CANARY)
+    monkeypatch.setenv("SECRETS_DIR", str(tmp_path))
+    monkeypatch.setenv("DATABASE_URL", PG)
+    monkeypatch.setenv("REDIS_URL", REDIS)
+    return monkeypatch

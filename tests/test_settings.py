@@ -3,25 +3,8 @@ from pathlib import Path
 import pytest
 import trustme
 
-from app.settings import ConfigurationError, Settings, load
-
-
-CANARY = "CANARY"
-PG = "postgresql://user@host:5432/db"
-REDIS = "redis://host:6379/0"
-
-
-@pytest.fixture(name="environ")
-def _environ(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    """Set what a service on both dependencies needs, and nothing else."""
-    for name in Settings.model_fields:
-        monkeypatch.delenv(name.upper(), raising=False)
-    for name in ("postgres_password", "redis_password"):
-        (tmp_path / name).write_text(CANARY)
-    monkeypatch.setenv("SECRETS_DIR", str(tmp_path))
-    monkeypatch.setenv("DATABASE_URL", PG)
-    monkeypatch.setenv("REDIS_URL", REDIS)
-    return monkeypatch
+from app.settings import ConfigurationError, load
+from tests.broken import BROKEN, CANARY
 
 
 def problems() -> list[str]:
@@ -69,121 +52,7 @@ def test_what_is_documented_is_accepted(
     load()
 
 
-@pytest.mark.parametrize(
-    ("name", "value", "line"),
-    [
-        ("PORT", "0", "PORT must be a port from 1 to 65535: correct it, or unset it"),
-        ("PORT", CANARY, "PORT must be a port from 1 to 65535: correct it, or unset it"),
-        (
-            "POSTGRES_AUTH",
-            CANARY,
-            "POSTGRES_AUTH must be password or none: correct it, or unset it",
-        ),
-        (
-            "REDIS_REQUIRE",
-            CANARY,
-            "REDIS_REQUIRE must be connect, query or writable: correct it, or unset it",
-        ),
-        *[
-            (
-                name,
-                value,
-                (
-                    f"{name} must be a number of seconds above 0 and up to 86400: "
-                    "correct it, or unset it"
-                ),
-            )
-            for name in ("CHECK_TIMEOUT", "REDIS_CHECK_INTERVAL", "RECONNECT_INTERVAL")
-            for value in ("0", "-1", "nan", "inf", "1e9", CANARY)
-        ],
-        (
-            "SUCCESS_THRESHOLD",
-            "1.5",
-            "SUCCESS_THRESHOLD must be a whole number from 1 to 20: correct it, or unset it",
-        ),
-        (
-            "OPTIONAL_CHECKS",
-            "mysql",
-            "OPTIONAL_CHECKS names mysql, which is not a check: postgres or redis",
-        ),
-        *[
-            ("DATABASE_URL", url, "DATABASE_URL must read postgresql://user@host:port/database")
-            for url in (
-                CANARY,
-                f"mysql://user@{CANARY}/db",
-                f"postgresql://{CANARY}/db",
-                f"postgresql://user@/{CANARY}",
-                f"postgresql://user@{CANARY}:99999/db",
-                f"postgresql://user@{CANARY}:{CANARY}/db",
-            )
-        ],
-        (
-            "DATABASE_URL",
-            f"postgresql://user:{CANARY}@host/db",
-            "DATABASE_URL holds a password: put it into the secret postgres_password",
-        ),
-        (
-            "DATABASE_URL",
-            f"{PG}?{CANARY}=1",
-            "DATABASE_URL may hold in its query host, sslmode and sslrootcert",
-        ),
-        (
-            "DATABASE_URL",
-            f"{PG}?sslmode={CANARY}",
-            (
-                "DATABASE_URL has an unknown sslmode: use one of "
-                "disable, allow, prefer, require, verify-ca, verify-full"
-            ),
-        ),
-        (
-            "DATABASE_URL",
-            f"{PG}?sslrootcert=/{CANARY}",
-            (
-                "DATABASE_URL names a sslrootcert that can't be used: "
-                "mount a PEM file there, or correct the path"
-            ),
-        ),
-        *[
-            (
-                "REDIS_URL",
-                url,
-                "REDIS_URL must read redis://host:port/0, rediss://host:port/0 or unix:///path",
-            )
-            for url in (
-                CANARY,
-                f"http://{CANARY}",
-                "redis://",
-                f"redis://{CANARY}:99999",
-                "unix://",
-            )
-        ],
-        (
-            "REDIS_URL",
-            f"redis://:{CANARY}@host",
-            "REDIS_URL holds a password: put it into the secret redis_password",
-        ),
-        ("REDIS_URL", f"redis://host/{CANARY}", "REDIS_URL must have a number as its database"),
-        (
-            "REDIS_URL",
-            "redis://host?port=6379",
-            "REDIS_URL may hold in its query db and ssl_ca_certs",
-        ),
-        (
-            "REDIS_URL",
-            "rediss://host?ssl_ca_certs=/etc/hostname",
-            (
-                "REDIS_URL names a ssl_ca_certs that can't be used: "
-                "mount a PEM file there, or correct the path"
-            ),
-        ),
-        (
-            "DATABASE_URL",
-            f"postgresql://user@/db?host={CANARY}",
-            "DATABASE_URL has in its query a host that is no folder",
-        ),
-        ("REDIS_URL", f"{REDIS}?{CANARY}=1", "REDIS_URL may hold in its query db and ssl_ca_certs"),
-    ],
-)
+@pytest.mark.parametrize(("name", "value", "line"), BROKEN)
 def test_a_bad_setting_is_told_in_one_line(
     environ: pytest.MonkeyPatch, name: str, value: str, line: str
 ) -> None:
