@@ -6,6 +6,7 @@ from app.health.history import History, Transition
 from app.health.monitor import Monitor
 from app.health.report import Observation, Report, Result
 from app.health.status import Reason, Status
+from app.health.trend import Slot, Trend
 
 
 __all__ = [
@@ -19,6 +20,8 @@ __all__ = [
     "Reason",
     "Report",
     "Result",
+    "Slot",
     "Status",
     "Transition",
+    "Trend",
 ]

@@ -9,7 +9,7 @@ from typing import Self
 from app.health.check import Check
 from app.health.clock import Clock
 from app.health.history import History, Transition
-from app.health.report import Report
+from app.health.report import Report, Result
 from app.health.watch import Listener, Watch
 
 
@@ -37,12 +37,12 @@ class Monitor:
         listener: Listener = lambda _transition, _cause: None,
         jitter: Callable[[], float] = random.random,
     ) -> None:
-        self.history = History(HISTORY_LENGTH)
         self._clock = clock
         self._listener = listener
-        self._watches = [Watch(check, clock, self._tell, jitter) for check in checks]
+        self._watches = [Watch(check, clock, self._hear, self._tell, jitter) for check in checks]
         self._tasks: list[asyncio.Task[None]] = []
         names = [watch.check.name for watch in self._watches]
+        self.history = {name: History(HISTORY_LENGTH) for name in names}
         if duplicates := {name for name in names if names.count(name) > 1}:
             msg = f"more than one check is named {', '.join(sorted(duplicates))}"
             raise ValueError(msg)
@@ -52,8 +52,11 @@ class Monitor:
         now = self._clock.now()
         return Report(tuple(watch.known.at(now) for watch in self._watches))
 
+    def _hear(self, name: str, result: Result) -> None:
+        self.history[name].trend.add(result)
+
     def _tell(self, transition: Transition, cause: str) -> None:
-        self.history.add(transition)
+        self.history[transition.name].add(transition)
         # Not called from here: what goes wrong in a listener must not end the watch.
         asyncio.get_running_loop().call_soon(self._listener, transition, cause)
 

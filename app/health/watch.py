@@ -31,6 +31,7 @@ JITTER = 0.1
 CLOSE_GRACE = 0.5
 
 Attempt = asyncio.Task[BaseException | None]
+Hearer = Callable[[str, Result], None]
 Listener = Callable[[Transition, str], None]
 
 
@@ -38,11 +39,17 @@ class Watch:
     """Puts one check's question over and over, and keeps what is known of the answer."""
 
     def __init__(
-        self, check: Check, clock: Clock, listener: Listener, jitter: Callable[[], float]
+        self,
+        check: Check,
+        clock: Clock,
+        hearer: Hearer,
+        listener: Listener,
+        jitter: Callable[[], float],
     ) -> None:
         self.check = check
         self.known = Observation(check=check, since=clock.now())
         self._clock = clock
+        self._hear = hearer
         self._listener = listener
         self._jitter = jitter
         self._attempts: set[Attempt] = set()
@@ -91,6 +98,7 @@ class Watch:
         return Result(at=now, latency=latency, reason=reason, cause=_words(error))
 
     def _learn(self, result: Result) -> None:
+        self._hear(self.check.name, result)
         self._turn(self.known.at(result.at), "no result in time")
         self._turn(self.known.after(result), result.cause)
 

@@ -1,8 +1,11 @@
-from app.health import Check, History, Instant, Observation, Reason, Status, Transition
+import pytest
+
+from app.health import Check, History, Instant, Observation, Reason, Result, Status, Transition
 from app.health.history import turn
 from tests.fakes import answers
 
 
+START = Instant(100.0, 1000.0)
 CHECK = Check(name="it", probe=answers)
 PASSING = Observation(check=CHECK, since=Instant(10.0, 1000.0), status=Status.PASS)
 FAILING = Observation(
@@ -10,11 +13,16 @@ FAILING = Observation(
 )
 
 
-def transition(name: str, after: Status = Status.FAIL) -> Transition:
-    """A turn of the check of that name."""
-    return Transition(
-        name=name, before=Status.PASS, after=after, reason=None, at=Instant(0, 0), lasted=1.0
-    )
+def transition(after: Status) -> Transition:
+    """A turn to that status."""
+    return Transition(name="it", before=Status.PASS, after=after, reason=None, at=START, lasted=1.0)
+
+
+def told(before: Observation, after: Observation) -> Transition:
+    """The turn between these two, which is there."""
+    transition = turn(before, after)
+    assert transition
+    return transition
 
 
 def test_a_change_of_status_is_a_transition() -> None:
@@ -35,29 +43,53 @@ def test_another_reason_for_the_same_status_is_no_transition() -> None:
     assert turn(FAILING, stuck) is None
 
 
-def test_history_tells_the_transitions_of_one_check_oldest_first() -> None:
-    """Another check's turns are not among them."""
-    history = History(9)
-    red, other, green = transition("it"), transition("other"), transition("it", Status.PASS)
-    for one in (red, other, green):
-        history.add(one)
-    assert history.of("it") == [red, green]
-    assert history.of("nobody") == []
-
-
-def test_history_forgets_the_oldest_first() -> None:
+def test_history_forgets_the_oldest_turns_first() -> None:
     """A check that flaps for a year must not fill the memory."""
     history = History(2)
     for after in (Status.UNKNOWN, Status.PASS, Status.FAIL):
-        history.add(transition("it", after))
-    assert [one.after for one in history.of("it")] == [Status.PASS, Status.FAIL]
+        history.add(transition(after))
+    assert [one.after for one in history.transitions] == [Status.PASS, Status.FAIL]
 
 
-def test_a_check_that_flaps_crowds_out_no_other() -> None:
-    """Each has a memory of its own."""
-    history = History(2)
-    history.add(transition("steady"))
-    for _ in range(9):
-        history.add(transition("flaps"))
-    assert len(history.of("flaps")) == 2
-    assert len(history.of("steady")) == 1
+def test_availability_counts_from_the_first_result() -> None:
+    """Before it, and in its moment, there is nothing to take a share of."""
+    history = History(9)
+    unknown = Observation(check=CHECK, since=START)
+    assert history.availability(unknown, START + 5) is None
+    first = unknown.after(Result(at=START + 10, latency=0.1))
+    history.add(told(unknown, first))
+    assert history.availability(first, START + 10) is None
+    assert history.availability(first, START + 10.5) == 1
+    assert history.begun == START + 10
+
+
+def test_availability_remembers_what_turns_are_forgotten() -> None:
+    """Ten failures of a second each in a hundred seconds, with a memory for one turn."""
+    history = History(1)
+    known = Observation(check=CHECK, since=START)
+    for second in range(100):
+        reason = Reason.REFUSED if second % 10 == 5 else None
+        before, known = known, known.after(Result(at=START + second, latency=0.1, reason=reason))
+        if one := turn(before, known):
+            history.add(one)
+    assert history.availability(known, START + 100) == pytest.approx(0.9)
+
+
+def test_availability_counts_the_failure_that_lasts() -> None:
+    """Also one that nobody has recorded, as of a watch that died: stale from its moment on."""
+    history = History(9)
+    unknown = Observation(check=CHECK, since=START)
+    passing = unknown.after(Result(at=START, latency=0.1))
+    history.add(told(unknown, passing))
+    stale = passing.at(START + 12)
+    assert stale.reason is Reason.STALE
+    assert history.availability(stale, START + 12) == pytest.approx(CHECK.lifetime / 12)
+
+
+def test_a_check_that_never_passed_was_never_available() -> None:
+    """Not a rounding error less than that."""
+    history = History(9)
+    unknown = Observation(check=CHECK, since=START)
+    failing = unknown.after(Result(at=START + 0.1, latency=0.1, reason=Reason.DNS))
+    history.add(told(unknown, failing))
+    assert history.availability(failing, START + 1.3) == 0

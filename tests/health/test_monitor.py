@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from app.health import Monitor, Probe, Status, Transition
+from app.health import Instant, Monitor, Probe, Slot, Status, Transition
 from tests.fakes import Dependency, Hands, answers, fails, hangs, stubborn, takes
 from tests.health.scene import at, check, told, watch
 
@@ -96,7 +96,8 @@ async def test_the_listener_is_told_each_transition_and_its_cause() -> None:
         ("pass", "fail", 1, "OSError: gone"),
         ("fail", "pass", 2, ""),
     ]
-    assert monitor.history.of("it") == [turn for turn, _ in heard]
+    assert monitor.history["it"].transitions == [turn for turn, _ in heard]
+    assert monitor.history["it"].trend.at(Instant(4.5, 0))[-1] == Slot(0, 0.0, failed=True)
 
 
 async def test_a_listener_that_raises_does_not_end_the_watch() -> None:

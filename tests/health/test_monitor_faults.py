@@ -108,7 +108,7 @@ async def test_a_machine_that_slept_trusts_nothing_from_before() -> None:
         assert told(monitor) == "fail stale"
         await at(2.5)
         assert told(monitor) == "pass"
-    assert [turn.reason for turn in monitor.history.of("it")] == [None, Reason.STALE, None]
+    assert [turn.reason for turn in monitor.history["it"].transitions] == [None, Reason.STALE, None]
 
 
 @pytest.mark.parametrize("step", [3600, -3600])
