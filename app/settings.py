@@ -13,6 +13,7 @@ from app import targets, urls
 from app.maintenance import default_file
 from app.secrets import SECRETS, Secret, SecretError, find
 from app.targets import HttpTarget
+from app.tokens import SIGNS, key
 
 
 class ConfigurationError(Exception):
@@ -26,6 +27,9 @@ class ConfigurationError(Exception):
 Auth = Annotated[Literal["password", "none"], Field(description="password or none")]
 Depth = Annotated[
     Literal["connect", "query", "writable"], Field(description="connect, query or writable")
+]
+Details = Annotated[
+    Literal["always", "authorized", "never"], Field(description="always, authorized or never")
 ]
 SECONDS: Any = Field(gt=0, le=86400, description="a number of seconds above 0 and up to 86400")
 Seconds = Annotated[float, SECONDS]
@@ -72,6 +76,7 @@ class Settings(BaseSettings):
     success_threshold: Threshold = 1
     drain_seconds: Grace = 5
     shutdown_seconds: Grace = 3
+    health_details: Details = "always"
     maintenance_file: Path | None = None
     secrets_dir: Path = Path("/run/secrets")
 
@@ -164,6 +169,8 @@ def _contradictions(settings: Settings, wrong: Container[str]) -> Iterator[str]:
         yield f"OPTIONAL_CHECKS names {name}, which is not a check: {' or '.join(configured)}"
     needed = {name for target in found for name in target.secrets}
     needed |= {f"{name}_password" for name in stores if settings.password(name)}
+    if settings.health_details == "authorized":
+        needed.add(SIGNS)
     yield from _unusable(settings, needed)
 
 
@@ -173,6 +180,6 @@ def _unusable(settings: Settings, needed: set[str]) -> Iterator[str]:
         try:
             secret = settings.secret(name)
             if name in needed:
-                secret.read()
+                key(secret) if name == SIGNS else secret.read()
         except SecretError as error:
             yield str(error)

@@ -31,6 +31,11 @@ BROKEN = [
         for value in ("0", "-1", "nan", "inf", "1e9", CANARY)
     ],
     (
+        "HEALTH_DETAILS",
+        CANARY,
+        "HEALTH_DETAILS must be always, authorized or never: correct it, or unset it",
+    ),
+    (
         "SUCCESS_THRESHOLD",
         "1.5",
         "SUCCESS_THRESHOLD must be a whole number from 1 to 20: correct it, or unset it",

@@ -24,6 +24,7 @@ def test_the_defaults_are_the_documented_ones(environ: pytest.MonkeyPatch) -> No
     assert (settings.reconnect_interval, settings.failure_threshold) == (15, 1)
     assert settings.postgres_require == settings.redis_require == "query"
     assert settings.optional == frozenset()
+    assert settings.health_details == "always"
     read = settings.password("postgres")
     assert read
     assert read() == CANARY
@@ -108,6 +109,31 @@ def test_a_header_may_need_any_file_of_the_folder(
     assert problems() == [
         f"gone: {tmp_path}/gone is missing: write the secret into it, or mount it"
     ]
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (None, "is missing: write the secret into it, or mount it"),
+        ("x" * 31, "is shorter than 32 bytes: write a longer one"),
+        ("\u00e9" * 16, None),
+    ],
+)
+def test_authorized_details_need_a_secret_that_signs(
+    environ: pytest.MonkeyPatch, tmp_path: Path, content: str | None, problem: str | None
+) -> None:
+    """A key for HS256 has 32 bytes; nothing else needs one."""
+    file = tmp_path / "jwt_secret"
+    if content is not None:
+        file.write_text(content)
+    for needless in ("always", "never"):
+        environ.setenv("HEALTH_DETAILS", needless)
+        assert load().health_details == needless
+    environ.setenv("HEALTH_DETAILS", "authorized")
+    if problem:
+        assert problems() == [f"jwt_secret: {file} {problem}"]
+    else:
+        assert load().health_details == "authorized"
 
 
 def test_checks_that_can_not_be_read_are_told_once(environ: pytest.MonkeyPatch) -> None:
