@@ -10,8 +10,10 @@ from fastapi import FastAPI
 from starlette.types import Receive, Scope, Send
 
 import app
+from app.api.access import Access
 from app.api.answers import Answers
 from app.api.routes import install
+from app.background import each_second
 from app.health import Check, Clock, Monitor
 from app.journal import Journal
 from app.lifecycle import Lifecycle
@@ -23,6 +25,7 @@ from app.probes.redis import redis
 from app.probes.session import SessionProbe
 from app.settings import ConfigurationError, Settings, load
 from app.signals import drained
+from app.tokens import SIGNS, Tokens
 
 
 class Vitals(FastAPI):
@@ -90,7 +93,9 @@ async def open_service(settings: Settings, stack: AsyncExitStack) -> Answers:
     journal = Journal(lambda: monitor.report(), settings.secrets)  # noqa: PLW0108 - made below
     monitor = Monitor(checks, clock=Clock(), listener=journal.tell)
     await stack.enter_async_context(monitor)
-    return Answers(monitor.report, lifecycle)
+    tokens = Tokens(partial(settings.secret, SIGNS))
+    stack.enter_context(each_second(tokens.look, "tokens"))
+    return Answers(monitor.report, lifecycle, Access(settings.health_details, tokens.valid))
 
 
 async def open_checks(settings: Settings, stack: AsyncExitStack) -> list[Check]:

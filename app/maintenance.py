@@ -1,17 +1,12 @@
 """The file that takes an instance out of rotation while it exists."""
 
-import contextlib
 import os
 import tempfile
-import threading
-from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
+from app.background import each_second
 from app.lifecycle import Lifecycle
-
-
-# Seconds between two looks.
-LOOK_EVERY = 1
 
 
 def default_file(port: int) -> Path:
@@ -19,22 +14,10 @@ def default_file(port: int) -> Path:
     return Path(tempfile.gettempdir(), f"vitals-{port}.maintenance")
 
 
-@contextlib.contextmanager
-def watched(file: Path, lifecycle: Lifecycle) -> Iterator[None]:
-    """Look for the file each second.
-
-    On a thread that nobody waits for: the file may lie on a share that hangs.
-    """
-    over = threading.Event()
+def watched(file: Path, lifecycle: Lifecycle) -> AbstractContextManager[None]:
+    """Look for the file each second."""
 
     def look() -> None:
-        while True:
-            lifecycle.maintenance = os.path.exists(file)  # noqa: PTH110 - it never raises
-            if over.wait(LOOK_EVERY):
-                return
+        lifecycle.maintenance = os.path.exists(file)  # noqa: PTH110 - it never raises
 
-    threading.Thread(target=look, name="maintenance", daemon=True).start()
-    try:
-        yield
-    finally:
-        over.set()
+    return each_second(look, "maintenance")

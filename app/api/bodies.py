@@ -5,7 +5,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
 
-from app.health import Instant, Observation, Reason, Report, Status
+from app.api.findings import Finding
+from app.health import Instant, Observation, Reason
 from app.lifecycle import Phase
 
 
@@ -20,12 +21,7 @@ Moment = Annotated[str, Field(examples=["2026-11-23T10:00:00.120Z"])]
 class StatusBody(BaseModel):
     """A status and nothing else."""
 
-    status: Annotated[str, one_of("pass", "fail")]
-
-    @classmethod
-    def of(cls, *, passes: bool) -> "StatusBody":
-        """Say pass or fail."""
-        return cls(status="pass" if passes else "fail")
+    status: Annotated[str, one_of("pass", "warn", "fail")]
 
 
 class CheckBody(BaseModel):
@@ -50,8 +46,8 @@ class CheckBody(BaseModel):
             required=known.check.required,
             reason=known.reason,
             latency_ms=round(known.latency * 1000, 2) if known.observed else None,
-            observed_at=_moment(known.observed) if known.observed else None,
-            since=_moment(known.since),
+            observed_at=moment(known.observed) if known.observed else None,
+            since=moment(known.since),
             failures=known.failures or None,
         )
 
@@ -64,16 +60,6 @@ class HealthBody(BaseModel):
     checks: dict[str, CheckBody]
     warnings: list[str] | None = None
 
-    @classmethod
-    def of(cls, status: Status, phase: Phase, report: Report, warnings: list[str]) -> "HealthBody":
-        """Write down a report."""
-        return cls(
-            status=status.word,
-            phase=phase,
-            checks={known.check.name: CheckBody.of(known) for known in report.checks},
-            warnings=warnings or None,
-        )
-
 
 class ErrorBody(BaseModel):
     """Why a request can't be answered."""
@@ -81,6 +67,26 @@ class ErrorBody(BaseModel):
     detail: str
 
 
-def _moment(instant: Instant) -> str:
-    moment = datetime.fromtimestamp(instant.wall, UTC)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+def write(finding: Finding) -> bytes:
+    """Write a finding down in JSON."""
+    return _body(finding).model_dump_json(exclude_none=True).encode()
+
+
+def _body(finding: Finding) -> BaseModel:
+    if finding.report is None:
+        return StatusBody(status=finding.status.word)
+    checks = {known.check.name: CheckBody.of(known) for known in finding.report.checks}
+    if finding.alone:
+        return checks.popitem()[1]
+    return HealthBody(
+        status=finding.status.word,
+        phase=finding.phase,
+        checks=checks,
+        warnings=list(finding.warnings) or None,
+    )
+
+
+def moment(instant: Instant) -> str:
+    """Tell a moment in UTC, to the millisecond."""
+    told = datetime.fromtimestamp(instant.wall, UTC)
+    return told.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -6,17 +6,19 @@ from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
-from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
+from app.api import findings
 from app.api.answers import HEADERS, Answer, Answers, error
 from app.api.bodies import CheckBody, ErrorBody, HealthBody, StatusBody
+from app.api.findings import Question
+from app.api.representations import REPRESENTATIONS
 
 
 Parameter = dict[str, Any]
 
 METHODS = ("GET", "HEAD", "OPTIONS")
-FORMATS = ("json",)
+FORMATS = {one.name: one for one in REPRESENTATIONS}
 
 ROOT = """\
 Vitals answers, truthfully and at once, whether this deployment's dependencies can serve.
@@ -61,13 +63,13 @@ class Endpoint:
 
     summary: str
     paths: tuple[str, ...]
-    answer: Callable[[Answers, Request], Answer]
-    bodies: dict[int | str, type[BaseModel]]
+    question: Callable[[Request], Question]
+    bodies: dict[int | str, Any]
     parameters: tuple[Parameter, ...] = (FORMAT,)
 
 
-def _ready(answers: Answers, request: Request) -> Answer:
-    return answers.ready(request.query_params.getlist("exclude"))
+def _ready(request: Request) -> Question:
+    return findings.ready(request.query_params.getlist("exclude"))
 
 
 ENDPOINTS = (
@@ -75,32 +77,32 @@ ENDPOINTS = (
         "Whether this instance should be sent work, and why not",
         ("/health", "/healthz"),
         _ready,
-        {200: HealthBody, 503: HealthBody},
+        {200: HealthBody | StatusBody, 503: HealthBody | StatusBody},
         (EXCLUDE, FORMAT),
     ),
     Endpoint(
         "Whether this instance should be sent work",
         ("/health/ready", "/readyz"),
         _ready,
-        {200: HealthBody, 503: HealthBody},
+        {200: HealthBody | StatusBody, 503: HealthBody | StatusBody},
         (EXCLUDE, FORMAT),
     ),
     Endpoint(
         "Whether the process answers",
         ("/health/live", "/livez"),
-        lambda answers, _: answers.live(),
+        lambda _: findings.live,
         {200: StatusBody},
     ),
     Endpoint(
         "Whether every check has had a first result",
         ("/health/started", "/startupz"),
-        lambda answers, _: answers.started(),
+        lambda _: findings.started,
         {200: StatusBody, 503: StatusBody},
     ),
     Endpoint(
         "Whether one dependency passes",
         ("/health/checks/{name}",),
-        lambda answers, request: answers.check(request.path_params["name"]),
+        lambda request: findings.check(request.path_params["name"]),
         {200: CheckBody, 503: CheckBody, 404: ErrorBody},
         (NAME, FORMAT),
     ),
@@ -117,9 +119,7 @@ def install(app: FastAPI) -> None:
 
 def _add(app: FastAPI, endpoint: Endpoint) -> None:
     async def answer(request: Request) -> Response:
-        if request.query_params.get("format", FORMATS[0]) not in FORMATS:
-            return _respond(request, error(400, f"format must be {' or '.join(FORMATS)}"))
-        return _respond(request, endpoint.answer(request.app.state.answers, request))
+        return _respond(request, _answer(endpoint, request))
 
     name = endpoint.paths[0].removeprefix("/").replace("/", "_").replace("_{name}", "")
     bodies = {**endpoint.bodies, 400: ErrorBody}
@@ -136,6 +136,15 @@ def _add(app: FastAPI, endpoint: Endpoint) -> None:
     for path in endpoint.paths:
         for variant in (path, f"{path}/"):
             app.add_route(variant, answer, methods=list(METHODS), include_in_schema=False)
+
+
+def _answer(endpoint: Endpoint, request: Request) -> Answer:
+    representation = FORMATS.get(request.query_params.get("format", "json"))
+    if representation is None:
+        return error(400, f"format must be {' or '.join(FORMATS)}")
+    authorization = request.headers.get("authorization", "")
+    answers: Answers = request.app.state.answers
+    return answers.to(endpoint.question(request), representation, authorization)
 
 
 def _respond(request: Request, answer: Answer) -> Response:

@@ -18,6 +18,7 @@ COMMANDS = {
     "dev": "Serve on an embedded PostgreSQL and a Redis-compatible server, both gone at the end.",
     "check": "Ask a running service how it is.",
     "secrets": "Make, judge and rotate the files that hold the secrets.",
+    "token": "Print a token with which an operator sees more.",
     "maintenance": "Take this instance out of rotation, or put it back.",
 }
 

@@ -1,0 +1,61 @@
+"""`vitals token`: makes the token that an operator shows."""
+
+import re
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from app.secrets import SecretError, find
+from app.tokens import SCOPE, SIGNS, issue, key
+
+
+UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def token(
+    scope: Annotated[str, typer.Option(metavar="SCOPE", help="What it opens.")] = SCOPE,
+    ttl: Annotated[
+        str, typer.Option(metavar="TTL", help="How long it is good for, as 90s, 15m, 1h or 30d.")
+    ] = "1h",
+    where: Annotated[
+        Path,
+        typer.Option(
+            "--dir",
+            envvar="SECRETS_DIR",
+            readable=False,
+            help="The folder of the secrets.",
+        ),
+    ] = Path("/run/secrets"),
+    file: Annotated[
+        str,
+        typer.Option(envvar="JWT_SECRET_FILE", help="The file of jwt_secret.", show_default=False),
+    ] = "",
+) -> None:
+    """Print a token with which an operator sees more.
+
+    It goes into a request as Authorization: Bearer TOKEN, and is void when jwt_secret is rotated.
+    """
+    if scope != SCOPE:
+        msg = f"--scope must be {SCOPE}"
+        raise typer.BadParameter(msg)
+    expires = time.time() + seconds(ttl)
+    try:
+        signing = key(find(SIGNS, where, {"JWT_SECRET_FILE": file}))
+    except SecretError as error:
+        raise typer.TyperException(str(error)) from None
+    typer.echo(issue(signing, scope, expires))
+
+
+def seconds(ttl: str) -> int:
+    """Tell how many seconds a time to live has.
+
+    Raises:
+        typer.BadParameter: it can't be read.
+
+    """
+    if not (found := re.fullmatch(r"([1-9][0-9]{0,4})([smhd])", ttl)):
+        msg = "--ttl must be a number and a unit, as 90s, 15m, 1h or 30d"
+        raise typer.BadParameter(msg)
+    return int(found[1]) * UNITS[found[2]]

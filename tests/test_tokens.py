@@ -1,0 +1,123 @@
+import logging
+import time
+from pathlib import Path
+from typing import Any
+
+import jwt
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.secrets import Secret, SecretError
+from app.tokens import SCOPE, Tokens, issue, key
+
+
+# As long as any algorithm wants it.
+KEY, OTHER = "k" * 64, "o" * 64
+SOON = int(time.time()) + 3600
+
+
+@pytest.fixture(name="secret")
+def _secret(tmp_path: Path) -> Secret:
+    secret = Secret("jwt_secret", tmp_path / "jwt_secret")
+    secret.path.write_text(KEY)
+    return secret
+
+
+@pytest.fixture(name="tokens")
+def _tokens(secret: Secret) -> Tokens:
+    tokens = Tokens(lambda: secret)
+    tokens.look()
+    return tokens
+
+
+def token(claims: dict[str, Any], signing: str = KEY, algorithm: str | None = "HS256") -> str:
+    """Make a token as anybody could."""
+    return jwt.encode(claims, signing if algorithm else "", algorithm)
+
+
+GOOD = {"scope": SCOPE, "exp": SOON}
+
+
+@pytest.mark.parametrize(
+    ("shown", "valid"),
+    [
+        (issue(KEY, SCOPE, SOON), True),
+        (token(GOOD), True),
+        (token({**GOOD, "scope": f"other {SCOPE}"}), True),
+        (token(GOOD, OTHER), False),
+        (token(GOOD, algorithm=None), False),
+        (token(GOOD, algorithm="HS384"), False),
+        (token(GOOD, algorithm="HS512"), False),
+        (token({**GOOD, "exp": SOON - 7200}), False),
+        (token({**GOOD, "exp": "soon"}), False),
+        (token({"scope": SCOPE}), False),
+        (token({"exp": SOON}), False),
+        (token({**GOOD, "scope": ""}), False),
+        (token({**GOOD, "scope": "health:write"}), False),
+        (token({**GOOD, "scope": f"{SCOPE}s"}), False),
+        (token({**GOOD, "scope": [SCOPE]}), False),
+        (token({**GOOD, "scope": None}), False),
+        (token({**GOOD, "nbf": SOON}), False),
+        (token({**GOOD, "more": "x" * 2048}), False),
+        (f"{token(GOOD)}x", False),
+        ("", False),
+        ("..", False),
+    ],
+)
+def test_a_token_is_an_operators_if_all_of_it_is_right(
+    tokens: Tokens, shown: str, valid: bool
+) -> None:
+    """Signed with the one algorithm and the one key, unexpired, and of the scope."""
+    assert tokens.valid(shown) is valid
+
+
+@given(st.text(st.characters(max_codepoint=255)))
+def test_what_is_no_token_is_never_an_error(shown: str) -> None:
+    """Anybody may send anything."""
+    tokens = Tokens(lambda: Secret("jwt_secret", Path("none")))
+    tokens._key = KEY  # noqa: SLF001 - no file for each of a hundred examples
+    assert not tokens.valid(shown)
+    assert not tokens.valid(f"{shown}.{shown}.{shown}")
+
+
+def test_a_key_that_is_replaced_voids_what_the_old_one_signed(
+    tokens: Tokens, secret: Secret
+) -> None:
+    """From the next look on, and not before."""
+    secret.path.write_text(OTHER)
+    assert tokens.valid(token(GOOD))
+    tokens.look()
+    assert tokens.valid(token(GOOD, OTHER))
+    assert not tokens.valid(token(GOOD))
+
+
+def test_without_a_key_no_token_is_valid(
+    tokens: Tokens, secret: Secret, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The log says so once, with the remedy; where there never was one, nothing is amiss."""
+    secret.path.unlink()
+    with caplog.at_level(logging.INFO):
+        tokens.look()
+        tokens.look()
+    assert [record.msg for record in caplog.records] == ["no token is valid any more"]
+    assert not tokens.valid(token(GOOD))
+    assert not tokens.valid(token(GOOD, algorithm=None))
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        ("x" * 31, "is shorter than 32 bytes: write a longer one"),
+        (
+            "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEA\n-----END PUBLIC KEY-----\n",
+            "holds a key pair's key: write random text instead",
+        ),
+    ],
+)
+def test_what_others_may_know_signs_nothing(secret: Secret, content: str, problem: str) -> None:
+    """A key that is short can be guessed, and a public one is no secret."""
+    secret.path.write_text(content)
+    with pytest.raises(SecretError) as caught:
+        key(secret)
+    assert str(caught.value) == f"jwt_secret: {secret.path} {problem}"
