@@ -5,9 +5,8 @@ import contextlib
 import ssl
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -18,6 +17,7 @@ from app.probes.dialer import Dialer
 from app.probes.reasons import credential
 from app.probes.session import SessionProbe
 from app.probes.sqlstates import of_postgres
+from app.probes.sslmode import Security, securities, wants_another
 
 
 # How a session introduces itself in pg_stat_activity and in the server's log.
@@ -93,43 +93,6 @@ class DialingLoop:
             self._transport.abort()
 
 
-Security = ssl.SSLContext | str | bool
-
-
-def securities(mode: str, root: str | None) -> list[Security]:
-    """Read `sslmode` and `sslrootcert` as libpq does: the ways to connect, in their order.
-
-    Without a root file the system's authorities speak.
-
-    https://www.postgresql.org/docs/current/libpq-ssl.html#LIBPQ-SSL-PROTECTION
-    """
-    if mode == "disable":
-        return [False]
-    if mode.startswith("verify-") or (mode == "require" and root):
-        context = ssl.create_default_context(cafile=root)
-        context.check_hostname = mode == "verify-full"
-        return [context]
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    if mode == "require":
-        return [context]
-    # asyncpg knows the other two, but looks for files in the home, which may be closed to it.
-    try:
-        Path.home().joinpath(".postgresql").stat()
-    except PermissionError:
-        return [context, False] if mode == "prefer" else [False, context]
-    except (OSError, RuntimeError):
-        return [mode]
-    return [mode]
-
-
-def wants_another(error: BaseException) -> bool:
-    """Whether a server may accept with TLS what it refuses without, or the other way round."""
-    refused = type(error) is ConnectionError or isinstance(error, ssl.SSLError)
-    return refused or getattr(error, "sqlstate", "") == "28000"
-
-
 async def connect(dialer: Dialer, security: Security, arguments: Mapping[str, Any]) -> Any:
     """Connect over the dialer, and leave nothing behind where that fails."""
     loop = DialingLoop(dialer)
@@ -195,10 +158,6 @@ async def postgres(
             error, wants_tls=len(ways) == 1 and isinstance(ways[0], ssl.SSLContext)
         ) or dialer.explain(error)
 
-    probe = SessionProbe(
-        open_session, explain, 0 if require == "connect" else renew_after, time.monotonic
-    )
-    try:
+    lasting = 0 if require == "connect" else renew_after
+    async with aclosing(SessionProbe(open_session, explain, lasting, time.monotonic)) as probe:
         yield probe
-    finally:
-        await probe.aclose()

@@ -4,7 +4,7 @@ import asyncio
 import ssl
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -169,10 +169,6 @@ async def redis(
         raised = error.__context__ or EOFError() if wrapped else error
         return of_redis(error) or dialer.explain(raised)
 
-    probe = SessionProbe(
-        open_session, explain, 0 if require == "connect" else renew_after, time.monotonic
-    )
-    try:
+    lasting = 0 if require == "connect" else renew_after
+    async with aclosing(SessionProbe(open_session, explain, lasting, time.monotonic)) as probe:
         yield probe
-    finally:
-        await probe.aclose()
