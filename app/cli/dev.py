@@ -35,7 +35,8 @@ def dev(
             point_to(postgres, valkey)
             settings = read_settings()
             sockets = listen(settings.host, settings.port, MOST_PORTS)
-            typer.echo(greeting(settings.host, sockets[0].getsockname()[1], settings.port))
+            port = sockets[0].getsockname()[1]
+            typer.echo(greeting(settings.host, port, settings.port, valkey.pid))
             (run_again if reload else run)(settings, sockets)
     except EmbeddedServerError as error:
         raise typer.TyperException(str(error)) from None
@@ -80,8 +81,8 @@ def follow(watcher: multiprocessing.process.BaseProcess) -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-def greeting(host: str, port: int, wanted: int) -> str:
-    """Tell what to try."""
+def greeting(host: str, port: int, wanted: int, redis: int) -> str:
+    """Tell what to try; *redis* is the process that can be frozen."""
     taken = f"Port {wanted} is taken, so this is {port}.\n" if port != wanted else ""
     url = f"http://{host}:{port}"
     return (
@@ -89,5 +90,6 @@ def greeting(host: str, port: int, wanted: int) -> str:
         f"  curl {url}/health\n"
         f"  curl -I {url}/health/ready\n"
         f"  curl {url}/health/checks/postgres\n"
+        f"  kill -STOP {redis}    freezes the Redis, -CONT mends it\n"
         f"Ctrl-C ends it and them."
     )

@@ -108,6 +108,16 @@ def test_nothing_is_left_when_it_ends(run: Run, ending: signal.Signals) -> None:
     assert list(run.folder.iterdir()) == []
 
 
+def test_what_it_says_freezes_the_redis(run: Run) -> None:
+    """A newcomer's first fault is one line away, and mended by another."""
+    service = run.service()
+    redis = int(run.says(r"kill -STOP (\d+) ")[1])
+    os.kill(redis, signal.SIGSTOP)
+    service.until("redis", "timeout", 2.5)
+    os.kill(redis, signal.SIGCONT)
+    service.until("redis", None, 2.5)
+
+
 def test_ctrl_c_is_no_failure(run: Run) -> None:
     """It ends as it should, and prints no traceback."""
     service = run.service()

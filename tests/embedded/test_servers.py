@@ -31,13 +31,15 @@ def test_they_answer_with_the_password_and_not_without(postgres: Postgres, valke
     """The password is really asked for."""
     assert sql(postgres, "SELECT 1")[0] == [(1,)]
     assert command(valkey, "PING")
-    postgres_password = postgres.password_file
-    postgres_password.chmod(0o644)
-    right = postgres_password.read_text()
-    postgres_password.write_text("another")
-    with pytest.raises(asyncpg.InvalidPasswordError):
-        sql(postgres, "SELECT 1")
-    postgres_password.write_text(right)
+    file = postgres.password_file
+    right = file.read_text()
+    file.chmod(0o644)
+    file.write_text("another")
+    try:
+        with pytest.raises(asyncpg.InvalidPasswordError):
+            sql(postgres, "SELECT 1")
+    finally:
+        file.write_text(right)
     with (
         Redis(port=valkey.port, password=right[::-1]) as client,
         pytest.raises(AuthenticationError),
