@@ -1,10 +1,16 @@
 """The ways in which a finding is written down."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from app.api import bodies
+import mimeparse
+
+from app.api import bodies, draft, lines
 from app.api.findings import Finding
+
+
+# Characters: no client sends more, and nobody shall keep the parser busy.
+LONGEST_ACCEPT = 2048
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +29,31 @@ class Representation:
 
 
 JSON = Representation("json", "application/json", bodies.write)
+TEXT = Representation("text", "text/plain", lines.write)
 
-# What is preferred comes first.
-REPRESENTATIONS = (JSON,)
+# What is preferred comes first: JSON, then what a person reads who has asked for it by name.
+REPRESENTATIONS = (
+    JSON,
+    Representation("health+json", "application/health+json", draft.write),
+    TEXT,
+)
+
+
+def negotiated(
+    accept: str, representations: Sequence[Representation] = REPRESENTATIONS
+) -> Representation:
+    """Choose the one that an `Accept` prefers; where it makes no choice or no sense, the first.
+
+    A page is for whoever asks for one by name: `*/*` is said by what reads no HTML. Parameters
+    such as `version=0.0.4` are ignored, as nothing here comes in more than one version.
+    """
+    accept = accept.lower() if len(accept) <= LONGEST_ACCEPT else ""
+    offered = {
+        one.media_type: one
+        for one in reversed(representations)
+        if one.media_type != "text/html" or "text/html" in accept
+    }
+    try:
+        return offered.get(mimeparse.best_match(offered, accept), representations[0])
+    except mimeparse.MimeTypeParseException:
+        return representations[0]

@@ -1,24 +1,15 @@
 """The paths: by which names and methods each answer is asked for."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
-
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
 from starlette.exceptions import HTTPException
 
-from app.api import findings
 from app.api.answers import HEADERS, Answer, Answers, error
-from app.api.bodies import CheckBody, ErrorBody, HealthBody, StatusBody
-from app.api.findings import Question
-from app.api.representations import REPRESENTATIONS
+from app.api.endpoints import ENDPOINTS, FORMATS, Endpoint
+from app.api.representations import TEXT, Representation, negotiated
 
-
-Parameter = dict[str, Any]
 
 METHODS = ("GET", "HEAD", "OPTIONS")
-FORMATS = {one.name: one for one in REPRESENTATIONS}
 
 ROOT = """\
 Vitals answers, truthfully and at once, whether this deployment's dependencies can serve.
@@ -31,82 +22,9 @@ Vitals answers, truthfully and at once, whether this deployment's dependencies c
   /openapi.json             all of this, for programs
 
 Kubernetes' names work too: /healthz /readyz /livez /startupz
-Queries: exclude=NAME leaves a check out, format=json names the representation
+Queries: exclude=NAME leaves a check out, format=json|health+json|text names the representation,
+verbose is format=text
 """
-
-
-# The parameters, as OpenAPI documents them; they are read by hand, as nothing may be refused.
-FORMAT: Parameter = {
-    "name": "format",
-    "in": "query",
-    "description": "The representation.",
-    "schema": {"type": "string", "enum": list(FORMATS)},
-}
-EXCLUDE: Parameter = {
-    "name": "exclude",
-    "in": "query",
-    "description": "A check to leave out, repeatable; an unknown name is told in `warnings`.",
-    "schema": {"type": "array", "items": {"type": "string"}},
-}
-NAME: Parameter = {
-    "name": "name",
-    "in": "path",
-    "required": True,
-    "description": "The name of a check.",
-    "schema": {"type": "string"},
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """One question and the paths on which it is asked; the first is the documented one."""
-
-    summary: str
-    paths: tuple[str, ...]
-    question: Callable[[Request], Question]
-    bodies: dict[int | str, Any]
-    parameters: tuple[Parameter, ...] = (FORMAT,)
-
-
-def _ready(request: Request) -> Question:
-    return findings.ready(request.query_params.getlist("exclude"))
-
-
-ENDPOINTS = (
-    Endpoint(
-        "Whether this instance should be sent work, and why not",
-        ("/health", "/healthz"),
-        _ready,
-        {200: HealthBody | StatusBody, 503: HealthBody | StatusBody},
-        (EXCLUDE, FORMAT),
-    ),
-    Endpoint(
-        "Whether this instance should be sent work",
-        ("/health/ready", "/readyz"),
-        _ready,
-        {200: HealthBody | StatusBody, 503: HealthBody | StatusBody},
-        (EXCLUDE, FORMAT),
-    ),
-    Endpoint(
-        "Whether the process answers",
-        ("/health/live", "/livez"),
-        lambda _: findings.live,
-        {200: StatusBody},
-    ),
-    Endpoint(
-        "Whether every check has had a first result",
-        ("/health/started", "/startupz"),
-        lambda _: findings.started,
-        {200: StatusBody, 503: StatusBody},
-    ),
-    Endpoint(
-        "Whether one dependency passes",
-        ("/health/checks/{name}",),
-        lambda request: findings.check(request.path_params["name"]),
-        {200: CheckBody, 503: CheckBody, 404: ErrorBody},
-        (NAME, FORMAT),
-    ),
-)
 
 
 def install(app: FastAPI) -> None:
@@ -122,7 +40,6 @@ def _add(app: FastAPI, endpoint: Endpoint) -> None:
         return _respond(request, _answer(endpoint, request))
 
     name = endpoint.paths[0].removeprefix("/").replace("/", "_").replace("_{name}", "")
-    bodies = {**endpoint.bodies, 400: ErrorBody}
     app.add_api_route(
         endpoint.paths[0],
         answer,
@@ -130,7 +47,7 @@ def _add(app: FastAPI, endpoint: Endpoint) -> None:
         operation_id=name,
         summary=endpoint.summary,
         response_class=JSONResponse,
-        responses={code: {"model": body} for code, body in bodies.items()},
+        responses=endpoint.responses,
         openapi_extra={"parameters": list(endpoint.parameters)},
     )
     for path in endpoint.paths:
@@ -139,12 +56,22 @@ def _add(app: FastAPI, endpoint: Endpoint) -> None:
 
 
 def _answer(endpoint: Endpoint, request: Request) -> Answer:
-    representation = FORMATS.get(request.query_params.get("format", "json"))
+    representation = _representation(request)
     if representation is None:
         return error(400, f"format must be {' or '.join(FORMATS)}")
     authorization = request.headers.get("authorization", "")
     answers: Answers = request.app.state.answers
     return answers.to(endpoint.question(request), representation, authorization)
+
+
+def _representation(request: Request) -> Representation | None:
+    query = request.query_params
+    if "format" in query:
+        # A plus that is not encoded stands for a blank.
+        return FORMATS.get(query["format"].replace(" ", "+"))
+    if "verbose" in query:
+        return TEXT
+    return negotiated(", ".join(request.headers.getlist("accept")))
 
 
 def _respond(request: Request, answer: Answer) -> Response:

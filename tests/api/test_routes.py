@@ -195,7 +195,11 @@ def test_openapi_documents_success_and_failure(desk: Desk) -> None:
     paths = desk.client.get("/openapi.json").json()["paths"]
     ready = paths["/health/ready"]["get"]
     assert set(ready["responses"]) == {"200", "400", "503"}
-    assert {parameter["name"] for parameter in ready["parameters"]} == {"exclude", "format"}
+    assert {parameter["name"] for parameter in ready["parameters"]} == {
+        "exclude",
+        "format",
+        "verbose",
+    }
     assert set(paths["/health/live"]["get"]["responses"]) == {"200", "400"}
     schemas = {
         code: [one["$ref"] for one in response["content"]["application/json"]["schema"]["anyOf"]]
