@@ -15,7 +15,7 @@ from app.health import Check, Clock, Monitor
 from app.probes.postgres import postgres as postgres_probe
 from app.probes.redis import redis as redis_probe
 from app.probes.session import SessionProbe
-from tests.faults.servers import admin, frozen, sql
+from tests.faults.servers import admin, frozen, sessions
 from tests.probes.attempt import eventually
 from tests.service import on, running
 
@@ -130,11 +130,3 @@ def held() -> tuple[int, int, int, int]:
         threading.active_count(),
         len(asyncio.all_tasks()),
     )
-
-
-def sessions(postgres: Postgres, valkey: Valkey) -> tuple[int, int]:
-    """How many sessions of probes the servers hold."""
-    count = "SELECT count(*) FROM pg_stat_activity WHERE application_name = $$vitals$$"
-    with admin(valkey) as client:
-        known = [known for known in client.client_list() if known["name"] == "vitals"]
-    return int(sql(postgres, count)[0][0][0]), len(known)

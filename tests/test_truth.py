@@ -1,6 +1,5 @@
 """Faults on real servers, one by one: what the service tells, how soon, and that it never waits."""
 
-import contextlib
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
@@ -8,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from app.embedded import Postgres, Valkey
-from tests.faults.servers import LOAD_SLOWLY, admin, frozen, killed, sql
+from tests.faults import postgres as pg
+from tests.faults import redis
+from tests.faults.servers import frozen, killed, sql
 from tests.service import Prober, Service, on, p99, running
 
 
@@ -50,69 +51,18 @@ def _stage(
 
 
 def altered(broken: str, mended: str) -> Fault:
-    """Change something with a statement, and change it back."""
-
-    @contextlib.contextmanager
-    def fault(postgres: Postgres, _: Valkey) -> Iterator[None]:
-        sql(postgres, broken)
-        try:
-            yield
-        finally:
-            sql(postgres, mended.format(password=postgres.password_file.read_text()))
-
-    return fault
+    """Change something of PostgreSQL's with a statement, and change it back."""
+    return lambda server, _: pg.altered(server, broken, mended)
 
 
 def configured(name: str, value: str) -> Fault:
     """Change a setting of Redis, and change it back."""
-
-    @contextlib.contextmanager
-    def fault(_: Postgres, valkey: Valkey) -> Iterator[None]:
-        with admin(valkey) as client:
-            before = client.config_get(name)[name]
-            client.config_set(name, value)
-            try:
-                yield
-            finally:
-                client.config_set(name, before)
-
-    return fault
-
-
-@contextlib.contextmanager
-def replica(_: Postgres, valkey: Valkey) -> Iterator[None]:
-    """Make Redis follow a primary that is not there."""
-    with admin(valkey) as client:
-        client.execute_command("REPLICAOF", "127.0.0.1", "1")
-        try:
-            yield
-        finally:
-            client.execute_command("REPLICAOF", "NO", "ONE")
-
-
-@contextlib.contextmanager
-def loading(_: Postgres, valkey: Valkey) -> Iterator[None]:
-    """Have Redis load its data again, slowly."""
-    with admin(valkey) as client:
-        for number in range(120):
-            client.set(f"key:{number}", "value" * 1000)
-        client.config_set("rdbcompression", "no")
-        client.save()
-    valkey.arguments = LOAD_SLOWLY
-    valkey.stop()
-    valkey.start()
-    try:
-        yield
-    finally:
-        valkey.arguments = ()
-        (valkey.folder / "dump.rdb").unlink()
-        valkey.stop()
-        valkey.start()
+    return lambda _, server: redis.configured(server, name, value)
 
 
 FAULTS = [
-    pytest.param("postgres", "timeout", lambda pg, _: frozen(pg), 0, id="postgres frozen"),
-    pytest.param("postgres", "refused", lambda pg, _: killed(pg), 0, id="postgres killed"),
+    pytest.param("postgres", "timeout", lambda server, _: frozen(server), 0, id="postgres frozen"),
+    pytest.param("postgres", "refused", lambda server, _: killed(server), 0, id="postgres killed"),
     pytest.param(
         "postgres",
         "auth",
@@ -151,14 +101,18 @@ FAULTS = [
         RECONNECT,
         id="postgres read-only",
     ),
-    pytest.param("redis", "timeout", lambda _, valkey: frozen(valkey), 0, id="redis frozen"),
-    pytest.param("redis", "refused", lambda _, valkey: killed(valkey), 0, id="redis killed"),
+    pytest.param("redis", "timeout", lambda _, server: frozen(server), 0, id="redis frozen"),
+    pytest.param("redis", "refused", lambda _, server: killed(server), 0, id="redis killed"),
     pytest.param(
         "redis", "auth", configured("requirepass", "another"), RECONNECT, id="requirepass changed"
     ),
     pytest.param("redis", "out_of_memory", configured("maxmemory", "1"), 0, id="maxmemory reached"),
-    pytest.param("redis", "read_only", replica, 0, id="redis a replica"),
-    pytest.param("redis", "starting", loading, 0, id="redis loading"),
+    pytest.param(
+        "redis", "read_only", lambda _, server: redis.replica(server), 0, id="redis a replica"
+    ),
+    pytest.param(
+        "redis", "starting", lambda _, server: redis.loading(server), 0, id="redis loading"
+    ),
 ]
 
 

@@ -99,7 +99,10 @@ def sql(server: Postgres, *statements: str, database: str = "postgres") -> list[
 def admin(server: Valkey) -> Iterator[Any]:
     """Give a client of redis-py's to a Valkey."""
     password = server.password_file.read_text()
-    with Redis(port=server.port, password=password, decode_responses=True) as client:
+    # By name, as a server that wants no password refuses one that comes alone.
+    with Redis(
+        port=server.port, username="default", password=password, decode_responses=True
+    ) as client:
         yield client
 
 
@@ -107,3 +110,11 @@ def command(server: Valkey, *words: str) -> Any:
     """Send a command to a Valkey."""
     with admin(server) as client:
         return client.execute_command(*words)
+
+
+def sessions(postgres: Postgres, valkey: Valkey) -> tuple[int, int]:
+    """How many sessions of probes the servers hold."""
+    count = "SELECT count(*) FROM pg_stat_activity WHERE application_name = $$vitals$$"
+    with admin(valkey) as client:
+        known = [known for known in client.client_list() if known["name"] == "vitals"]
+    return int(sql(postgres, count)[0][0][0]), len(known)
