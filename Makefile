@@ -54,16 +54,16 @@ test: $(MADE) ## check format, lint and types, and run every test
 	$(BIN)/coverage report --fail-under=95
 	$(BIN)/coverage report --fail-under=100 --include='app/health/*'
 
-SERVERS := postgresql redis-server pgbouncer wrk
-PROGRAMS := /usr/lib/postgresql/*/bin/postgres /usr/bin/redis-server /usr/sbin/pgbouncer /usr/bin/wrk
+SERVERS := postgresql redis-server pgbouncer prometheus wrk
+PROGRAMS := /usr/lib/postgresql/*/bin/postgres /usr/bin/redis-server /usr/sbin/pgbouncer /usr/bin/promtool /usr/bin/wrk
 
 # Under whichever init, the two variables keep the packages from starting their services.
-system-servers: ## install what TLS, PgBouncer and load are tested with (Debian, as root)
+system-servers: ## install what TLS, PgBouncer, metrics and load are tested with (Debian, as root)
 	@ls $(PROGRAMS) >/dev/null 2>&1 \
 		|| { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get -qq update \
 			&& RUNLEVEL=1 SYSTEMD_OFFLINE=1 DEBIAN_FRONTEND=noninteractive \
 				apt-get -qq --no-install-recommends --no-upgrade install $(SERVERS) >/dev/null; } \
-		|| echo '*** TLS, PGBOUNCER AND LOAD ARE NOT TESTED: only root with apt can install $(SERVERS) ***' >&2
+		|| echo '*** TLS, PGBOUNCER, METRICS AND LOAD ARE NOT TESTED: only root with apt can install $(SERVERS) ***' >&2
 
 fmt: $(MADE) ## mend what can be mended without thinking
 	$(BIN)/ruff format .

@@ -12,10 +12,13 @@ from starlette.types import Receive, Scope, Send
 import app
 from app.api.access import Access
 from app.api.answers import Answers
+from app.api.counts import Counts
+from app.api.metrics import Metrics
 from app.api.routes import install
 from app.background import each_second
-from app.health import Check, Clock, Monitor
+from app.health import Check, Clock, Monitor, Transition
 from app.journal import Journal
+from app.lag import Lag
 from app.lifecycle import Lifecycle
 from app.logs import without_successful_probes
 from app.maintenance import watched
@@ -91,11 +94,19 @@ async def open_service(settings: Settings, stack: AsyncExitStack) -> Answers:
     stack.enter_context(watched(settings.maintenance, lifecycle))
     checks = await open_checks(settings, stack)
     journal = Journal(lambda: monitor.report(), settings.secrets)  # noqa: PLW0108 - made below
-    monitor = Monitor(checks, clock=Clock(), listener=journal.tell)
+    counts, lag = Counts(checks), Lag()
+
+    def listen(transition: Transition, cause: str) -> None:
+        counts.turn(transition)
+        journal.tell(transition, cause)
+
+    monitor = Monitor(checks, clock=Clock(), hearer=counts.hear, listener=listen)
     await stack.enter_async_context(monitor)
+    stack.enter_context(lag.measured())
     tokens = Tokens(partial(settings.secret, SIGNS))
     stack.enter_context(each_second(tokens.look, "tokens"))
-    return Answers(monitor.report, lifecycle, Access(settings.health_details, tokens.valid))
+    access = Access(settings.health_details, tokens.valid)
+    return Answers(monitor.report, lifecycle, access, Metrics(counts, lag.worst))
 
 
 async def open_checks(settings: Settings, stack: AsyncExitStack) -> list[Check]:

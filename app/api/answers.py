@@ -7,6 +7,7 @@ from http import HTTPStatus
 from app.api.access import Access
 from app.api.bodies import ErrorBody
 from app.api.findings import Finding, Question
+from app.api.metrics import Metrics
 from app.api.representations import Representation
 from app.health import Report
 from app.lifecycle import Lifecycle, Phase
@@ -35,30 +36,56 @@ class Answer:
 class Answers:
     """What is answered at any moment."""
 
-    def __init__(self, report: Callable[[], Report], lifecycle: Lifecycle, access: Access) -> None:
+    def __init__(
+        self,
+        report: Callable[[], Report],
+        lifecycle: Lifecycle,
+        access: Access,
+        metrics: Metrics,
+    ) -> None:
         self._report = report
         self._lifecycle = lifecycle
         self._access = access
+        self._metrics = metrics
 
     def to(self, question: Question, representation: Representation, authorization: str) -> Answer:
         """Answer a question now, as far as it may be answered to whoever asks."""
-        report = self._report()
-        phase = self._lifecycle.phase(started=report.complete)
+        report, phase = self._now()
         details = self._access.shows(authorization)
         return answer(question(report, phase), representation, details=details)
+
+    def scrape(self, accept: str, authorization: str) -> Answer:
+        """Answer Prometheus, which always succeeds."""
+        report, phase = self._now()
+        details = self._access.shows(authorization)
+        content_type, body = self._metrics.written(accept, report, phase, details=details)
+        return Answer(HTTPStatus.OK, _headers(content_type, phase, passes=True), body)
+
+    def count(self, endpoint: str, code: int) -> None:
+        """Count an answer."""
+        self._metrics.counts.answer(endpoint, code)
+
+    def _now(self) -> tuple[Report, Phase]:
+        report = self._report()
+        return report, self._lifecycle.phase(started=report.complete)
 
 
 def answer(finding: Finding | None, representation: Representation, *, details: bool) -> Answer:
     """Write down what was found, with each check or without."""
     if finding is None or (finding.alone and not details):
         return error(HTTPStatus.NOT_FOUND, "no such check")
-    headers = {**HEADERS, "content-type": representation.content_type}
-    if not finding.passes and finding.phase is not Phase.SERVING:
-        headers["retry-after"] = RETRY_AFTER
-    if finding.phase is Phase.DRAINING:
-        headers["connection"] = "close"
+    headers = _headers(representation.content_type, finding.phase, passes=finding.passes)
     code = HTTPStatus.OK if finding.passes else HTTPStatus.SERVICE_UNAVAILABLE
     return Answer(code, headers, representation.write(finding if details else finding.bare))
+
+
+def _headers(content_type: str, phase: Phase, *, passes: bool) -> dict[str, str]:
+    headers = {**HEADERS, "content-type": content_type}
+    if not passes and phase is not Phase.SERVING:
+        headers["retry-after"] = RETRY_AFTER
+    if phase is Phase.DRAINING:
+        headers["connection"] = "close"
+    return headers
 
 
 def error(code: int, detail: str) -> Answer:

@@ -9,6 +9,7 @@ from fastapi import Request
 from app.api import findings
 from app.api.bodies import CheckBody, ErrorBody, HealthBody, StatusBody
 from app.api.findings import Question
+from app.api.metrics import WRITERS
 from app.api.representations import REPRESENTATIONS, TEXT
 
 
@@ -47,17 +48,24 @@ NAME: Parameter = {
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One question and the paths on which it is asked; the first is the documented one."""
+    """One question and the paths on which it is asked; the first is the documented one.
+
+    Attributes:
+        question: none where Prometheus asks, which is told everything at once.
+
+    """
 
     summary: str
     paths: tuple[str, ...]
-    question: Callable[[Request], Question]
+    question: Callable[[Request], Question] | None
     bodies: dict[int | str, Any]
     parameters: tuple[Parameter, ...] = (FORMAT, VERBOSE)
 
     @property
     def responses(self) -> dict[int | str, dict[str, Any]]:
         """What OpenAPI is told of the answers."""
+        if self.question is None:
+            return {200: {"content": {one: {"schema": {"type": "string"}} for one in WRITERS}}}
         bodies = {**self.bodies, 400: ErrorBody}
         return {code: _documented(code, body) for code, body in bodies.items()}
 
@@ -100,6 +108,7 @@ ENDPOINTS = (
         {200: CheckBody, 503: CheckBody, 404: ErrorBody},
         (NAME, FORMAT, VERBOSE),
     ),
+    Endpoint("What is known, for Prometheus", ("/metrics",), None, {}, ()),
 )
 
 

@@ -57,7 +57,7 @@ def started(report: Report, phase: Phase) -> Finding:
     return Finding(status=Status.PASS if report.complete else Status.FAIL, phase=phase)
 
 
-def ready(exclude: Collection[str] = ()) -> Question:
+def ready(exclude: Collection[str] = ()) -> Callable[[Report, Phase], Finding]:
     """Ask whether this instance should be sent work, and what is known of each dependency."""
     return partial(_ready, exclude)
 

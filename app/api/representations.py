@@ -3,14 +3,9 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import mimeparse
-
 from app.api import bodies, draft, lines
 from app.api.findings import Finding
-
-
-# Characters: no client sends more, and nobody shall keep the parser busy.
-LONGEST_ACCEPT = 2048
+from app.api.negotiation import preferred
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,18 +37,13 @@ REPRESENTATIONS = (
 def negotiated(
     accept: str, representations: Sequence[Representation] = REPRESENTATIONS
 ) -> Representation:
-    """Choose the one that an `Accept` prefers; where it makes no choice or no sense, the first.
+    """Choose the one that an `Accept` prefers.
 
-    A page is for whoever asks for one by name: `*/*` is said by what reads no HTML. Parameters
-    such as `version=0.0.4` are ignored, as nothing here comes in more than one version.
+    A page is for whoever asks for one by name: `*/*` is said by what reads no HTML.
     """
-    accept = accept.lower() if len(accept) <= LONGEST_ACCEPT else ""
     offered = {
         one.media_type: one
-        for one in reversed(representations)
-        if one.media_type != "text/html" or "text/html" in accept
+        for one in representations
+        if one.media_type != "text/html" or "text/html" in accept.lower()
     }
-    try:
-        return offered.get(mimeparse.best_match(offered, accept), representations[0])
-    except mimeparse.MimeTypeParseException:
-        return representations[0]
+    return offered[preferred(accept, list(offered))]

@@ -19,6 +19,7 @@ Vitals answers, truthfully and at once, whether this deployment's dependencies c
   /health/live              200 while the process answers, whatever its dependencies do
   /health/started           200 once every check has had a first result
   /health/checks/{name}     200 while that dependency passes
+  /metrics                  all of it for Prometheus, always 200
   /openapi.json             all of this, for programs
 
 Kubernetes' names work too: /healthz /readyz /livez /startupz
@@ -37,7 +38,7 @@ def install(app: FastAPI) -> None:
 
 def _add(app: FastAPI, endpoint: Endpoint) -> None:
     async def answer(request: Request) -> Response:
-        return _respond(request, _answer(endpoint, request))
+        return _respond(request, _answer(endpoint, request), endpoint.paths[0])
 
     name = endpoint.paths[0].removeprefix("/").replace("/", "_").replace("_{name}", "")
     app.add_api_route(
@@ -46,7 +47,7 @@ def _add(app: FastAPI, endpoint: Endpoint) -> None:
         methods=["GET"],
         operation_id=name,
         summary=endpoint.summary,
-        response_class=JSONResponse,
+        response_class=JSONResponse if endpoint.question else PlainTextResponse,
         responses=endpoint.responses,
         openapi_extra={"parameters": list(endpoint.parameters)},
     )
@@ -56,25 +57,29 @@ def _add(app: FastAPI, endpoint: Endpoint) -> None:
 
 
 def _answer(endpoint: Endpoint, request: Request) -> Answer:
-    representation = _representation(request)
+    answers: Answers = request.app.state.answers
+    accept = ", ".join(request.headers.getlist("accept"))
+    authorization = request.headers.get("authorization", "")
+    if endpoint.question is None:
+        return answers.scrape(accept, authorization)
+    representation = _representation(request, accept)
     if representation is None:
         return error(400, f"format must be {' or '.join(FORMATS)}")
-    authorization = request.headers.get("authorization", "")
-    answers: Answers = request.app.state.answers
     return answers.to(endpoint.question(request), representation, authorization)
 
 
-def _representation(request: Request) -> Representation | None:
+def _representation(request: Request, accept: str) -> Representation | None:
     query = request.query_params
     if "format" in query:
         # A plus that is not encoded stands for a blank.
         return FORMATS.get(query["format"].replace(" ", "+"))
     if "verbose" in query:
         return TEXT
-    return negotiated(", ".join(request.headers.getlist("accept")))
+    return negotiated(accept)
 
 
-def _respond(request: Request, answer: Answer) -> Response:
+def _respond(request: Request, answer: Answer, endpoint: str = "other") -> Response:
+    request.app.state.answers.count(endpoint, answer.code)
     headers = {**answer.headers, "content-length": str(len(answer.body))}
     if request.method not in {"GET", "HEAD"}:
         headers["allow"] = ", ".join(METHODS)

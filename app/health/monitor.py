@@ -10,7 +10,7 @@ from app.health.check import Check
 from app.health.clock import Clock
 from app.health.history import History, Transition
 from app.health.report import Report, Result
-from app.health.watch import Listener, Watch
+from app.health.watch import Hearer, Listener, Watch
 
 
 # How many transitions of each check are remembered.
@@ -21,6 +21,7 @@ class Monitor:
     """Watches all checks; entering it starts them, leaving it ends them within a moment.
 
     Args:
+        hearer: told each result, with the name of its check.
         listener: told each transition, with the cause in the words of the error.
         jitter: a random number from 0 to 1.
 
@@ -34,10 +35,12 @@ class Monitor:
         checks: Iterable[Check],
         *,
         clock: Clock,
+        hearer: Hearer = lambda _name, _result: None,
         listener: Listener = lambda _transition, _cause: None,
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self._clock = clock
+        self._hearer = hearer
         self._listener = listener
         self._watches = [Watch(check, clock, self._hear, self._tell, jitter) for check in checks]
         self._tasks: list[asyncio.Task[None]] = []
@@ -54,6 +57,7 @@ class Monitor:
 
     def _hear(self, name: str, result: Result) -> None:
         self.history[name].trend.add(result)
+        asyncio.get_running_loop().call_soon(self._hearer, name, result)
 
     def _tell(self, transition: Transition, cause: str) -> None:
         self.history[transition.name].add(transition)

@@ -8,6 +8,8 @@ from starlette.testclient import TestClient
 
 from app.api.access import Access
 from app.api.answers import Answers
+from app.api.counts import Counts
+from app.api.metrics import Metrics
 from app.api.routes import install
 from app.health import Check, Instant, Observation, Reason, Report, Status
 from app.lifecycle import Lifecycle
@@ -34,6 +36,7 @@ class Desk:
     def __init__(self) -> None:
         self.known = [observation("postgres", Status.PASS), observation("redis", Status.PASS)]
         self.lifecycle = Lifecycle()
+        self.counts = Counts(known.check for known in self.known)
         app = FastAPI(redirect_slashes=False)
         install(app)
         self._app = app
@@ -48,5 +51,6 @@ class Desk:
     def show(self, details: Literal["always", "authorized", "never"]) -> None:
         """Decide who sees each check; the token of an operator is `good`."""
         access = Access(details, lambda shown: shown == "good")
-        answers = Answers(lambda: Report(tuple(self.known)), self.lifecycle, access)
+        metrics = Metrics(self.counts, lambda: 0.25)
+        answers = Answers(lambda: Report(tuple(self.known)), self.lifecycle, access, metrics)
         self._app.state.answers = answers

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from app.health import Instant, Monitor, Probe, Slot, Status, Transition
+from app.health import Instant, Monitor, Probe, Reason, Result, Slot, Status, Transition
 from tests.fakes import Dependency, Hands, answers, fails, hangs, stubborn, takes
 from tests.health.scene import at, check, told, watch
 
@@ -98,6 +98,38 @@ async def test_the_listener_is_told_each_transition_and_its_cause() -> None:
     ]
     assert monitor.history["it"].transitions == [turn for turn, _ in heard]
     assert monitor.history["it"].trend.at(Instant(4.5, 0))[-1] == Slot(0, 0.0, failed=True)
+
+
+async def test_the_hearer_is_told_each_result() -> None:
+    """Those that change nothing too, with the name of the check."""
+    heard: list[tuple[str, Reason | None, float]] = []
+    dependency = Dependency(answers, fails(OSError("gone")), fails(OSError("gone")), takes(0.5))
+    monitor = watch(
+        check(dependency),
+        hearer=lambda name, result: heard.append((name, result.reason, result.latency)),
+    )
+    async with monitor:
+        await at(3.75)
+    assert heard == [
+        ("it", None, 0),
+        ("it", Reason.ERROR, 0),
+        ("it", Reason.ERROR, 0),
+        ("it", None, 0.5),
+    ]
+
+
+async def test_a_hearer_that_raises_does_not_end_the_watch() -> None:
+    """Its error goes where asyncio tells errors."""
+    errors: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, details: errors.append(details))
+
+    def hearer(name: str, _result: Result) -> None:
+        raise LookupError(name)
+
+    async with watch(check(Dependency(answers)), hearer=hearer) as monitor:
+        await at(1.5)
+        assert told(monitor) == "pass"
+    assert [type(details["exception"]) for details in errors] == [LookupError, LookupError]
 
 
 async def test_a_listener_that_raises_does_not_end_the_watch() -> None:

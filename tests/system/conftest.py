@@ -22,11 +22,14 @@ def pytest_asyncio_loop_factories(
 @pytest.fixture(scope="session", autouse=True)
 def _installed() -> None:
     missing = [
-        name for name in ("postgres", "redis-server", "pgbouncer", "wrk") if not program(name)
+        name
+        for name in ("postgres", "redis-server", "pgbouncer", "promtool", "wrk")
+        if not program(name)
     ]
     if missing:
         names = ", ".join(missing)
-        pytest.skip(f"TLS, PGBOUNCER AND LOAD ARE NOT TESTED: no {names} (make system-servers)")
+        told = "TLS, PGBOUNCER, METRICS AND LOAD ARE NOT TESTED"
+        pytest.skip(f"{told}: no {names} (make system-servers)")
 
 
 @pytest.fixture(name="certificates", scope="session")

@@ -1,0 +1,89 @@
+"""What has happened, counted for Prometheus."""
+
+from collections.abc import Iterable, Iterator
+from itertools import chain
+
+from prometheus_client import Counter, Gauge, Histogram, Metric, disable_created_metrics
+
+from app.health import Check, Result, Status, Transition
+
+
+# Seconds: from a store on the same machine to a service behind a slow line.
+BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+
+# A check is never unknown again.
+TURNS = [("unknown", "pass"), ("unknown", "fail"), ("pass", "fail"), ("fail", "pass")]
+
+
+class Counts:
+    """Counts results, turns and requests; none of its labels takes a value from outside."""
+
+    def __init__(self, checks: Iterable[Check]) -> None:
+        # They would be another series for each one.
+        disable_created_metrics()  # type: ignore[no-untyped-call]
+        self._runs = Counter(
+            "health_check_runs",
+            "Attempts, by what they came to.",
+            ["check", "result"],
+            registry=None,
+        )
+        self._durations = Histogram(
+            "health_check_duration_seconds",
+            "How long attempts took.",
+            ["check"],
+            buckets=BUCKETS,
+            registry=None,
+        )
+        self._transitions = Counter(
+            "health_check_transitions",
+            "Turns from one state to another.",
+            ["check", "from", "to"],
+            registry=None,
+        )
+        self._successes = Gauge(
+            "health_check_last_success_timestamp_seconds",
+            "When an attempt last succeeded.",
+            ["check"],
+            registry=None,
+        )
+        self._requests = Counter(
+            "health_requests",
+            "Requests, by what was answered.",
+            ["endpoint", "code"],
+            registry=None,
+        )
+        for check in checks:
+            self._begin(check.name)
+
+    def _begin(self, name: str) -> None:
+        """Have the series of a check there before anything happens: a first one is a rise too."""
+        self._durations.labels(name)
+        for result in (Status.PASS, Status.FAIL):
+            self._runs.labels(name, result.word)
+        for before, after in TURNS:
+            self._transitions.labels(name, before, after)
+
+    def hear(self, name: str, result: Result) -> None:
+        """Count a result."""
+        self._runs.labels(name, (Status.FAIL if result.reason else Status.PASS).word).inc()
+        self._durations.labels(name).observe(result.latency)
+        if result.reason is None:
+            self._successes.labels(name).set(result.at.wall)
+
+    def turn(self, transition: Transition) -> None:
+        """Count a turn of a check."""
+        before, after = transition.before.word, transition.after.word
+        self._transitions.labels(transition.name, before, after).inc()
+
+    def answer(self, endpoint: str, code: int) -> None:
+        """Count an answer; the endpoint is one of the documented paths, or `other`."""
+        self._requests.labels(endpoint, code).inc()
+
+    def of_checks(self) -> Iterator[Metric]:
+        """Tell what speaks of single checks."""
+        kept = (self._runs, self._durations, self._transitions, self._successes)
+        return chain.from_iterable(metric.collect() for metric in kept)
+
+    def of_instance(self) -> Iterable[Metric]:
+        """Tell the rest."""
+        return self._requests.collect()

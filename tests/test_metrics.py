@@ -1,0 +1,77 @@
+"""The metrics of a running service, through a failure and its repair."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from app.embedded import Valkey
+from tests.faults.servers import killed
+from tests.service import Service, on, running
+
+
+BOUND = 0.2 + 0.4 + 0.5
+SCRAPES = 200
+
+# A check of a service that never is there.
+NOBODY = '{"nobody": {"url": "http://127.0.0.1:1/"}}'
+
+
+@pytest.fixture(name="service", scope="module")
+def _service(own_valkey: Valkey, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    log = tmp_path_factory.mktemp("log") / "log"
+    with running(
+        {**on(valkey=own_valkey), "HTTP_CHECKS": NOBODY, "OPTIONAL_CHECKS": "nobody"}, log
+    ) as service:
+        yield service
+
+
+def scrape(service: Service) -> dict[str, float]:
+    """Scrape, and tell the values by name and labels as they are written."""
+    lines = service.ask("/metrics").body.decode().splitlines()
+    series = [line.rpartition(" ") for line in lines if not line.startswith("#")]
+    return {name: float(value) for name, _, value in series}
+
+
+def test_a_failure_and_its_repair_are_told(service: Service, own_valkey: Valkey) -> None:
+    """The state, what was counted, and when it last was well."""
+    service.until("redis", None, BOUND)
+    before = scrape(service)
+    with killed(own_valkey):
+        service.until("redis", "refused", BOUND)
+        failing = scrape(service)
+    service.until("redis", None, BOUND)
+    after = scrape(service)
+    state = 'health_check_state{check="redis",state="%s"}'
+    told = [(one[state % "pass"], one[state % "fail"]) for one in (before, failing, after)]
+    assert told == [(1, 0), (0, 1), (1, 0)]
+    turns = 'health_check_transitions_total{check="redis",from="%s",to="%s"}'
+    for turn in (("pass", "fail"), ("fail", "pass")):
+        assert after[turns % turn] == before[turns % turn] + 1
+    failed = 'health_check_runs_total{check="redis",result="fail"}'
+    assert after[failed] >= failing[failed] > before[failed]
+    assert failing['health_check_consecutive_failures{check="redis"}'] >= 1
+    last = 'health_check_last_success_timestamp_seconds{check="redis"}'
+    assert before[last] <= failing[last] < after[last]
+
+
+def test_a_check_that_never_passed_has_no_last_success(service: Service) -> None:
+    """Nothing is said of what never was."""
+    service.until("nobody", "refused", BOUND)
+    names = scrape(service)
+    assert 'health_check_state{check="nobody",state="fail"}' in names
+    assert 'health_check_last_success_timestamp_seconds{check="nobody"}' not in names
+
+
+def test_a_scrape_runs_no_check(service: Service) -> None:
+    """As many checks are made as there would be without."""
+    count = 'health_check_duration_seconds_count{check="redis"}'
+    replies = [service.ask("/metrics") for _ in range(SCRAPES)]
+    counts = [
+        float(line.rpartition(" ")[2])
+        for reply in (replies[0], replies[-1])
+        for line in reply.body.decode().splitlines()
+        if line.startswith(count)
+    ]
+    # Intervals shorten by a tenth at most; one may begin at either end.
+    seconds = replies[-1].at - replies[0].at
+    assert 0 <= counts[1] - counts[0] <= seconds / (0.2 * 0.9) + 2
