@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
 from functools import partial
 from typing import Any
 
@@ -13,6 +13,7 @@ import app
 from app.api.access import Access
 from app.api.answers import Answers
 from app.api.counts import Counts
+from app.api.endpoints import is_probe
 from app.api.metrics import Metrics
 from app.api.routes import install
 from app.background import each_second
@@ -28,11 +29,15 @@ from app.probes.redis import redis
 from app.probes.session import SessionProbe
 from app.settings import ConfigurationError, Settings, load
 from app.signals import drained
+from app.telemetry import unobserved
 from app.tokens import SIGNS, Tokens
 
 
 class Vitals(FastAPI):
-    """The application, which spares the log the tracebacks that tell nothing."""
+    """The application, which spares the log the tracebacks that tell nothing.
+
+    Whoever traces it sees neither the probes' requests nor the checks, which go on for ever.
+    """
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass everything on, but why a start has failed or an end was cut short in our words."""
@@ -44,7 +49,13 @@ class Vitals(FastAPI):
                 message["message"] = "ended at once, as told twice"
             await send(message)
 
-        await super().__call__(scope, receive, tell if scope["type"] == "lifespan" else send)
+        with unobserved() if unasked(scope) else nullcontext():
+            await super().__call__(scope, receive, tell if scope["type"] == "lifespan" else send)
+
+
+def unasked(scope: Scope) -> bool:
+    """Whether nobody who traces the application has asked for what goes on."""
+    return scope["type"] == "lifespan" or is_probe(scope["path"])
 
 
 def cancelled() -> bool:
@@ -79,6 +90,7 @@ def create_app(read_settings: Callable[[], Settings] = load) -> FastAPI:
         docs_url=None,  # these two would load scripts from elsewhere
         redoc_url=None,
         redirect_slashes=False,
+        telemetry={"exclude": unasked},  # FastAPI's own
         lifespan=lifespan,
     )
     install(application)

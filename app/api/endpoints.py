@@ -111,6 +111,8 @@ ENDPOINTS = (
     Endpoint("What is known, for Prometheus", ("/metrics",), None, {}, ()),
 )
 
+PATHS = frozenset(path for endpoint in ENDPOINTS for path in endpoint.paths)
+
 
 def _documented(code: int | str, body: Any) -> dict[str, Any]:
     """Document a body in JSON, and that it has other representations if it tells of health."""
@@ -120,3 +122,8 @@ def _documented(code: int | str, body: Any) -> dict[str, Any]:
         for one in others
     }
     return {"model": body, "content": content}
+
+
+def is_probe(path: str) -> bool:
+    """Whether a path is one on which a question is asked."""
+    return path.startswith("/health/") or path.rstrip("/") in PATHS
