@@ -17,6 +17,8 @@ SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full"
 REDIS_FORM = "must read redis://host:port/0, rediss://host:port/0 or unix:///path"
 REDIS_QUERY = {"db", "ssl_ca_certs"}
 
+BLANK = "holds a blank or a line break: remove it"
+
 HIGHEST_PORT = 65535
 
 
@@ -32,6 +34,7 @@ def postgres(text: str) -> str:
     except (ArgumentError, ValueError):
         raise ValueError(POSTGRES_FORM) from None
     query = {key: str(value) for key, value in url.query.items()}
+    _demand(_is_plain(text), BLANK)
     _demand(url.drivername in POSTGRES_SCHEMES, POSTGRES_FORM)
     _demand(url.password is None, "holds a password: put it into the secret postgres_password")
     _demand(url.username and (url.host or query.get("host")), POSTGRES_FORM)
@@ -59,12 +62,16 @@ def redis(text: str) -> str:
         query = dict(parse_qsl(url.query, keep_blank_values=True))
     except ValueError:
         raise ValueError(REDIS_FORM) from None
+    _demand(_is_plain(text), BLANK)
     _demand("password" not in parts, "holds a password: put it into the secret redis_password")
-    _demand(parts.get("host") or parts.get("path"), REDIS_FORM)
+    _demand(parts.get("path") if url.scheme == "unix" else parts.get("host"), REDIS_FORM)
+    _demand(url.scheme != "unix" or not url.hostname, REDIS_FORM)
     _demand(_is_port(parts.get("port")), REDIS_FORM)
     _demand(query.keys() <= REDIS_QUERY, "may hold in its query db and ssl_ca_certs")
     database = query.get("db") or ("" if "path" in parts else url.path.strip("/"))
     _demand(not database or database.isdecimal(), "must have a number as its database")
+    verifies = url.scheme == "rediss" or "ssl_ca_certs" not in query
+    _demand(verifies, "names a ssl_ca_certs that verifies nothing: begin it with rediss://")
     _demand_authority(query.get("ssl_ca_certs"), "ssl_ca_certs")
     return text
 
@@ -72,6 +79,11 @@ def redis(text: str) -> str:
 def _demand(condition: object, otherwise: str) -> None:
     if not condition:
         raise ValueError(otherwise)
+
+
+def _is_plain(text: str) -> bool:
+    """Whether it is all visible: some parsers drop what is not, and some keep it."""
+    return text.isprintable() and " " not in text
 
 
 def _is_port(port: int | None) -> bool:

@@ -120,5 +120,25 @@ BROKEN = [
         f"postgresql://user@/db?host={CANARY}",
         "DATABASE_URL has in its query a host that is no folder",
     ),
+    *[
+        (name, url, f"{name} holds a blank or a line break: remove it")
+        for name, url in (
+            ("DATABASE_URL", f"{PG}\n"),
+            ("DATABASE_URL", f"{PG}\r"),
+            ("DATABASE_URL", f"postgresql://user@{CANARY} host/db"),
+            ("REDIS_URL", f" {REDIS.replace('redis', 'rediss')}"),
+            ("REDIS_URL", f"redis://{CANARY}\n"),
+        )
+    ],
+    (
+        "REDIS_URL",
+        f"unix://{CANARY}/redis.sock",
+        "REDIS_URL must read redis://host:port/0, rediss://host:port/0 or unix:///path",
+    ),
+    (
+        "REDIS_URL",
+        f"{REDIS}?ssl_ca_certs=/{CANARY}",
+        "REDIS_URL names a ssl_ca_certs that verifies nothing: begin it with rediss://",
+    ),
     ("REDIS_URL", f"{REDIS}?{CANARY}=1", "REDIS_URL may hold in its query db and ssl_ca_certs"),
 ]

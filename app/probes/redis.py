@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 from redis import exceptions
 from redis.asyncio import Connection
@@ -138,7 +139,7 @@ async def redis(
     host = target.get("path") or target.get("host") or "localhost"
     port = target.get("port", 6379)
     context = None
-    if url.startswith("rediss:"):
+    if urlsplit(url).scheme == "rediss":
         context = ssl.create_default_context(cafile=target.get("ssl_ca_certs"))
     dialer = Dialer(host, port)
 

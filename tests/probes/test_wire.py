@@ -123,9 +123,10 @@ async def test_a_postgres_that_speaks_no_tls_is_told(postgres: Postgres) -> None
         assert await failure(probe) is Reason.TLS
 
 
-async def test_a_redis_that_speaks_no_tls_says_nothing(valkey: Valkey) -> None:
+@pytest.mark.parametrize("scheme", ["rediss", "RedisS"])
+async def test_a_redis_that_speaks_no_tls_says_nothing(valkey: Valkey, scheme: str) -> None:
     """It takes the greeting for the beginning of a command, and waits for the rest."""
-    url = valkey.url.replace("redis://", "rediss://")
+    url = valkey.url.replace("redis", scheme)
     read = valkey.password_file.read_text
     async with redis_probe(url, read, require="query", renew_after=15) as probe:
         assert await failure(probe) is Reason.TIMEOUT
