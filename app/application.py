@@ -21,7 +21,7 @@ from app.health import Check, Clock, Monitor, Transition
 from app.journal import Journal
 from app.lag import Lag
 from app.lifecycle import Lifecycle
-from app.logs import without_successful_probes
+from app.logs import configure_if_nobody_has, without_successful_probes
 from app.maintenance import watched
 from app.probes.http import HttpProbe, http
 from app.probes.postgres import postgres
@@ -79,6 +79,7 @@ def create_app(read_settings: Callable[[], Settings] = load) -> FastAPI:
         except ConfigurationError as error:
             application.state.problems = error.problems
             raise
+        configure_if_nobody_has(settings.log_level, settings.log_format)
         async with AsyncExitStack() as stack:
             application.state.answers = await open_service(settings, stack)
             yield

@@ -5,6 +5,7 @@ import json
 import logging
 import logging.config
 import re
+import sys
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -94,21 +95,30 @@ def without_successful_probes() -> Iterator[None]:
         access.removeFilter(successful)
 
 
-def configure(level: str, form: str) -> None:
+def configure(level: str, form: str | None) -> None:
     """Send every logger's records, uvicorn's too, to standard error.
 
     Args:
         level: the least level that is told.
-        form: `json` or `console`.
+        form: `json` or `console`; None: for people on a terminal, for programs elsewhere.
 
     """
-    formatter = JsonFormatter if form == "json" else ConsoleFormatter
+    console = form == "console" or (form is None and sys.stderr.isatty())
+    formatter = ConsoleFormatter if console else JsonFormatter
     logging.config.dictConfig(
         {
             "version": 1,
             "disable_existing_loggers": False,
             "formatters": {"line": {"()": formatter}},
             "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+            # uvicorn, where it is run by itself, has given these handlers of their own.
+            "loggers": {"uvicorn": {"propagate": True}, "uvicorn.access": {"propagate": True}},
             "root": {"level": level.upper(), "handlers": ["stderr"]},
         }
     )
+
+
+def configure_if_nobody_has(level: str, form: str | None) -> None:
+    """As `configure`, unless whoever runs the application has seen to its log."""
+    if not logging.getLogger("vitals").hasHandlers():
+        configure(level, form)

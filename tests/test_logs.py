@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from app.embedded import Valkey
-from app.logs import ConsoleFormatter, JsonFormatter, redact
+from app.logs import ConsoleFormatter, JsonFormatter, configure_if_nobody_has, redact
 from app.secrets import Secret
 from tests.faults.fault import Refuse
 from tests.faults.proxy import proxy_in_thread
-from tests.service import SERVE, clean, on, running
+from tests.service import SERVE, UVICORN, clean, on, running
 
 
 TIMES = 100
@@ -105,6 +105,28 @@ def test_a_check_that_turns_is_one_line(valkey: Valkey, tmp_path: Path) -> None:
     assert (failed["check"], failed["reason"], failed["level"]) == ("redis", "refused", "warning")
     assert "Error 111 connecting to 127.0.0.1" in failed["cause"]
     assert valkey.password_file.read_text() not in (tmp_path / "log").read_text()
+
+
+def test_stock_uvicorn_logs_as_serve_does(valkey: Valkey, tmp_path: Path) -> None:
+    """From when the settings are read: each turn with its fields, a repair too, in JSON."""
+    with running(on(None, valkey), tmp_path / "log", UVICORN) as service:
+        service.until("redis", None, 5)
+        service.ask("/nowhere")
+    told = [
+        json.loads(line) for line in (tmp_path / "log").read_text().splitlines() if line[0] == "{"
+    ]
+    turned = next(line for line in told if line["event"] == "check turned")
+    assert (turned["check"], turned["to"]) == ("redis", "pass")
+    assert {"vitals", "uvicorn.error", "uvicorn.access"} == {line["logger"] for line in told}
+
+
+def test_a_log_that_is_set_up_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever runs the application may have one of their own."""
+    own = logging.NullHandler()
+    monkeypatch.setattr(logging.getLogger("vitals"), "handlers", [own])
+    before = list(logging.root.handlers)
+    configure_if_nobody_has("info", "json")
+    assert logging.root.handlers == before
 
 
 def test_the_format_is_json_unless_somebody_looks(valkey: Valkey, tmp_path: Path) -> None:

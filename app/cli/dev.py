@@ -13,8 +13,9 @@ from uvicorn import Config
 from uvicorn.supervisors import ChangeReload
 
 import app
+from app import logs
 from app.cli.listening import listen
-from app.cli.serve import log, read_settings, run
+from app.cli.serve import read_settings, run
 from app.embedded import EmbeddedServerError, Postgres, Valkey
 from app.settings import Settings
 
@@ -60,7 +61,7 @@ def point_to(postgres: Postgres, valkey: Valkey) -> None:
 
 def run_again(settings: Settings, sockets: list[socket.socket]) -> None:
     """Serve in a process that is begun anew whenever the code changes."""
-    log(settings)
+    logs.configure(settings.log_level, settings.log_format)
     code = str(Path(app.__file__).parent)
     config = Config("app.main:app", reload=True, reload_dirs=[code], log_config=None)
     ChangeReload(config, serve_once, sockets).run()

@@ -45,16 +45,9 @@ def read_settings() -> "Settings":
 
 def run(settings: "Settings", sockets: list[socket.socket]) -> None:
     """Serve on sockets that are bound already."""
+    from app import logs
     from app.application import create_app
     from app.server import server
 
-    log(settings)
+    logs.configure(settings.log_level, settings.log_format)
     server(create_app(lambda: settings), settings).run(sockets)
-
-
-def log(settings: "Settings") -> None:
-    """Set the log up: for people on a terminal, for programs elsewhere."""
-    from app import logs
-
-    console = "console" if sys.stderr.isatty() else "json"
-    logs.configure(settings.log_level, settings.log_format or console)
