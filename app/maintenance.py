@@ -10,8 +10,16 @@ from app.lifecycle import Lifecycle
 
 
 def default_file(port: int) -> Path:
-    """Name the file of the instance on a port, where none is set."""
-    return Path(tempfile.gettempdir(), f"vitals-{port}.maintenance")
+    """Name the file of the instance on a port, where none is set.
+
+    In the usual temporary folder where nothing can be written, or the disk is full: there may be no
+    file then, but there is nothing wrong either.
+    """
+    try:
+        folder = tempfile.gettempdir()
+    except FileNotFoundError:
+        folder = "/tmp"  # noqa: S108 - nothing is made there
+    return Path(folder, f"vitals-{port}.maintenance")
 
 
 def watched(file: Path, lifecycle: Lifecycle) -> AbstractContextManager[None]:

@@ -1,5 +1,6 @@
 import os
 import stat
+import tempfile
 import time
 from pathlib import Path
 
@@ -36,6 +37,18 @@ def test_it_takes_an_instance_out_of_rotation_and_puts_it_back(
             while service.ask("/health/ready").code != code and time.monotonic() < deadline:
                 time.sleep(0.01)
             assert end(start("check", PORT=port)).out == line
+
+
+def test_where_nothing_can_be_written_the_usual_folder_is_looked_into(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As in a container whose file system is read-only: the service starts all the same."""
+
+    def none() -> str:
+        raise FileNotFoundError
+
+    monkeypatch.setattr(tempfile, "gettempdir", none)
+    assert default_file(8000) == Path("/tmp/vitals-8000.maintenance")  # noqa: S108 - named only
 
 
 def test_on_and_off_say_what_they_did(file: Path, call: Call) -> None:
