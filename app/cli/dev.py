@@ -14,6 +14,7 @@ from uvicorn.supervisors import ChangeReload
 
 import app
 from app import logs
+from app.cli.check import listening
 from app.cli.listening import listen
 from app.cli.serve import read_settings, run
 from app.embedded import EmbeddedServerError, Postgres, Valkey
@@ -38,7 +39,8 @@ def dev(
             sockets = listen(settings.host, settings.port, MOST_PORTS)
             port = sockets[0].getsockname()[1]
             typer.echo(greeting(settings.host, port, settings.port, valkey.pid))
-            (run_again if reload else run)(settings, sockets)
+            os.environ.update(PORT=str(port))  # by it this instance's maintenance file is named
+            (run_again if reload else run)(read_settings(), sockets)
     except EmbeddedServerError as error:
         raise typer.TyperException(str(error)) from None
 
@@ -85,7 +87,7 @@ def follow(watcher: multiprocessing.process.BaseProcess) -> None:
 def greeting(host: str, port: int, wanted: int, redis: int) -> str:
     """Tell what to try; *redis* is the process that can be frozen."""
     taken = f"Port {wanted} is taken, so this is {port}.\n" if port != wanted else ""
-    url = f"http://{host}:{port}"
+    url = listening(host, str(port))
     return (
         f"{taken}Vitals serves on a real PostgreSQL and Redis of its own. Try, in another shell:\n"
         f"  curl {url}/health\n"

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import psutil
 import pytest
 
 import app
+from app.cli.dev import greeting
 from tests.service import ROOT, VITALS, Service, clean, free_port
 
 
@@ -96,6 +98,11 @@ def test_it_serves_on_real_servers(run: Run) -> None:
         assert not any(password in shown for password in passwords)
 
 
+def test_an_address_of_ipv6_stands_in_brackets() -> None:
+    """So that what is printed can be asked for."""
+    assert "curl http://[::1]:8000/health\n" in greeting("::1", 8000, 8000, 1)
+
+
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_nothing_is_left_when_it_ends(run: Run, ending: signal.Signals) -> None:
     """No process and no file, not even where it was killed."""
@@ -127,13 +134,18 @@ def test_ctrl_c_is_no_failure(run: Run) -> None:
 
 
 def test_a_port_that_is_taken_is_passed_over(tmp_path: Path, folder: Path) -> None:
-    """It says so, and serves on the next."""
+    """It says so, and serves on the next, by which its maintenance file is named too."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         run = Run(tmp_path / "log", folder, PORT=str(port))
         try:
             run.says(f"Port {port} is taken, so this is ")
-            assert run.service().ask("/health/live").code == 200
+            service = run.service()
+            (folder / f"vitals-{service.port}.maintenance").touch()
+            deadline = time.monotonic() + 5
+            while service.ask("/health").json["phase"] != "maintenance":
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
         finally:
             run.process.terminate()
             run.process.wait(10)
