@@ -172,7 +172,8 @@ def test_a_request_that_never_ends_is_cut(serve: Serve) -> None:
     assert slow.outcome() in {None, 500}
 
 
-def test_a_signal_during_the_start_ends_it(valkey: Valkey) -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_during_the_start_ends_it(valkey: Valkey, number: signal.Signals) -> None:
     """From the moment on at which the process can hear it, the exit code is 0."""
     # Coverage would handle the signal before the service does.
     environ = {name: value for name, value in os.environ.items() if "COVERAGE" not in name}
@@ -183,7 +184,7 @@ def test_a_signal_during_the_start_ends_it(valkey: Valkey) -> None:
             assert process.poll() is None
             time.sleep(0.001)
         time.sleep(delay)
-        process.terminate()
+        process.send_signal(number)
         assert process.wait(10) == 0
 
 

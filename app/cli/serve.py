@@ -20,7 +20,8 @@ def serve() -> None:
     """Serve on HOST and PORT until told to stop."""
     # The imports take a while, and as the first process of a container a program is not even
     # ended by a signal that it does not handle.
-    signal.signal(signal.SIGTERM, leave)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, leave)
     settings = read_settings()
     run(settings, listen(settings.host, settings.port))
 
