@@ -34,6 +34,11 @@ def redact(text: str, secrets: Iterable[Secret] = ()) -> str:
     return text
 
 
+def visible(text: str) -> str:
+    """Escape what is not printable: it would break the line, or steer a terminal."""
+    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)
+
+
 class SuccessfulProbes(logging.Filter):
     """Keeps uvicorn's access log free of the requests that go well: they come for ever."""
 
@@ -80,7 +85,7 @@ class ConsoleFormatter(Formatter):
         del fields["logger"]
         event, error = fields.pop("event"), fields.pop("error", None)
         told = [f"{name}={value}" for name, value in fields.items() if str(value or "")]
-        line = " ".join([time, f"{level:8}", event, *told]).replace("\n", "\\n")
+        line = visible(" ".join([time, f"{level:8}", event, *told]))
         return f"{line}\n{error}" if error else line
 
 

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from app import targets, urls
+from app.logs import visible
 from app.maintenance import default_file
 from app.secrets import SECRETS, Secret, SecretError, find
 from app.targets import HttpTarget
@@ -20,8 +21,8 @@ class ConfigurationError(Exception):
     """What is wrong with the configuration: one line a problem, with its remedy, never a value."""
 
     def __init__(self, problems: list[str]) -> None:
-        super().__init__("\n".join(problems))
-        self.problems = problems
+        self.problems = [visible(problem) for problem in problems]
+        super().__init__("\n".join(self.problems))
 
 
 Auth = Annotated[Literal["password", "none"], Field(description="password or none")]

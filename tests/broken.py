@@ -45,6 +45,11 @@ BROKEN = [
         "mysql",
         "OPTIONAL_CHECKS names mysql, which is not a check: postgres or redis",
     ),
+    (
+        "OPTIONAL_CHECKS",
+        "redis\nminio",
+        "OPTIONAL_CHECKS names redis\\nminio, which is not a check: postgres or redis",
+    ),
     *[
         ("DATABASE_URL", url, "DATABASE_URL must read postgresql://user@host:port/database")
         for url in (

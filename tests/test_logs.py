@@ -66,9 +66,9 @@ def test_json_holds_the_event_and_its_fields() -> None:
 
 
 def test_the_console_has_one_line_for_people() -> None:
-    """Without what is empty; a text can't begin a line of its own."""
-    line = ConsoleFormatter().format(record(check="redis", reason=None, cause="two\nlines"))
-    assert line == "10:00:00.250 warning  check turned check=redis cause=two\\nlines"
+    """Without what is empty; a text can't begin a line of its own, or steer the terminal."""
+    line = ConsoleFormatter().format(record(check="redis", reason=None, cause="two\n\x1b[2Jlines"))
+    assert line == "10:00:00.250 warning  check turned check=redis cause=two\\n\\x1b[2Jlines"
 
 
 @pytest.mark.parametrize("formatter", [JsonFormatter, ConsoleFormatter])
