@@ -21,7 +21,7 @@ PROBLEM = $(shell exec 2>/dev/null; \
 		|| echo '$(PYTHON) has no working venv module: install it (apt install python3-venv), $(ANOTHER)')
 
 .DEFAULT_GOAL := help
-.PHONY: system-servers help .venv run test fmt lock clean
+.PHONY: system-servers help .venv run test image-test image-bench fmt lock clean
 
 help: ## list what can be made
 	@echo 'New here? `make run` serves on a PostgreSQL and a Redis of its own, `make test` checks everything.'
@@ -48,11 +48,19 @@ test: $(MADE) ## check format, lint and types, and run every test
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	@$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -m 'not alone' --numprocesses 4 --dist loadfile
-	$(BIN)/coverage run -m pytest -m alone
+	$(BIN)/coverage run -m pytest --ignore tests/image -m 'not alone' --numprocesses 4 --dist loadfile
+	$(BIN)/coverage run -m pytest --ignore tests/image -m alone
 	@$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --fail-under=95
 	$(BIN)/coverage report --fail-under=100 --include='app/health/*'
+
+# Apart from the others: they need an engine, and two processors to themselves. A first build takes a while.
+image-test: $(MADE) ## test the image and the compose files, on a Docker engine
+	@if docker version >/dev/null 2>&1; then $(BIN)/pytest -o faulthandler_timeout=300 --durations 10 tests/image; \
+		else echo '*** THE IMAGE AND THE COMPOSE FILES ARE NOT TESTED: no Docker engine answers ***' >&2; fi
+
+image-bench: $(MADE) ## measure the image: its size, what makes it up, and its builds
+	@$(BIN)/python -m benchmarks.image
 
 SERVERS := postgresql redis-server pgbouncer prometheus wrk
 PROGRAMS := /usr/lib/postgresql/*/bin/postgres /usr/bin/redis-server /usr/sbin/pgbouncer /usr/bin/promtool /usr/bin/wrk

@@ -1,0 +1,195 @@
+"""What the two compose files make together, field by field."""
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.image.stack import DEVELOPMENT, PRODUCTION, Stack, run
+from tests.service import ROOT
+
+
+SECRETS = "jwt_secret minio_password minio_user postgres_password redis_password stack_auth_secret"
+MB = 1024**2
+
+
+def model(files: str) -> Any:
+    """Merge compose files, with every profile."""
+    command = ("docker", "compose", "--profile", "*", "config", "--format", "json")
+    stack = Stack(ROOT, files, "vitals", 8000)
+    environ = {name: value for name, value in stack.environ.items() if name != "VITALS_IMAGE"}
+    environ.pop("COMPOSE_PROJECT_NAME")
+    return json.loads(run(*command, "--no-path-resolution", cwd=ROOT, env=environ))
+
+
+@pytest.fixture(name="production", scope="module")
+def _production() -> Any:
+    return model(PRODUCTION)
+
+
+@pytest.fixture(name="services", scope="module")
+def _services(production: Any) -> Any:
+    return production["services"]
+
+
+def test_there_are_no_others(production: Any) -> None:
+    """Tools of administration are in no profile, and nothing is shared with development."""
+    assert sorted(production["services"]) == ["backend", "minio", "postgres", "redis"]
+    assert production["name"] != model(DEVELOPMENT)["name"]
+
+
+@pytest.mark.parametrize(
+    ("service", "limits", "reservations"),
+    [
+        ("backend", (1, 1024), (0.25, 256)),
+        ("postgres", (2, 2048), (0.5, 512)),
+        ("redis", (0.5, 256), (0.1, 128)),
+        ("minio", (1, 512), (0.25, 256)),
+    ],
+)
+def test_each_has_its_limits(
+    services: Any, service: str, limits: tuple[float, int], reservations: tuple[float, int]
+) -> None:
+    """CPUs and megabytes."""
+    resources = services[service]["deploy"]["resources"]
+    for told, (cpus, megabytes) in (
+        (resources["limits"], limits),
+        (resources["reservations"], reservations),
+    ):
+        assert (told["cpus"], int(told["memory"])) == (cpus, megabytes * MB)
+    assert resources["limits"]["pids"] > 0
+
+
+def test_only_the_backend_is_published(services: Any) -> None:
+    """On the loopback address."""
+    (port,) = services["backend"]["ports"]
+    assert (port["host_ip"], port["published"], port["target"]) == ("127.0.0.1", "8000", 8000)
+    assert [name for name, service in services.items() if "ports" in service] == ["backend"]
+
+
+def test_everything_is_published_on_the_loopback_address_in_development() -> None:
+    """Under every profile."""
+    ports = [
+        port["host_ip"]
+        for service in model(DEVELOPMENT)["services"].values()
+        for port in service.get("ports", ())
+    ]
+    assert ports == ["127.0.0.1"] * 5
+
+
+def test_only_the_backend_has_a_way_out(production: Any) -> None:
+    """The stores' network is internal, and they are on no other."""
+    networks = {name: sorted(told["networks"]) for name, told in production["services"].items()}
+    assert networks.pop("backend") == ["edge", "stores"]
+    assert list(networks.values()) == [["stores"]] * 3
+    assert production["networks"]["stores"]["internal"]
+    assert not production["networks"]["edge"].get("internal")
+
+
+def test_each_store_has_a_volume_and_the_backend_none(services: Any) -> None:
+    """The checkout is not mounted either."""
+    volumes = {
+        name: [(volume["type"], volume["source"], volume["target"]) for volume in told["volumes"]]
+        for name, told in services.items()
+        if told.get("volumes")
+    }
+    assert volumes == {
+        "postgres": [("volume", "postgres-data", "/var/lib/postgresql/data")],
+        "redis": [("volume", "redis-data", "/data")],
+        "minio": [("volume", "minio-data", "/data")],
+    }
+
+
+def test_secrets_are_files_and_each_service_has_its_own(production: Any) -> None:
+    """None of development's is left, and none comes by the environment."""
+    files = {name: told["file"] for name, told in production["secrets"].items()}
+    assert files == {name: f"secrets/{name}.txt" for name in SECRETS.split()}
+    given = {
+        name: sorted(secret["source"] for secret in told["secrets"])
+        for name, told in production["services"].items()
+    }
+    assert given == {
+        "backend": ["jwt_secret", "postgres_password", "redis_password", "stack_auth_secret"],
+        "postgres": ["postgres_password"],
+        "redis": ["redis_password"],
+        "minio": ["minio_password", "minio_user"],
+    }
+    assert production["services"]["postgres"]["environment"] == {
+        "POSTGRES_DB": "vitals",
+        "POSTGRES_USER": "vitals",
+        "POSTGRES_PASSWORD_FILE": "/run/secrets/postgres_password",
+    }
+    assert "configs" not in production
+
+
+def test_the_password_of_redis_comes_on_standard_input(services: Any) -> None:
+    """No argument and no variable, which Redis would hide from the tools that list processes."""
+    start, *configuration, end = services["redis"]["command"][-1].splitlines()
+    assert (start, end) == ("exec docker-entrypoint.sh redis-server - <<END", "END")
+    assert 'requirepass "$$(cat /run/secrets/redis_password)"' in configuration
+    assert "environment" not in services["redis"]
+
+
+@pytest.mark.parametrize("service", ["backend", "minio", "postgres", "redis"])
+def test_each_is_hardened(services: Any, service: str) -> None:
+    """The same for all."""
+    told = services[service]
+    assert told["read_only"]
+    assert told["init"]
+    assert told["cap_drop"] == ["ALL"]
+    assert "cap_add" not in told
+    assert told["security_opt"] == ["no-new-privileges:true"]
+    assert [mount for mount in told["tmpfs"] if mount.startswith("/tmp:")]  # noqa: S108
+    assert told["logging"]["options"].keys() == {"max-size", "max-file"}
+    assert told["deploy"]["restart_policy"]["condition"] == "any"
+    check = {name: value for name, value in told["healthcheck"].items() if name != "test"}
+    assert check == {
+        "interval": "30s",
+        "timeout": "10s",
+        "retries": 3,
+        "start_period": "40s",
+        "start_interval": "1s",
+    }
+
+
+def test_the_backend_is_the_images_last_stage(services: Any) -> None:
+    """With its user, its command and its health check, as nothing here says otherwise."""
+    backend = services["backend"]
+    assert backend["build"]["target"] == "production"
+    assert not [name for name in ("user", "command", "entrypoint", "develop") if backend.get(name)]
+    assert "test" not in backend["healthcheck"]
+
+
+def test_a_stop_leaves_time_for_the_drain(services: Any) -> None:
+    """And for what is in flight after it: 5 s and 3 s, unless .env says otherwise."""
+    assert services["backend"]["stop_grace_period"] == "20s"
+
+
+def test_the_stores_health_checks_cant_lie(services: Any) -> None:
+    """They ask over TCP, with the password, and for what can fail."""
+    tests = {name: services[name]["healthcheck"]["test"] for name in ("postgres", "redis", "minio")}
+    assert tests["postgres"][:4] == ["CMD", "pg_isready", "-h", "127.0.0.1"]
+    assert "redis-cli -e ping" in tests["redis"][1]
+    assert "REDISCLI_AUTH=" in tests["redis"][1]
+    assert tests["minio"][-1].endswith("/minio/health/cluster")
+
+
+@pytest.mark.parametrize("files", [DEVELOPMENT, PRODUCTION])
+def test_the_backend_comes_up_whatever_the_stores_do(files: str) -> None:
+    """It is what tells how they are."""
+    depends_on = model(files)["services"]["backend"]["depends_on"]
+    assert {name: on["condition"] for name, on in depends_on.items()} == {
+        "postgres": "service_started",
+        "redis": "service_started",
+    }
+
+
+def test_every_image_has_a_version() -> None:
+    """None is `latest`, in either."""
+    images = [
+        service["image"]
+        for service in model(DEVELOPMENT)["services"].values()
+        if "image" in service
+    ]
+    assert len(images) == 5
+    assert all(":" in image and not image.endswith(":latest") for image in images)
