@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from functools import partial
 
+from app.api.memory import Memory
 from app.health import Report, Status
 from app.lifecycle import Phase
 
@@ -23,6 +24,7 @@ class Finding:
         report: the checks that were asked about; none where the status is all there is to tell.
         alone: whether one check was asked about, and nothing else.
         warnings: what could not be done of what was asked for.
+        memory: what has been; none where it is not shown.
 
     """
 
@@ -31,6 +33,7 @@ class Finding:
     report: Report | None = None
     alone: bool = False
     warnings: tuple[str, ...] = ()
+    memory: Memory | None = None
 
     @property
     def passes(self) -> bool:
@@ -40,7 +43,7 @@ class Finding:
     @property
     def bare(self) -> "Finding":
         """The same for those who are not shown the checks."""
-        return replace(self, report=None, warnings=())
+        return replace(self, report=None, warnings=(), memory=None)
 
 
 # Finds out from what is known and the phase; none where there is nothing that was asked about.

@@ -1,0 +1,64 @@
+"""Who asks, how often, and when last: by the name that each gives itself."""
+
+from collections import deque
+from dataclasses import dataclass
+
+from app.health import Instant
+
+
+# So many are told apart, by so much of a name; what comes beyond is counted together. One that
+# has not asked for a while makes room, so that a flood of invented names hides nobody for long.
+MOST_PROBERS = 20
+LONGEST_NAME = 64
+FORGOTTEN_AFTER = 300
+OTHERS = "others"
+
+# The latest requests of each, from which its rate is told.
+REMEMBERED = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Prober:
+    """One who asks.
+
+    Attributes:
+        rate: requests a second, over the latest ones; none after a single one.
+
+    """
+
+    name: str
+    rate: float | None
+    last: Instant
+
+
+class Probers:
+    """Everyone who has asked lately, in memory that does not grow."""
+
+    def __init__(self) -> None:
+        self._asked: dict[str, deque[Instant]] = {}
+
+    def asked(self, name: str, now: Instant) -> None:
+        """Take note of a request."""
+        name = name[:LONGEST_NAME] or "no name"
+        if name not in self._asked and len(self._asked) >= MOST_PROBERS:
+            name = self._make_room(name, now)
+        self._asked.setdefault(name, deque(maxlen=REMEMBERED)).append(now)
+
+    def _make_room(self, name: str, now: Instant) -> str:
+        silent = min(self._asked, key=lambda known: self._asked[known][-1].steady)
+        if now - self._asked[silent][-1] < FORGOTTEN_AFTER:
+            return OTHERS
+        del self._asked[silent]
+        return name
+
+    def all(self) -> list[Prober]:
+        """Tell everyone, the latest first."""
+        probers = [
+            Prober(name, _rate(moments), moments[-1]) for name, moments in self._asked.items()
+        ]
+        return sorted(probers, key=lambda prober: prober.last, reverse=True)
+
+
+def _rate(moments: deque[Instant]) -> float | None:
+    lasted = moments[-1] - moments[0]
+    return (len(moments) - 1) / lasted if lasted > 0 else None

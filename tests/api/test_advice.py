@@ -1,0 +1,10 @@
+from app.api.advice import ADVICE
+from app.health import Reason
+
+
+def test_every_reason_is_explained() -> None:
+    """Each in words of its own, with something to try, in whole sentences."""
+    assert ADVICE.keys() == set(Reason)
+    texts = [text for advice in ADVICE.values() for text in (advice.words, advice.remedy)]
+    assert all(text.endswith(".") for text in texts)
+    assert len(set(texts)) == 2 * len(Reason)

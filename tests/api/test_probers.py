@@ -1,0 +1,60 @@
+from app.api.probers import FORGOTTEN_AFTER, LONGEST_NAME, MOST_PROBERS, OTHERS, Probers
+from app.health import Instant
+
+
+START = Instant(100.0, 1000.0)
+
+
+def test_probers_are_told_by_rate_and_last_request() -> None:
+    """The latest first; one request alone has no rate."""
+    probers = Probers()
+    probers.asked("once", START)
+    for second in range(1000):
+        probers.asked("ELB", START + second)
+        probers.asked("HAProxy", START + second)
+        probers.asked("HAProxy", START + second + 0.5)
+    told = [(prober.name, prober.rate, prober.last) for prober in probers.all()]
+    assert told == [
+        ("HAProxy", 2, START + 999.5),
+        ("ELB", 1, START + 999),
+        ("once", None, START),
+    ]
+
+
+def test_a_rate_is_the_present_one() -> None:
+    """Whoever asked seldom and asks often now is told as asking often."""
+    probers = Probers()
+    for seconds in [*range(0, 1000, 100), *range(1000, 1100)]:
+        probers.asked("kube-probe", START + seconds)
+    assert probers.all()[0].rate == 1
+
+
+def test_invented_names_do_not_fill_the_memory() -> None:
+    """They are told together, and whoever asked before keeps a line of its own."""
+    probers = Probers()
+    for second in range(1000):
+        probers.asked("HAProxy", START + second)
+        probers.asked(f"invented {second} " + "x" * 10_000, START + second)
+    names = [prober.name for prober in probers.all()]
+    assert {"HAProxy", OTHERS} <= set(names)
+    assert len(names) <= MOST_PROBERS + 1
+    assert max(map(len, names)) == LONGEST_NAME
+
+
+def test_whoever_asks_no_more_makes_room() -> None:
+    """A prober that comes late has a line of its own as soon as another is forgotten."""
+    probers = Probers()
+    for number in range(MOST_PROBERS):
+        probers.asked(f"early {number}", START + number)
+    probers.asked("late", START + (FORGOTTEN_AFTER - 0.1))
+    assert "late" not in {prober.name for prober in probers.all()}
+    probers.asked("late", START + FORGOTTEN_AFTER)
+    assert {"late", "early 1"} <= {prober.name for prober in probers.all()}
+    assert "early 0" not in {prober.name for prober in probers.all()}
+
+
+def test_one_without_a_name_is_told_too() -> None:
+    """Some probers send no User-Agent."""
+    probers = Probers()
+    probers.asked("", START)
+    assert [prober.name for prober in probers.all()] == ["no name"]

@@ -1,0 +1,50 @@
+import pytest
+
+from app.api.sparkline import sparkline
+from app.health import Slot
+
+
+def slots(story: str) -> list[Slot | None]:
+    """A slot a letter: a digit is milliseconds, `x` a failure alone, `!` both, `-` nothing."""
+    kinds: dict[str, Slot | None] = {
+        "-": None,
+        "x": Slot(0, None, failed=True),
+        "!": Slot(0, 0.004, failed=True),
+    }
+    return [
+        Slot(0, int(letter) / 1000, failed=False) if letter.isdigit() else kinds[letter]
+        for letter in story
+    ]
+
+
+@pytest.mark.parametrize(
+    ("story", "line", "failures"),
+    [
+        ("----", "", ""),
+        ("0404", "M0.5 30h0l1 -28l1 28l1 -28", ""),
+        ("4--2", "M0.5 2h0l3 14", ""),
+        ("4xx4", "M0.5 2h0M3.5 2h0", "M1 16h2"),
+        ("!4x!", "M0.5 2h0l1 0M3.5 2h0", "M0 16h1M2 16h2"),
+        ("xxxx", "", "M0 16h4"),
+        ("0000", "M0.5 30h0l1 0l1 0l1 0", ""),
+    ],
+)
+def test_a_line_is_drawn_from_zero_to_the_highest(story: str, line: str, failures: str) -> None:
+    """An outage interrupts it, a slot that nothing fell in does not, a lone answer is a dot."""
+    drawn = sparkline(slots(story))
+    assert (drawn.line, drawn.failures) == (line, failures)
+    assert (drawn.width, drawn.height) == (4, 32)
+
+
+@pytest.mark.parametrize(
+    ("story", "told"),
+    [
+        ("----", "no answer"),
+        ("1214", "up to 4.0 ms"),
+        ("12x4", "up to 4.0 ms, with failures"),
+        ("xxxx", "no answer, with failures"),
+    ],
+)
+def test_what_is_drawn_is_told_too(story: str, told: str) -> None:
+    """To whoever does not see it."""
+    assert sparkline(slots(story)).words == told
