@@ -14,9 +14,12 @@ from app.api.access import Access
 from app.api.answers import Answers
 from app.api.counts import Counts
 from app.api.endpoints import is_probe
+from app.api.memory import Archive
 from app.api.metrics import Metrics
+from app.api.probers import Probers
 from app.api.routes import install
 from app.background import each_second
+from app.configuration import in_force
 from app.health import Check, Clock, Monitor, Transition
 from app.journal import Journal
 from app.lag import Lag
@@ -64,8 +67,11 @@ def cancelled() -> bool:
     return task is not None and task.cancelling() > 0
 
 
-def create_app(read_settings: Callable[[], Settings] = load) -> FastAPI:
+def create_app(read_settings: Callable[[], Settings] = load, *, everybody: bool = False) -> FastAPI:
     """Make the application; it reads its settings when it starts, not when it is made.
+
+    Args:
+        everybody: whether everybody is an operator, as on a developer's own machine.
 
     Raises:
         ConfigurationError: when it starts, if the settings can't be used.
@@ -81,7 +87,7 @@ def create_app(read_settings: Callable[[], Settings] = load) -> FastAPI:
             raise
         configure_if_nobody_has(settings.log_level, settings.log_format)
         async with AsyncExitStack() as stack:
-            application.state.answers = await open_service(settings, stack)
+            application.state.answers = await open_service(settings, stack, everybody=everybody)
             yield
 
     application = Vitals(
@@ -98,7 +104,7 @@ def create_app(read_settings: Callable[[], Settings] = load) -> FastAPI:
     return application
 
 
-async def open_service(settings: Settings, stack: AsyncExitStack) -> Answers:
+async def open_service(settings: Settings, stack: AsyncExitStack, *, everybody: bool) -> Answers:
     """Start everything that goes on beside the requests; the stack ends it."""
     lifecycle = Lifecycle()
     stack.enter_context(drained(lifecycle, settings.drain_seconds))
@@ -107,19 +113,25 @@ async def open_service(settings: Settings, stack: AsyncExitStack) -> Answers:
     stack.enter_context(watched(settings.maintenance, lifecycle))
     checks = await open_checks(settings, stack)
     journal = Journal(lambda: monitor.report(), settings.secrets)  # noqa: PLW0108 - made below
-    counts, lag = Counts(checks), Lag()
+    clock, counts, lag = Clock(), Counts(checks), Lag()
 
     def listen(transition: Transition, cause: str) -> None:
         counts.turn(transition)
         journal.tell(transition, cause)
 
-    monitor = Monitor(checks, clock=Clock(), hearer=counts.hear, listener=listen)
+    monitor = Monitor(checks, clock=clock, hearer=counts.hear, listener=listen)
     await stack.enter_async_context(monitor)
     stack.enter_context(lag.measured())
     tokens = Tokens(partial(settings.secret, SIGNS))
     stack.enter_context(each_second(tokens.look, "tokens"))
-    access = Access(settings.health_details, tokens.valid)
-    return Answers(monitor.report, lifecycle, access, Metrics(counts, lag.worst))
+    archive = Archive(
+        clock=clock,
+        histories=monitor.history,
+        probers=Probers(),
+        settings=in_force(settings),
+    )
+    access = Access(settings.health_details, tokens.valid, everybody=everybody)
+    return Answers(monitor.report, lifecycle, access, Metrics(counts, lag.worst), archive)
 
 
 async def open_checks(settings: Settings, stack: AsyncExitStack) -> list[Check]:

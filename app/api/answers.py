@@ -1,12 +1,13 @@
 """What is answered, from memory: nothing here waits for anything."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 
 from app.api.access import Access
 from app.api.bodies import ErrorBody
 from app.api.findings import Finding, Question
+from app.api.memory import Archive
 from app.api.metrics import Metrics
 from app.api.representations import Representation
 from app.health import Report
@@ -42,7 +43,9 @@ class Answers:
         lifecycle: Lifecycle,
         access: Access,
         metrics: Metrics,
+        archive: Archive,
     ) -> None:
+        self.archive = archive
         self._report = report
         self._lifecycle = lifecycle
         self._access = access
@@ -52,7 +55,11 @@ class Answers:
         """Answer a question now, as far as it may be answered to whoever asks."""
         report, phase = self._now()
         details = self._access.shows(authorization)
-        return answer(question(report, phase), representation, details=details)
+        finding = question(report, phase)
+        if finding:
+            memory = self.archive.memory(operator=self._access.operator(authorization))
+            finding = replace(finding, memory=memory)
+        return answer(finding, representation, details=details)
 
     def scrape(self, accept: str, authorization: str) -> Answer:
         """Answer Prometheus, which always succeeds."""
@@ -75,6 +82,8 @@ def answer(finding: Finding | None, representation: Representation, *, details: 
     if finding is None or (finding.alone and not details):
         return error(HTTPStatus.NOT_FOUND, "no such check")
     headers = _headers(representation.content_type, finding.phase, passes=finding.passes)
+    if representation.policy:
+        headers["content-security-policy"] = representation.policy
     code = HTTPStatus.OK if finding.passes else HTTPStatus.SERVICE_UNAVAILABLE
     return Answer(code, headers, representation.write(finding if details else finding.bare))
 

@@ -6,15 +6,22 @@ from dataclasses import dataclass
 from app.api import bodies, draft, lines
 from app.api.findings import Finding
 from app.api.negotiation import preferred
+from app.api.page import POLICY, page
 
 
 @dataclass(frozen=True, slots=True)
 class Representation:
-    """One way to write a finding down, under the name that `format` has for it."""
+    """One way to write a finding down, under the name that `format` has for it.
+
+    Attributes:
+        policy: what a browser may do with it.
+
+    """
 
     name: str
     media_type: str
     write: Callable[[Finding], bytes]
+    policy: str | None = None
 
     @property
     def content_type(self) -> str:
@@ -31,6 +38,7 @@ REPRESENTATIONS = (
     JSON,
     Representation("health+json", "application/health+json", draft.write),
     TEXT,
+    Representation("html", "text/html", page, POLICY),
 )
 
 

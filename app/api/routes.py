@@ -23,8 +23,8 @@ Vitals answers, truthfully and at once, whether this deployment's dependencies c
   /openapi.json             all of this, for programs
 
 Kubernetes' names work too: /healthz /readyz /livez /startupz
-Queries: exclude=NAME leaves a check out, format=json|health+json|text names the representation,
-verbose is format=text
+Queries: exclude=NAME leaves a check out, format=json|health+json|text|html names the
+representation, verbose is format=text
 """
 
 
@@ -58,6 +58,7 @@ def _add(app: FastAPI, endpoint: Endpoint) -> None:
 
 def _answer(endpoint: Endpoint, request: Request) -> Answer:
     answers: Answers = request.app.state.answers
+    answers.archive.asked(request.headers.get("user-agent", ""))
     accept = ", ".join(request.headers.getlist("accept"))
     authorization = request.headers.get("authorization", "")
     if endpoint.question is None:

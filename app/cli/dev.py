@@ -40,7 +40,8 @@ def dev(
             port = sockets[0].getsockname()[1]
             typer.echo(greeting(settings.host, port, settings.port, valkey.pid))
             os.environ.update(PORT=str(port))  # by it this instance's maintenance file is named
-            (run_again if reload else run)(read_settings(), sockets)
+            serve = run_again if reload else run_once
+            serve(read_settings(), sockets)
     except EmbeddedServerError as error:
         raise typer.TyperException(str(error)) from None
 
@@ -61,6 +62,11 @@ def point_to(postgres: Postgres, valkey: Valkey) -> None:
     os.environ.setdefault("LOG_FORMAT", "console")
 
 
+def run_once(settings: Settings, sockets: list[socket.socket]) -> None:
+    """Serve; whoever is on this machine is an operator."""
+    run(settings, sockets, everybody=True)
+
+
 def run_again(settings: Settings, sockets: list[socket.socket]) -> None:
     """Serve in a process that is begun anew whenever the code changes."""
     logs.configure(settings.log_level, settings.log_format)
@@ -75,7 +81,7 @@ def serve_once(sockets: list[socket.socket] | None) -> None:
     assert watcher  # noqa: S101 - it is what has started this process
     os.setsid()  # Ctrl-C is for the watcher alone, who then ends this process
     threading.Thread(target=follow, args=(watcher,), daemon=True).start()
-    run(read_settings(), sockets or [])
+    run_once(read_settings(), sockets or [])
 
 
 def follow(watcher: multiprocessing.process.BaseProcess) -> None:

@@ -44,11 +44,13 @@ def read_settings() -> "Settings":
         raise typer.Exit(os.EX_CONFIG) from None
 
 
-def run(settings: "Settings", sockets: list[socket.socket]) -> None:
-    """Serve on sockets that are bound already."""
+def run(
+    settings: "Settings", sockets: list[socket.socket], *, everybody: bool = False
+) -> None:
+    """Serve on sockets that are bound already, to operators or *everybody*."""
     from app import logs
     from app.application import create_app
     from app.server import server
 
     logs.configure(settings.log_level, settings.log_format)
-    server(create_app(lambda: settings), settings).run(sockets)
+    server(create_app(lambda: settings, everybody=everybody), settings).run(sockets)

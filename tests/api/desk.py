@@ -1,5 +1,6 @@
 """The HTTP surface over reports that a test makes up."""
 
+from collections import defaultdict
 from dataclasses import replace
 from typing import Literal
 
@@ -9,9 +10,11 @@ from starlette.testclient import TestClient
 from app.api.access import Access
 from app.api.answers import Answers
 from app.api.counts import Counts
+from app.api.memory import Archive
 from app.api.metrics import Metrics
+from app.api.probers import Probers
 from app.api.routes import install
-from app.health import Check, Instant, Observation, Reason, Report, Status
+from app.health import Check, Clock, History, Instant, Observation, Reason, Report, Status
 from app.lifecycle import Lifecycle
 
 
@@ -37,6 +40,12 @@ class Desk:
         self.known = [observation("postgres", Status.PASS), observation("redis", Status.PASS)]
         self.lifecycle = Lifecycle()
         self.counts = Counts(known.check for known in self.known)
+        self.archive = Archive(
+            clock=Clock(lambda: BORN.steady + 60, lambda: BORN.wall + 60),
+            histories=defaultdict(lambda: History(9)),
+            probers=Probers(),
+            settings={"PORT": "8000"},
+        )
         app = FastAPI(redirect_slashes=False)
         install(app)
         self._app = app
@@ -52,5 +61,7 @@ class Desk:
         """Decide who sees each check; the token of an operator is `good`."""
         access = Access(details, lambda shown: shown == "good")
         metrics = Metrics(self.counts, lambda: 0.25)
-        answers = Answers(lambda: Report(tuple(self.known)), self.lifecycle, access, metrics)
+        answers = Answers(
+            lambda: Report(tuple(self.known)), self.lifecycle, access, metrics, self.archive
+        )
         self._app.state.answers = answers

@@ -101,6 +101,7 @@ def test_a_stranger_is_told_the_code_and_the_status(phase: Phase) -> None:
     """No check, no phase, no version; also not where nobody looks."""
     scene = Scene(phase).check("postgres", since(9, Reason.DNS))
     shown = page(scene.finding(operator()).bare)
+    assert scene.finding(operator()).bare.memory is None
     assert read(shown) == "fail 503"
     for secret in ("postgres", phase.value, app.__version__, "DATABASE_URL"):
         assert secret not in re.sub(r"(?s)<(style|script|symbol).*?</\1>", "", shown.decode())

@@ -91,8 +91,11 @@ def test_it_serves_on_real_servers(run: Run) -> None:
     reply = service.ask("/health/ready")
     assert (reply.code, reply.json["status"]) == (200, "pass")
     assert set(reply.json["checks"]) == {"postgres", "redis"}
+    page = service.ask("/health", Accept="text/html").body.decode()
+    assert "Settings in force" in page
     passwords = [path.read_text() for path in run.folder.glob("*/password")]
     assert len(passwords) == 2
+    assert not any(password in page for password in passwords)
     for process in (*run.family(), psutil.Process(run.process.pid)):
         shown = " ".join([*process.cmdline(), *process.environ().values()])
         assert not any(password in shown for password in passwords)

@@ -1,0 +1,55 @@
+"""The page, as it is asked for."""
+
+import pytest
+
+from app.api.access import Access
+from app.api.page import POLICY
+from app.health import Reason, Status
+from tests.api.desk import Desk, observation
+
+
+BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
+OPERATOR = {**BROWSER, "Authorization": "Bearer good", "User-Agent": "a browser"}
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "title"), [(Status.PASS, 200, "All well"), (Status.FAIL, 503, "Failing")]
+)
+def test_a_browser_is_given_the_page(desk: Desk, status: Status, code: int, title: str) -> None:
+    """With the code of every other answer, and a policy for the browser."""
+    desk.known[1] = observation("redis", status)
+    reply = desk.client.get("/health", headers=BROWSER)
+    assert reply.status_code == code
+    assert reply.headers["content-type"] == "text/html; charset=utf-8"
+    assert reply.headers["content-security-policy"] == POLICY
+    assert reply.headers["cache-control"] == "no-store"
+    assert f"<h1>{title}</h1>" in reply.text
+    assert desk.client.get("/health?format=html").text == reply.text
+    assert "content-security-policy" not in desk.client.get("/health").headers
+
+
+@pytest.mark.parametrize("path", ["/health/live", "/health/started", "/health/checks/redis"])
+def test_every_question_has_a_page(desk: Desk, path: str) -> None:
+    """With as much as there is to tell, and a check that fails says why there too."""
+    desk.known[1] = observation("redis", Status.FAIL, Reason.TLS)
+    text = desk.client.get(path, headers=BROWSER).text
+    assert "<h1>" in text
+    assert ("CA that is mounted" in text) == path.endswith("redis")
+
+
+def test_only_an_operator_is_shown_who_asks_and_what_is_set(desk: Desk) -> None:
+    """By the token, whoever sees the checks; not at all where nobody is to see them."""
+    text = desk.client.get("/health", headers=OPERATOR).text
+    assert "Settings in force" in text
+    assert "a browser" in text
+    assert "Settings in force" not in desk.client.get("/health", headers=BROWSER).text
+    desk.show("never")
+    assert "Settings in force" not in desk.client.get("/health", headers=OPERATOR).text
+
+
+def test_on_a_machine_of_ones_own_everybody_is_an_operator() -> None:
+    """But what each setting hides stays hidden, so that it can be tried out."""
+    access = Access("authorized", lambda shown: shown == "good", everybody=True)
+    assert access.operator("")
+    assert not access.shows("")
+    assert access.shows("Bearer good")
