@@ -21,7 +21,7 @@ PROBLEM = $(shell exec 2>/dev/null; \
 		|| echo '$(PYTHON) has no working venv module: install it (apt install python3-venv), $(ANOTHER)')
 
 .DEFAULT_GOAL := help
-.PHONY: system-servers help .venv run test image-test image-bench fmt lock clean
+.PHONY: help .venv run test browser-test image-test image-bench system-servers system-browser fmt lock clean
 
 help: ## list what can be made
 	@echo 'New here? `make run` serves on a PostgreSQL and a Redis of its own, `make test` checks everything.'
@@ -43,24 +43,38 @@ $(MADE): requirements/development.txt pyproject.toml
 run: $(MADE) ## serve on 127.0.0.1:8000, on real servers that are gone afterwards
 	@exec $(BIN)/vitals dev
 
+# They need a browser or an engine, and two processors to themselves.
+APART := --ignore tests/browser --ignore tests/image
+
 test: $(MADE) ## check format, lint and types, and run every test
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	@$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest --ignore tests/image -m 'not alone' --numprocesses 4 --dist loadfile
-	$(BIN)/coverage run -m pytest --ignore tests/image -m alone
+	$(BIN)/coverage run -m pytest $(APART) -m 'not alone' --numprocesses 4 --dist loadfile
+	$(BIN)/coverage run -m pytest $(APART) -m alone
 	@$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --fail-under=95
 	$(BIN)/coverage report --fail-under=100 --include='app/health/*'
 
-# Apart from the others: they need an engine, and two processors to themselves. A first build takes a while.
+browser-test: $(MADE) ## read the page in a real browser; leaves tests/browser/screenshots to be looked at
+	@if command -v chromium >/dev/null; then $(BIN)/pytest tests/browser; \
+		else echo '*** THE PAGE IS NOT READ IN A BROWSER: no chromium (make system-browser) ***' >&2; fi
+
+# A first build takes a while.
 image-test: $(MADE) ## test the image and the compose files, on a Docker engine
 	@if docker version >/dev/null 2>&1; then $(BIN)/pytest -o faulthandler_timeout=300 --durations 10 tests/image; \
 		else echo '*** THE IMAGE AND THE COMPOSE FILES ARE NOT TESTED: no Docker engine answers ***' >&2; fi
 
 image-bench: $(MADE) ## measure the image: its size, what makes it up, and its builds
 	@$(BIN)/python -m benchmarks.image
+
+system-browser: ## install the browser that the page is read in (Debian, as root)
+	@command -v chromium >/dev/null \
+		|| { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get -qq update \
+			&& DEBIAN_FRONTEND=noninteractive \
+				apt-get -qq --no-install-recommends --no-upgrade install chromium >/dev/null; } \
+		|| echo '*** THE PAGE IS NOT READ IN A BROWSER: only root with apt can install chromium ***' >&2
 
 SERVERS := postgresql redis-server pgbouncer prometheus wrk
 PROGRAMS := /usr/lib/postgresql/*/bin/postgres /usr/bin/redis-server /usr/sbin/pgbouncer /usr/bin/promtool /usr/bin/wrk

@@ -1,0 +1,48 @@
+"""The page of a real service, while something happens to what it watches or to itself."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+
+from app.embedded import Postgres, Valkey
+from tests.browser.conftest import Open
+from tests.browser.test_refresh import title
+from tests.faults.servers import killed
+from tests.service import Service, on, running
+
+
+@pytest.fixture(name="service")
+def _service(own_postgres: Postgres, own_valkey: Valkey, tmp_path: Path) -> Iterator[Service]:
+    with running(on(own_postgres, own_valkey), tmp_path / "log") as service:
+        service.until("postgres", None, within=5)
+        service.until("redis", None, within=5)
+        yield service
+
+
+def test_a_killed_database_shows_without_a_reload(
+    open_page: Open, service: Service, own_postgres: Postgres
+) -> None:
+    """Red within 3 s of its end, and green again within 3 s of its return."""
+    page = open_page(f"http://127.0.0.1:{service.port}/health")
+    title(page, "All well")
+    page.evaluate("window.same = true")
+    with killed(own_postgres):
+        expect(page).to_have_title("Failing · Vitals", timeout=3000)
+        expect(page.get_by_role("status")).to_contain_text("postgres fails")
+        expect(page.locator("#check-postgres")).to_contain_text("Nothing listens at its address.")
+        expect(page.locator("#check-redis strong")).to_have_text("passes")
+    expect(page).to_have_title("All well · Vitals", timeout=3000)
+    expect(page.locator("#check-postgres .changes li")).to_have_count(3)
+    assert page.evaluate("window.same")
+
+
+def test_an_open_page_does_not_hold_a_shutdown_up(open_page: Open, service: Service) -> None:
+    """The process is gone before its time is up, and the page says that it is."""
+    page = open_page(f"http://127.0.0.1:{service.port}/health", but="net::ERR_CONNECTION_REFUSED")
+    with page.expect_response("**/health"):
+        pass
+    service.process.terminate()
+    assert service.process.wait(2) == 0
+    expect(page.get_by_role("alert")).to_be_visible()
