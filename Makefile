@@ -21,7 +21,7 @@ PROBLEM = $(shell exec 2>/dev/null; \
 		|| echo '$(PYTHON) has no working venv module: install it (apt install python3-venv), $(ANOTHER)')
 
 .DEFAULT_GOAL := help
-.PHONY: help .venv run test browser-test image-test image-bench system-servers system-browser fmt lock clean
+.PHONY: help .venv run test browser-test image-test image-bench faults soak system-servers system-browser fmt lock clean
 
 help: ## list what can be made
 	@echo 'New here? `make run` serves on a PostgreSQL and a Redis of its own, `make test` checks everything.'
@@ -86,6 +86,12 @@ system-servers: ## install what TLS, PgBouncer, metrics and load are tested with
 			&& RUNLEVEL=1 SYSTEMD_OFFLINE=1 DEBIAN_FRONTEND=noninteractive \
 				apt-get -qq --no-install-recommends --no-upgrade install $(SERVERS) >/dev/null; } \
 		|| echo '*** TLS, PGBOUNCER, METRICS AND LOAD ARE NOT TESTED: only root with apt can install $(SERVERS) ***' >&2
+
+faults: $(MADE) system-servers ## break real servers in every way; writes docs/reliability.md
+	$(BIN)/python -m tests.matrix faults
+
+soak: $(MADE) system-servers ## break something each second for ten minutes, and see what is left behind
+	$(BIN)/python -m tests.matrix soak
 
 fmt: $(MADE) ## mend what can be mended without thinking
 	$(BIN)/ruff format .

@@ -1,0 +1,46 @@
+"""What a service holds, and the servers for it."""
+
+import time
+from collections.abc import Mapping
+
+import psutil
+
+from tests.faults.servers import sessions
+from tests.matrix.stage import Stage
+from tests.service import Service
+
+
+# Seconds in which what is left behind ends by itself: a look-up whose name server was silent.
+LEFT = 15
+
+# Megabytes that an allocator may keep for itself.
+MEMORY = 4
+
+Held = Mapping[str, int]
+
+
+def held(service: Service, stage: Stage) -> Held:
+    """Count, but for the memory, which is in megabytes."""
+    process = psutil.Process(service.process.pid)
+    postgres, redis = sessions(stage.postgres, stage.redis)
+    return {
+        "tasks": service.ask("/tasks").json,
+        "threads": process.num_threads(),
+        "descriptors": process.num_fds(),
+        "sockets": len(process.net_connections()),
+        "sessions of PostgreSQL": postgres,
+        "sessions of Redis": redis,
+        "memory": process.memory_info().rss >> 20,
+    }
+
+
+def grown(before: Held, service: Service, stage: Stage) -> tuple[Held, list[str]]:
+    """Tell what is held now, and what of it has grown and stays so."""
+    deadline = time.monotonic() + LEFT
+    while True:
+        now = held(service, stage)
+        spare = {name: MEMORY if name == "memory" else 0 for name in now}
+        more = [name for name in now if now[name] > before[name] + spare[name]]
+        if not more or time.monotonic() > deadline:
+            return now, more
+        time.sleep(0.1)

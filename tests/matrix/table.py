@@ -1,0 +1,76 @@
+"""The whole table, tried row by row."""
+
+import sys
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from itertools import groupby
+
+from tests.matrix import http, postgres, redis
+from tests.matrix.load import Load
+from tests.matrix.row import Row, Scene
+from tests.matrix.stage import Stage, staged
+from tests.matrix.trial import Outcome, Trial
+from tests.matrix.watched import watched
+from tests.service import Service
+
+
+# Rows of one table follow each other; the two are tried side by side, as most of it is waiting.
+SIDES: tuple[Sequence[Row], ...] = (postgres.ROWS, (*redis.ROWS, *http.ROWS))
+
+# A busy machine holds up servers as well as services. So a row is out of its bound if it is so
+# each time that it is tried; every time is told. Tries in which the machine held up the healthy
+# twin for so many seconds show nothing, and there are more of them.
+TRIES, MOST_TRIES, HELD_UP = 3, 10, 0.2
+
+
+def try_all(words: str = "") -> list[Outcome]:
+    """Try every row whose name holds these words; tell what was seen, in the table's order."""
+    sides = [[row for row in side if words in f"{row.check} {row.name}"] for side in SIDES]
+    with ThreadPoolExecutor(len(sides)) as threads:
+        return [
+            outcome for outcomes in threads.map(_try, filter(None, sides)) for outcome in outcomes
+        ]
+
+
+def _try(rows: Sequence[Row]) -> list[Outcome]:
+    with ExitStack() as stack:
+        stage = stack.enter_context(staged())
+        scenes = groupby(rows, key=lambda row: row.scene)
+        return [outcome for scene, group in scenes for outcome in _play(stage, scene, group)]
+
+
+def _play(stage: Stage, scene: Scene, rows: Iterator[Row]) -> Iterator[Outcome]:
+    """Try the rows of one scene on a service of their own."""
+    with (
+        scene.prepared(stage),
+        watched(stage, scene) as (service, twin),
+        Load(service, twin) as load,
+    ):
+        for row in rows:
+            yield _attempt(row, stage, service, load)
+
+
+def _attempt(row: Row, stage: Stage, service: Service, load: Load) -> Outcome:
+    for tried in range(1, MOST_TRIES + 1):
+        load.forget()
+        outcome = Trial(row, service, load).run(stage)
+        tell(line(outcome))
+        if not outcome.problems or (tried >= TRIES and outcome.twin < HELD_UP):
+            break
+    return outcome
+
+
+def tell(words: str) -> None:
+    """Say something at once."""
+    sys.stdout.write(f"{words}\n")
+    sys.stdout.flush()
+
+
+def line(outcome: Outcome) -> str:
+    """Tell an outcome in a line, and what is wrong with it in more."""
+    row = outcome.row
+    figures = {name: getattr(outcome, name) for name in ("red", "green", "live", "twin")}
+    told = "  ".join(f"{name} {seconds:.2f}" for name, seconds in figures.items() if seconds)
+    problems = "".join(f"\n  *** {problem}" for problem in outcome.problems)
+    return f"{row.check}: {row.name}: {row.reason or 'serves'}  {told}{problems}"
