@@ -44,9 +44,7 @@ def read_settings() -> "Settings":
         raise typer.Exit(os.EX_CONFIG) from None
 
 
-def run(
-    settings: "Settings", sockets: list[socket.socket], *, everybody: bool = False
-) -> None:
+def run(settings: "Settings", sockets: list[socket.socket], *, everybody: bool = False) -> None:
     """Serve on sockets that are bound already, to operators or *everybody*."""
     from app import logs
     from app.application import create_app
