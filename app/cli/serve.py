@@ -3,9 +3,8 @@
 import os
 import signal
 import socket
-import sys
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import typer
 
@@ -26,10 +25,10 @@ def serve() -> None:
     run(settings, listen(settings.host, settings.port))
 
 
-def leave(number: int, frame: FrameType | None) -> None:
-    """Go without having begun."""
+def leave(number: int, frame: FrameType | None) -> NoReturn:
+    """Go without having begun; an exception could be lost in whatever an import calls back."""
     del number, frame
-    sys.exit()
+    os._exit(os.EX_OK)
 
 
 def read_settings() -> "Settings":
