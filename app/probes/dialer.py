@@ -8,6 +8,7 @@ from typing import Any
 
 from app.health import Reason
 from app.probes.reasons import on_the_way
+from app.probes.steps import Step, begins
 
 
 # Threads that may wait for name servers at once, for one dialer: the C library's resolver gives
@@ -46,6 +47,7 @@ class Dialer:
         self.waiting_for = Reason.DNS
         addresses = await self._resolve()
         self.waiting_for = Reason.CONNECT_TIMEOUT
+        begins(Step.TCP)
         connected = await _connect_any(addresses)
         self.waiting_for = Reason.TIMEOUT
         return connected
@@ -57,6 +59,7 @@ class Dialer:
     async def _resolve(self) -> list[Address]:
         with contextlib.suppress(socket.gaierror):
             return _addresses(self._host, self._port, socket.AI_NUMERICHOST)
+        begins(Step.DNS)
         own = self._look_up() if len(self._lookups) < MOST_LOOKUPS else None
         pending = set(self._lookups)
         while True:

@@ -13,6 +13,7 @@ import h11
 from app.health import Reason
 from app.probes.dialer import Dialer
 from app.probes.reasons import CredentialError, by_class
+from app.probes.steps import Step, begins
 
 
 # How a probe introduces itself in the service's access log.
@@ -60,9 +61,13 @@ class HttpProbe:
         """Ask, and compare the status with the expected one; a redirect is an answer too."""
         conversation = h11.Connection(h11.CLIENT)
         question = conversation.send(self.request()) or b""
+        connected = await self.dialer.dial()
+        if self.context:
+            begins(Step.TLS)
         reader, writer = await asyncio.open_connection(
-            sock=await self.dialer.dial(), ssl=self.context, server_hostname=self.server_name
+            sock=connected, ssl=self.context, server_hostname=self.server_name
         )
+        begins(Step.QUERY)
         try:
             writer.write(question)
             status = await _status(reader, conversation)

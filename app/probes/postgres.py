@@ -18,6 +18,7 @@ from app.probes.reasons import credential
 from app.probes.session import SessionProbe
 from app.probes.sqlstates import of_postgres
 from app.probes.sslmode import Security, securities, wants_another
+from app.probes.steps import Step, begins
 
 
 # How a session introduces itself in pg_stat_activity and in the server's log.
@@ -48,6 +49,7 @@ class PostgresSession:
     async def ask(self) -> None:
         """Put the statement; connecting was the question where there is none."""
         if self.question:
+            begins(Step.QUERY)
             await self.connection.execute(self.question)
 
     async def close(self) -> None:
@@ -65,11 +67,16 @@ class DialingLoop:
 
     asyncpg resolves and connects through the loop that it is given; everything else, TLS with the
     server's own name included, goes on as it would.
+
+    Args:
+        first: the step that follows upon connecting.
+
     """
 
-    def __init__(self, dialer: Dialer) -> None:
+    def __init__(self, dialer: Dialer, first: Step) -> None:
         self._loop = asyncio.get_running_loop()
         self._dialer = dialer
+        self._first = first
         self._transport: Any = None
 
     def __getattr__(self, name: str) -> Any:
@@ -78,14 +85,23 @@ class DialingLoop:
     async def create_connection(self, factory: Any, _host: str, _port: int) -> Any:
         """Connect to the dialer's host."""
         connecting = self._loop.create_connection(factory, sock=await self._dialer.dial())
+        begins(self._first)
         self._transport, protocol = await connecting
         return self._transport, protocol
 
     async def create_unix_connection(self, factory: Any, _path: str) -> Any:
         """Connect to the dialer's Unix socket."""
         connecting = self._loop.create_unix_connection(factory, sock=await self._dialer.dial())
+        begins(Step.AUTHENTICATION)
         self._transport, protocol = await connecting
         return self._transport, protocol
+
+    async def start_tls(self, *arguments: Any, **options: Any) -> Any:
+        """Go on with TLS, now that the server is willing."""
+        begins(Step.TLS)
+        transport = await self._loop.start_tls(*arguments, **options)
+        begins(Step.AUTHENTICATION)
+        return transport
 
     def abort(self) -> None:
         """Cut what has been connected; TLS would otherwise wait for the other side's goodbye."""
@@ -95,7 +111,9 @@ class DialingLoop:
 
 async def connect(dialer: Dialer, security: Security, arguments: Mapping[str, Any]) -> Any:
     """Connect over the dialer, and leave nothing behind where that fails."""
-    loop = DialingLoop(dialer)
+    # Where TLS is a wish, asyncpg does not tell that it is refused.
+    demanded = isinstance(security, ssl.SSLContext)
+    loop = DialingLoop(dialer, Step.TLS if demanded else Step.AUTHENTICATION)
     try:
         return await asyncpg.connect(
             **arguments,

@@ -19,6 +19,7 @@ from app.health import Reason
 from app.probes.dialer import Dialer
 from app.probes.reasons import by_class, credential
 from app.probes.session import SessionProbe
+from app.probes.steps import Step, begins
 
 
 # How a session introduces itself in CLIENT LIST.
@@ -66,12 +67,16 @@ class DialedConnection(Connection):
         self._transport: asyncio.WriteTransport | None = None
 
     async def _connect(self) -> None:
+        connected = await self._dialer.dial()
+        if self._context:
+            begins(Step.TLS)
         reader, writer = await asyncio.open_connection(
-            sock=await self._dialer.dial(),
+            sock=connected,
             ssl=self._context,
             server_hostname=self.host if self._context else None,
         )
         self._reader, self._writer, self._transport = reader, writer, writer.transport
+        begins(Step.AUTHENTICATION)
 
     def terminate(self) -> None:
         """Cut the connection; TLS would otherwise wait for the other side's goodbye."""
@@ -99,6 +104,7 @@ class RedisSession:
     async def ask(self) -> None:
         """Send the commands in one piece; connecting was the question where there are none."""
         if self.question:
+            begins(Step.QUERY)
             await self.connection.send_packed_command(self.connection.pack_commands(self.question))
         for _ in self.question:
             await self.connection.read_response()
