@@ -21,8 +21,8 @@ class ConfigurationError(Exception):
     """What is wrong with the configuration: one line a problem, with its remedy, never a value."""
 
     def __init__(self, problems: list[str]) -> None:
-        self.problems = [visible(problem) for problem in problems]
-        super().__init__("\n".join(self.problems))
+        super().__init__("\n".join(problems))
+        self.problems = problems
 
 
 Auth = Annotated[Literal["password", "none"], Field(description="password or none")]
@@ -107,10 +107,15 @@ class Settings(BaseSettings):
         return targets.read(self.http_checks)[0]
 
     @property
-    def secrets(self) -> list[Secret]:
+    def secret_names(self) -> list[str]:
         """Every secret that there may be, whether it is needed or not."""
         named = {name for target in self.http_targets for name in target.secrets}
-        return [self.secret(name) for name in sorted(named.union(SECRETS))]
+        return sorted(named.union(SECRETS))
+
+    @property
+    def secrets(self) -> list[Secret]:
+        """The files of every secret that there may be."""
+        return [self.secret(name) for name in self.secret_names]
 
     def read_secret(self, name: str) -> str:
         """Read what the file of a secret holds now.
@@ -135,6 +140,14 @@ def load() -> Settings:
         ConfigurationError: something is wrong; it tells everything that is.
 
     """
+    settings, problems = judge()
+    if problems:
+        raise ConfigurationError(problems)
+    return settings
+
+
+def judge() -> tuple[Settings, list[str]]:
+    """Read the settings, with what is wrong at its default, and tell all that is wrong."""
     wrong = dict[str, Any]()
     try:
         settings = Settings()
@@ -144,9 +157,7 @@ def load() -> Settings:
         settings = Settings(**{name: Settings.model_fields[name].default for name in wrong})
     problems = [_line(name, details) for name, details in wrong.items()]
     problems += _contradictions(settings, wrong.keys())
-    if problems:
-        raise ConfigurationError(problems)
-    return settings
+    return settings, [visible(problem) for problem in problems]
 
 
 def _line(name: str, details: Any) -> str:

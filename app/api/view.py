@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 
 from app.api import words
-from app.api.advice import ADVICE, Advice
 from app.api.memory import Memory
 from app.api.sparkline import Sparkline, sparkline
 from app.health import History, Instant, Observation, Report, Status
+from app.health.advice import ADVICE, Advice
 
 
 # So many turns are shown of each check, and of all: thirty that flap make a page under 60 KB.

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from app.health import Reason
+from app.health.status import Reason
 
 
 @dataclass(frozen=True, slots=True)
