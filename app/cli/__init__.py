@@ -17,6 +17,7 @@ COMMANDS = {
     "serve": "Serve on HOST and PORT until told to stop.",
     "dev": "Serve on an embedded PostgreSQL and a Redis-compatible server, both gone at the end.",
     "check": "Ask a running service how it is.",
+    "doctor": "Tell why it is red, and what to try.",
     "secrets": "Make, judge and rotate the files that hold the secrets.",
     "token": "Print a token with which an operator sees more.",
     "maintenance": "Take this instance out of rotation, or put it back.",

@@ -1,0 +1,106 @@
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from app.embedded import Postgres, Valkey
+from app.embedded.server import Server
+from tests.broken import CANARY
+from tests.cli.doctor.diagnosis import Ask, failed, judged, run
+from tests.faults.fault import Blackhole
+from tests.faults.nameserver import Manner, command, name_server, unavailable
+from tests.faults.proxy import proxy_in_thread
+from tests.faults.servers import frozen
+from tests.service import free_port
+
+
+@pytest.mark.parametrize(
+    ("setting", "old", "new", "step", "reason"),
+    [
+        ("DATABASE_URL", "127.0.0.1", "nowhere.invalid", "dns", "dns"),
+        ("REDIS_URL", ":{port}", ":{free}", "tcp", "refused"),
+        ("DATABASE_URL", "/postgres", "/nothing", "auth", "misconfigured"),
+        ("REDIS_URL", "/0", "/99", "auth", "misconfigured"),
+        ("DATABASE_URL", "/postgres", "/postgres?sslmode=require", "tls", "tls"),
+        ("REDIS_URL", "{port}", "{other}", "auth", "disconnected"),
+    ],
+    ids=["host", "port", "database", "number", "no TLS", "another service"],
+)
+def test_what_a_url_says_wrongly_is_told_at_its_step(
+    ask: Ask,
+    well: pytest.MonkeyPatch,
+    postgres: Postgres,
+    valkey: Valkey,
+    setting: str,
+    old: str,
+    new: str,
+    step: str,
+    reason: str,
+) -> None:
+    """The steps before it have their time, and those after it none."""
+    url = os.environ[setting]
+    ports = {"port": valkey.port, "other": postgres.port, "free": free_port()}
+    well.setenv(setting, url.replace(old.format(**ports), new.format(**ports)))
+    diagnosis = ask()
+    name = "postgres" if setting == "DATABASE_URL" else "redis"
+    assert failed(diagnosis, name) == (step, reason)
+    assert list(diagnosis["checks"][name]["steps_ms"])[-1] == step
+
+
+@pytest.mark.parametrize("name", ["postgres", "redis"])
+def test_a_wrong_password_is_told(ask: Ask, tmp_path: Path, name: str) -> None:
+    """By the step that it fails."""
+    (tmp_path / f"{name}_password").write_text(CANARY)
+    assert failed(ask(), name) == ("auth", "auth")
+
+
+def test_a_blocked_port_is_told(ask: Ask, well: pytest.MonkeyPatch, postgres: Postgres) -> None:
+    """When the time for it is over."""
+    with proxy_in_thread("127.0.0.1", postgres.port) as proxy:
+        proxy.break_with(Blackhole())
+        well.setenv("DATABASE_URL", f"postgresql://vitals@127.0.0.1:{proxy.port}/postgres")
+        well.setenv("POSTGRES_CHECK_TIMEOUT", "0.3")
+        diagnosis = ask()
+    assert failed(diagnosis, "postgres") == ("tcp", "connect_timeout")
+    assert diagnosis["checks"]["postgres"]["steps_ms"]["tcp"] >= 290
+
+
+@pytest.mark.parametrize("name", ["postgres", "redis"])
+def test_a_frozen_server_is_told(
+    ask: Ask,
+    well: pytest.MonkeyPatch,
+    own_postgres: Postgres,
+    own_valkey: Valkey,
+    tmp_path: Path,
+    name: str,
+) -> None:
+    """The kernel accepts for it, and nothing more comes."""
+    server: Server = own_postgres if name == "postgres" else own_valkey
+    well.setenv("DATABASE_URL" if name == "postgres" else "REDIS_URL", server.url)
+    (tmp_path / f"{name}_password").write_text(server.password_file.read_text())
+    well.setenv(f"{name.upper()}_CHECK_TIMEOUT", "0.3")
+    with frozen(server):
+        diagnosis = ask()
+    assert failed(diagnosis, name) == ("auth", "timeout")
+
+
+@pytest.fixture(name="names")
+def _names() -> Iterator[str]:
+    if why := unavailable():
+        pytest.skip(why)
+    with name_server({}) as names:
+        names.manner = Manner.SILENT
+        yield names.host
+
+
+def test_a_silent_name_server_is_told_in_time(
+    well: pytest.MonkeyPatch, tmp_path: Path, names: str
+) -> None:
+    """The C library would wait for a minute, and so would an exit."""
+    well.setenv("DATABASE_URL", "postgresql://vitals@pg.test/postgres")
+    well.setenv("POSTGRES_CHECK_TIMEOUT", "0.3")
+    before = tuple(command((), names, timeout=30))
+    runs = [run(*more, before=before) for more in ((), ("--json",))]
+    diagnosis = judged(runs[0], runs[1], tmp_path)
+    assert failed(diagnosis, "postgres") == ("dns", "dns")

@@ -1,0 +1,95 @@
+import json
+import os
+import re
+import ssl
+from pathlib import Path
+
+import pytest
+from trustme import CA
+
+from app.settings import Settings
+from tests.broken import CANARY
+from tests.cli.conftest import Call
+from tests.cli.doctor.diagnosis import Ask, cells
+from tests.cli.speaker import answer, speaker
+
+
+def test_nothing_is_wrong_where_nothing_is(
+    well: pytest.MonkeyPatch, call: Call, tmp_path: Path
+) -> None:
+    """Each setting has a source, each secret a file, each step its time."""
+    well.setenv("FAILURE_THRESHOLD", "3")
+    result = call("doctor")
+    assert (result.code, result.err) == (0, "")
+    assert result.out.endswith("Nothing is wrong.\n")
+    assert max(map(len, result.out.replace(str(tmp_path), "").splitlines())) <= 80
+    for name in Settings.model_fields:
+        assert len(cells(result.out, name.upper())) == 2
+    assert cells(result.out, "FAILURE_THRESHOLD") == ["env", "3"]
+    assert cells(result.out, "SUCCESS_THRESHOLD") == ["default", "1"]
+    file = tmp_path / "redis_password"
+    mode = f"{file.stat().st_mode & 0o7777:04o}"
+    uid = str(os.geteuid())
+    assert cells(result.out, "redis_password") == ["found", uid, mode, str(file)]
+    absent = ["absent", "-", "-", f"{tmp_path}/jwt_secret"]
+    assert cells(result.out, "jwt_secret") == absent
+    for name in ("postgres", "redis"):
+        dns, tcp, tls, auth, query, last = cells(result.out, name)
+        assert (dns, tls, last) == ("none", "none", "pass")
+        assert all(re.fullmatch(r"\d+\.\d", time) for time in (tcp, auth, query))
+
+
+def test_a_program_is_told_the_same(well: pytest.MonkeyPatch, call: Call) -> None:
+    """A step that was not needed has no time; a name has one for being resolved."""
+    well.setenv("REDIS_URL", os.environ["REDIS_URL"].replace("127.0.0.1", "localhost"))
+    well.setenv("POSTGRES_REQUIRE", "connect")
+    result = call("doctor", "--json")
+    told = json.loads(result.out)
+    assert (result.code, told["status"], told["uid"]) == (0, "pass", os.geteuid())
+    assert told["settings"]["POSTGRES_REQUIRE"] == {
+        "value": "connect",
+        "source": "environment",
+        "problems": [],
+    }
+    assert list(told["checks"]["postgres"]["steps_ms"]) == ["tcp", "auth"]
+    assert list(told["checks"]["redis"]["steps_ms"]) == ["dns", "tcp", "auth", "query"]
+    assert told["checks"]["redis"]["failed"] is told["checks"]["redis"]["reason"] is None
+
+
+def test_an_http_service_is_asked_too(ask: Ask, well: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Neither its headers nor the query of its URL are shown."""
+    authority, served = CA(), ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.cert_pem.write_to_path(tmp_path / "root.pem")
+    authority.issue_cert("localhost").configure_cert(served)
+    (tmp_path / "token").write_text(CANARY)
+    with speaker([answer(200, "")], certificate=served) as port, speaker() as silent:
+        checks = {
+            "good": {"url": f"https://localhost:{port}/path?key={CANARY}"},
+            "silent": {"url": f"http://127.0.0.1:{silent}/", "timeout": 0.2},
+            "keyed": {
+                "url": f"https://localhost:{port}/",
+                "expect": 204,
+                "headers": {"x-key": CANARY, "authorization": "Bearer secret:token"},
+            },
+        }
+        well.setenv("HTTP_CHECKS", json.dumps(checks))
+        untrusted = ask()
+        well.setenv("SSL_CERT_FILE", str(tmp_path / "root.pem"))
+        diagnosis = ask()
+    rows = diagnosis["checks"]
+    assert list(rows["good"]["steps_ms"]) == ["dns", "tcp", "tls", "query"]
+    failures = {name: (row["failed"], row["reason"]) for name, row in rows.items() if row["failed"]}
+    assert failures == {"keyed": ("query", "http_status"), "silent": ("query", "timeout")}
+    assert untrusted["checks"]["good"]["failed"] == untrusted["checks"]["good"]["reason"] == "tls"
+    assert diagnosis["secrets"]["token"]["state"] == "found"
+
+
+def test_what_the_environment_says_steers_no_terminal(well: pytest.MonkeyPatch, call: Call) -> None:
+    """It stays in its line, too."""
+    well.setenv("HOST", "\x1b[2J\nPORT \u00e9")
+    well.setenv("OPTIONAL_CHECKS", "\x1b[2J")
+    result = call("doctor")
+    assert "\x1b" not in result.out
+    assert r"  ! OPTIONAL_CHECKS names \x1b[2J, which" in result.out
+    assert cells(result.out, "HOST") == ["env", "\\x1b[2J\\nPORT \u00e9"]
+    assert json.loads(call("doctor", "--json").out)["settings"]["HOST"]["value"].startswith("\x1b")
