@@ -17,7 +17,8 @@ from app.api.endpoints import is_probe
 from app.api.memory import Archive
 from app.api.metrics import Metrics
 from app.api.probers import Probers
-from app.api.routes import install
+from app.api.readymade import Readymade
+from app.api.routes import install, ready
 from app.background import each_second
 from app.configuration import in_force
 from app.health import Check, Clock, Monitor, Transition
@@ -37,13 +38,32 @@ from app.tokens import SIGNS, Tokens
 
 
 class Vitals(FastAPI):
-    """The application, which spares the log the tracebacks that tell nothing.
+    """The application, which has answers ready ahead of its routes.
 
-    Whoever traces it sees neither the probes' requests nor the checks, which go on for ever.
+    It spares the log the tracebacks that tell nothing. Whoever traces it sees neither the probes'
+    requests nor the checks, which go on for ever.
+
+    Attributes:
+        readymade: the answers, while it serves.
+
     """
 
+    readymade: Readymade | None = None
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass everything on, but why a start has failed or an end was cut short in our words."""
+        """Answer what an answer is ready for, and leave the rest to the routes."""
+        kind = scope["type"]
+        if kind == "http" and self.readymade and (answer := self.readymade.to(scope)):
+            answer.count()
+            await send(answer.start)
+            await send(answer.body)
+            return
+        with unobserved() if unasked(scope) else nullcontext():
+            told = self._in_words(send) if kind == "lifespan" else send
+            await super().__call__(scope, receive, told)
+
+    def _in_words(self, send: Send) -> Send:
+        """Tell in our words why a start has failed or an end was cut short."""
 
         async def tell(message: Any) -> None:
             if problems := getattr(self.state, "problems", None):
@@ -52,8 +72,7 @@ class Vitals(FastAPI):
                 message["message"] = "ended at once, as told twice"
             await send(message)
 
-        with unobserved() if unasked(scope) else nullcontext():
-            await super().__call__(scope, receive, tell if scope["type"] == "lifespan" else send)
+        return tell
 
 
 def unasked(scope: Scope) -> bool:
@@ -67,7 +86,7 @@ def cancelled() -> bool:
     return task is not None and task.cancelling() > 0
 
 
-def create_app(read_settings: Callable[[], Settings] = load, *, everybody: bool = False) -> FastAPI:
+def create_app(read_settings: Callable[[], Settings] = load, *, everybody: bool = False) -> Vitals:
     """Make the application; it reads its settings when it starts, not when it is made.
 
     Args:
@@ -79,7 +98,7 @@ def create_app(read_settings: Callable[[], Settings] = load, *, everybody: bool 
     """
 
     @asynccontextmanager
-    async def lifespan(application: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(application: Vitals) -> AsyncIterator[None]:
         try:
             settings = read_settings()
         except ConfigurationError as error:
@@ -87,7 +106,7 @@ def create_app(read_settings: Callable[[], Settings] = load, *, everybody: bool 
             raise
         configure_if_nobody_has(settings.log_level, settings.log_format)
         async with AsyncExitStack() as stack:
-            application.state.answers = await open_service(settings, stack, everybody=everybody)
+            await open_service(application, settings, stack, everybody=everybody)
             yield
 
     application = Vitals(
@@ -104,7 +123,9 @@ def create_app(read_settings: Callable[[], Settings] = load, *, everybody: bool 
     return application
 
 
-async def open_service(settings: Settings, stack: AsyncExitStack, *, everybody: bool) -> Answers:
+async def open_service(
+    application: Vitals, settings: Settings, stack: AsyncExitStack, *, everybody: bool
+) -> None:
     """Start everything that goes on beside the requests; the stack ends it."""
     lifecycle = Lifecycle()
     stack.enter_context(drained(lifecycle, settings.drain_seconds))
@@ -131,7 +152,9 @@ async def open_service(settings: Settings, stack: AsyncExitStack, *, everybody: 
         settings=in_force(settings),
     )
     access = Access(settings.health_details, tokens.valid, everybody=everybody)
-    return Answers(monitor.report, lifecycle, access, Metrics(counts, lag.worst), archive)
+    metrics = Metrics(counts, lag.worst)
+    application.state.answers = Answers(monitor.report, lifecycle, access, metrics, archive)
+    application.readymade = Readymade(ready(application), monitor, lifecycle, clock)
 
 
 async def open_checks(settings: Settings, stack: AsyncExitStack) -> list[Check]:

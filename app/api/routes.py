@@ -1,11 +1,15 @@
 """The paths: by which names and methods each answer is asked for."""
 
+from collections.abc import Callable
+from functools import partial
+
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
 from starlette.exceptions import HTTPException
 
 from app.api.answers import HEADERS, Answer, Answers, error
 from app.api.endpoints import ENDPOINTS, FORMATS, Endpoint
+from app.api.readymade import Ready
 from app.api.representations import TEXT, Representation, negotiated
 
 
@@ -36,6 +40,27 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _refuse)
 
 
+def ready(app: FastAPI) -> dict[str, Callable[[], Ready]]:
+    """Tell, by path, what is answered to a GET that asks for nothing in particular."""
+    scope = {"type": "http", "app": app, "method": "GET", "query_string": b"", "headers": []}
+    return {
+        path: partial(_ready, endpoint, Request({**scope, "path": path}))
+        for endpoint in ENDPOINTS
+        if endpoint.question and "{" not in endpoint.paths[0]
+        for path in _variants(endpoint)
+    }
+
+
+def _ready(endpoint: Endpoint, request: Request) -> Ready:
+    answer = _answer(endpoint, request)
+    count = partial(request.app.state.answers.count, endpoint.paths[0], answer.code)
+    return Ready.of(_response(request, answer), count)
+
+
+def _variants(endpoint: Endpoint) -> list[str]:
+    return [path + slash for path in endpoint.paths for slash in ("", "/")]
+
+
 def _add(app: FastAPI, endpoint: Endpoint) -> None:
     async def answer(request: Request) -> Response:
         return _respond(request, _answer(endpoint, request), endpoint.paths[0])
@@ -51,9 +76,8 @@ def _add(app: FastAPI, endpoint: Endpoint) -> None:
         responses=endpoint.responses,
         openapi_extra={"parameters": list(endpoint.parameters)},
     )
-    for path in endpoint.paths:
-        for variant in (path, f"{path}/"):
-            app.add_route(variant, answer, methods=list(METHODS), include_in_schema=False)
+    for path in _variants(endpoint):
+        app.add_route(path, answer, methods=list(METHODS), include_in_schema=False)
 
 
 def _answer(endpoint: Endpoint, request: Request) -> Answer:
@@ -81,6 +105,10 @@ def _representation(request: Request, accept: str) -> Representation | None:
 
 def _respond(request: Request, answer: Answer, endpoint: str = "other") -> Response:
     request.app.state.answers.count(endpoint, answer.code)
+    return _response(request, answer)
+
+
+def _response(request: Request, answer: Answer) -> Response:
     headers = {**answer.headers, "content-length": str(len(answer.body))}
     if request.method not in {"GET", "HEAD"}:
         headers["allow"] = ", ".join(METHODS)

@@ -20,6 +20,9 @@ HISTORY_LENGTH = 1000
 class Monitor:
     """Watches all checks; entering it starts them, leaving it ends them within a moment.
 
+    Attributes:
+        latest: what the last results came to, another object after each; true until it expires.
+
     Args:
         hearer: told each result, with the name of its check.
         listener: told each transition, with the cause in the words of the error.
@@ -44,6 +47,7 @@ class Monitor:
         self._listener = listener
         self._watches = [Watch(check, clock, self._hear, self._tell, jitter) for check in checks]
         self._tasks: list[asyncio.Task[None]] = []
+        self._gather()
         names = [watch.check.name for watch in self._watches]
         self.history = {name: History(HISTORY_LENGTH) for name in names}
         if duplicates := {name for name in names if names.count(name) > 1}:
@@ -52,10 +56,13 @@ class Monitor:
 
     def report(self) -> Report:
         """Tell what is known now; a result that is too old counts as a failure."""
-        now = self._clock.now()
-        return Report(tuple(watch.known.at(now) for watch in self._watches))
+        return self.latest.at(self._clock.now())
+
+    def _gather(self) -> None:
+        self.latest = Report(tuple(watch.known for watch in self._watches))
 
     def _hear(self, name: str, result: Result) -> None:
+        self._gather()
         self.history[name].trend.add(result)
         asyncio.get_running_loop().call_soon(self._hearer, name, result)
 

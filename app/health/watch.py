@@ -98,9 +98,9 @@ class Watch:
         return Result(at=now, latency=latency, reason=reason, cause=_words(error))
 
     def _learn(self, result: Result) -> None:
-        self._hear(self.check.name, result)
         self._turn(self.known.at(result.at), "no result in time")
         self._turn(self.known.after(result), result.cause)
+        self._hear(self.check.name, result)
 
     def _turn(self, known: Observation, cause: str) -> None:
         transition = turn(self.known, known)

@@ -1,0 +1,189 @@
+"""Answers that are ready are the routes', byte by byte, and never older than what is known."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.api.endpoints import ENDPOINTS
+from app.api.readymade import Ready
+from app.api.routes import ready
+from app.application import Vitals
+from app.health import Status
+from tests.api.scene import Details, Scene
+
+
+LISTED = [path for endpoint in ENDPOINTS for path in endpoint.paths]
+ACCEPTED = [b"*/*", b"application/json", b"text/plain", b"text/html,*/*;q=0.8", b"*/*;q=0", b""]
+HEADERS = st.one_of(
+    st.tuples(st.just(b"accept"), st.sampled_from(ACCEPTED)),
+    st.tuples(st.just(b"authorization"), st.sampled_from([b"Bearer good", b"Bearer x", b""])),
+    st.tuples(st.sampled_from([b"host", b"user-agent", b"x-any"]), st.binary(max_size=5)),
+)
+REQUESTS = st.fixed_dictionaries(
+    {
+        "method": st.sampled_from(["GET", "GET", "HEAD", "OPTIONS", "POST", "get"]),
+        "path": st.one_of(
+            st.builds("{}{}".format, st.sampled_from(LISTED), st.sampled_from(["", "/", "//"])),
+            st.sampled_from(["/", "/health/checks/redis", "/health/nothing", "", "/HEALTH"]),
+        ),
+        "query_string": st.sampled_from(
+            [b"", b"x", b"exclude=redis", b"format=json", b"format=no", b"verbose"]
+        ),
+        "root_path": st.sampled_from(["", "", "", "/health", "/x"]),
+        "headers": st.lists(HEADERS, max_size=2),
+    }
+)
+MOMENTS = st.lists(
+    st.one_of(
+        REQUESTS,
+        REQUESTS,
+        REQUESTS,
+        st.tuples(*[st.sampled_from([Status.PASS, Status.FAIL, Status.UNKNOWN])] * 2),
+        st.floats(0.0, 3.0),
+        st.booleans(),
+        st.just("drain"),
+    ),
+    max_size=12,
+)
+
+
+def ask(app: Vitals, **request: Any) -> list[dict[str, Any]]:
+    """What the application sends."""
+    scope = {"type": "http", "query_string": b"", "root_path": "", "headers": [], **request}
+    sent: list[dict[str, Any]] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    asyncio.run(app({**scope, "http_version": "1.1"}, receive, send))
+    return [
+        {key: value for key, value in message.items() if key != "more_body"} for message in sent
+    ]
+
+
+def both(scene: Scene, **request: Any) -> tuple[Any, Any]:
+    """What the routes send, and what is sent with answers ready."""
+    readymade, scene.routes.readymade = scene.routes.readymade, None
+    plain = ask(scene.routes, **request)
+    scene.routes.readymade = readymade
+    return plain, ask(scene.routes, **request)
+
+
+def ready_scene(details: Details = "always") -> Scene:
+    """Everything passes, and answers are ready."""
+    scene = Scene(details=details)
+    scene.know(Status.PASS, Status.PASS)
+    scene.routes.readymade = scene.readymade()
+    return scene
+
+
+@given(MOMENTS, st.sampled_from(["always", "authorized", "never"]))
+def test_no_request_tells_the_two_paths_apart(moments: list[Any], details: Details) -> None:
+    """Whatever is asked by whomever, whatever has happened before."""
+    scene = ready_scene(details)
+    for moment in moments:
+        match moment:
+            case dict():
+                plain, given = both(scene, **moment)
+                assert plain == given
+            case tuple():
+                scene.know(*moment)
+            case bool():
+                scene.lifecycle.maintenance = moment
+            case float():
+                scene.seconds += moment
+            case _:
+                scene.lifecycle.drain()
+
+
+@pytest.mark.parametrize("slash", ["", "/"])
+@pytest.mark.parametrize(
+    "path", [path for path in LISTED if "{" not in path and path != "/metrics"]
+)
+def test_the_usual_requests_do_not_reach_the_routes(path: str, slash: str) -> None:
+    """Neither GET nor HEAD, from clients that accept anything or JSON."""
+    scene = ready_scene()
+    readymade = scene.readymade()
+    for headers in (
+        [],
+        [(b"accept", b"*/*"), (b"user-agent", b"x")],
+        [(b"accept", b"application/json")],
+    ):
+        for method in ("GET", "HEAD"):
+            scope = {
+                "method": method,
+                "path": path + slash,
+                "query_string": b"",
+                "headers": headers,
+            }
+            assert readymade.to(scope)
+
+
+@pytest.mark.parametrize(
+    "unusual",
+    [
+        {"method": "OPTIONS"},
+        {"path": "/health/checks/redis"},
+        {"query_string": b"x"},
+        {"path": "/x/health", "root_path": "/x"},
+        {"path": "/health/ready", "root_path": "/health"},
+        {"headers": [(b"host", b"a"), (b"accept", b"text/plain")]},
+        {"headers": [(b"accept", b"*/*"), (b"authorization", b"Bearer a.b.c")]},
+    ],
+)
+def test_any_other_request_is_the_routes(unusual: dict[str, Any]) -> None:
+    """Whoever asks for something in particular is listened to."""
+    usual = {"method": "GET", "path": "/health", "query_string": b"", "headers": []}
+    readymade = ready_scene().readymade()
+    assert readymade.to(usual)
+    assert readymade.to({**usual, **unusual}) is None
+
+
+def test_an_answer_is_rendered_once_for_each_result() -> None:
+    """A thousand requests between two results are answered by one rendering."""
+    scene, path, rendered = ready_scene(), "/health/ready", []
+    routes = ready(scene.routes)
+
+    def render() -> Ready:
+        rendered.append(path)
+        return routes[path]()
+
+    readymade = scene.readymade({path: render})
+    for results in (1, 2):
+        for _ in range(1000):
+            assert readymade.answer("GET", path)
+            assert readymade.answer("HEAD", path)
+        assert len(rendered) == results
+        scene.know(Status.PASS, Status.PASS)
+
+
+def test_an_answer_does_not_outlive_what_it_tells() -> None:
+    """When nothing runs any more but the web server, readiness says so to the moment."""
+    scene = ready_scene()
+    readymade = scene.readymade()
+    scene.seconds = scene.monitor.latest.checks[0].check.lifetime
+    assert code(readymade.answer("GET", "/healthz")) == 200
+    scene.seconds += 0.001
+    assert code(readymade.answer("GET", "/healthz")) == 503
+
+
+def test_the_phase_changes_the_answer_at_once() -> None:
+    """Into maintenance, out of it, and out for good."""
+    scene = ready_scene()
+    readymade = scene.readymade()
+    codes = [code(readymade.answer("GET", "/readyz"))]
+    for scene.lifecycle.maintenance in (True, False):
+        codes.append(code(readymade.answer("GET", "/readyz")))
+    scene.lifecycle.drain()
+    assert [*codes, code(readymade.answer("GET", "/readyz"))] == [200, 503, 200, 503]
+
+
+def code(answer: Any) -> Any:
+    """The status code of an answer."""
+    return answer.start["status"]
