@@ -1,10 +1,12 @@
 """uvicorn as `vitals serve` runs it."""
 
+from functools import partial
 from types import FrameType
 
 import uvicorn
-from fastapi import FastAPI
 
+from app.api.replies import Application, Replies
+from app.doorman import Doorman
 from app.settings import Settings
 
 
@@ -18,11 +20,13 @@ class Server(uvicorn.Server):
         self.should_exit = True
 
 
-def server(app: FastAPI, settings: Settings) -> Server:
+def server(app: Application, settings: Settings) -> Server:
     """Set uvicorn up."""
+    doorman = partial(Doorman, Replies(app), quiet=settings.log_level != "debug")
     return Server(
         uvicorn.Config(
             app,
+            http=doorman,  # type: ignore[arg-type]  # called as a class is
             host=settings.host,
             port=settings.port,
             log_config=None,

@@ -1,0 +1,120 @@
+"""Who stands before uvicorn under `vitals serve` and has most answers ready."""
+
+import asyncio
+import logging
+from http import HTTPStatus
+from typing import Any
+
+from uvicorn.config import Config
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.utils import get_remote_addr
+from uvicorn.server import ServerState
+
+from app.api.replies import Replies, Reply
+
+
+class Doorman(asyncio.Protocol):
+    """Answers the usual requests of a connection, and hands it to uvicorn at the first other one.
+
+    What is handed over stays there: nothing that uvicorn has begun to read is guessed at.
+
+    Args:
+        quiet: whether successful probes are not told in the access log.
+
+    """
+
+    def __init__(
+        self,
+        replies: Replies,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+        *,
+        quiet: bool,
+    ) -> None:
+        self._replies = replies
+        self._config = config
+        self._state = server_state
+        self._app_state = app_state
+        self._quiet = quiet
+        self._loop = _loop or asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
+        self._answered = 0.0
+        self._paused = False
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Stand by, known to the server."""
+        self._transport = transport
+        self._state.connections.add(self)  # type: ignore[arg-type]
+
+    def data_received(self, data: bytes) -> None:
+        """Answer, or hand over."""
+        reply = self._replies.to(data, self._state.default_headers)
+        if reply is None or self._paused:
+            self._hand_over(data)
+            return
+        self._transport.write(reply.data)
+        self._state.total_requests += 1
+        if reply.code != HTTPStatus.OK or not self._quiet:
+            self._log(reply)
+        if reply.close:
+            self._transport.close()
+        else:
+            self._keep()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Be known no more."""
+        del exc
+        self._leave()
+
+    def pause_writing(self) -> None:
+        """Answer no more while the client reads nothing: uvicorn knows how to wait."""
+        self._paused = True
+
+    def resume_writing(self) -> None:
+        """Answer again."""
+        self._paused = False
+
+    def shutdown(self) -> None:
+        """Close, as uvicorn asks of connections when it stops: none is ever in the middle here."""
+        self._transport.close()
+
+    def _hand_over(self, data: bytes) -> None:
+        self._leave()
+        uvicorn = HttpToolsProtocol(self._config, self._state, self._app_state, self._loop)
+        self._transport.set_protocol(uvicorn)
+        uvicorn.connection_made(self._transport)
+        if self._paused:
+            uvicorn.pause_writing()
+        uvicorn.data_received(data)
+
+    def _leave(self) -> None:
+        self._state.connections.discard(self)
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _keep(self) -> None:
+        # One timer a connection, set again when it is due: cheaper than one a request.
+        self._answered = self._loop.time()
+        if self._timer is None:
+            self._timer = self._loop.call_later(self._config.timeout_keep_alive, self._idle)
+
+    def _idle(self) -> None:
+        due = self._answered + self._config.timeout_keep_alive
+        if self._loop.time() < due:
+            self._timer = self._loop.call_at(due, self._idle)
+        else:
+            self._transport.close()
+
+    def _log(self, reply: Reply) -> None:
+        client = get_remote_addr(self._transport)
+        logging.getLogger("uvicorn.access").info(
+            '%s - "%s %s HTTP/%s" %d',
+            "{}:{}".format(*client) if client else "",
+            reply.request.method,
+            reply.request.path,
+            reply.request.version,
+            reply.code,
+        )
