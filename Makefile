@@ -21,7 +21,7 @@ PROBLEM = $(shell exec 2>/dev/null; \
 		|| echo '$(PYTHON) has no working venv module: install it (apt install python3-venv), $(ANOTHER)')
 
 .DEFAULT_GOAL := help
-.PHONY: help .venv run test browser-test image-test image-bench faults soak system-servers system-browser fmt lock clean
+.PHONY: help .venv run test browser-test image-test image-bench faults soak bench bench-quick system-servers system-browser fmt lock clean
 
 help: ## list what can be made
 	@echo 'New here? `make run` serves on a PostgreSQL and a Redis of its own, `make test` checks everything.'
@@ -93,6 +93,25 @@ faults: $(MADE) system-servers ## break real servers in every way; writes docs/r
 soak: $(MADE) system-servers ## break something each second for ten minutes, and see what is left behind
 	$(BIN)/python -m tests.matrix soak
 
+# The contenders have an environment of their own: what they bring is not the service's.
+BENCH := .venv-benchmarks/bin
+BENCH_MADE := .venv-benchmarks/made-$(VERSION)
+
+$(BENCH_MADE): requirements/benchmarks.txt pyproject.toml
+	$(if $(PROBLEM),$(error $(PROBLEM)))
+	@rm -rf .venv-benchmarks
+	@"$(PYTHON)" -m venv .venv-benchmarks
+	@echo 'Installing what requirements/benchmarks.txt pins ...'
+	@$(BENCH)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/benchmarks.txt
+	@$(BENCH)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+bench: $(BENCH_MADE) system-servers ## measure against the others, and write docs/performance.md
+	$(BENCH)/python -m benchmarks
+
+bench-quick: $(BENCH_MADE) system-servers ## the same, roughly, in under a minute; writes nothing
+	$(BENCH)/python -m benchmarks --quick
+
 fmt: $(MADE) ## mend what can be mended without thinking
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
@@ -101,7 +120,8 @@ lock: ## pin the dependencies anew
 	@command -v uv >/dev/null || { echo 'make lock needs uv: pipx install uv' >&2; exit 1; }
 	$(LOCK) pyproject.toml --output-file requirements/production.txt
 	$(LOCK) --extra development --constraints requirements/production.txt pyproject.toml --output-file requirements/development.txt
+	$(LOCK) --constraints requirements/development.txt pyproject.toml benchmarks/requirements.in --output-file requirements/benchmarks.txt
 
 clean: ## remove the virtual environment and what the tools left
-	rm -rf .venv .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache dist
+	rm -rf .venv .venv-benchmarks .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

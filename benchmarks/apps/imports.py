@@ -1,0 +1,13 @@
+"""A FastAPI application that imports what the service imports, and does nothing with it."""
+
+import asyncpg
+import h11
+import hiredis
+import pydantic_settings
+import redis.asyncio
+import sqlalchemy.ext.asyncio
+
+from benchmarks.apps.fixed import app
+
+
+__all__ = ["app", "asyncpg", "h11", "hiredis", "pydantic_settings", "redis", "sqlalchemy"]

@@ -1,0 +1,94 @@
+"""What a contender costs besides processor time: statements, start, memory, the monitor itself."""
+
+import http.client
+import json
+import subprocess
+import sys
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from benchmarks.contenders import RAW, SERVE, Contender
+from benchmarks.load import wrk
+from benchmarks.process import FIRST, Running
+from benchmarks.stores import Stores
+
+
+REQUESTS = 1000
+
+
+@dataclass(frozen=True)
+class Costs:
+    """What was measured.
+
+    Attributes:
+        asked: statements and commands that 1,000 requests cause.
+        starts: seconds from exec to the first answer.
+        memory: resident bytes after many requests.
+        growth: how often 30 checks are told while 2 are told once.
+        monitor: the share of a processor that 30 idle checks take, and the bytes they grow by.
+
+    """
+
+    asked: dict[Contender, tuple[float, float]]
+    starts: dict[Contender, float]
+    memory: dict[Contender, float]
+    growth: float
+    monitor: tuple[float, int]
+
+
+def asked(stores: Stores, contender: Contender, environ: Mapping[str, str]) -> tuple[float, float]:
+    """Count what 1,000 requests have PostgreSQL and Redis asked, the schedule's own included."""
+    with Running(contender, environ) as server:
+        server.await_ready()
+        before = stores.statements, stores.commands
+        requests(server, REQUESTS)
+        return stores.statements - before[0], stores.commands - before[1]
+
+
+def requests(server: Running, number: int) -> None:
+    """Put requests, one after another."""
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
+    for _ in range(number):
+        connection.request("GET", server.contender.path)
+        connection.getresponse().read()
+    connection.close()
+
+
+def processes(
+    contenders: Sequence[Contender], environ: Mapping[str, str], rounds: int, number: int
+) -> tuple[dict[Contender, float], dict[Contender, float]]:
+    """Tell the seconds to the first answer, and the resident bytes after so many requests."""
+    starts, memory = (defaultdict(list) for _ in range(2))
+    for _ in range(rounds):
+        for contender in contenders:
+            with Running(contender, environ) as server:
+                server.await_ready()
+                requests(server, number)
+                starts[contender].append(server.cold)
+                memory[contender].append(server.memory)
+    return tuple({c: median(told) for c, told in kind.items()} for kind in (starts, memory))
+
+
+def growth(environ: Mapping[str, str], checks: int, rounds: int, seconds: int) -> float:
+    """Tell how often an answer with many checks is given while one with two is given once."""
+    with Running(RAW, environ) as target, Running(SERVE, environ) as two:
+        check = {"url": target.url}
+        many = {f"service{number}": check for number in range(checks - 2)}
+        with Running(SERVE, {**environ, "HTTP_CHECKS": json.dumps(many)}) as thirty:
+            rates: list[list[float]] = [[], []]
+            for server in (two, thirty):
+                server.await_ready()
+            for _ in range(rounds):
+                for server, told in zip((two, thirty), rates, strict=True):
+                    told.append(wrk(server, 32, seconds).rate)
+    return median(rates[1]) / median(rates[0])
+
+
+def monitor(checks: int, seconds: int) -> tuple[float, int]:
+    """Tell the share of a core that a monitor uses, and the bytes that it grows by."""
+    command = [sys.executable, "-m", "benchmarks.apps.monitor", str(checks), str(seconds)]
+    pinned = ["taskset", "--cpu-list", str(FIRST), *command]
+    told = subprocess.run(pinned, capture_output=True, text=True, check=True).stdout.split()
+    return float(told[0]), int(told[1])

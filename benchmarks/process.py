@@ -1,0 +1,109 @@
+"""A contender that runs, on a processor of its own."""
+
+import http.client
+import os
+import subprocess
+import time
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Self
+
+import psutil
+
+from app.embedded.server import free_port
+from benchmarks.contenders import Contender
+
+
+# Servers run on the first processor, what loads them on the second, where there is one.
+FIRST, *REST = sorted(psutil.Process().cpu_affinity())
+SECOND = REST[0] if REST else FIRST
+
+START = 30
+
+
+class Running:
+    """A contender, until the block ends.
+
+    Attributes:
+        cold: seconds from its start to its first answer.
+
+    """
+
+    def __init__(self, contender: Contender, environ: Mapping[str, str]) -> None:
+        self.contender = contender
+        self.port = free_port()
+        self._environ = {**os.environ, **environ, "PORT": str(self.port)}
+        self.cold = 0.0
+
+    def __enter__(self) -> Self:
+        begun = time.perf_counter()
+        pinned = ["taskset", "--cpu-list", str(FIRST), *self.contender.command(self.port)]
+        self._process = subprocess.Popen(
+            pinned, env=self._environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        live = "/health/live" if self.contender.ours else self.contender.path
+        while self._code(live) != http.client.OK:
+            if time.perf_counter() - begun > START:
+                self.__exit__(None, None, None)
+                msg = f"{self.contender.name} does not answer"
+                raise RuntimeError(msg)
+            time.sleep(0.002)
+        self.cold = time.perf_counter() - begun
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._process.terminate()
+        try:
+            self._process.wait(10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    @property
+    def url(self) -> str:
+        """Where it is asked."""
+        return f"http://127.0.0.1:{self.port}{self.contender.path}"
+
+    @property
+    def cpu(self) -> float:
+        """Seconds of processor time so far."""
+        times = psutil.Process(self._process.pid).cpu_times()
+        return float(times.user + times.system)
+
+    @property
+    def memory(self) -> int:
+        """Bytes that are resident."""
+        return int(psutil.Process(self._process.pid).memory_info().rss)
+
+    def await_ready(self) -> None:
+        """Wait until it says that all is well."""
+        deadline = time.perf_counter() + START
+        while self._code(self.contender.path) != http.client.OK:
+            if time.perf_counter() > deadline:
+                msg = f"{self.contender.name} is not ready"
+                raise RuntimeError(msg)
+            time.sleep(0.05)
+
+    def answer(self) -> tuple[int, list[tuple[str, str]], str]:
+        """Ask once, on a connection that could be kept."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
+        connection.request("GET", self.contender.path)
+        response = connection.getresponse()
+        body = response.read().decode()
+        connection.close()
+        return response.status, response.getheaders(), body
+
+    def _code(self, path: str) -> int:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
+        try:
+            connection.request("GET", path)
+            return connection.getresponse().status
+        except OSError:
+            return 0
+        finally:
+            connection.close()

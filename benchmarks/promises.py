@@ -1,0 +1,54 @@
+"""What has to hold, and whether it does."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from benchmarks.contenders import ASGI, IMPORTS, LIBRARIES, LIVE, LIVE_ASGI, RAW, SERVE
+from benchmarks.costs import Costs
+from benchmarks.rounds import HANGING, Results
+
+
+KEPT, NEW = "32 connections", "a connection for each request"
+
+
+@dataclass(frozen=True)
+class Promise:
+    """A figure and what it may be."""
+
+    name: str
+    figure: float
+    least: float | None = None
+    most: float | None = None
+
+    @property
+    def bound(self) -> str:
+        """What it may be, in words."""
+        return f"at most {self.most:g}" if self.least is None else f"at least {self.least:g}"
+
+    @property
+    def kept(self) -> bool:
+        """Whether it is so."""
+        return (self.least or -math.inf) <= self.figure <= (self.most or math.inf)
+
+
+def promises(results: Results, costs: Costs) -> Iterator[Promise]:
+    """Tell each promise."""
+    library = max(results.median(KEPT, contender) for contender in LIBRARIES)
+    serve = results.median(KEPT, SERVE)
+    waits = [results.median(KEPT, contender, "p99") for contender in (SERVE, RAW)]
+    yield Promise("readiness under uvicorn, of raw ASGI", results.ratio(KEPT, ASGI), 0.9)
+    yield Promise("liveness under uvicorn, of raw ASGI", results.ratio(KEPT, LIVE_ASGI), 0.9)
+    yield Promise("readiness, `vitals serve`, of raw ASGI", results.ratio(KEPT, SERVE), 2.5)
+    yield Promise("liveness, `vitals serve`, of raw ASGI", results.ratio(KEPT, LIVE), 2.5)
+    yield Promise("with a connection for each request", results.ratio(NEW, SERVE), 1.3)
+    yield Promise("its p99, of raw ASGI's", waits[0] / waits[1], most=1.1)
+    yield Promise("256 connections at once, all answered, s", results.slowest(SERVE), most=0.25)
+    yield Promise("of the fastest Python health library", serve / library, 20)
+    yield Promise("while PostgreSQL hangs, of before", results.median(HANGING, SERVE) / serve, 0.9)
+    yield Promise("with 30 checks, of 2", costs.growth, 0.95)
+    start, memory = (figures[SERVE] / figures[IMPORTS] for figures in (costs.starts, costs.memory))
+    yield Promise("cold start, of FastAPI with the same imports", start, most=1.25)
+    yield Promise("memory, of FastAPI with the same imports", memory, most=1.15)
+    yield Promise("30 idle checks, share of a processor", costs.monitor[0], most=0.03)
+    yield Promise("30 idle checks, KiB grown in 5 s", costs.monitor[1] / 1024, most=16)

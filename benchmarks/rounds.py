@@ -1,0 +1,95 @@
+"""The measurements, in rounds in which each contender has its turn."""
+
+import json
+import statistics
+import tempfile
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from benchmarks.contenders import RAW, SERVE, Contender
+from benchmarks.load import Sample, burst, wrk
+from benchmarks.process import Running
+from benchmarks.stores import Stores
+
+
+# How a load is put: connections, and whether they are kept.
+LOADS = {
+    "1 connection": (1, True),
+    "32 connections": (32, True),
+    "256 connections": (256, True),
+    "a connection for each request": (32, False),
+}
+HANGING = "32 connections, PostgreSQL hangs"
+AT_ONCE = 256
+
+
+@dataclass
+class Results:
+    """What was measured, by load and contender."""
+
+    samples: defaultdict[tuple[str, Contender], list[Sample]] = field(
+        default_factory=lambda: defaultdict(list)
+    )
+    bursts: defaultdict[Contender, list[float]] = field(default_factory=lambda: defaultdict(list))
+
+    def median(self, load: str, contender: Contender, figure: str = "rate") -> float:
+        """Tell the median of a figure over all rounds; not a number where there are none."""
+        figures = [getattr(sample, figure) for sample in self.samples[load, contender]]
+        return statistics.median(figures) if figures else float("nan")
+
+    def slowest(self, contender: Contender) -> float:
+        """Tell the longest that any of many connections at once has waited."""
+        return max(self.bursts[contender])
+
+    def ratio(self, load: str, contender: Contender, other: Contender = RAW) -> float:
+        """Tell how often a contender answers while another answers once."""
+        return self.median(load, contender) / self.median(load, other)
+
+
+def environ_with_answer(stores: Stores) -> dict[str, str]:
+    """Have the raw contender give the answer that the service gives."""
+    with Running(SERVE, stores.environ) as service:
+        service.await_ready()
+        code, headers, body = service.answer()
+    headers = [(name, value) for name, value in headers if name != "date"]
+    with tempfile.NamedTemporaryFile("w", suffix=".json", delete=False) as file:
+        json.dump({"code": code, "headers": headers, "body": body}, file)
+    return {**stores.environ, "ANSWER": file.name}
+
+
+def load(
+    stores: Stores, contenders: Sequence[Contender], environ: Mapping[str, str], **how: int
+) -> Results:
+    """Put every load to every contender, *rounds* times, for so many *seconds* each."""
+    results = Results()
+    with ExitStack() as stack:
+        servers = [stack.enter_context(Running(contender, environ)) for contender in contenders]
+        for server in servers:
+            server.await_ready()
+            wrk(server, 32, 1)  # what is made at the first request is not measured
+        for _ in range(how["rounds"]):
+            _round(results, servers, how["seconds"])
+        with stores.hanging():
+            for _ in range(how["rounds"]):
+                for server in servers:
+                    sample = wrk(server, 32, how["seconds"])
+                    results.samples[HANGING, server.contender].append(sample)
+    return results
+
+
+def _round(results: Results, servers: Iterable[Running], seconds: int) -> None:
+    for name, (connections, kept) in LOADS.items():
+        for server in servers:
+            sample = wrk(server, connections, seconds, kept=kept)
+            results.samples[name, server.contender].append(sample)
+    for server in servers:
+        if server.contender.app == RAW.app or server.contender.ours:
+            results.bursts[server.contender].append(burst(server, AT_ONCE))
+
+
+def forget(environ: Mapping[str, str]) -> None:
+    """Remove the answer that the raw contender has given."""
+    Path(environ["ANSWER"]).unlink()
