@@ -209,10 +209,11 @@ def test_maintenance_takes_it_out_and_puts_it_back(serve: Serve, tmp_path: Path)
             assert service.ask("/health/live").code == 200
 
 
-def test_the_log_says_nothing_of_successful_probes(serve: Serve) -> None:
+@pytest.mark.parametrize("command", [SERVE, UVICORN], ids=["vitals", "uvicorn"])
+def test_the_log_says_nothing_of_successful_probes(serve: Serve, command: tuple[str, ...]) -> None:
     """Refusals and failures are told; at the level `debug` everything is."""
     for level, told in (("info", False), ("debug", True)):
-        with serve(UVICORN, drain=0, LOG_LEVEL=level) as service:
+        with serve(command, drain=0, LOG_LEVEL=level) as service:
             wait_until_ready(service)
             service.ask("/nothing")
             service.ask("/health/live?x=1")

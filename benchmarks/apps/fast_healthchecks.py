@@ -16,6 +16,6 @@ checks = [
 app = FastAPI()
 app.include_router(
     HealthcheckRouter(
-        Probe(name="ready", checks=checks), options=build_probe_route_options(prefix="/health")
+        Probe(name="ready", checks=checks), options=build_probe_route_options(success_status=200)
     )
 )

@@ -3,11 +3,12 @@
 import asyncpg
 import h11
 import hiredis
+import jwt
 import pydantic_settings
 import redis.asyncio
-import sqlalchemy.ext.asyncio
+import sqlalchemy
 
 from benchmarks.apps.fixed import app
 
 
-__all__ = ["app", "asyncpg", "h11", "hiredis", "pydantic_settings", "redis", "sqlalchemy"]
+__all__ = ["app", "asyncpg", "h11", "hiredis", "jwt", "pydantic_settings", "redis", "sqlalchemy"]
