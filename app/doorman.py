@@ -13,6 +13,9 @@ from uvicorn.server import ServerState
 from app.api.replies import Replies, Reply
 
 
+logger = logging.getLogger("uvicorn.access")
+
+
 class Doorman(asyncio.Protocol):
     """Answers the usual requests of a connection, and hands it to uvicorn at the first other one.
 
@@ -109,8 +112,10 @@ class Doorman(asyncio.Protocol):
             self._transport.close()
 
     def _log(self, reply: Reply) -> None:
+        if not logger.isEnabledFor(logging.INFO):
+            return
         client = get_remote_addr(self._transport)
-        logging.getLogger("uvicorn.access").info(
+        logger.info(
             '%s - "%s %s HTTP/%s" %d',
             "{}:{}".format(*client) if client else "",
             reply.request.method,

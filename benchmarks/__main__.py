@@ -4,7 +4,7 @@ import sys
 from dataclasses import dataclass
 
 from benchmarks import costs, rounds
-from benchmarks.contenders import ALL, ASGI, IMPORTS, LIBRARIES, OTHERS, RAW, SERVE
+from benchmarks.contenders import ALL, ASGI, IMPORTS, LIBRARIES, LIVE, OTHERS, RAW, SERVE
 from benchmarks.costs import Costs
 from benchmarks.page import table, write
 from benchmarks.promises import promises
@@ -27,7 +27,9 @@ def measure_costs(them: Stores, environ: dict[str, str], pace: Pace) -> Costs:
     """Measure what does not come of load."""
     processes = (RAW, OTHERS[0], IMPORTS, ASGI, SERVE)
     starts, memory = costs.processes(processes, environ, pace.rounds, pace.requests)
-    growth = costs.growth(environ, 30, pace.rounds, pace.seconds)
+    growth = {
+        one: costs.growth(one, environ, 30, pace.rounds, pace.seconds) for one in (SERVE, LIVE)
+    }
     monitor = costs.monitor(30, 5 * pace.seconds)
     them.count_statements()
     asked = {one: costs.asked(them, one, environ) for one in (SERVE, ASGI, *OTHERS)}

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from benchmarks.contenders import RAW, SERVE, Contender
+from benchmarks.contenders import RAW, Contender
 from benchmarks.load import wrk
 from benchmarks.process import FIRST, Running
 from benchmarks.stores import Stores
@@ -34,7 +34,7 @@ class Costs:
     asked: dict[Contender, tuple[float, float]]
     starts: dict[Contender, float]
     memory: dict[Contender, float]
-    growth: float
+    growth: dict[Contender, float]
     monitor: tuple[float, int]
 
 
@@ -59,24 +59,28 @@ def requests(server: Running, number: int) -> None:
 def processes(
     contenders: Sequence[Contender], environ: Mapping[str, str], rounds: int, number: int
 ) -> tuple[dict[Contender, float], dict[Contender, float]]:
-    """Tell the seconds to the first answer, and the resident bytes after so many requests."""
+    """Tell the seconds to the first answer, and the resident bytes after so many at least."""
     starts, memory = (defaultdict(list) for _ in range(2))
     for _ in range(rounds):
         for contender in contenders:
             with Running(contender, environ) as server:
                 server.await_ready()
-                requests(server, number)
+                answered = 0.0
+                while answered < number:
+                    answered += wrk(server, 32, 1).rate
                 starts[contender].append(server.cold)
                 memory[contender].append(server.memory)
     return tuple({c: median(told) for c, told in kind.items()} for kind in (starts, memory))
 
 
-def growth(environ: Mapping[str, str], checks: int, rounds: int, seconds: int) -> float:
+def growth(
+    contender: Contender, environ: Mapping[str, str], checks: int, rounds: int, seconds: int
+) -> float:
     """Tell how often an answer with many checks is given while one with two is given once."""
-    with Running(RAW, environ) as target, Running(SERVE, environ) as two:
+    with Running(RAW, environ) as target, Running(contender, environ) as two:
         check = {"url": target.url}
         many = {f"service{number}": check for number in range(checks - 2)}
-        with Running(SERVE, {**environ, "HTTP_CHECKS": json.dumps(many)}) as thirty:
+        with Running(contender, {**environ, "HTTP_CHECKS": json.dumps(many)}) as thirty:
             rates: list[list[float]] = [[], []]
             for server in (two, thirty):
                 server.await_ready()

@@ -24,7 +24,7 @@ INTRODUCTION = """\
 Written by `make bench`; not by hand. Each contender runs on one processor, wrk on another, in
 turns: {rounds} rounds of {seconds} s for each load, of which these are the medians. Measured
 {date}, Python {python}, uvicorn {uvicorn} with uvloop and httptools under all of them,
-without an access log of successful requests. The checks are one PostgreSQL and one Redis.
+without an access log. The checks are one PostgreSQL and one Redis.
 
 Absolute figures are those of one machine with {processors} processors; ratios are what travels.
 Raw ASGI answers with the headers and the body of the service. What 1,000 requests have asked is

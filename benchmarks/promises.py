@@ -36,6 +36,7 @@ def promises(results: Results, costs: Costs) -> Iterator[Promise]:
     """Tell each promise."""
     library = max(results.median(KEPT, contender) for contender in LIBRARIES)
     serve = results.median(KEPT, SERVE)
+    hanging = results.ratio(HANGING, SERVE) / results.ratio(KEPT, SERVE)
     waits = [results.median(KEPT, contender, "p99") for contender in (SERVE, RAW)]
     yield Promise("readiness under uvicorn, of raw ASGI", results.ratio(KEPT, ASGI), 0.9)
     yield Promise("liveness under uvicorn, of raw ASGI", results.ratio(KEPT, LIVE_ASGI), 0.9)
@@ -45,8 +46,9 @@ def promises(results: Results, costs: Costs) -> Iterator[Promise]:
     yield Promise("its p99, of raw ASGI's", waits[0] / waits[1], most=1.1)
     yield Promise("256 connections at once, all answered, s", results.slowest(SERVE), most=0.25)
     yield Promise("of the fastest Python health library", serve / library, 20)
-    yield Promise("while PostgreSQL hangs, of before", results.median(HANGING, SERVE) / serve, 0.9)
-    yield Promise("with 30 checks, of 2", costs.growth, 0.95)
+    yield Promise("the same while PostgreSQL hangs, of before", hanging, 0.9)
+    yield Promise("liveness with 30 checks, of 2", costs.growth[LIVE], 0.95)
+    yield Promise("readiness, which tells all 30, of 2", costs.growth[SERVE], 0.95)
     start, memory = (figures[SERVE] / figures[IMPORTS] for figures in (costs.starts, costs.memory))
     yield Promise("cold start, of FastAPI with the same imports", start, most=1.25)
     yield Promise("memory, of FastAPI with the same imports", memory, most=1.15)

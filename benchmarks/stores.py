@@ -27,6 +27,7 @@ class Stores:
             "REDIS_URL": self.valkey.url,
             "REDIS_PASSWORD_FILE": str(self.valkey.password_file),
             "DRAIN_SECONDS": "0",
+            "LOG_LEVEL": "warning",
             **{name: _with_password(server) for name, server in dsns.items()},
         }
 
