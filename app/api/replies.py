@@ -1,6 +1,6 @@
 """The answers in bytes, as uvicorn would write them."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Protocol
@@ -30,6 +30,7 @@ class Reply:
     close: bool
     code: int
     request: Request
+    count: Callable[[], None]
 
 
 class Replies:
@@ -67,6 +68,7 @@ class Replies:
             close=request.close or _closing(ready),
             code=ready.start["status"],
             request=request,
+            count=ready.count,
         )
         self._replies[data] = reply
         return reply

@@ -4,6 +4,7 @@ import asyncpg
 import h11
 import hiredis
 import jwt
+import prometheus_client
 import pydantic_settings
 import redis.asyncio
 import sqlalchemy
@@ -11,4 +12,14 @@ import sqlalchemy
 from benchmarks.apps.fixed import app
 
 
-__all__ = ["app", "asyncpg", "h11", "hiredis", "jwt", "pydantic_settings", "redis", "sqlalchemy"]
+__all__ = [
+    "app",
+    "asyncpg",
+    "h11",
+    "hiredis",
+    "jwt",
+    "prometheus_client",
+    "pydantic_settings",
+    "redis",
+    "sqlalchemy",
+]
