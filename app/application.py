@@ -17,7 +17,7 @@ from app.api.endpoints import is_probe
 from app.api.memory import Archive
 from app.api.metrics import Metrics
 from app.api.probers import Probers
-from app.api.readymade import Readymade
+from app.api.readymade import Readymade, prober
 from app.api.routes import install, ready
 from app.background import each_second
 from app.configuration import in_force
@@ -54,7 +54,7 @@ class Vitals(FastAPI):
         """Answer what an answer is ready for, and leave the rest to the routes."""
         kind = scope["type"]
         if kind == "http" and self.readymade and (answer := self.readymade.to(scope)):
-            answer.count()
+            answer.note(prober(scope["headers"]))
             await send(answer.start)
             await send(answer.body)
             return

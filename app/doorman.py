@@ -59,7 +59,7 @@ class Doorman(asyncio.Protocol):
             return
         self._transport.write(reply.data)
         self._state.total_requests += 1
-        reply.count()
+        reply.note()
         if reply.code != HTTPStatus.OK or not self._quiet:
             self._log(reply)
         if reply.close:

@@ -17,9 +17,7 @@ LARGEST = 10
 
 def run(*command: str) -> str:
     """Run a command, and tell what it says."""
-    done = subprocess.run(  # noqa: S603  # commands of this file alone
-        command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True
-    )
+    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
     return done.stdout.strip()
 
 

@@ -45,7 +45,7 @@ class Answers:
         metrics: Metrics,
         archive: Archive,
     ) -> None:
-        self.archive = archive
+        self._archive = archive
         self._report = report
         self._lifecycle = lifecycle
         self._access = access
@@ -57,7 +57,7 @@ class Answers:
         details = self._access.shows(authorization)
         finding = question(report, phase)
         if finding:
-            memory = self.archive.memory(operator=self._access.operator(authorization))
+            memory = self._archive.memory(operator=self._access.operator(authorization))
             finding = replace(finding, memory=memory)
         return answer(finding, representation, details=details)
 
@@ -68,9 +68,10 @@ class Answers:
         content_type, body = self._metrics.written(accept, report, phase, details=details)
         return Answer(HTTPStatus.OK, _headers(content_type, phase, passes=True), body)
 
-    def count(self, endpoint: str, code: int) -> None:
-        """Count an answer."""
+    def note(self, endpoint: str, code: int, prober: str) -> None:
+        """Take note of an answer, and of who has asked."""
         self._metrics.counts.answer(endpoint, code)
+        self._archive.asked(prober)
 
     def _now(self) -> tuple[Report, Phase]:
         report = self._report()

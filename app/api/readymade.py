@@ -24,18 +24,18 @@ NOTHING: Message = {"type": "http.response.body", "body": b""}
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """An answer as ASGI sends it; *count* is called for each that is sent."""
+    """An answer as ASGI sends it; *note* is told who has asked, each time it is sent."""
 
     start: Message
     body: Message
-    count: Callable[[], None]
+    note: Callable[[str], None]
 
     @classmethod
-    def of(cls, response: Response, count: Callable[[], None]) -> "Ready":
+    def of(cls, response: Response, note: Callable[[str], None]) -> "Ready":
         """Take down what a route has answered."""
         code, headers = response.status_code, response.raw_headers
         start = {"type": "http.response.start", "status": code, "headers": headers}
-        return cls(start, {"type": "http.response.body", "body": response.body}, count)
+        return cls(start, {"type": "http.response.body", "body": response.body}, note)
 
 
 Edition = dict[Asked, Ready]
@@ -106,3 +106,8 @@ def usual(headers: Iterable[tuple[bytes, bytes]]) -> bool:
         if name == b"authorization" or (name == b"accept" and value not in ANYTHING):
             return False
     return True
+
+
+def prober(headers: Iterable[tuple[bytes, bytes]]) -> str:
+    """Tell what whoever asks calls itself."""
+    return next((value.decode("latin-1") for name, value in headers if name == b"user-agent"), "")

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
 from typing import Any, Protocol
 
@@ -24,13 +25,18 @@ class Application(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer in bytes, what it answers, and whether the connection ends with it."""
+    """An answer in bytes, what it answers, and whether the connection ends with it.
+
+    Attributes:
+        note: called each time it is sent.
+
+    """
 
     data: bytes
     close: bool
     code: int
     request: Request
-    count: Callable[[], None]
+    note: Callable[[], None]
 
 
 class Replies:
@@ -68,7 +74,7 @@ class Replies:
             close=request.close or _closing(ready),
             code=ready.start["status"],
             request=request,
-            count=ready.count,
+            note=partial(ready.note, request.prober),
         )
         self._replies[data] = reply
         return reply

@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from app.api.readymade import usual
+from app.api.readymade import prober, usual
 
 
 # Longer ones are not what probers send.
@@ -30,6 +30,7 @@ class Request:
     path: str
     version: str
     close: bool
+    prober: str
 
 
 def recognise(data: bytes) -> Request | None:
@@ -45,4 +46,4 @@ def recognise(data: bytes) -> Request | None:
     if not usual(headers):
         return None
     close = connection == b"close" or minor == b"0"
-    return Request(method.decode(), path.decode(), f"1.{minor.decode()}", close)
+    return Request(method.decode(), path.decode(), f"1.{minor.decode()}", close, prober(headers))

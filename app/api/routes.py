@@ -53,8 +53,8 @@ def ready(app: FastAPI) -> dict[str, Callable[[], Ready]]:
 
 def _ready(endpoint: Endpoint, request: Request) -> Ready:
     answer = _answer(endpoint, request)
-    count = partial(request.app.state.answers.count, endpoint.paths[0], answer.code)
-    return Ready.of(_response(request, answer), count)
+    note = partial(request.app.state.answers.note, endpoint.paths[0], answer.code)
+    return Ready.of(_response(request, answer), note)
 
 
 def _variants(endpoint: Endpoint) -> list[str]:
@@ -82,7 +82,6 @@ def _add(app: FastAPI, endpoint: Endpoint) -> None:
 
 def _answer(endpoint: Endpoint, request: Request) -> Answer:
     answers: Answers = request.app.state.answers
-    answers.archive.asked(request.headers.get("user-agent", ""))
     accept = ", ".join(request.headers.getlist("accept"))
     authorization = request.headers.get("authorization", "")
     if endpoint.question is None:
@@ -104,7 +103,8 @@ def _representation(request: Request, accept: str) -> Representation | None:
 
 
 def _respond(request: Request, answer: Answer, endpoint: str = "other") -> Response:
-    request.app.state.answers.count(endpoint, answer.code)
+    prober = request.headers.get("user-agent", "")
+    request.app.state.answers.note(endpoint, answer.code, prober)
     return _response(request, answer)
 
 

@@ -7,7 +7,9 @@ from typing import Literal
 from app.api.access import Access
 from app.api.answers import Answers
 from app.api.counts import Counts
+from app.api.memory import Archive
 from app.api.metrics import Metrics
+from app.api.probers import Probers
 from app.api.readymade import Ready, Readymade
 from app.api.routes import install, ready
 from app.application import Vitals
@@ -19,6 +21,17 @@ from tests.fakes import answers
 Details = Literal["always", "authorized", "never"]
 
 START = Instant(100.0, 1_763_892_000.0)
+
+
+class NotingAnswers(Answers):
+    """Answers that keep what is noted of them."""
+
+    notes: list[tuple[str, int, str]]
+
+    def note(self, endpoint: str, code: int, prober: str) -> None:
+        """Keep it, too."""
+        self.notes.append((endpoint, code, prober))
+        super().note(endpoint, code, prober)
 
 
 @dataclass
@@ -45,9 +58,14 @@ class Scene:
         access = Access(self.details, lambda shown: shown == "good")
         self.routes = Vitals(redirect_slashes=False)
         install(self.routes)
-        self.routes.state.answers = Answers(
-            self.monitor.report, self.lifecycle, access, Metrics(self.counts, lambda: 0.25)
+        self.probers = Probers()
+        archive = Archive(
+            clock=self.clock, histories=self.monitor.history, probers=self.probers, settings={}
         )
+        metrics = Metrics(self.counts, lambda: 0.25)
+        self.answers = NotingAnswers(self.monitor.report, self.lifecycle, access, metrics, archive)
+        self.answers.notes = []
+        self.routes.state.answers = self.answers
 
     def know(self, *statuses: Status) -> None:
         """Have a result of each check now."""
