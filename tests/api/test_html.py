@@ -18,7 +18,7 @@ OPERATOR = {**BROWSER, "Authorization": "Bearer good", "User-Agent": "a browser"
 def test_a_browser_is_given_the_page(desk: Desk, status: Status, code: int, title: str) -> None:
     """With the code of every other answer, and a policy for the browser."""
     desk.known[1] = observation("redis", status)
-    reply = desk.client.get("/health", headers=OPERATOR)
+    reply = desk.client.get("/health", headers=BROWSER)
     assert reply.status_code == code
     assert reply.headers["content-type"] == "text/html; charset=utf-8"
     assert reply.headers["content-security-policy"] == POLICY
@@ -40,7 +40,7 @@ def test_every_question_has_a_page(desk: Desk, path: str) -> None:
 def test_only_an_operator_is_shown_who_asks_and_what_is_set(desk: Desk) -> None:
     """By the token, whoever sees the checks; not at all where nobody is to see them."""
     desk.client.get("/health", headers=BROWSER)
-    text = desk.client.get("/health", headers=OPERATOR).text
+    text = [desk.client.get("/health", headers=OPERATOR).text for _ in range(2)][1]
     assert "Settings in force" in text
     assert "a browser" in text
     assert "Settings in force" not in desk.client.get("/health", headers=BROWSER).text
