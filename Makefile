@@ -21,7 +21,7 @@ PROBLEM = $(shell exec 2>/dev/null; \
 		|| echo '$(PYTHON) has no working venv module: install it (apt install python3-venv), $(ANOTHER)')
 
 .DEFAULT_GOAL := help
-.PHONY: help .venv run test browser-test image-test image-bench faults soak bench bench-quick system-servers system-browser fmt lock clean
+.PHONY: help .venv run test system-test browser-test image-test image-bench faults soak bench bench-quick system-servers system-browser fmt lock clean
 
 help: ## list what can be made
 	@echo 'New here? `make run` serves on a PostgreSQL and a Redis of its own, `make test` checks everything.'
@@ -43,10 +43,13 @@ $(MADE): requirements/development.txt pyproject.toml
 run: $(MADE) ## serve on 127.0.0.1:8000, on real servers that are gone afterwards
 	@exec $(BIN)/vitals dev
 
-# They need a browser or an engine, and two processors to themselves.
-APART := --ignore tests/browser --ignore tests/image
+SERVERS := postgresql redis-server pgbouncer prometheus wrk
+PROGRAMS := /usr/lib/postgresql/*/bin/postgres /usr/bin/redis-server /usr/sbin/pgbouncer /usr/bin/promtool /usr/bin/wrk
 
-test: $(MADE) ## check format, lint and types, and run every test
+# They need what only a package manager installs, or two processors to themselves.
+APART := --ignore tests/browser --ignore tests/image --ignore tests/system
+
+test: $(MADE) ## check format, lint and types, and run every test that needs nothing installed
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
@@ -56,6 +59,10 @@ test: $(MADE) ## check format, lint and types, and run every test
 	@$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --fail-under=95
 	$(BIN)/coverage report --fail-under=100 --include='app/health/*'
+
+system-test: $(MADE) ## test TLS, PgBouncer, metrics and load with Debian's programs
+	@if ls $(PROGRAMS) >/dev/null 2>&1; then $(BIN)/pytest tests/system; \
+		else echo '*** TLS, PGBOUNCER, METRICS AND LOAD ARE NOT TESTED: no $(SERVERS) (make system-servers) ***' >&2; fi
 
 browser-test: $(MADE) ## read the page in a real browser; leaves tests/browser/screenshots to be looked at
 	@if command -v chromium >/dev/null; then $(BIN)/pytest tests/browser; \
@@ -75,9 +82,6 @@ system-browser: ## install the browser that the page is read in (Debian, as root
 			&& DEBIAN_FRONTEND=noninteractive \
 				apt-get -qq --no-install-recommends --no-upgrade install chromium >/dev/null; } \
 		|| echo '*** THE PAGE IS NOT READ IN A BROWSER: only root with apt can install chromium ***' >&2
-
-SERVERS := postgresql redis-server pgbouncer prometheus wrk
-PROGRAMS := /usr/lib/postgresql/*/bin/postgres /usr/bin/redis-server /usr/sbin/pgbouncer /usr/bin/promtool /usr/bin/wrk
 
 # Under whichever init, the two variables keep the packages from starting their services.
 system-servers: ## install what TLS, PgBouncer, metrics and load are tested with (Debian, as root)

@@ -22,6 +22,13 @@ SERVE = (*VITALS, "serve")
 UVICORN = (sys.executable, "-m", "uvicorn", "app.main:app", "--port")
 ROOT = Path(__file__).parent.parent
 
+# How the names of what configures the service begin, and of what would measure its coverage,
+# which slows its start.
+MINE = (
+    *("CHECK_", "COVERAGE_", "DATABASE_", "DRAIN_", "HEALTH_", "HTTP_", "JWT_", "LOG_"),
+    *("MAINTENANCE_", "OPTIONAL_", "POSTGRES_", "REDIS_", "SECRETS_", "SHUTDOWN_"),
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Reply:
@@ -113,8 +120,7 @@ def running(
 
 def clean(environ: Mapping[str, str]) -> dict[str, str]:
     """Leave out what would configure the service."""
-    mine = ("CHECK_", "DATABASE_", "POSTGRES_", "REDIS_", "SECRETS_", "OPTIONAL_", "DRAIN_", "LOG_")
-    return {name: value for name, value in environ.items() if not name.startswith(mine)}
+    return {name: value for name, value in environ.items() if not name.startswith(MINE)}
 
 
 def on(postgres: Postgres | None = None, valkey: Valkey | None = None) -> dict[str, str]:

@@ -142,7 +142,7 @@ def test_no_sequence_of_events_gets_another_answer_than_the_model() -> None:
             derandomize=True,
             database=None,
             deadline=None,
-            max_examples=150,
+            max_examples=80,
             stateful_step_count=20,
         ),
     )

@@ -1,11 +1,18 @@
-"""Every test of the probes runs on asyncio's own loop and on the one that the service runs on."""
+"""What speaks to sockets runs on asyncio's own loop too; all else on the service's alone."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
+import pytest
 import uvloop
 
 
-def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+BOTH = {"test_dialer", "test_tls", "test_wire"}
+
+
+def pytest_asyncio_loop_factories(
+    item: pytest.Item,
+) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
     """Name the loops."""
-    return {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
+    loops = {"uvloop": uvloop.new_event_loop}
+    return {"asyncio": asyncio.new_event_loop, **loops} if item.path.stem in BOTH else loops

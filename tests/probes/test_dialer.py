@@ -134,15 +134,13 @@ async def test_what_an_abandoned_lookup_hears_late_is_used(
 async def test_lookups_end_with_their_threads(resolver: Resolver, listener: socket.socket) -> None:
     """Nothing is left once the resolver has answered."""
     dialer = Dialer("db.test", port_of(listener))
-    before = threading.active_count()
+    before = set(threading.enumerate())
     await miss(dialer)
-    assert threading.active_count() == before + 1
+    (thread,) = set(threading.enumerate()) - before
     resolver.answering.set()
     (await dialer.dial()).close()
-    for thread in threading.enumerate():
-        if thread.name == "resolve db.test":
-            thread.join(5)
-    assert threading.active_count() == before
+    thread.join(5)
+    assert not thread.is_alive()
 
 
 def test_a_lookup_that_outlives_the_loop_harms_nobody(resolver: Resolver) -> None:

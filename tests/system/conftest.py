@@ -1,4 +1,4 @@
-"""The system's servers, and its source of load, where they are installed."""
+"""The system's servers."""
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
@@ -8,7 +8,7 @@ import uvloop
 
 from tests.faults.servers import sql
 from tests.system.certificates import Certificates
-from tests.system.servers import PgBouncer, SystemPostgres, SystemRedis, program
+from tests.system.servers import PgBouncer, SystemPostgres, SystemRedis
 
 
 def pytest_asyncio_loop_factories(
@@ -17,19 +17,6 @@ def pytest_asyncio_loop_factories(
     """Run what is about TLS on both event loops: each has an implementation of its own."""
     loops = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
     return loops if "tls" in item.path.name else {"uvloop": loops["uvloop"]}
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _installed() -> None:
-    missing = [
-        name
-        for name in ("postgres", "redis-server", "pgbouncer", "promtool", "wrk")
-        if not program(name)
-    ]
-    if missing:
-        names = ", ".join(missing)
-        told = "TLS, PGBOUNCER, METRICS AND LOAD ARE NOT TESTED"
-        pytest.skip(f"{told}: no {names} (make system-servers)")
 
 
 @pytest.fixture(name="certificates", scope="session")

@@ -13,8 +13,6 @@ from tests.service import SERVE, Prober, Service, on, running
 from tests.system.servers import program
 
 
-pytestmark = pytest.mark.alone
-
 MIB = 2**20
 
 # As many as an ordinary limit of descriptors allows.
