@@ -9,11 +9,13 @@ from app.api.readymade import prober, usual
 # Longer ones are not what probers send.
 LONGEST = 2048
 
-# Stricter than HTTP is: what a lenient parser might read otherwise is left to it.
+# Stricter than HTTP is: what a lenient parser might read otherwise is left to it, blanks at the
+# ends of a value included.
+VALUE = rb"(?:[!-~](?:[\t -~]*[!-~])?)?"
 REQUEST = re.compile(
-    rb"(GET|HEAD) (/[a-z/]*) HTTP/1\.([01])\r\n((?:[A-Za-z-]+: [\t -~]*\r\n)*)\r\n"
+    rb"(GET|HEAD) (/[a-z/]*) HTTP/1\.([01])\r\n((?:[A-Za-z-]+: " + VALUE + rb"\r\n)*)\r\n"
 )
-HEADER = re.compile(rb"([A-Za-z-]+): ([\t -~]*)\r\n")
+HEADER = re.compile(rb"([A-Za-z-]+): (" + VALUE + rb")\r\n")
 
 # What probers send; none of these changes how a request is framed, but for `Connection`.
 NAMES = frozenset(
