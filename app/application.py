@@ -20,17 +20,14 @@ from app.api.probers import Probers
 from app.api.readymade import Readymade, prober
 from app.api.routes import install, ready
 from app.background import each_second
+from app.checks import open_checks
 from app.configuration import in_force
-from app.health import Check, Clock, Monitor, Transition
+from app.health import Clock, Monitor, Result, Transition
 from app.journal import Journal
 from app.lag import Lag
 from app.lifecycle import Lifecycle
 from app.logs import configure_if_nobody_has, without_successful_probes
 from app.maintenance import watched
-from app.probes.http import HttpProbe, http
-from app.probes.postgres import postgres
-from app.probes.redis import redis
-from app.probes.session import SessionProbe
 from app.settings import ConfigurationError, Settings, load
 from app.signals import drained
 from app.telemetry import unobserved
@@ -136,11 +133,15 @@ async def open_service(
     journal = Journal(lambda: monitor.report(), settings.secrets)  # noqa: PLW0108 - made below
     clock, counts, lag = Clock(), Counts(checks), Lag()
 
+    def hear(name: str, result: Result) -> None:
+        counts.hear(name, result)
+        journal.hear(name, result)
+
     def listen(transition: Transition, cause: str) -> None:
         counts.turn(transition)
         journal.tell(transition, cause)
 
-    monitor = Monitor(checks, clock=clock, hearer=counts.hear, listener=listen)
+    monitor = Monitor(checks, clock=clock, hearer=hear, listener=listen)
     await stack.enter_async_context(monitor)
     stack.enter_context(lag.measured())
     tokens = Tokens(partial(settings.secret, SIGNS))
@@ -155,48 +156,3 @@ async def open_service(
     metrics = Metrics(counts, lag.worst)
     application.state.answers = Answers(monitor.report, lifecycle, access, metrics, archive)
     application.readymade = Readymade(ready(application), monitor, lifecycle, clock)
-
-
-async def open_checks(settings: Settings, stack: AsyncExitStack) -> list[Check]:
-    """Open a probe for each dependency that is configured; the stack closes them."""
-    checks = []
-    for name, url, open_probe in (
-        ("postgres", settings.database_url, postgres),
-        ("redis", settings.redis_url, redis),
-    ):
-        if url:
-            opening = open_probe(
-                url,
-                settings.password(name),
-                require=getattr(settings, f"{name}_require"),
-                renew_after=settings.reconnect_interval,
-            )
-            interval = getattr(settings, f"{name}_check_interval")
-            timeout = getattr(settings, f"{name}_check_timeout")
-            probe = await stack.enter_async_context(opening)
-            checks.append(check(name, probe, settings, interval, timeout))
-    for target in settings.http_targets:
-        headers = partial(target.filled, settings.read_secret)
-        probing = await stack.enter_async_context(http(target.url, headers, expect=target.expect))
-        checks.append(check(target.name, probing, settings, target.interval, target.timeout))
-    return checks
-
-
-def check(
-    name: str,
-    probe: SessionProbe | HttpProbe,
-    settings: Settings,
-    interval: float | None,
-    timeout: float | None,
-) -> Check:
-    """Set the terms on which a dependency is judged: its own, where it has any."""
-    return Check(
-        name=name,
-        probe=probe,
-        explain=probe.explain,
-        interval=interval or settings.check_interval,
-        timeout=timeout or settings.check_timeout,
-        failure_threshold=settings.failure_threshold,
-        success_threshold=settings.success_threshold,
-        required=name not in settings.optional,
-    )

@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable
 
-from app.health import Report, Status, Transition
+from app.health import Report, Result, Status, Transition
 from app.logs import redact
 from app.secrets import Secret
 
@@ -27,6 +27,11 @@ class Journal:
     def __init__(self, report: Callable[[], Report], secrets: Iterable[Secret]) -> None:
         self._report = report
         self._secrets = tuple(secrets)
+        self._causes: dict[str, str] = {}
+
+    def hear(self, name: str, result: Result) -> None:
+        """Keep the latest cause for the next reminder: it may be another than at the turn."""
+        self._causes[name] = result.cause
 
     def tell(self, transition: Transition, cause: str) -> None:
         """Write down a transition; the cause goes nowhere but here."""
@@ -58,6 +63,7 @@ class Journal:
                         "reason": known.reason,
                         "since": transition.at.wall,
                         "failures": known.failures,
+                        "cause": redact(self._causes.get(transition.name, ""), self._secrets),
                     },
                 )
                 self._remind_later(transition)

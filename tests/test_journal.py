@@ -25,11 +25,18 @@ async def story(probe: Flaky, secrets: list[Secret]) -> None:
     """Break a dependency for eleven minutes, and mend it for ten."""
     hands = Hands(asyncio.get_running_loop())
     journal = Journal(lambda: monitor.report(), secrets)  # noqa: PLW0108 - made below
-    monitor = Monitor([Check(name="it", probe=probe)], clock=hands.clock, listener=journal.tell)
+    monitor = Monitor(
+        [Check(name="it", probe=probe)],
+        clock=hands.clock,
+        hearer=journal.hear,
+        listener=journal.tell,
+    )
     async with monitor:
         await asyncio.sleep(0.5)
         probe.error = OSError("the word is out")
-        await asyncio.sleep(2.2 * REMIND_EVERY)
+        await asyncio.sleep(1.5 * REMIND_EVERY)
+        probe.error = OSError("and the word is another")
+        await asyncio.sleep(0.7 * REMIND_EVERY)
         probe.error = None
         await asyncio.sleep(2 * REMIND_EVERY)
 
@@ -37,7 +44,7 @@ async def story(probe: Flaky, secrets: list[Secret]) -> None:
 def test_a_reminder_comes_every_five_minutes(
     caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
-    """As long as the check fails, and with what is known then; the cause is told once."""
+    """As long as the check fails, and with what is known then, the latest cause included."""
     (tmp_path / "word").write_text("the word")
     with caplog.at_level(logging.INFO, logger="vitals"):
         simulate(story(Flaky(), [Secret("jwt_secret", tmp_path / "word")]))
@@ -51,6 +58,8 @@ def test_a_reminder_comes_every_five_minutes(
     ]
     fields = [vars(record) for record in caplog.records]
     assert fields[1]["cause"] == "OSError: *** is out"
+    assert fields[2]["cause"] == "OSError: *** is out"
+    assert fields[3]["cause"] == "OSError: and *** is another"
     assert fields[2]["failures"] == pytest.approx(REMIND_EVERY, abs=60)
     assert fields[4]["lasted_s"] == pytest.approx(2.2 * REMIND_EVERY, abs=2)
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 
-from app.application import open_checks
+from app.checks import open_checks
 from app.health import Check, Clock, Monitor, Observation, Probe, Reason
 from app.probes.steps import LISTENER, Step
 from app.settings import Settings

@@ -12,6 +12,9 @@ import typer
 
 HIGHEST_PORT = 65535
 
+# What is said of an address whose family is not in use here.
+ABSENT = {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}
+
 
 def listen(host: str, port: int, most: int = 1) -> list[socket.socket]:
     """Listen on every address of a host, at a port or, if that is taken, at one of the next.
@@ -37,16 +40,28 @@ def listen(host: str, port: int, most: int = 1) -> list[socket.socket]:
 def bound(host: str, port: int) -> list[socket.socket]:
     """Listen on every address of a host, or on none.
 
+    A name may have an address of IPv6 where there is no IPv6, as localhost has in most containers:
+    that one is passed over, if there is another.
+
     Raises:
         OSError: one of them can't be listened on.
         UnicodeError: the host can't be a name.
 
     """
+    sockets = list[socket.socket]()
+    absent = None
     with ExitStack() as stack:
-        sockets = [
-            stack.enter_context(socket.create_server(address, family=family))
-            for family, address in addresses(host, port)
-        ]
+        for family, address in addresses(host, port):
+            try:
+                listener = socket.create_server(address, family=family)
+            except OSError as error:
+                if family != socket.AF_INET6 or error.errno not in ABSENT:
+                    raise
+                absent = error
+            else:
+                sockets.append(stack.enter_context(listener))
+        if absent and not sockets:
+            raise absent
         stack.pop_all()
     return sockets
 

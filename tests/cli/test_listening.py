@@ -84,3 +84,23 @@ def test_every_address_is_listened_on_or_none(monkeypatch: pytest.MonkeyPatch) -
     with pytest.raises(typer.TyperException):
         listen("here", port)
     socket.create_server(("127.0.0.1", port)).close()
+
+
+@pytest.mark.parametrize("others", [["127.0.0.1"], []])
+def test_an_address_of_ipv6_that_is_not_here_is_passed_over(
+    monkeypatch: pytest.MonkeyPatch, others: list[str]
+) -> None:
+    """As that of localhost is in a container, but not if it is the only one."""
+    port = free_port()
+    found: list[tuple[object, ...]] = [
+        (socket.AF_INET6, socket.SOCK_STREAM, 6, "", ("2001:db8::1", port, 0, 0)),
+        *[(socket.AF_INET, socket.SOCK_STREAM, 6, "", (host, port)) for host in others],
+    ]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+    if not others:
+        with pytest.raises(typer.TyperException, match="HOST can't be listened on"):
+            listen("here", port)
+        return
+    (listener,) = listen("here", port)
+    with listener:
+        assert listener.getsockname() == ("127.0.0.1", port)

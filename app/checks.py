@@ -1,0 +1,56 @@
+"""What is checked: a probe for each dependency that is configured, and the terms on which."""
+
+from contextlib import AsyncExitStack
+from functools import partial
+
+from app.health import Check
+from app.probes.http import HttpProbe, http
+from app.probes.postgres import postgres
+from app.probes.redis import redis
+from app.probes.session import SessionProbe
+from app.settings import Settings
+
+
+async def open_checks(settings: Settings, stack: AsyncExitStack) -> list[Check]:
+    """Open a probe for each dependency that is configured; the stack closes them."""
+    checks = []
+    for name, url, open_probe in (
+        ("postgres", settings.database_url, postgres),
+        ("redis", settings.redis_url, redis),
+    ):
+        if url:
+            opening = open_probe(
+                url,
+                settings.password(name),
+                require=getattr(settings, f"{name}_require"),
+                renew_after=settings.reconnect_interval,
+            )
+            interval = getattr(settings, f"{name}_check_interval")
+            timeout = getattr(settings, f"{name}_check_timeout")
+            probe = await stack.enter_async_context(opening)
+            checks.append(check(name, probe, settings, interval, timeout))
+    for target in settings.http_targets:
+        headers = partial(target.filled, settings.read_secret)
+        probing = await stack.enter_async_context(http(target.url, headers, expect=target.expect))
+        checks.append(check(target.name, probing, settings, target.interval, target.timeout))
+    return checks
+
+
+def check(
+    name: str,
+    probe: SessionProbe | HttpProbe,
+    settings: Settings,
+    interval: float | None,
+    timeout: float | None,
+) -> Check:
+    """Set the terms on which a dependency is judged: its own, where it has any."""
+    return Check(
+        name=name,
+        probe=probe,
+        explain=probe.explain,
+        interval=interval or settings.check_interval,
+        timeout=timeout or settings.check_timeout,
+        failure_threshold=settings.failure_threshold,
+        success_threshold=settings.success_threshold,
+        required=name not in settings.optional,
+    )
