@@ -4,10 +4,6 @@ import ssl
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from redis.asyncio.connection import parse_url
-from sqlalchemy import make_url
-from sqlalchemy.exc import ArgumentError
-
 
 POSTGRES_FORM = "must read postgresql://user@host:port/database"
 POSTGRES_SCHEMES = {"postgres", "postgresql", "postgresql+asyncpg"}
@@ -29,6 +25,10 @@ def postgres(text: str) -> str:
         ValueError: why it can't be used, and what to do.
 
     """
+    # Imported where there is such a store: it takes a fifth of the start.
+    from sqlalchemy import make_url  # noqa: PLC0415
+    from sqlalchemy.exc import ArgumentError  # noqa: PLC0415
+
     try:
         url = make_url(text)
     except (ArgumentError, ValueError):
@@ -56,6 +56,8 @@ def redis(text: str) -> str:
         ValueError: why it can't be used, and what to do.
 
     """
+    from redis.asyncio.connection import parse_url  # noqa: PLC0415 - as above
+
     try:
         url = urlsplit(text)
         parts: dict[str, Any] = dict(parse_url(url._replace(query="").geturl()))
