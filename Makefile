@@ -46,8 +46,8 @@ run: $(MADE) ## serve on 127.0.0.1:8000, on real servers that are gone afterward
 SERVERS := postgresql redis-server pgbouncer prometheus wrk
 PROGRAMS := /usr/lib/postgresql/*/bin/postgres /usr/bin/redis-server /usr/sbin/pgbouncer /usr/bin/promtool /usr/bin/wrk
 
-# They need what only a package manager installs, or two processors to themselves.
-APART := --ignore tests/browser --ignore tests/image --ignore tests/system
+# They need what only a package manager installs.
+APART := $(addprefix --ignore tests/,browser image system)
 
 test: $(MADE) ## check format, lint and types, and run every test that needs nothing installed
 	$(BIN)/ruff format --check .
@@ -55,7 +55,7 @@ test: $(MADE) ## check format, lint and types, and run every test that needs not
 	$(BIN)/mypy
 	@$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest $(APART) -m 'not alone' --numprocesses 4 --dist loadfile
-	$(BIN)/coverage run -m pytest $(APART) -m alone
+	$(BIN)/coverage run -m pytest $(APART) -m alone --numprocesses 2 --dist loadfile
 	@$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --fail-under=95
 	$(BIN)/coverage report --fail-under=100 --include='app/health/*'

@@ -8,7 +8,6 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 import psutil
-import pytest
 
 from app.embedded import Postgres, Valkey
 from app.health import Check, Clock, Monitor
@@ -19,8 +18,6 @@ from tests.faults.servers import admin, frozen, sessions
 from tests.probes.attempt import eventually
 from tests.service import on, running
 
-
-pytestmark = pytest.mark.alone
 
 ROUNDS = 200
 REQUESTS = 10_000
