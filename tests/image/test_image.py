@@ -15,6 +15,9 @@ from tests.image.stack import CommandFailedError, checkout, run, until
 BASE = "python:3.13-slim-trixie"
 MOST_ADDED = 130_000_000
 
+# What a start imports that watches both stores.
+STARTED = "app.main, app.server, app.probes.postgres, app.probes.redis"
+
 
 class Image:
     """An image that is made of a fresh clone, under a name of its own."""
@@ -141,7 +144,7 @@ def test_it_serves_as_any_user(image: Image, user: str) -> None:
 
 def test_a_start_compiles_nothing(image: Image) -> None:
     """Each module that it imports lies there compiled, the standard library's too."""
-    told = image.sh("python -v -c 'import app.main, app.server' 2>&1")
+    told = image.sh(f"python -v -c 'import {STARTED}' 2>&1")
     read = re.findall(r"^# code object from '?(/\S+\.pyc?)\b", told, re.MULTILINE)
     assert len(read) > 500
     assert [name for name in read if not name.endswith(".pyc")] == []
