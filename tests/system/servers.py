@@ -74,7 +74,7 @@ class PgBouncer(Server):
 
     """
 
-    ending = "SIGQUIT"  # what SIGTERM does depends on the version
+    ending = "SIGKILL"  # it keeps nothing, and what the others do depends on its version
 
     def __init__(self, behind: Postgres) -> None:
         super().__init__()
