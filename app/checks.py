@@ -16,7 +16,7 @@ async def open_checks(settings: Settings, stack: AsyncExitStack) -> list[Check]:
     checks = []
     for name, url in (("postgres", settings.database_url), ("redis", settings.redis_url)):
         if url:
-            opening = prober(name)(
+            opening = opener(name)(
                 url,
                 settings.password(name),
                 require=getattr(settings, f"{name}_require"),
@@ -33,11 +33,11 @@ async def open_checks(settings: Settings, stack: AsyncExitStack) -> list[Check]:
     return checks
 
 
-def prober(name: str) -> Callable[..., AbstractAsyncContextManager[SessionProbe]]:
+def opener(name: str) -> Callable[..., AbstractAsyncContextManager[SessionProbe]]:
     """Import a store's probe, whose driver takes a fifth of the start, where there is the store."""
-    opening: Callable[..., AbstractAsyncContextManager[SessionProbe]]
-    opening = getattr(import_module(f"app.probes.{name}"), name)
-    return opening
+    found: Callable[..., AbstractAsyncContextManager[SessionProbe]]
+    found = getattr(import_module(f"app.probes.{name}"), name)
+    return found
 
 
 def check(
