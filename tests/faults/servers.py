@@ -39,7 +39,8 @@ def freeze(server: Server) -> None:
     """Stop a server so that it neither answers nor ends, and wait until it has stopped."""
     for process in signal_all(server, signal.SIGSTOP):
         with contextlib.suppress(psutil.NoSuchProcess):
-            while process.status() != psutil.STATUS_STOPPED:
+            # One that was ending stays a zombie: the parent that would reap it is frozen.
+            while process.status() not in {psutil.STATUS_STOPPED, psutil.STATUS_ZOMBIE}:
                 time.sleep(0.001)
 
 

@@ -1,0 +1,37 @@
+"""Ways to break a server, on programs that stand for one."""
+
+import subprocess
+import sys
+import threading
+from types import SimpleNamespace
+from typing import Any
+
+import psutil
+
+from tests.faults.servers import freeze
+
+
+# A parent whose child has ended, and that never hears of it.
+PARENT = """
+import os, subprocess, time
+child = subprocess.Popen(["true"])
+os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+print("ended", flush=True)
+time.sleep(60)
+"""
+
+
+def test_a_server_whose_child_is_ending_freezes() -> None:
+    """The frozen parent reaps no child, which is a zombie then and never stops."""
+    command = [sys.executable, "-c", PARENT]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout
+        assert parent.stdout.readline() == "ended\n"
+        server: Any = SimpleNamespace(pid=parent.pid)
+        freezing = threading.Thread(target=freeze, args=(server,), daemon=True)
+        freezing.start()
+        freezing.join(5)
+        stopped = psutil.Process(parent.pid).status() == psutil.STATUS_STOPPED
+        parent.kill()
+        assert stopped
+        assert not freezing.is_alive()
