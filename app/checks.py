@@ -4,11 +4,19 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from functools import partial
 from importlib import import_module
+from typing import Protocol
 
-from app.health import Check
-from app.probes.http import HttpProbe, http
+from app.health import Check, Probe, Reason
+from app.probes.http import http
 from app.probes.session import SessionProbe
 from app.settings import Settings
+
+
+class Explained(Probe, Protocol):
+    """A probe that tells the reasons of its own failures."""
+
+    def explain(self, error: BaseException) -> Reason:
+        """Tell why an attempt failed."""
 
 
 async def open_checks(settings: Settings, stack: AsyncExitStack) -> list[Check]:
@@ -42,10 +50,10 @@ def opener(name: str) -> Callable[..., AbstractAsyncContextManager[SessionProbe]
 
 def check(
     name: str,
-    probe: SessionProbe | HttpProbe,
+    probe: Explained,
     settings: Settings,
-    interval: float | None,
-    timeout: float | None,
+    interval: float | None = None,
+    timeout: float | None = None,
 ) -> Check:
     """Set the terms on which a dependency is judged: its own, where it has any."""
     return Check(

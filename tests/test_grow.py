@@ -1,0 +1,118 @@
+"""docs/grow.md, done as it says, in a copy of the application."""
+
+import re
+import shutil
+import socketserver
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from app.embedded import Postgres, Valkey
+from tests.service import ROOT, on, running
+
+
+PAGE = (ROOT / "docs" / "grow.md").read_text()
+SNIPPETS = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+FILES = re.findall(r"this file, `(app/[a-z/]+\.py)`|this is `(app/[a-z/]+\.py)`", PAGE)
+
+# The copy, and not what is installed; nor what lies in the folder where it is started.
+SERVE = (sys.executable, "-P", "-m", "app", "serve")
+
+BOUND = 0.2 + 0.4 + 0.5
+
+
+class Copy:
+    """A copy of the application in which things are added."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        shutil.copytree(ROOT / "app", folder / "app", ignore=shutil.ignore_patterns("__pycache__"))
+
+    def write(self, file: str, text: str) -> None:
+        """Add a file."""
+        (self.folder / file).write_text(text)
+
+    def insert(self, file: str, line: str, *, before: str, imports: str) -> None:
+        """Add a line before another one, and an import at the head of the others."""
+        text = (self.folder / file).read_text()
+        assert text.count(before) == 1
+        text = text.replace(before, line + before)
+        first = text.index("\nfrom app.")
+        self.write(file, f"{text[:first]}\n{imports}{text[first:]}")
+
+
+@pytest.fixture(name="copy")
+def _copy(tmp_path: Path) -> Copy:
+    return Copy(tmp_path)
+
+
+class Relay(socketserver.BaseRequestHandler):
+    """A mail relay, as far as its greeting goes."""
+
+    greeting = b"220 mail.internal ready\r\n"
+
+    def handle(self) -> None:
+        """Greet."""
+        self.request.sendall(self.greeting)
+
+
+@pytest.fixture(name="relay")
+def _relay() -> Iterator[int]:
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Relay) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield server.server_address[1]
+        server.shutdown()
+        thread.join()
+
+
+def test_the_page_names_the_files_that_it_shows() -> None:
+    """Two files, and a line for each."""
+    assert [one or other for one, other in FILES] == ["app/probes/smtp.py", "app/clock.py"]
+    assert len(SNIPPETS) == 4
+
+
+def test_a_new_kind_of_check_is_one_file_and_one_line(
+    copy: Copy, relay: int, valkey: Valkey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It passes, fails with its reason, and recovers, as every other does."""
+    probe, line, _, _ = SNIPPETS
+    copy.write("app/probes/smtp.py", probe)
+    copy.insert(
+        "app/checks.py",
+        line.replace('"mail.internal", 25', f'"127.0.0.1", {relay}'),
+        before="    return checks\n",
+        imports="from app.probes.dialer import Dialer\nfrom app.probes.smtp import SmtpProbe",
+    )
+    environ = {**on(None, valkey), "PYTHONPATH": str(copy.folder)}
+    with running(environ, copy.folder / "log", SERVE) as service:
+        service.until("smtp", None, 5)
+        assert service.ask("/health/ready").code == 200
+        monkeypatch.setattr(Relay, "greeting", b"554 no service here\r\n")
+        service.until("smtp", "protocol", BOUND)
+        assert service.ask("/health/ready").code == 503
+        assert 'health_check_state{check="smtp",state="fail"} 1.0' in str(
+            service.ask("/metrics").body
+        )
+        monkeypatch.undo()
+        service.until("smtp", None, BOUND)
+
+
+def test_a_router_has_a_pool_of_its_own_beside_the_probes(copy: Copy, postgres: Postgres) -> None:
+    """It answers from the database, and readiness from memory."""
+    _, _, router, line = SNIPPETS
+    copy.write("app/clock.py", router)
+    copy.insert(
+        "app/application.py",
+        line,
+        before="    return application\n",
+        imports="from app.clock import router",
+    )
+    environ = {**on(postgres), "PYTHONPATH": str(copy.folder)}
+    with running(environ, copy.folder / "log", SERVE) as service:
+        assert re.match(r"20\d\d-", service.ask("/clock").json)
+        service.until("postgres", None, 5)
+        assert service.ask("/health/ready").code == 200
