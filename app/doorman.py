@@ -6,11 +6,11 @@ from http import HTTPStatus
 from typing import Any
 
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.utils import get_remote_addr
 from uvicorn.server import ServerState
 
 from app.api.replies import Replies, Reply
+from app.guest import Guest
 
 
 logger = logging.getLogger("uvicorn.access")
@@ -23,6 +23,9 @@ class Doorman(asyncio.Protocol):
 
     Args:
         quiet: whether successful probes are not told in the access log.
+
+    Attributes:
+        since: since when nobody is being answered.
 
     """
 
@@ -43,12 +46,12 @@ class Doorman(asyncio.Protocol):
         self._quiet = quiet
         self._loop = _loop or asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
-        self._answered = 0.0
+        self.since = self._loop.time()
         self._paused = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Stand by, known to the server."""
-        self._transport = transport
+        self.transport = transport
         self._state.connections.add(self)  # type: ignore[arg-type]
 
     def data_received(self, data: bytes) -> None:
@@ -57,13 +60,14 @@ class Doorman(asyncio.Protocol):
         if reply is None or self._paused:
             self._hand_over(data)
             return
-        self._transport.write(reply.data)
+        self.transport.write(reply.data)
+        self.since = self._loop.time()
         self._state.total_requests += 1
         reply.note()
         if reply.code != HTTPStatus.OK or not self._quiet:
             self._log(reply)
         if reply.close:
-            self._transport.close()
+            self.transport.close()
         else:
             self._keep()
 
@@ -82,16 +86,17 @@ class Doorman(asyncio.Protocol):
 
     def shutdown(self) -> None:
         """Close, as uvicorn asks of connections when it stops: none is ever in the middle here."""
-        self._transport.close()
+        self.transport.close()
 
     def _hand_over(self, data: bytes) -> None:
+        guest = Guest(self._config, self._state, self._app_state, self._loop)
+        guest.wait(self.since)
         self._leave()
-        uvicorn = HttpToolsProtocol(self._config, self._state, self._app_state, self._loop)
-        self._transport.set_protocol(uvicorn)
-        uvicorn.connection_made(self._transport)
+        self.transport.set_protocol(guest)
+        guest.connection_made(self.transport)
         if self._paused:
-            uvicorn.pause_writing()
-        uvicorn.data_received(data)
+            guest.pause_writing()
+        guest.data_received(data)
 
     def _leave(self) -> None:
         self._state.connections.discard(self)
@@ -101,21 +106,20 @@ class Doorman(asyncio.Protocol):
 
     def _keep(self) -> None:
         # One timer a connection, set again when it is due: cheaper than one a request.
-        self._answered = self._loop.time()
         if self._timer is None:
             self._timer = self._loop.call_later(self._config.timeout_keep_alive, self._idle)
 
     def _idle(self) -> None:
-        due = self._answered + self._config.timeout_keep_alive
+        due = self.since + self._config.timeout_keep_alive
         if self._loop.time() < due:
             self._timer = self._loop.call_at(due, self._idle)
         else:
-            self._transport.close()
+            self.transport.close()
 
     def _log(self, reply: Reply) -> None:
         if not logger.isEnabledFor(logging.INFO):
             return
-        client = get_remote_addr(self._transport)
+        client = get_remote_addr(self.transport)
         logger.info(
             '%s - "%s %s HTTP/%s" %d',
             "{}:{}".format(*client) if client else "",

@@ -1,5 +1,6 @@
 """uvicorn as `vitals serve` runs it."""
 
+import asyncio
 from functools import partial
 from types import FrameType
 
@@ -7,17 +8,28 @@ import uvicorn
 
 from app.api.replies import Application, Replies
 from app.doorman import Doorman
+from app.lobby import Lobby, capacity
 from app.settings import Settings
 
 
 class Server(uvicorn.Server):
     """Ends as it was told to, which is no failure, and at once when told twice."""
 
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.server_state.connections = self._lobby = Lobby(capacity())
+
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Stop; uvicorn's own would have the process die of the signal in the end."""
         del sig, frame
         self.force_exit = self.should_exit
         self.should_exit = True
+
+    async def on_tick(self, counter: int) -> bool:
+        """Look at the connections each second; uvicorn comes by ten times."""
+        if counter % 10 == 0:
+            self._lobby.look(asyncio.get_running_loop().time())
+        return await super().on_tick(counter)
 
 
 def server(app: Application, settings: Settings) -> Server:
@@ -27,6 +39,7 @@ def server(app: Application, settings: Settings) -> Server:
         uvicorn.Config(
             app,
             http=doorman,  # type: ignore[arg-type]  # called as a class is
+            ws="none",
             host=settings.host,
             port=settings.port,
             log_config=None,

@@ -1,0 +1,93 @@
+"""Who waits too long is sent away, and who asks at once never is."""
+
+import math
+import resource
+import subprocess
+import sys
+from dataclasses import dataclass, field
+
+import pytest
+
+from app.lobby import MOST, PATIENCE, RESERVED, Lobby, capacity
+
+
+@dataclass(eq=False)
+class Visitor:
+    """A connection, and its own transport."""
+
+    since: float
+    gone: bool = False
+    transport: "Visitor" = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.transport = self
+
+    def abort(self) -> None:
+        """Be gone."""
+        self.gone = True
+
+
+def test_whoever_has_waited_for_too_long_is_sent_away() -> None:
+    """To the moment, and nobody who is being answered."""
+    visitors = [Visitor(0.0), Visitor(0.1), Visitor(math.inf)]
+    lobby = Lobby(9)
+    for visitor in visitors:
+        lobby.add(visitor)
+    lobby.look(PATIENCE)
+    assert not [one for one in visitors if one.gone]
+    lobby.look(PATIENCE + 0.05)
+    assert [one.gone for one in visitors] == [True, False, False]
+    assert lobby == set(visitors[1:])
+
+
+def test_room_is_made_by_those_who_have_waited_longest() -> None:
+    """A tenth goes at once, so that the next ones cost nothing; who is being answered stays."""
+    visitors = [Visitor(math.inf), *(Visitor(moment) for moment in range(39, 0, -1))]
+    lobby = Lobby(40)
+    for visitor in visitors:
+        lobby.add(visitor)
+    assert not [one for one in visitors if one.gone]
+    lobby.add(newest := Visitor(40.0))
+    assert [one.since for one in visitors if one.gone] == [5, 4, 3, 2, 1]
+    assert newest in lobby
+    assert len(lobby) == 36
+
+
+def test_nobody_who_is_being_answered_makes_room() -> None:
+    """Where all are, one more is let in."""
+    visitors = [Visitor(math.inf) for _ in range(5)]
+    lobby = Lobby(4)
+    for visitor in visitors:
+        lobby.add(visitor)
+    assert lobby == set(visitors)
+
+
+@pytest.mark.parametrize(
+    ("soft", "hard", "most", "after"),
+    [
+        (64, 64, 32, 64),
+        (100, 1024, 1024 - RESERVED, 1024),
+        (1024, 8192, MOST, MOST + RESERVED),
+        (8192, 8192, MOST, 8192),
+    ],
+)
+def test_there_is_a_descriptor_for_each(soft: int, hard: int, most: int, after: int) -> None:
+    """A soft limit is raised as far as it may be and has to be, and never lowered."""
+    program = (
+        "import resource as r; from app.lobby import capacity;"
+        f"r.setrlimit(r.RLIMIT_NOFILE, ({soft}, {hard}));"
+        "print(capacity(), *r.getrlimit(r.RLIMIT_NOFILE))"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert [int(word) for word in told.stdout.split()] == [most, after, hard]
+
+
+def test_a_limit_that_is_none_is_raised_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not every system has a number there."""
+    limits = [(256, resource.RLIM_INFINITY)]
+    monkeypatch.setattr(resource, "getrlimit", lambda _: limits[-1])
+    monkeypatch.setattr(resource, "setrlimit", lambda _, given: limits.append(given))
+    assert capacity() == MOST
+    assert limits[-1] == (MOST + RESERVED, resource.RLIM_INFINITY)
