@@ -50,6 +50,12 @@ class Guest(HttpToolsProtocol):
         self.wait(self.loop.time())
         super().pause_writing()
 
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """Answer whoever has no more to say: as with the doorman, that is no end to listening."""
+        if self._answering:
+            self.cycle.keep_alive = False
+        return self._answering
+
     @property
     def _answering(self) -> bool:
         cycle = self.cycle

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fastapi import Request
+from fastapi.security import HTTPBearer
 
 from app.api import findings
 from app.api.bodies import CheckBody, ErrorBody, HealthBody, StatusBody
@@ -44,6 +45,16 @@ NAME: Parameter = {
     "description": "The name of a check.",
     "schema": {"type": "string"},
 }
+
+# How operators are documented, who may come or not. It refuses nobody: access is read by hand.
+OPERATOR = HTTPBearer(
+    bearerFormat="JWT",
+    scheme_name="operator",
+    description="A token of `vitals token`. Without a valid one the code is the same, and the "
+    "body has what `HEALTH_DETAILS` shows to everybody.",
+    auto_error=False,
+)
+ANYBODY: dict[str, list[str]] = {}
 
 
 @dataclass(frozen=True, slots=True)

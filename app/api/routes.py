@@ -3,12 +3,12 @@
 from collections.abc import Callable
 from functools import partial
 
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI, Request, Response, Security
 from fastapi.responses import JSONResponse, PlainTextResponse
 from starlette.exceptions import HTTPException
 
 from app.api.answers import HEADERS, Answer, Answers, error
-from app.api.endpoints import ENDPOINTS, FORMATS, Endpoint
+from app.api.endpoints import ANYBODY, ENDPOINTS, FORMATS, OPERATOR, Endpoint
 from app.api.readymade import Ready
 from app.api.representations import TEXT, Representation, negotiated
 
@@ -74,7 +74,8 @@ def _add(app: FastAPI, endpoint: Endpoint) -> None:
         summary=endpoint.summary,
         response_class=JSONResponse if endpoint.question else PlainTextResponse,
         responses=endpoint.responses,
-        openapi_extra={"parameters": list(endpoint.parameters)},
+        dependencies=[Security(OPERATOR)],
+        openapi_extra={"parameters": list(endpoint.parameters), "security": [ANYBODY]},
     )
     for path in _variants(endpoint):
         app.add_route(path, answer, methods=list(METHODS), include_in_schema=False)
