@@ -5,7 +5,7 @@ import logging
 from collections.abc import Callable, Iterable
 
 from app.health import Report, Result, Status, Transition
-from app.logs import redact
+from app.redaction import redact
 from app.secrets import Secret
 
 

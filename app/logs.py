@@ -6,32 +6,16 @@ import logging
 import logging.config
 import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
-
-from app.secrets import Secret, SecretError
 
 
 # What a record carries by itself; everything else was given as a field.
 OWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message"}
 
 PROBED = re.compile(r"/(health|healthz|livez|readyz|startupz|metrics)([/?]|$)")
-
-# Credentials in a URL, and what follows a word that announces them.
-CREDENTIALS = re.compile(r"(?<=://)[^/@\s]*@|(?i:(?<=bearer )|(?<=password=))\S+")
-
-
-def redact(text: str, secrets: Iterable[Secret] = ()) -> str:
-    """Take out of a text what looks like credentials, and every secret that can be read."""
-    text = CREDENTIALS.sub("***", text)
-    for secret in secrets:
-        try:
-            text = text.replace(secret.read(), "***")
-        except SecretError:
-            continue
-    return text
 
 
 def visible(text: str) -> str:

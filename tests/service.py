@@ -71,6 +71,10 @@ class Service:
             connection.sendall(request)
             return b"".join(iter(lambda: connection.recv(65536), b""))
 
+    def descriptors(self) -> int:
+        """How many descriptors it has."""
+        return len(list(Path(f"/proc/{self.process.pid}/fd").iterdir()))
+
     def reason(self, name: str) -> str | None:
         """Why a check fails; none while it passes."""
         known = self.ask("/health").json["checks"][name]

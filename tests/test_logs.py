@@ -8,35 +8,13 @@ from typing import Any
 import pytest
 
 from app.embedded import Valkey
-from app.logs import ConsoleFormatter, JsonFormatter, configure_if_nobody_has, redact
-from app.secrets import Secret
+from app.logs import ConsoleFormatter, JsonFormatter, configure_if_nobody_has
 from tests.faults.fault import Refuse
 from tests.faults.proxy import proxy_in_thread
 from tests.service import SERVE, UVICORN, clean, on, running
 
 
 TIMES = 100
-
-
-@pytest.mark.parametrize(
-    ("text", "told"),
-    [
-        ("no route to db.internal:5432", "no route to db.internal:5432"),
-        ("can't reach redis://user:word@host/0", "can't reach redis://***host/0"),
-        ("sent Authorization: Bearer abc.def.ghi", "sent Authorization: Bearer ***"),
-        ("in host=x password=word user=y", "in host=x password=*** user=y"),
-    ],
-)
-def test_what_looks_like_credentials_is_taken_out(text: str, told: str) -> None:
-    """Wherever it stands in a text."""
-    assert redact(text) == told
-
-
-def test_a_secret_is_taken_out_however_it_looks(tmp_path: Path) -> None:
-    """Those that can be read; one that can't be is no reason to say nothing."""
-    (tmp_path / "word").write_text("plain word")
-    secrets = [Secret("jwt_secret", tmp_path / "gone"), Secret("jwt_secret", tmp_path / "word")]
-    assert redact("it said plain word, twice: plain word", secrets) == "it said ***, twice: ***"
 
 
 def record(**fields: Any) -> logging.LogRecord:
