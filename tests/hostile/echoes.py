@@ -75,6 +75,15 @@ class GarbledHttp(EchoingHttp):
         self.wfile.write(b"HTTP/1.1 " + dressed(b" ".join(lines)) + b"\r\n\r\n")
 
 
+class Blunt(Handler):
+    """Says in clear that it is not spoken to in clear."""
+
+    def handle(self) -> None:
+        """Hear anything."""
+        self.request.recv(65536)
+        self.wfile.write(b"HTTP/1.1 400 PL4CEwords\r\n\r\n")
+
+
 class Server(socketserver.ThreadingTCPServer):
     """A server on a free port of 127.0.0.1."""
 

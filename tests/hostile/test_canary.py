@@ -96,9 +96,9 @@ def refused(_: ExitStack, postgres: Postgres, valkey: Valkey) -> Row:
 
 def astray(stack: ExitStack, *_: object) -> Row:
     """A name that there is not, TLS where there is none, a secret that no header may hold."""
-    postgres, redis, told = (
+    postgres, redis, blunt = (
         stack.enter_context(echoes.echoing(one))
-        for one in (echoes.EchoingPostgres, echoes.EchoingRedis, echoes.EchoingHttp)
+        for one in (echoes.EchoingPostgres, echoes.Blunt, echoes.Blunt)
     )
     environ = {
         "DATABASE_URL": f"postgresql://{PLACE}user@127.0.0.1:{postgres}/{PLACE}db?sslmode=require",
@@ -106,17 +106,17 @@ def astray(stack: ExitStack, *_: object) -> Row:
         "HTTP_CHECKS": json.dumps(
             {
                 "nowhere": {"url": f"http://{PLACE}host.invalid/", "headers": {"x-key": KEY}},
-                "clear": {"url": f"https://127.0.0.1:{told}/", "headers": {"x-key": KEY}},
+                "clear": {"url": f"https://127.0.0.1:{blunt}/", "headers": {"x-key": KEY}},
                 "unsendable": {
-                    "url": f"http://127.0.0.1:{told}/",
+                    "url": f"http://127.0.0.1:{blunt}/",
                     "headers": {"x-key": "secret:minio_password"},
                 },
             }
         ),
         "HEALTH_DETAILS": "never",
     }
-    reasons = {"nowhere": "dns", "clear": "tls", "unsendable": "auth", "postgres": "tls"}
-    return Row(environ, reasons)
+    reasons = {"nowhere": "dns", "clear": "tls", "unsendable": "auth"}
+    return Row(environ, {**reasons, "postgres": "tls", "redis": "tls"})
 
 
 @pytest.fixture(name="row", params=[echoed, refused, astray], ids=lambda one: one.__name__)
