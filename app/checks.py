@@ -34,7 +34,8 @@ async def open_checks(settings: Settings, stack: AsyncExitStack) -> list[Check]:
             timeout = getattr(settings, f"{name}_check_timeout")
             probe = await stack.enter_async_context(opening)
             checks.append(check(name, probe, settings, interval, timeout))
-    for target in settings.http_targets:
+    # One whose URL was refused has none; nobody serves then, but the doctor asks all the others.
+    for target in filter(lambda one: one.url, settings.http_targets):
         headers = partial(target.filled, settings.read_secret)
         probing = await stack.enter_async_context(http(target.url, headers, expect=target.expect))
         checks.append(check(target.name, probing, settings, target.interval, target.timeout))

@@ -113,3 +113,21 @@ def test_whoever_does_not_read_waits_too() -> None:
         assert guest.since == math.inf
 
     simulate(story())
+
+
+def test_whoever_has_no_more_to_say_is_still_answered() -> None:
+    """And the connection ends with the answer; without a question it ends at once."""
+
+    async def story() -> bytes:
+        door = a_door()
+        door.wire.receive(UNUSUAL)
+        guest = door.wire.protocol
+        assert isinstance(guest, Guest)
+        assert not guest.eof_received()
+        door.wire.receive(b"\r\n\r\n")
+        assert guest.eof_received()
+        await asyncio.sleep(1)
+        assert door.wire.is_closing()
+        return door.wire.written
+
+    assert b"\r\nconnection: close\r\n" in simulate(story())

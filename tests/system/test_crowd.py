@@ -122,20 +122,6 @@ def test_whoever_holds_the_line_is_sent_away(serve: Service) -> None:
         assert serve.descriptors() <= before + 1
 
 
-def test_an_answer_that_is_not_taken_is_taken_back(serve: Service) -> None:
-    """Whoever asks and asks, and never reads, holds nothing for long."""
-    before = serve.descriptors()
-    with contextlib.ExitStack() as stack:
-        for request in (b"GET /livez HTTP/1.1\r\n\r\n", ASKED + b"\r\n"):
-            connection = stack.enter_context(connected(serve))
-            connection.setblocking(False)  # noqa: FBT003
-            with contextlib.suppress(BlockingIOError):
-                while True:
-                    connection.send(request * 100)
-        until(lambda: serve.descriptors() >= before + 2, 5)
-        until(lambda: serve.descriptors() <= before, PATIENCE + 3)
-
-
 def test_a_head_without_an_end_fills_no_memory(serve: Service) -> None:
     """It is refused long before the hundred megabytes that somebody would send."""
     before, sent = memory(serve, "VmRSS"), 0
