@@ -43,8 +43,11 @@ $(MADE): requirements/development.txt pyproject.toml
 run: $(MADE) ## serve on 127.0.0.1:8000, on real servers that are gone afterwards
 	@exec $(BIN)/vitals dev
 
-SERVERS := postgresql redis-server pgbouncer prometheus wrk
-PROGRAMS := /usr/lib/postgresql/*/bin/postgres /usr/bin/redis-server /usr/sbin/pgbouncer /usr/bin/promtool /usr/bin/wrk
+# A kubectl that is there stays, wherever it comes from: Debian's would not go beside Google's.
+KUBECTL := $(shell command -v kubectl)
+SERVERS := postgresql redis-server pgbouncer prometheus wrk $(if $(KUBECTL),,kubernetes-client)
+PROGRAMS := /usr/lib/postgresql/*/bin/postgres /usr/bin/redis-server /usr/sbin/pgbouncer /usr/bin/promtool /usr/bin/wrk \
+	$(or $(KUBECTL),/usr/bin/kubectl)
 
 # They need what only a package manager installs.
 APART := $(addprefix --ignore tests/,browser image system)
@@ -60,9 +63,9 @@ test: $(MADE) ## check format, lint and types, and run every test that needs not
 	$(BIN)/coverage report --fail-under=95
 	$(BIN)/coverage report --fail-under=100 --include='app/health/*'
 
-system-test: $(MADE) ## test TLS, PgBouncer, metrics and load with Debian's programs
+system-test: $(MADE) ## test TLS, PgBouncer, metrics, load and Kubernetes manifests with Debian's programs
 	@if ls $(PROGRAMS) >/dev/null 2>&1; then $(BIN)/pytest tests/system; \
-		else echo '*** TLS, PGBOUNCER, METRICS AND LOAD ARE NOT TESTED: no $(SERVERS) (make system-servers) ***' >&2; fi
+		else echo '*** TLS, PGBOUNCER, METRICS, LOAD AND MANIFESTS ARE NOT TESTED: no $(SERVERS) (make system-servers) ***' >&2; fi
 
 browser-test: $(MADE) ## read the page in a real browser; leaves tests/browser/screenshots to be looked at
 	@if command -v chromium >/dev/null; then $(BIN)/pytest tests/browser; \
@@ -84,12 +87,12 @@ system-browser: ## install the browser that the page is read in (Debian, as root
 		|| echo '*** THE PAGE IS NOT READ IN A BROWSER: only root with apt can install chromium ***' >&2
 
 # Under whichever init, the two variables keep the packages from starting their services.
-system-servers: ## install what TLS, PgBouncer, metrics and load are tested with (Debian, as root)
+system-servers: ## install what TLS, PgBouncer, metrics, load and manifests are tested with (Debian, as root)
 	@ls $(PROGRAMS) >/dev/null 2>&1 \
 		|| { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get -qq update \
 			&& RUNLEVEL=1 SYSTEMD_OFFLINE=1 DEBIAN_FRONTEND=noninteractive \
 				apt-get -qq --no-install-recommends --no-upgrade install $(SERVERS) >/dev/null; } \
-		|| echo '*** TLS, PGBOUNCER, METRICS AND LOAD ARE NOT TESTED: only root with apt can install $(SERVERS) ***' >&2
+		|| echo '*** TLS, PGBOUNCER, METRICS, LOAD AND MANIFESTS ARE NOT TESTED: only root with apt can install $(SERVERS) ***' >&2
 
 faults: $(MADE) system-servers ## break real servers in every way; writes docs/reliability.md
 	$(BIN)/python -m tests.matrix faults
