@@ -21,7 +21,7 @@ PROBLEM = $(shell exec 2>/dev/null; \
 		|| echo '$(PYTHON) has no working venv module: install it (apt install python3-venv), $(ANOTHER)')
 
 .DEFAULT_GOAL := help
-.PHONY: help .venv run test system-test browser-test image-test image-bench faults soak bench bench-quick system-servers system-browser fmt lock clean
+.PHONY: help .venv run test system-test browser-test image-test swarm-test image-bench faults soak bench bench-quick system-servers system-browser fmt lock clean
 
 help: ## list what can be made
 	@echo 'New here? `make run` serves on a PostgreSQL and a Redis of its own, `make test` checks everything.'
@@ -50,7 +50,7 @@ PROGRAMS := /usr/lib/postgresql/*/bin/postgres /usr/bin/redis-server /usr/sbin/p
 	$(or $(KUBECTL),/usr/bin/kubectl)
 
 # They need what only a package manager installs.
-APART := $(addprefix --ignore tests/,browser image system)
+APART := $(addprefix --ignore tests/,browser image swarm system)
 
 test: $(MADE) ## check format, lint and types, and run every test that needs nothing installed
 	$(BIN)/ruff format --check .
@@ -75,6 +75,11 @@ browser-test: $(MADE) ## read the page in a real browser; leaves tests/browser/s
 image-test: $(MADE) ## test the image and the compose files, on a Docker engine
 	@if docker version >/dev/null 2>&1; then $(BIN)/pytest -o faulthandler_timeout=300 --durations 10 tests/image; \
 		else echo '*** THE IMAGE AND THE COMPOSE FILES ARE NOT TESTED: no Docker engine answers ***' >&2; fi
+
+# About five minutes, of which ten rolling restarts take half.
+swarm-test: $(MADE) ## test the stack on a Swarm of one node, which is left afterwards
+	@if docker version >/dev/null 2>&1; then $(BIN)/pytest -o faulthandler_timeout=300 --durations 5 tests/swarm; \
+		else echo '*** THE STACK IS NOT TESTED ON A SWARM: no Docker engine answers ***' >&2; fi
 
 image-bench: $(MADE) ## measure the image: its size, what makes it up, and its builds
 	@$(BIN)/python -m benchmarks.image

@@ -1,0 +1,14 @@
+"""The fleet that the tests share."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.swarm.fleet import Fleet, fleet
+
+
+@pytest.fixture(name="deployed", scope="session")
+def _deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+    """Give the stack as it is, deployed, with every task ready; a test mends what it breaks."""
+    with fleet(tmp_path_factory.mktemp("fleet")) as deployed:
+        yield deployed
