@@ -2,27 +2,45 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
+from app.settings import Settings
 from tests.deploy.kubernetes import rules
 from tests.deploy.located import where
-from tests.deploy.promises import read
+from tests.deploy.promises import ANSWER, Probe, fault, read, start, stop
 from tests.service import ROOT
 
 
 BASE = ROOT / "deploy/kubernetes/base"
 
 
+# A row of the docs' table: what, and how many seconds.
+TIME = r"^\| ([a-zA-Z ]+) \| ([\d.]+) \|"
+
+
+def production() -> dict[str, Any]:
+    """What the overlay for production sets otherwise."""
+    file = ROOT / "deploy/kubernetes/overlays/production/kustomization.yaml"
+    (generated,) = yaml.safe_load(file.read_text())["configMapGenerator"]
+    given = read(dict(literal.split("=", 1) for literal in generated["literals"]))
+    return given.model_dump(include=given.model_fields_set)
+
+
+def deployment(file: Path = BASE / "deployment.yaml") -> tuple[Any, Settings]:
+    """Read a Deployment, and the settings that it sets itself."""
+    told = yaml.safe_load(file.read_text())
+    (container,) = told["spec"]["template"]["spec"]["containers"]
+    return told, read({entry["name"]: entry["value"] for entry in container["env"]})
+
+
 def broken(file: Path) -> list[str]:
     """What does not hold of a Deployment, and where to mend it."""
-    deployment = yaml.safe_load(file.read_text())
-    (container,) = deployment["spec"]["template"]["spec"]["containers"]
-    settings = read({entry["name"]: entry["value"] for entry in container["env"]})
     return [
         f"{where(file, *rule.path)}: {rule.words}"
-        for rule in rules(deployment, settings)
+        for rule in rules(*deployment(file))
         if not rule.holds
     ]
 
@@ -63,3 +81,28 @@ def test_a_change_that_breaks_one_is_told_with_its_line(
     wanted = [number for number, line in enumerate(lines, 1) if (mended or changed) in line]
     told = {int(line) for line in re.findall(r"yaml:(\d+): ", "\n".join(broken(file)))}
     assert told & set(wanted), broken(file)
+
+
+def test_the_docs_name_its_times(environ: pytest.MonkeyPatch) -> None:
+    """Each row of the table begins with the figure that is computed."""
+    del environ
+    told, settings = deployment()
+    (container,) = told["spec"]["template"]["spec"]["containers"]
+    readiness, liveness = (
+        Probe.of(container, f"{name}Probe") for name in ("readiness", "liveness")
+    )
+    document = (ROOT / "docs/kubernetes.md").read_text()
+    assert {name: float(figure) for name, figure in re.findall(TIME, document, re.MULTILINE)} == {
+        "a fault is known": fault(settings),
+        "an answer": ANSWER,
+        "the kubelet has seen it": readiness.turns,
+        "the pod has left the Service": fault(settings) + readiness.turns,
+        "a start": start(settings),
+        "a frozen process is killed": liveness.patience,
+        "a stop": stop(settings),
+    }
+    slower = fault(settings.model_copy(update=production()))
+    assert re.findall(r"in `production` ([\d.]+)", document) == [
+        f"{slower:g}",
+        f"{slower + readiness.turns:g}",
+    ]

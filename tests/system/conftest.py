@@ -1,4 +1,4 @@
-"""The system's servers."""
+"""The system's servers, and what its kubectl renders."""
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 import pytest
 import uvloop
 
+from tests.deploy.overlay import OVERLAYS, Overlay
 from tests.faults.servers import sql
 from tests.system.certificates import Certificates
 from tests.system.servers import PgBouncer, SystemPostgres, SystemRedis
@@ -75,3 +76,8 @@ def _role(system_postgres: SystemPostgres, bouncer: PgBouncer) -> Iterator[str]:
     yield bouncer.url.replace("vitals@", "probed@")
     bouncer.stop()
     sql(system_postgres, "DROP OWNED BY probed", "DROP ROLE probed")
+
+
+@pytest.fixture(name="overlay", scope="session", params=OVERLAYS)
+def _overlay(request: pytest.FixtureRequest) -> Overlay:
+    return Overlay(request.param)
