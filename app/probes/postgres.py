@@ -50,7 +50,11 @@ class PostgresSession:
         """Put the statement; connecting was the question where there is none."""
         if self.question:
             begins(Step.QUERY)
-            await self.connection.execute(self.question)
+            try:
+                await self.connection.execute(self.question)
+            except (asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
+                # So asyncpg tells of a session that was ended before it was asked.
+                raise EOFError(error) from None
 
     async def close(self) -> None:
         """Say goodbye and wait until the server has given up the slot."""

@@ -48,13 +48,29 @@ class SessionProbe:
         self._kept: tuple[Session, float] | None = None
 
     async def __call__(self) -> None:
-        """Ask, on a new session if the kept one fails: the verdict is not on an idle connection."""
+        """Ask, on a new session if the kept one fails or the new one is cut.
+
+        The verdict is on the dependency, and not on a connection that somebody has ended.
+        """
         kept, self._kept = self._kept, None
         if kept and await self._answers(*kept):
             return
+        if not await self._survives():
+            await self._ask_anew()
+
+    async def _survives(self) -> bool:
+        """Ask on a new session; tell whether it lasted until the answer."""
+        try:
+            await self._ask_anew()
+        except Exception as error:
+            if self.explain(error) is not Reason.DISCONNECTED:
+                raise
+            return False
+        return True
+
+    async def _ask_anew(self) -> None:
         opened = self._clock()
-        session = await self._open()
-        await self._ask(session, opened)
+        await self._ask(await self._open(), opened)
 
     async def _answers(self, session: Session, opened: float) -> bool:
         if self._clock() - opened >= self._renew_after:

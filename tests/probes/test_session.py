@@ -3,7 +3,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from app.health import Reason
+from app.probes.reasons import on_the_way
 from app.probes.session import SessionProbe
 
 
@@ -32,6 +32,7 @@ class FakeServer:
 
     sessions: list[FakeSession] = field(default_factory=list)
     error: Exception | None = None
+    cut: int = 0
     answering: asyncio.Event = field(default_factory=asyncio.Event)
     now: float = 0.0
 
@@ -41,11 +42,14 @@ class FakeServer:
 
     async def answer(self) -> None:
         await self.answering.wait()
+        if self.cut:
+            self.cut -= 1
+            raise EOFError
         if self.error:
             raise self.error
 
     def probe(self, renew_after: float = 15.0) -> SessionProbe:
-        return SessionProbe(self.open, lambda _: Reason.ERROR, renew_after, lambda: self.now)
+        return SessionProbe(self.open, on_the_way, renew_after, lambda: self.now)
 
     @property
     def ended(self) -> list[str]:
@@ -98,6 +102,20 @@ async def test_a_failure_ends_the_session(server: FakeServer) -> None:
     server.error = None
     await probe()
     assert server.ended == ["terminated", "terminated", ""]
+
+
+async def test_a_new_session_that_is_cut_once_is_not_the_dependencys_failure(
+    server: FakeServer,
+) -> None:
+    """Somebody may end it as soon as it is there; a second that is cut is told."""
+    server.cut = 1
+    probe = server.probe(renew_after=0)
+    await probe()
+    assert server.ended == ["terminated", ""]
+    server.cut = 2
+    with pytest.raises(EOFError):
+        await probe()
+    assert server.ended == ["terminated", "closed", "terminated", "terminated"]
 
 
 async def test_a_cancelled_attempt_leaves_no_session(server: FakeServer) -> None:

@@ -8,13 +8,14 @@ import pytest
 
 from app.embedded import Postgres, Valkey
 from app.health import Reason
-from app.probes.dialer import Dialer
 from app.probes.postgres import postgres as postgres_probe
 from app.probes.redis import redis as redis_probe
 from app.probes.session import SessionProbe
 from tests.faults.fault import Blackhole, Corrupt, Cut, Fault, Refuse, Reset, Silent, Stall
+from tests.faults.postgres import OF_THE_PROBE
 from tests.faults.proxy import Proxy
-from tests.probes.attempt import failure
+from tests.faults.servers import admin, sql
+from tests.probes.attempt import eventually, failure
 
 
 Asking = Callable[[str], AbstractAsyncContextManager[SessionProbe]]
@@ -55,6 +56,19 @@ FAULTS: list[tuple[Fault, Reason]] = [
 ]
 
 
+# How many bytes let a session authenticate and not yet ask, of either server.
+WELCOMED = {Postgres: 200, Valkey: len("+OK\r\n")}
+
+
+def ended(server: Postgres | Valkey) -> bool:
+    """End the probe's session; tell whether there was one."""
+    if isinstance(server, Postgres):
+        return bool(sql(server, f"SELECT pg_terminate_backend(pid, 5000) {OF_THE_PROBE}")[0])
+    with admin(server) as client:
+        named = [known["id"] for known in client.client_list() if known["name"] == "vitals"]
+        return bool(named and client.client_kill_filter(_id=named[0]))
+
+
 @pytest.mark.parametrize(("fault", "reason"), FAULTS, ids=str)
 async def test_a_fault_before_the_first_question_is_told(
     proxy: Proxy, probe: SessionProbe, fault: Fault, reason: Reason
@@ -91,50 +105,21 @@ async def test_a_connection_that_is_cut_once_is_nobodys_failure(
     assert proxy.accepted == 2
 
 
+async def test_a_session_that_is_ended_as_it_begins_is_nobodys_failure(
+    servers: Postgres | Valkey, proxy: Proxy, probe: SessionProbe
+) -> None:
+    """An administrator ends it while the server's last words of welcome are on the way."""
+    proxy.break_with(Stall(WELCOMED[type(servers)]))
+    attempt = asyncio.create_task(probe())
+    await eventually(lambda: ended(servers))
+    proxy.heal()
+    await attempt
+    assert proxy.accepted == 2
+
+
 async def test_what_is_no_answer_is_told_as_protocol(proxy: Proxy, probe: SessionProbe) -> None:
     """Nonsense from the first byte on."""
     proxy.break_with(Corrupt())
     assert await failure(probe) is Reason.PROTOCOL
     proxy.heal()
     await probe()
-
-
-async def test_an_authentication_that_nobody_speaks_is_told_as_protocol() -> None:
-    """The server declines TLS and wants credentials of a kind that asyncpg does not have."""
-
-    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        for message in (b"N", b"R\0\0\0\x08\0\0\0\x06"):
-            await reader.read(1024)
-            writer.write(message)
-        writer.close()
-
-    async with await asyncio.start_server(answer, "127.0.0.1") as server:
-        port = server.sockets[0].getsockname()[1]
-        url = f"postgresql://vitals@127.0.0.1:{port}/postgres"
-        async with postgres_probe(url, None, require="query", renew_after=15) as probe:
-            assert await failure(probe) is Reason.PROTOCOL
-
-
-async def test_a_postgres_that_speaks_no_tls_is_told(postgres: Postgres) -> None:
-    """It refuses the upgrade."""
-    url = f"{postgres.url}?sslmode=require"
-    read = postgres.password_file.read_text
-    async with postgres_probe(url, read, require="query", renew_after=15) as probe:
-        assert await failure(probe) is Reason.TLS
-
-
-@pytest.mark.parametrize("scheme", ["rediss", "RedisS"])
-async def test_a_redis_that_speaks_no_tls_says_nothing(valkey: Valkey, scheme: str) -> None:
-    """It takes the greeting for the beginning of a command, and waits for the rest."""
-    url = valkey.url.replace("redis", scheme)
-    read = valkey.password_file.read_text
-    async with redis_probe(url, read, require="query", renew_after=15) as probe:
-        assert await failure(probe) is Reason.TIMEOUT
-
-
-async def test_an_address_without_a_route_is_unreachable() -> None:
-    """Nothing can be connected to the broadcast address; the kernel says so at once."""
-    dialer = Dialer("255.255.255.255", 1)
-    with pytest.raises(OSError, match="unreachable") as caught:
-        await dialer.dial()
-    assert dialer.explain(caught.value) is Reason.UNREACHABLE

@@ -1,0 +1,53 @@
+"""Servers that do not speak as a question needs it."""
+
+import asyncio
+
+import pytest
+
+from app.embedded import Postgres, Valkey
+from app.health import Reason
+from app.probes.dialer import Dialer
+from app.probes.postgres import postgres as postgres_probe
+from app.probes.redis import redis as redis_probe
+from tests.probes.attempt import failure
+
+
+async def test_an_authentication_that_nobody_speaks_is_told_as_protocol() -> None:
+    """The server declines TLS and wants credentials of a kind that asyncpg does not have."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for message in (b"N", b"R\0\0\0\x08\0\0\0\x06"):
+            await reader.read(1024)
+            writer.write(message)
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1") as server:
+        port = server.sockets[0].getsockname()[1]
+        url = f"postgresql://vitals@127.0.0.1:{port}/postgres"
+        async with postgres_probe(url, None, require="query", renew_after=15) as probe:
+            assert await failure(probe) is Reason.PROTOCOL
+
+
+async def test_a_postgres_that_speaks_no_tls_is_told(postgres: Postgres) -> None:
+    """It refuses the upgrade."""
+    url = f"{postgres.url}?sslmode=require"
+    read = postgres.password_file.read_text
+    async with postgres_probe(url, read, require="query", renew_after=15) as probe:
+        assert await failure(probe) is Reason.TLS
+
+
+@pytest.mark.parametrize("scheme", ["rediss", "RedisS"])
+async def test_a_redis_that_speaks_no_tls_says_nothing(valkey: Valkey, scheme: str) -> None:
+    """It takes the greeting for the beginning of a command, and waits for the rest."""
+    url = valkey.url.replace("redis", scheme)
+    read = valkey.password_file.read_text
+    async with redis_probe(url, read, require="query", renew_after=15) as probe:
+        assert await failure(probe) is Reason.TIMEOUT
+
+
+async def test_an_address_without_a_route_is_unreachable() -> None:
+    """Nothing can be connected to the broadcast address; the kernel says so at once."""
+    dialer = Dialer("255.255.255.255", 1)
+    with pytest.raises(OSError, match="unreachable") as caught:
+        await dialer.dial()
+    assert dialer.explain(caught.value) is Reason.UNREACHABLE
