@@ -47,6 +47,7 @@ REPLIES: Mapping[type[BaseException], Reason] = {
 
 # What redis-py has no class of its own for, by how the server's message begins.
 MESSAGES: Mapping[str, Reason] = {
+    "BUSY": Reason.TIMEOUT,  # a script keeps it from answering anybody
     "DB index is out of range": Reason.MISCONFIGURED,
     "DENIED": Reason.DENIED,  # protected mode
     "MISCONF": Reason.PERSISTENCE,

@@ -3,10 +3,13 @@
 import contextlib
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from redis.exceptions import ResponseError
+
 from app.embedded import Valkey
-from tests.faults.servers import LOAD_SLOWLY, admin
+from tests.faults.servers import LOAD_SLOWLY, admin, command
 
 
 @contextlib.contextmanager
@@ -83,6 +86,74 @@ def closed(folder: Path) -> Iterator[None]:
         yield
     finally:
         folder.chmod(mode)
+
+
+@contextlib.contextmanager
+def fewer_databases(server: Valkey) -> Iterator[None]:
+    """Have it keep none but the first."""
+    before = server.arguments
+    server.arguments = (*before, "--databases", "1")
+    server.start()
+    try:
+        yield
+    finally:
+        server.arguments = before
+        server.start()
+
+
+@contextlib.contextmanager
+def with_user(server: Valkey, name: str) -> Iterator[None]:
+    """Have a user who may do everything, with the server's password."""
+    let_in(server, name)
+    try:
+        yield
+    finally:
+        command(server, "ACL", "DELUSER", name)
+
+
+@contextlib.contextmanager
+def without_user(server: Valkey, name: str) -> Iterator[None]:
+    """Take a user away; open sessions of that user end."""
+    command(server, "ACL", "DELUSER", name)
+    try:
+        yield
+    finally:
+        let_in(server, name)
+
+
+@contextlib.contextmanager
+def locked_out(server: Valkey, name: str) -> Iterator[None]:
+    """Let a user no more in; open sessions stay."""
+    command(server, "ACL", "SETUSER", name, "off")
+    try:
+        yield
+    finally:
+        let_in(server, name)
+
+
+def let_in(server: Valkey, name: str) -> None:
+    """Let a user do everything."""
+    password = server.password_file.read_text()
+    command(server, "ACL", "SETUSER", name, "on", f">{password}", "~*", "+@all")
+
+
+@contextlib.contextmanager
+def busy(server: Valkey) -> Iterator[None]:
+    """Have it run a script that has no end, and say so to whoever asks meanwhile."""
+    with (
+        configured(server, "busy-reply-threshold", "50"),
+        ThreadPoolExecutor(1) as thread,
+        admin(server) as client,
+    ):
+        script = thread.submit(command, server, "EVAL", "while true do end", "0")
+        with contextlib.suppress(ResponseError):
+            while client.ping():
+                time.sleep(0.001)
+        try:
+            yield
+        finally:
+            client.script_kill()
+            script.exception()
 
 
 @contextlib.contextmanager

@@ -51,7 +51,7 @@ TLS = Scene(
 BOUNCED = Scene(environ=lambda stage: {"DATABASE_URL": stage.bouncer.url}, prepared=bouncing)
 
 SERVER: tuple[tuple[str, Fault, str, bool], ...] = (
-    ("frozen", lambda stage: frozen(stage.postgres), "timeout", False),
+    ("frozen, its backends too", lambda stage: frozen(stage.postgres), "timeout", False),
     ("killed, and restarted", lambda stage: killed(stage.postgres), "refused", False),
     (
         "shut down, sessions ended (57P01)",

@@ -48,6 +48,11 @@ OPEN = Scene(
     environ=lambda _: {"REDIS_AUTH": "none"},
     prepared=lambda stage: redis.configured(stage.redis, "requirepass", ""),
 )
+THIRD = Scene(environ=lambda stage: {"REDIS_URL": stage.redis.url.replace("/0", "/3")})
+USER = Scene(
+    environ=lambda stage: {"REDIS_URL": stage.redis.url.replace("redis://", "redis://probed@")},
+    prepared=lambda stage: redis.with_user(stage.redis, "probed"),
+)
 TLS = Scene(
     environ=lambda stage: {
         "REDIS_URL": f"{stage.redis.url}?ssl_ca_certs={stage.certificates.root}"
@@ -64,6 +69,7 @@ SERVER: tuple[tuple[str, Fault, str, bool], ...] = (
     ("OOM", configured("maxmemory", "1"), "out_of_memory", False),
     ("MISCONF: it can't save", lambda stage: redis.unsaved(stage.redis), "persistence", False),
     ("WRONGPASS: password changed", configured("requirepass", "another"), "auth", True),
+    ("busy with a script", lambda stage: redis.busy(stage.redis), "timeout", False),
     ("NOPERM", lambda stage: redis.forbidden(stage.redis, "set"), "denied", False),
     ("too many clients", configured("maxclients", "1"), "too_many_connections", True),
     (
@@ -83,6 +89,28 @@ ROWS = (
         lambda stage: redis.clients_killed(stage.redis),
         None,
         scene=KEPT,
+    ),
+    Row(
+        "redis",
+        "database gone",
+        lambda stage: redis.fewer_databases(stage.redis),
+        "misconfigured",
+        scene=THIRD,
+    ),
+    Row(
+        "redis",
+        "user gone",
+        lambda stage: redis.without_user(stage.redis, "probed"),
+        "auth",
+        scene=USER,
+    ),
+    Row(
+        "redis",
+        "user may not log in",
+        lambda stage: redis.locked_out(stage.redis, "probed"),
+        "auth",
+        unseen=True,
+        scene=USER,
     ),
     Row(
         "redis",
