@@ -80,7 +80,7 @@ class Service:
         known = self.ask("/health").json["checks"][name]
         return known.get("reason", known["status"]) if known["status"] != "pass" else None
 
-    def until(self, name: str, reason: str | None, within: float) -> float:
+    def until(self, name: str, reason: str | None, within: float, *, pause: float = 0.005) -> float:
         """Wait until a check fails for a reason, or passes; tell how many seconds it took."""
         begun = time.perf_counter()
         seen = []
@@ -88,7 +88,7 @@ class Service:
             if (now := self.reason(name)) == reason:
                 return seconds
             seen.append(now)
-            time.sleep(0.005)
+            time.sleep(pause)
         msg = f"{name} is not {reason or 'pass'} within {within} s, but {seen[-1]}"
         raise AssertionError(msg)
 

@@ -114,8 +114,11 @@ def command(server: Valkey, *words: str) -> Any:
 
 
 def sessions(postgres: Postgres, valkey: Valkey) -> tuple[int, int]:
-    """How many sessions of probes the servers hold."""
-    count = "SELECT count(*) FROM pg_stat_activity WHERE application_name = $$vitals$$"
+    """How many sessions the servers hold beside the one that asks, whoever they say they are."""
+    count = (
+        "SELECT count(*) FROM pg_stat_activity"
+        " WHERE backend_type = $$client backend$$ AND pid <> pg_backend_pid()"
+    )
     with admin(valkey) as client:
-        known = [known for known in client.client_list() if known["name"] == "vitals"]
-    return int(sql(postgres, count)[0][0][0]), len(known)
+        known = len(client.client_list()) - 1
+    return int(sql(postgres, count)[0][0][0]), known

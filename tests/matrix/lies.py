@@ -1,6 +1,6 @@
 """The figure of merit: how long answers contradict the truth."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from tests.service import Reply
@@ -40,3 +40,13 @@ class Truth:
                 since = reply.at
             lying = not right
         return max(longest, self.end - since) if lying else longest
+
+
+def overlaps(some: Sequence[Truth], others: Sequence[Truth]) -> list[Truth]:
+    """Tell when both serve."""
+    pairs = [
+        Truth(max(one.begin, other.begin), min(one.end, other.end), serves=True)
+        for one in some
+        for other in others
+    ]
+    return [truth for truth in pairs if truth.begin < truth.end]

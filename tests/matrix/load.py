@@ -5,37 +5,34 @@ import math
 import subprocess
 import sys
 from collections import defaultdict
+from collections.abc import Iterable
 from types import TracebackType
 from typing import Self
 
 from tests.matrix.asker import Answered
+from tests.matrix.priority import ASKING, hasten
 from tests.service import ROOT, Reply, Service, p99
 
 
-LIVE, READY = "/health/live", "/health/ready"
+LIVE, READY, METRICS = "/health/live", "/health/ready", "/metrics"
 
-# Those whose time is budgeted, where they are served.
-BUDGETED = (READY, LIVE, "/metrics")
+# Those whose time is budgeted.
+BUDGETED = (READY, LIVE, METRICS)
 
 # What p99 may be during a fault: so many times what it is without one, and so many seconds more.
 TIMES, MORE = 2, 0.005
 
+# Seconds that an answer from memory takes at most while the machine stands still for nobody.
+PROMPT = 0.01
+
 
 class Load:
-    """Asks a service and its healthy twin the same, over 32 connections each, until left.
-
-    What a busy machine costs both is not taken for the fault's doing.
-
-    Attributes:
-        budgeted: the paths whose time is budgeted.
-
-    """
+    """Asks a service and its healthy twin the same, over 32 connections each, until left."""
 
     def __init__(self, service: Service, twin: Service, *more: str) -> None:
-        self.budgeted = [path for path in BUDGETED if service.ask(path).code == 200]
         self._service, self._twin = service.port, twin.port
         self._answers: defaultdict[tuple[int, str], list[Reply]] = defaultdict(list)
-        paths, ports = ",".join((*self.budgeted, *more)), (str(service.port), str(twin.port))
+        paths, ports = ",".join((*BUDGETED, *more)), (str(service.port), str(twin.port))
         self._asker = subprocess.Popen(
             [sys.executable, "-m", "tests.matrix.asker", paths, *ports],
             bufsize=0,
@@ -43,33 +40,41 @@ class Load:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )
+        hasten(self._asker.pid, ASKING)
 
     def answers(self, path: str, begin: float, end: float) -> list[Reply]:
         """Tell what was asked from one moment of the steady clock to another, in order."""
-        self._collect()
-        return _between(self._answers[self._service, path], begin, end)
+        return self._heard(self._service, [path], begin, end)
+
+    def healthy(self, path: str, begin: float, end: float) -> list[Reply]:
+        """Tell the same of the twin."""
+        return self._heard(self._twin, [path], begin, end)
 
     def late(self, begin: float, end: float) -> list[str]:
         """Tell which paths were answered later than is promised."""
-        self._collect()
         late = []
-        for path in self.budgeted:
-            own = _p99(_between(self._answers[self._service, path], begin, end))
-            healthy = _p99(_between(self._answers[self._twin, path], begin, end))
+        for path in BUDGETED:
+            own = _p99(self.answers(path, begin, end))
+            healthy = _p99(self.healthy(path, begin, end))
             if own > TIMES * healthy + MORE:
                 late.append(f"{path}: p99 {own * 1000:.1f} ms, healthy {healthy * 1000:.1f} ms")
         return late
 
-    def disturbance(self, begin: float, end: float) -> float:
-        """Tell by how many seconds the machine held up the healthy twin at most."""
-        self._collect()
-        replies = _between(self._answers[self._twin, LIVE], begin, end)
-        return max((reply.seconds for reply in replies), default=0.0)
+    def held_up(self, begin: float, end: float) -> float:
+        """Tell for how many seconds the twin, whom nothing befalls, kept somebody waiting."""
+        return waited(self._heard(self._twin, BUDGETED, begin, end))
 
     def forget(self) -> None:
         """Let go of all that was seen."""
         self._collect()
         self._answers.clear()
+
+    def _heard(self, port: int, paths: Iterable[str], begin: float, end: float) -> list[Reply]:
+        self._collect()
+        heard = [reply for path in paths for reply in self._answers[port, path]]
+        return sorted(
+            (reply for reply in heard if begin <= reply.at < end), key=lambda reply: reply.at
+        )
 
     def _collect(self) -> None:
         assert self._asker.stdin
@@ -91,9 +96,22 @@ class Load:
         self._asker.communicate()
 
 
-def _between(replies: list[Reply], begin: float, end: float) -> list[Reply]:
-    found = [reply for reply in replies if begin <= reply.at < end]
-    return sorted(found, key=lambda reply: reply.at)
+def waited(replies: Iterable[Reply]) -> float:
+    """Tell for how many seconds somebody waited longer than for what is in memory.
+
+    What several wait for at once counts once, so that a pause counts for as long as it was.
+
+    Args:
+        replies: in the order in which they were asked for.
+
+    """
+    seconds, until = 0.0, -math.inf
+    for reply in replies:
+        end = reply.at + reply.seconds
+        if reply.seconds > PROMPT and end > until:
+            seconds += end - max(reply.at, until)
+            until = end
+    return seconds
 
 
 def _p99(replies: list[Reply]) -> float:

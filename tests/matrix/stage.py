@@ -25,6 +25,7 @@ class Stage:
     """A PostgreSQL, a Redis and an HTTP service, each behind a proxy, and a name server for them.
 
     Attributes:
+        calm: an HTTP service that nothing befalls.
         bouncer: before the PostgreSQL, where a scene has one.
         proxies: one for each check.
         names: knows each check as `NAME.test`.
@@ -42,6 +43,7 @@ class Stage:
         self.show("good")
         portal = stack.enter_context(start_blocking_portal())
         self.http = stack.enter_context(portal.wrap_async_context_manager(serving(OK)))
+        self.calm = stack.enter_context(portal.wrap_async_context_manager(serving(OK)))
         self.https = stack.enter_context(
             portal.wrap_async_context_manager(serving(OK, self.context))
         )

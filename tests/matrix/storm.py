@@ -4,10 +4,11 @@ import random
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import reduce
 
 from tests.matrix import http, postgres, redis
-from tests.matrix.lies import Truth
-from tests.matrix.load import Load
+from tests.matrix.lies import Truth, overlaps
+from tests.matrix.load import READY, Load
 from tests.matrix.row import BOUND, KEPT, PROXIED, Row
 from tests.matrix.stage import CHECKS, Stage
 
@@ -76,16 +77,24 @@ def storm(stage: Stage, load: Load, count: int, seed: str) -> list[Lie]:
         return Weather(check, stage, seed).rage(count // len(CHECKS))
 
     with ThreadPoolExecutor(len(CHECKS)) as threads:
-        weather = zip(CHECKS, threads.map(rage, CHECKS), strict=True)
-        return [_lie(load, check, *told) for check, truths in weather for told in truths]
+        weather = list(threads.map(rage, CHECKS))
+    lies = [
+        _lie(load, path(check), truth, row)
+        for check, truths in zip(CHECKS, weather, strict=True)
+        for truth, row in truths
+    ]
+    # Any of them makes the service unready; it is ready while all of them serve.
+    lies += [_lie(load, READY, *told) for truths in weather for told in truths if told[1]]
+    serving = [[truth for truth, row in truths if row is None] for truths in weather]
+    return lies + [_lie(load, READY, truth, None) for truth in reduce(overlaps, serving)]
 
 
-def _lie(load: Load, check: str, truth: Truth, row: Row | None) -> Lie:
-    replies = load.answers(path(check), truth.begin, truth.end)
+def _lie(load: Load, asked: str, truth: Truth, row: Row | None) -> Lie:
+    replies = load.answers(asked, truth.begin, truth.end)
     bound = row.bound if row else BOUND
-    told = row.name if row else "mended"
-    excused = load.disturbance(truth.begin, truth.end)
-    return Lie(f"{check}: {told}", truth.longest_lie(replies), bound + excused)
+    told = f"{row.check}: {row.name}" if row else "mended"
+    held_up = load.held_up(truth.begin, truth.end)
+    return Lie(f"{asked}: {told}", truth.longest_lie(replies), bound + held_up)
 
 
 def path(check: str) -> str:

@@ -17,7 +17,12 @@ async def tasks() -> int:
     return len(asyncio.all_tasks())
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Serve, as `vitals serve` does."""
     settings = load()
     logs.configure(settings.log_level, "json")
     server(app, settings).run()
+
+
+if __name__ == "__main__":
+    main()

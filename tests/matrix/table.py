@@ -4,33 +4,27 @@ import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from itertools import groupby
+from itertools import chain, groupby
 
 from tests.matrix import http, postgres, redis
 from tests.matrix.load import Load
 from tests.matrix.row import Row, Scene
-from tests.matrix.stage import Stage, staged
+from tests.matrix.stage import CHECKS, Stage, staged
 from tests.matrix.trial import Outcome, Trial
 from tests.matrix.watched import watched
-from tests.service import Service
 
 
-# Rows of one table follow each other; the two are tried side by side, as most of it is waiting.
-SIDES: tuple[Sequence[Row], ...] = (postgres.ROWS, (*redis.ROWS, *http.ROWS))
-
-# A busy machine holds up servers as well as services. So a row is out of its bound if it is so
-# each time that it is tried; every time is told. Tries in which the machine held up the healthy
-# twin for so many seconds show nothing, and there are more of them.
-TRIES, MOST_TRIES, HELD_UP = 3, 10, 0.2
+# Rows of one table follow each other; two sides that take as long are tried at once, as most of it
+# is waiting.
+SIDES: tuple[Sequence[Row], ...] = ((*postgres.ROWS, *http.ROWS), redis.ROWS)
 
 
 def try_all(words: str = "") -> list[Outcome]:
     """Try every row whose name holds these words; tell what was seen, in the table's order."""
     sides = [[row for row in side if words in f"{row.check} {row.name}"] for side in SIDES]
     with ThreadPoolExecutor(len(sides)) as threads:
-        return [
-            outcome for outcomes in threads.map(_try, filter(None, sides)) for outcome in outcomes
-        ]
+        outcomes = chain.from_iterable(threads.map(_try, filter(None, sides)))
+        return sorted(outcomes, key=lambda outcome: CHECKS.index(outcome.row.check))
 
 
 def _try(rows: Sequence[Row]) -> list[Outcome]:
@@ -48,17 +42,10 @@ def _play(stage: Stage, scene: Scene, rows: Iterator[Row]) -> Iterator[Outcome]:
         Load(service, twin) as load,
     ):
         for row in rows:
-            yield _attempt(row, stage, service, load)
-
-
-def _attempt(row: Row, stage: Stage, service: Service, load: Load) -> Outcome:
-    for tried in range(1, MOST_TRIES + 1):
-        load.forget()
-        outcome = Trial(row, service, load).run(stage)
-        tell(line(outcome))
-        if not outcome.problems or (tried >= TRIES and outcome.twin < HELD_UP):
-            break
-    return outcome
+            load.forget()
+            outcome = Trial(row, service, load).run(stage)
+            tell(line(outcome))
+            yield outcome
 
 
 def tell(words: str) -> None:
@@ -70,7 +57,7 @@ def tell(words: str) -> None:
 def line(outcome: Outcome) -> str:
     """Tell an outcome in a line, and what is wrong with it in more."""
     row = outcome.row
-    figures = {name: getattr(outcome, name) for name in ("red", "green", "live", "twin")}
+    figures = {name: getattr(outcome, name) for name in ("red", "green", "live", "held_up")}
     told = "  ".join(f"{name} {seconds:.2f}" for name, seconds in figures.items() if seconds)
     problems = "".join(f"\n  *** {problem}" for problem in outcome.problems)
     return f"{row.check}: {row.name}: {row.reason or 'serves'}  {told}{problems}"

@@ -1,6 +1,6 @@
 import pytest
 
-from tests.matrix.lies import Truth
+from tests.matrix.lies import Truth, overlaps
 from tests.service import Reply
 
 
@@ -45,3 +45,10 @@ def test_what_was_asked_while_the_truth_changed_is_left_out() -> None:
     """Before it began, and where the answer came after it had ended."""
     answers = [reply(9, 503), reply(11, 503), reply(19.9, 200, seconds=0.2)]
     assert BROKEN.longest_lie(answers) == 1
+
+
+def test_all_serve_where_their_truths_overlap() -> None:
+    """Each stretch of one with each of another; those that only touch have nothing in common."""
+    some = [Truth(0, 5, serves=True), Truth(8, 12, serves=True)]
+    others = [Truth(3, 9, serves=True), Truth(12, 20, serves=True)]
+    assert [(both.begin, both.end) for both in overlaps(some, others)] == [(3, 5), (8, 9)]

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from tests.matrix.load import LIVE, READY, Load
+from tests.matrix.load import LIVE, METRICS, READY, Load
 from tests.matrix.row import BOUND, Row
 from tests.matrix.stage import CHECKS, Stage
 from tests.service import Reply, Service
@@ -14,12 +14,15 @@ from tests.service import Reply, Service
 # The first attempt that fails may tell another reason than the next, on a connection of its own.
 SETTLING = 2 * BOUND
 
-# Seconds in which the answers are timed during a fault, and how often they are timed again where
-# they seem late: a pause of the machine's does not come back most times, one of the fault's does.
-TIMED, AGAIN = 1.0, 4
+# Seconds that a fault lasts at least: two hundred answers of each path, so that one late moment of
+# the machine is not what 99 in 100 tell; and time for sessions to be renewed thrice.
+LASTING = 2.0
 
 # Seconds for which a mended dependency is watched before the next fault.
 REST = 0.5
+
+# Seconds between two looks at the reason; how long it takes is told by the load.
+LOOK = 0.05
 
 
 @dataclass(kw_only=True)
@@ -30,7 +33,7 @@ class Outcome:
         red: seconds from the fault's beginning to the first answer that told it.
         green: seconds from the repair's end to the first answer that told it.
         live: the most seconds that `/health/live` took.
-        twin: the same of the healthy twin, by which the machine may have held up everything.
+        held_up: seconds for which the machine held up the healthy twin, which are allowed for.
         problems: what was not as it was promised.
 
     """
@@ -39,12 +42,12 @@ class Outcome:
     red: float | None = None
     green: float | None = None
     live: float = 0.0
-    twin: float = 0.0
+    held_up: float = 0.0
     problems: list[str] = field(default_factory=list)
 
 
 class Trial:
-    """Breaks and mends, and watches what is told meanwhile."""
+    """Breaks and mends once, and judges what was told meanwhile."""
 
     def __init__(self, row: Row, service: Service, load: Load) -> None:
         self._outcome = Outcome(row=row)
@@ -59,68 +62,70 @@ class Trial:
             broken = time.monotonic()
             with self._noting():
                 self._see_reason()
-            with self._noting():
-                self._time()
+            time.sleep(max(0.0, broken + LASTING - time.monotonic()))
             mending = time.monotonic()
         mended = time.monotonic()
         with self._noting():
-            self._service.until(self._row.check, None, BOUND + SETTLING)
+            self._service.until(self._row.check, None, BOUND + SETTLING, pause=LOOK)
         time.sleep(REST)
-        self._judge_liveness(begun)
-        self._outcome.twin = self._load.disturbance(begun, time.monotonic())
+        self._outcome.held_up = self._load.held_up(begun, time.monotonic())
+        self._judge_calm(
+            self._load.healthy(READY, begun, time.monotonic()), 200, "the healthy twin fails"
+        )
+        self._judge_others(begun, mending)
         self._judge_fault(begun, broken, mending)
         self._judge_repair(mended)
         return self._outcome
 
     def _see_reason(self) -> None:
         if self._row.reason is None:
-            self._see_none(time.monotonic() + self._row.bound)
             return
-        self._service.until(self._row.check, self._row.reason, self._row.bound + SETTLING)
+        within = self._row.bound + SETTLING
+        self._service.until(self._row.check, self._row.reason, within, pause=LOOK)
         others = [name for name in CHECKS if name != self._row.check]
         failing = [name for name in others if self._service.reason(name)]
         assert not failing, f"{', '.join(failing)} fails too"
 
-    def _see_none(self, end: float) -> None:
-        while time.monotonic() < end:
-            reason = self._service.reason(self._row.check)
-            assert reason is None, f"{reason}, and it can serve"
-
-    def _time(self) -> None:
-        if self._late():
-            late = [words for words in (self._late() for _ in range(AGAIN)) if words]
-            assert len(late) < AGAIN / 2, late[-1]
-
-    def _late(self) -> str:
-        begin = time.monotonic()
-        time.sleep(TIMED)
-        return "; ".join(self._load.late(begin, time.monotonic()))
-
-    def _judge_liveness(self, begun: float) -> None:
+    def _judge_others(self, begun: float, mending: float) -> None:
+        """Judge what a fault must not touch: liveness, metrics, and how long each answer takes."""
         replies = self._load.answers(LIVE, begun, time.monotonic())
         self._outcome.live = max(reply.seconds for reply in replies)
+        replies += self._load.answers(METRICS, begun, time.monotonic())
         with self._noting():
-            assert {reply.code for reply in replies} == {200}, "/health/live fails"
+            assert {reply.code for reply in replies} == {200}, "/health/live or /metrics fails"
+        self._outcome.problems += self._load.late(begun, mending)
 
     def _judge_fault(self, begun: float, broken: float, mending: float) -> None:
-        if self._row.reason is None:
-            return
         replies = self._load.answers(READY, begun, mending)
-        red = self._outcome.red = _first(replies, 503, begun)
+        if self._row.reason is None:
+            self._judge_calm(replies, 200, "red, and it can serve")
+            return
+        during = [reply for reply in replies if reply.at >= broken]
+        red = self._outcome.red = _first(during, 503, begun)
         with self._noting():
             assert red is not None, "never red"
-            assert red < broken - begun + self._row.bound + self._outcome.twin, (
+            assert red < broken - begun + self._row.bound + self._outcome.held_up, (
                 f"red after {red:.2f} s"
             )
+            later = [reply for reply in during if reply.at > begun + red]
+            self._judge_calm(later, 503, "green again before the repair")
 
     def _judge_repair(self, mended: float) -> None:
         replies = self._load.answers(READY, mended, time.monotonic())
         green = self._outcome.green = _first(replies, 200, mended)
         with self._noting():
             assert green is not None, "never green"
-            assert green < BOUND + self._outcome.twin, f"green after {green:.2f} s"
-            later = {reply.code for reply in replies if reply.at > mended + green}
-            assert later <= {200}, "red again after the repair"
+            assert green < BOUND + self._outcome.held_up, f"green after {green:.2f} s"
+            later = [reply for reply in replies if reply.at > mended + green]
+            self._judge_calm(later, 200, "red again after the repair")
+
+    def _judge_calm(self, replies: list[Reply], code: int, problem: str) -> None:
+        """Judge that nothing changes, but for as long as the machine stood still."""
+        wrong = [reply.at - replies[0].at for reply in replies if reply.code != code]
+        with self._noting():
+            assert not wrong or wrong[-1] - wrong[0] < self._outcome.held_up, (
+                f"{problem}: from {wrong[0]:.2f} to {wrong[-1]:.2f} s"
+            )
 
     @contextmanager
     def _noting(self) -> Iterator[None]:

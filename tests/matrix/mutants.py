@@ -1,0 +1,79 @@
+"""The service with a fault of its own, which the judges have to see."""
+
+import asyncio
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import replace
+from typing import Any
+from unittest import mock
+
+from app.health import Result, Status
+from app.health.watch import Watch
+from app.probes.postgres import PostgresSession
+from app.probes.redis import RedisSession
+from tests.matrix.subject import main
+
+
+# Seconds for which a check keeps what is no longer so.
+LATE = 3
+
+# Bytes that a failure leaves behind.
+HEAP = 1 << 20
+
+# Where a service learns a result is where it can be made to err.
+Learn = Callable[[Watch, Result], None]
+LEARN: Learn = Watch._learn  # noqa: SLF001
+
+LEFT: list[object] = []
+
+
+def keeping(status: Status) -> Learn:
+    """Have every check keep a status for a while after it is no longer so."""
+    since: dict[Watch, float] = {}
+
+    def learn(watch: Watch, result: Result) -> None:
+        turns = (result.reason is None) is not (watch.known.status is Status.PASS)
+        if watch.known.status is not status or not turns:
+            since.pop(watch, None)
+        elif time.monotonic() < since.setdefault(watch, time.monotonic()) + LATE:
+            result = replace(result, reason=watch.known.reason, cause="")
+        LEARN(watch, result)
+
+    return learn
+
+
+def leaking(watch: Watch, result: Result) -> None:
+    """Have every failure leave a task, a thread and some memory behind."""
+    if result.reason:
+        LEFT.append(asyncio.create_task(asyncio.sleep(3600)))
+        LEFT.append(os.urandom(HEAP))
+        threading.Thread(target=threading.Event().wait, daemon=True).start()
+    LEARN(watch, result)
+
+
+async def staying(session: object) -> None:
+    """Have a session that is to be closed stay open."""
+    LEFT.append(session)
+
+
+# What is put in place of what.
+MUTANTS: dict[str, list[tuple[type, str, Any]]] = {
+    "honest": [],
+    "keeps green": [(Watch, "_learn", keeping(Status.PASS))],
+    "keeps red": [(Watch, "_learn", keeping(Status.FAIL))],
+    "leaks": [
+        (Watch, "_learn", leaking),
+        (PostgresSession, "close", staying),
+        (RedisSession, "close", staying),
+    ],
+}
+
+if __name__ == "__main__":
+    with ExitStack() as stack:
+        for changed in MUTANTS[sys.argv[1]]:
+            stack.enter_context(mock.patch.object(*changed))
+        main()
