@@ -1,7 +1,8 @@
 """What the last run saw, as `docs/reliability.md` has it."""
 
-import math
-from collections.abc import Sequence
+import re
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
 
 from tests.matrix.storm import Lie
 from tests.matrix.trial import Outcome
@@ -10,9 +11,10 @@ from tests.service import ROOT
 
 FILE = ROOT / "docs" / "reliability.md"
 
-# Figures are rounded up to these, so that they change when something has changed.
-HALF = 0.5
-STEPS = (0.01, 0.05, 0.1, 0.25, 0.5, 1.0)
+# What figures are rounded up to. One that is told as the step beside what is seen now is left as
+# it is, so that the page changes when something has changed.
+TIMES = {half / 2: f"{half / 2} s" for half in range(1, 21)}
+ANSWERS = {ms / 1000: f"{ms} ms" for ms in (10, 50, 100, 250, 500, 1000)}
 
 TEXT = """\
 # What happens when something breaks
@@ -30,10 +32,12 @@ repair within 1.1 s. With the defaults that is 2.5 s, and 15 s more for what has
 - **green** is the time from the end of the repair to the first 200;
 - **live** is the slowest answer of `/health/live` meanwhile; its code is always 200.
 
-Figures are rounded up: times to half a second, answers to 10, 50, 100, 250 and 500 ms, which tell
-more of the machine than of the service. What tells of the service: during every fault 99 of 100
-answers of each probe, asked over 32 connections, come within twice the time that the same answers
-of a healthy service take in the same second, and 5 ms.
+Figures are rounded up: times to half a second, answers to 10, 50, 100, 250, 500 and 1000 ms; one
+stays as it was while a run sees no more than one step of a difference. The slowest of some thousand
+answers tells more of the machine than of the service. What tells of the service: during every fault
+99 of 100 answers of `/health/ready`, `/health/live` and `/metrics`, asked over 32 connections, come
+within twice the time that the same answers of a healthy service take, asked in the same moments,
+and 5 ms. Each fault happens once: no row is tried again.
 
 | dependency | fault | reason | red | green | live |
 | --- | --- | --- | --- | --- | --- |
@@ -43,26 +47,37 @@ of a healthy service take in the same second, and 5 ms.
 lets nobody in.
 
 Over {faults} more faults, random in kind and length and on three dependencies at once, the longest
-stretch in which an answer contradicted the truth was {lie} s, and none was longer than the bound.
+stretch in which an answer contradicted the truth was {lie}, and none was longer than the bound.
 Nothing was left behind: no task, thread, descriptor, socket or session on a server.
 """
 
 
 def write(outcomes: Sequence[Outcome], lies: Sequence[Lie], faults: int) -> None:
     """Write the page."""
-    rows = "\n".join(map(_row, outcomes))
-    longest = _half(max(lie.seconds for lie in lies))
+    before = FILE.read_text() if FILE.exists() else ""
+    rows = "\n".join(_row(outcome, before) for outcome in outcomes)
+    told = re.search(r"contradicted the truth was ([0-9.]+ s)", before)
+    longest = figure(max(lie.seconds for lie in lies), TIMES, told[1] if told else "")
     FILE.write_text(TEXT.format(rows=rows, faults=faults, lie=longest))
 
 
-def _row(outcome: Outcome) -> str:
+def figure(seconds: float, steps: Mapping[float, str], before: str) -> str:
+    """Round a figure up to a step, or leave it as it was where that is the one beside."""
+    words = [*steps.values(), "more"]
+    step = bisect_left([*steps], seconds)
+    if before in words and abs(words.index(before) - step) <= 1:
+        return before
+    return words[step]
+
+
+def _row(outcome: Outcome, before: str) -> str:
     row = outcome.row
-    red = f"{_half(outcome.red)} s{' *' if row.unseen else ''}" if outcome.red else "never"
-    green = f"{_half(outcome.green)} s" if outcome.green and row.reason else ""
-    live = next((f"{step * 1000:.0f} ms" for step in STEPS if outcome.live <= step), "more")
+    begin = f"| {row.check} | {row.name} | "
+    found = [line for line in before.splitlines() if line.startswith(begin)]
+    told = found[0].split(" | ")[-3:] if found else ["", "", ""]
+    star = " *" if row.unseen else ""
+    red = figure(outcome.red, TIMES, told[0].removesuffix(" *")) + star if outcome.red else "never"
+    green = figure(outcome.green, TIMES, told[1]) if outcome.green and row.reason else ""
+    live = figure(outcome.live, ANSWERS, told[2].removesuffix(" |"))
     reason = f"`{row.reason}`" if row.reason else ""
-    return f"| {row.check} | {row.name} | {reason} | {red} | {green} | {live} |"
-
-
-def _half(seconds: float) -> float:
-    return math.ceil(seconds / HALF) * HALF
+    return f"{begin}{reason} | {red} | {green} | {live} |"
