@@ -8,9 +8,8 @@ import typer
 from tests.faults import nameserver
 from tests.matrix import document, priority
 from tests.matrix.stage import staged
-from tests.matrix.storm import Lie
 from tests.matrix.table import tell, try_all
-from tests.matrix.verdict import verdict
+from tests.matrix.verdict import Verdict, verdict
 from tests.system.servers import program
 
 
@@ -35,20 +34,20 @@ def faults(words: str = "", seed: str = "") -> None:
     outcomes = try_all(words)
     failed = any(outcome.problems for outcome in outcomes)
     if not words:
-        lies, problems = weather(FAULTS, seed)
-        failed = failed or bool(problems)
+        random_ones = weather(FAULTS, seed)
+        failed = failed or bool(random_ones.problems)
         if not failed:
-            document.write(outcomes, lies, FAULTS)
+            document.write(outcomes, random_ones.lies, FAULTS)
     sys.exit(failed)
 
 
 @cli.command()
 def soak(seed: str = "") -> None:
     """Let a fault happen each second for ten minutes."""
-    sys.exit(bool(weather(SOAK, seed)[1]))
+    sys.exit(bool(weather(SOAK, seed).problems))
 
 
-def weather(count: int, seed: str) -> tuple[list[Lie], list[str]]:
+def weather(count: int, seed: str) -> Verdict:
     """Let so many random faults happen, on servers of their own."""
     with staged() as stage:
         return verdict(stage, count, seed or f"{random.randrange(10**6)}")

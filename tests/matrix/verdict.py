@@ -2,9 +2,10 @@
 
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from tests.matrix import postgres
-from tests.matrix.held import LEFT, grown, held
+from tests.matrix.held import LEFT, Held, grown, held
 from tests.matrix.load import Load
 from tests.matrix.stage import CHECKS, Stage
 from tests.matrix.storm import Lie, path, storm
@@ -15,6 +16,48 @@ from tests.matrix.watched import SUBJECT, watched
 # How many faults come before what is held is first counted.
 WARMING = 15
 
+# Of the time, how much the machine may hold everybody up before what was seen shows nothing.
+HELD_UP = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What so many random faults came to.
+
+    Attributes:
+        lies: the worst first.
+        before: what the service held after the first faults.
+        after: what it held in the end.
+        grown: what of it is more than before.
+        held_up: the share of the time for which the machine held up the healthy twin.
+
+    """
+
+    lies: Sequence[Lie]
+    before: Held
+    after: Held
+    grown: Sequence[str]
+    held_up: float
+
+    @property
+    def problems(self) -> list[str]:
+        """What was not as it was promised."""
+        stood = ["the machine stood still too long for anything to be shown"]
+        return [
+            *(f"too long a lie: {lie}" for lie in self.lies if lie.seconds > lie.bound),
+            *(f"more than before: {name}" for name in self.grown),
+            *(stood if self.held_up > HELD_UP else []),
+        ]
+
+    def tell(self) -> None:
+        """Tell the worst lies, what was held, and the problems."""
+        for lie in self.lies[:5]:
+            tell(f"lie: {lie.seconds:.2f} s of {lie.bound:.2f}: {lie.told}")
+        tell(f"held before: {self.before}\nheld now: {self.after}")
+        tell(f"held up by the machine: {self.held_up:.1%} of the time")
+        for problem in self.problems:
+            tell(f"  *** {problem}")
+
 
 def verdict(
     stage: Stage,
@@ -23,24 +66,22 @@ def verdict(
     *,
     warming: int = WARMING,
     subject: Sequence[str] = SUBJECT,
-) -> tuple[list[Lie], list[str]]:
-    """Let so many random faults happen; tell the lies, and what was not as it was promised."""
+) -> Verdict:
+    """Let so many random faults happen, and judge what the service told and kept."""
     tell(f"{count} random faults, seed {seed}")
     with (
         watched(stage, postgres.NAMED, subject) as (service, twin),
         Load(service, twin, *map(path, CHECKS)) as load,
     ):
+        begun = time.monotonic()
         lies = storm(stage, load, warming, f"{seed} warming")
         time.sleep(LEFT)
         before = held(service, stage)
         lies += storm(stage, load, count - warming, seed)
-        now, more = grown(before, service, stage)
+        after, more = grown(before, service, stage)
+        ended = time.monotonic()
+        held_up = load.held_up(begun, ended) / (ended - begun)
     lies.sort(key=lambda lie: lie.seconds - lie.bound, reverse=True)
-    for lie in lies[:5]:
-        tell(f"lie: {lie.seconds:.2f} s of {lie.bound:.2f}: {lie.told}")
-    tell(f"held before: {before}\nheld now: {now}")
-    problems = [f"too long a lie: {lie}" for lie in lies if lie.seconds > lie.bound]
-    problems += [f"more than before: {name}" for name in more]
-    for problem in problems:
-        tell(f"  *** {problem}")
-    return lies, problems
+    found = Verdict(lies, before, after, more, held_up)
+    found.tell()
+    return found
