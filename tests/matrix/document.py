@@ -27,8 +27,8 @@ Checks run every 0.2 s with a timeout of 0.4 s, and sessions are renewed after 0
 to be told within 1.1 s, or 1.6 s where an open session can't see it (marked with a star), and its
 repair within 1.1 s. With the defaults that is 2.5 s, and 15 s more for what has a star.
 
-- **red** is the time from the beginning of the fault to the first 503 of `/health/ready`; a row
-  without one must not turn red, as the dependency can serve;
+- **red** is the time from the beginning of the fault until `/health/ready` says 503 and nothing
+  else; a row without one must not turn red, as the dependency can serve;
 - **green** is the time from the end of the repair to the first 200;
 - **live** is the slowest answer of `/health/live` meanwhile; its code is always 200.
 

@@ -30,7 +30,7 @@ class Outcome:
     """What was seen of a row.
 
     Attributes:
-        red: seconds from the fault's beginning to the first answer that told it.
+        red: seconds from the fault's beginning until every answer told it.
         green: seconds from the repair's end to the first answer that told it.
         live: the most seconds that `/health/live` took.
         held_up: seconds for which the machine held up the healthy twin, which are allowed for.
@@ -100,15 +100,12 @@ class Trial:
         if self._row.reason is None:
             self._judge_calm(replies, 200, "red, and it can serve")
             return
-        during = [reply for reply in replies if reply.at >= broken]
-        red = self._outcome.red = _first(during, 503, begun)
+        red = self._outcome.red = _for_good(replies, 503, begun)
         with self._noting():
-            assert red is not None, "never red"
+            assert red is not None, "not red in the end"
             assert red < broken - begun + self._row.bound + self._outcome.held_up, (
                 f"red after {red:.2f} s"
             )
-            later = [reply for reply in during if reply.at > begun + red]
-            self._judge_calm(later, 503, "green again before the repair")
 
     def _judge_repair(self, mended: float) -> None:
         replies = self._load.answers(READY, mended, time.monotonic())
@@ -133,6 +130,16 @@ class Trial:
             yield
         except AssertionError as error:
             self._outcome.problems.append(str(error))
+
+
+def _for_good(replies: list[Reply], code: int, since: float) -> float | None:
+    """Tell after how many seconds there was no other answer than this code any more."""
+    told = None
+    for reply in reversed(replies):
+        if reply.code != code:
+            break
+        told = reply.at + reply.seconds - since
+    return told
 
 
 def _first(replies: list[Reply], code: int, since: float) -> float | None:
