@@ -4,8 +4,11 @@ import json
 import math
 import subprocess
 import sys
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable
+from itertools import chain
+from operator import attrgetter
 from types import TracebackType
 from typing import Self
 
@@ -24,6 +27,8 @@ TIMES, MORE = 2, 0.005
 
 # Seconds that an answer from memory takes at most while the machine stands still for nobody.
 PROMPT = 0.01
+
+AT = attrgetter("at")
 
 
 class Load:
@@ -44,11 +49,11 @@ class Load:
 
     def answers(self, path: str, begin: float, end: float) -> list[Reply]:
         """Tell what was asked from one moment of the steady clock to another, in order."""
-        return self._heard(self._service, [path], begin, end)
+        return self._heard(self._service, path, begin, end)
 
     def healthy(self, path: str, begin: float, end: float) -> list[Reply]:
         """Tell the same of the twin."""
-        return self._heard(self._twin, [path], begin, end)
+        return self._heard(self._twin, path, begin, end)
 
     def late(self, begin: float, end: float) -> list[str]:
         """Tell which paths were answered later than is promised."""
@@ -62,19 +67,19 @@ class Load:
 
     def held_up(self, begin: float, end: float) -> float:
         """Tell for how many seconds the twin, whom nothing befalls, kept somebody waiting."""
-        return waited(self._heard(self._twin, BUDGETED, begin, end))
+        heard = chain.from_iterable(self.healthy(path, begin, end) for path in BUDGETED)
+        return waited(sorted(heard, key=AT))
 
     def forget(self) -> None:
         """Let go of all that was seen."""
         self._collect()
         self._answers.clear()
 
-    def _heard(self, port: int, paths: Iterable[str], begin: float, end: float) -> list[Reply]:
+    def _heard(self, port: int, path: str, begin: float, end: float) -> list[Reply]:
         self._collect()
-        heard = [reply for path in paths for reply in self._answers[port, path]]
-        return sorted(
-            (reply for reply in heard if begin <= reply.at < end), key=lambda reply: reply.at
-        )
+        replies = self._answers[port, path]
+        replies.sort(key=AT)
+        return replies[bisect_left(replies, begin, key=AT) : bisect_left(replies, end, key=AT)]
 
     def _collect(self) -> None:
         assert self._asker.stdin
