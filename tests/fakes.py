@@ -49,6 +49,13 @@ class SimulatedLoop(asyncio.SelectorEventLoop):
         return self._leap.now
 
 
+def block(seconds: float) -> None:
+    """Let time pass in which the running simulated loop does nothing."""
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, SimulatedLoop)
+    loop._leap.now += seconds  # noqa: SLF001 - its one hand
+
+
 def simulate(story: Coroutine[Any, Any, T]) -> T:
     """Run *story* on a simulated loop of its own, and end whatever it leaves behind."""
     with asyncio.Runner(loop_factory=SimulatedLoop) as runner:

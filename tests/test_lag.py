@@ -1,13 +1,7 @@
 import asyncio
 
 from app.lag import LOOK_EVERY, TOLD_FOR, Lag
-from tests.fakes import simulate
-
-
-def block(seconds: float) -> None:
-    """Let time pass in which the simulated loop does nothing."""
-    loop = asyncio.get_running_loop()
-    loop._leap.now += seconds  # type: ignore[attr-defined]  # noqa: SLF001 - its one hand
+from tests.fakes import block, simulate
 
 
 def test_the_worst_delay_is_told_for_a_minute() -> None:

@@ -83,7 +83,9 @@ class Watch:
         if attempt.done():
             error = _error_of(attempt)
             if error is None:
-                return Result(at=self._clock.now(), latency=latency)
+                # However late it is read, an answer vouches for no moment after its deadline.
+                at = self._clock.now() + min(0.0, self.check.timeout - latency)
+                return Result(at=at, latency=latency)
             return self._result(latency, self.check.reason_for(error), error)
         # Explained before the cancellation takes away what the attempt was waiting for.
         late = TimeoutError("no answer within the deadline")

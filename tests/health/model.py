@@ -20,13 +20,19 @@ class Fate:
 
 @dataclass
 class Attempt:
-    """An attempt as the dependency sees it, perhaps *cut* by somebody who is not the monitor."""
+    """An attempt as the dependency sees it, perhaps *cut* by somebody who is not the monitor.
+
+    Attributes:
+        slept: how long the machine had slept when it began.
+
+    """
 
     check: Check
     fate: Fate
     begun: float
     task: asyncio.Task[Any]
     cut: float | None = None
+    slept: float = 0.0
 
     @property
     def under_way(self) -> bool:
@@ -50,6 +56,11 @@ class Attempt:
             return self.fate.reason if self.cut is None else "error", self.ends
         grace = self.deadline + CANCEL_GRACE
         return ("timeout", self.ends) if self.ends < grace else ("stuck", grace)
+
+    def vouches_for(self, slept: float) -> float:
+        """The moment of which its result speaks, if the machine has slept for so long by then."""
+        reason, at = self.result
+        return at + slept if reason else min(at + slept, self.deadline + self.slept)
 
     def next_between(self, earlier: list["Attempt"]) -> tuple[float, float]:
         """When the next attempt begins at the earliest and at the latest."""

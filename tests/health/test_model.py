@@ -64,7 +64,7 @@ class Story(RuleBasedStateMachine):
         task = asyncio.current_task()
         assert task
         fate = self.script.pop(0) if len(self.script) > 1 else self.script[0]
-        attempt = Attempt(self.check, fate, self.loop.time(), task)
+        attempt = Attempt(self.check, fate, self.loop.time(), task, slept=self.hands.slept)
         self.attempts.append(attempt)
         try:
             await asyncio.sleep(attempt.fate.takes)
@@ -126,7 +126,7 @@ class Story(RuleBasedStateMachine):
             reason, at = self.attempts[self.heard].result
             if at > self.loop.time() + SOON:
                 break
-            self.model.hear(reason, at + self.hands.slept)
+            self.model.hear(reason, self.attempts[self.heard].vouches_for(self.hands.slept))
             self.heard += 1
 
     def teardown(self) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from app.health import Check, Clock, Monitor
-from tests.fakes import answers
+from tests.fakes import Dependency, answers, block, hangs, takes
 from tests.health.scene import at, check, told, watch
 
 
@@ -26,6 +26,18 @@ async def test_what_has_arrived_by_the_deadline_is_heard(needed: int, answer: st
     async with watch(check(arrives_at_the_deadline, interval=5)) as monitor:
         await at(1.5)
         assert told(monitor) == answer
+
+
+async def test_an_answer_that_is_read_late_is_no_younger_than_its_deadline() -> None:
+    """A blocked loop reads it when it turns again: what has become of the dependency is unknown."""
+    dependency = Dependency(takes(0.5), hangs)
+    async with watch(check(dependency)) as monitor:
+        await at(0.2)
+        block(5)
+        await asyncio.sleep(0.5)
+        assert told(monitor) == "fail stale"
+        await at(6.5)
+        assert told(monitor) == "fail timeout"
 
 
 def test_a_busy_loop_makes_no_obedient_attempt_stuck() -> None:
