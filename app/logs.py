@@ -8,8 +8,11 @@ import re
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import partial
 from http import HTTPStatus
-from typing import Any
+from typing import Any, TextIO
+
+from app.spool import Spool
 
 
 # What a record carries by itself; everything else was given as a field.
@@ -85,21 +88,24 @@ def without_successful_probes() -> Iterator[None]:
 
 
 def configure(level: str, form: str | None) -> None:
-    """Send every logger's records, uvicorn's too, to standard error.
+    """Send every logger's records, uvicorn's too, to standard error, if there is one.
 
     Args:
         level: the least level that is told.
         form: `json` or `console`; None: for people on a terminal, for programs elsewhere.
 
     """
-    console = form == "console" or (form is None and sys.stderr.isatty())
+    # None where it was closed: its number may belong to a connection by now.
+    stderr: TextIO | None = sys.stderr
+    console = form == "console" or (form is None and stderr is not None and stderr.isatty())
     formatter = ConsoleFormatter if console else JsonFormatter
+    handler = partial(Spool, stderr.fileno()) if stderr else logging.NullHandler
     logging.config.dictConfig(
         {
             "version": 1,
             "disable_existing_loggers": False,
             "formatters": {"line": {"()": formatter}},
-            "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+            "handlers": {"stderr": {"()": handler, "formatter": "line"}},
             # uvicorn, where it is run by itself, has given these handlers of their own.
             "loggers": {"uvicorn": {"propagate": True}, "uvicorn.access": {"propagate": True}},
             "root": {"level": level.upper(), "handlers": ["stderr"]},

@@ -1,0 +1,80 @@
+"""A log that nobody waits for."""
+
+import contextlib
+import io
+import logging
+import queue
+import threading
+
+
+# Lines that may wait to be written; some megabytes at most, and hours of what is usual.
+MOST = 10_000
+
+# Seconds that the end waits for what is still to be written.
+PATIENCE = 1.0
+
+
+class Spool(logging.Handler):
+    """Has a thread write the lines, so that whoever logs waits for nothing.
+
+    A pipe that nobody reads blocks whoever writes into it, and would block the event loop. What
+    can't be written, because the pipe and then the memory set aside are full, or the disk is, is
+    dropped, and a line tells how much was when lines get through again.
+
+    Args:
+        descriptor: where to write. Not a file object: the end of the process would wait for what
+            that holds.
+
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        super().__init__()
+        self._file = io.FileIO(descriptor, "w", closefd=False)
+        self._lines = queue.Queue[str | None](MOST)
+        # Each is counted by one thread at a time: whoever logs has the handler's lock.
+        self._refused = self._failed = self._told = 0
+        self._torn = False
+        self._thread = threading.Thread(target=self._run, name="log", daemon=True)
+        self._thread.start()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Put a line where the thread finds it."""
+        try:
+            self._lines.put_nowait(self.format(record))
+        except Exception:  # noqa: BLE001 - full, or not to be told: neither is the caller's business
+            self._refused += 1
+
+    def close(self) -> None:
+        """Have what waits written, for as long as that may take."""
+        with contextlib.suppress(queue.Full):
+            self._lines.put(None, timeout=PATIENCE)
+        self._thread.join(PATIENCE)
+        super().close()
+
+    def _run(self) -> None:
+        while (line := self._lines.get()) is not None:
+            try:
+                self._write(line)
+            except OSError:
+                self._failed += 1
+            else:
+                self._confess()
+
+    def _write(self, line: str) -> None:
+        # A line may have been torn off where the disk was full: the next one begins anew.
+        begin = "\n" if self._torn else ""
+        data = memoryview(f"{begin}{line}\n".encode(errors="replace"))
+        while data:
+            # None: a descriptor that does not block is full.
+            written = self._file.write(data)
+            if written is None:
+                raise BlockingIOError
+            data = data[written:]
+            self._torn = bool(data)
+
+    def _confess(self) -> None:
+        if dropped := self._refused + self._failed - self._told:
+            told = {"name": "vitals", "levelname": "WARNING", "msg": "lines were dropped"}
+            with contextlib.suppress(OSError):
+                self._write(self.format(logging.makeLogRecord({**told, "lines": dropped})))
+                self._told += dropped
