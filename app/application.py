@@ -19,7 +19,7 @@ from app.api.metrics import Metrics
 from app.api.probers import Probers
 from app.api.readymade import Readymade, prober
 from app.api.routes import install, ready
-from app.background import each_second
+from app.background import repeated
 from app.checks import open_checks
 from app.configuration import in_force
 from app.health import Clock, Monitor, Result, Transition
@@ -30,6 +30,7 @@ from app.logs import configure_if_nobody_has, without_successful_probes
 from app.maintenance import watched
 from app.settings import ConfigurationError, Settings, load
 from app.signals import drained
+from app.stalls import Stalls
 from app.telemetry import unobserved
 from app.tokens import SIGNS, Tokens
 
@@ -144,8 +145,9 @@ async def open_service(
     monitor = Monitor(checks, clock=clock, hearer=hear, listener=listen)
     await stack.enter_async_context(monitor)
     stack.enter_context(lag.measured())
+    stack.enter_context(Stalls(lag, counts.stall).watched())
     tokens = Tokens(partial(settings.secret, SIGNS))
-    stack.enter_context(each_second(tokens.look, "tokens"))
+    stack.enter_context(repeated(tokens.look, "tokens"))
     archive = Archive(
         clock=clock,
         histories=monitor.history,

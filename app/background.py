@@ -5,13 +5,9 @@ import threading
 from collections.abc import Callable, Iterator
 
 
-# Seconds between two looks.
-LOOK_EVERY = 1
-
-
 @contextlib.contextmanager
-def each_second(look: Callable[[], None], name: str) -> Iterator[None]:
-    """Look now and each second, at files that may change.
+def repeated(look: Callable[[], None], name: str, *, every: float = 1.0) -> Iterator[None]:
+    """Look now and every so many seconds, at files that may change or at what should go on.
 
     On a thread that nobody waits for: a file may lie on a share that hangs.
     """
@@ -20,7 +16,7 @@ def each_second(look: Callable[[], None], name: str) -> Iterator[None]:
     def run() -> None:
         while True:
             look()
-            if over.wait(LOOK_EVERY):
+            if over.wait(every):
                 return
 
     threading.Thread(target=run, name=name, daemon=True).start()

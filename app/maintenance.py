@@ -5,7 +5,7 @@ import tempfile
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from app.background import each_second
+from app.background import repeated
 from app.lifecycle import Lifecycle
 
 
@@ -28,4 +28,4 @@ def watched(file: Path, lifecycle: Lifecycle) -> AbstractContextManager[None]:
     def look() -> None:
         lifecycle.maintenance = os.path.exists(file)  # noqa: PTH110 - it never raises
 
-    return each_second(look, "maintenance")
+    return repeated(look, "maintenance")

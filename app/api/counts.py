@@ -52,6 +52,11 @@ class Counts:
             ["endpoint", "code"],
             registry=None,
         )
+        self._stalls = Counter(
+            "health_event_loop_stalls",
+            "Times that the event loop was blocked for more than a second.",
+            registry=None,
+        )
         for check in checks:
             self._begin(check.name)
 
@@ -79,6 +84,10 @@ class Counts:
         """Count an answer; the endpoint is one of the documented paths, or `other`."""
         self._requests.labels(endpoint, code).inc()
 
+    def stall(self) -> None:
+        """Count a stall of the event loop; called from another thread."""
+        self._stalls.inc()
+
     def of_checks(self) -> Iterator[Metric]:
         """Tell what speaks of single checks."""
         kept = (self._runs, self._durations, self._transitions, self._successes)
@@ -86,4 +95,4 @@ class Counts:
 
     def of_instance(self) -> Iterable[Metric]:
         """Tell the rest."""
-        return self._requests.collect()
+        return [*self._requests.collect(), *self._stalls.collect()]

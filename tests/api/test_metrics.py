@@ -29,6 +29,7 @@ PROMISED = {
     "health_phase": {"phase"},
     "health_ready": set[str](),
     "health_event_loop_lag_seconds": set[str](),
+    "health_event_loop_stalls_total": set[str](),
     "health_requests_total": {"endpoint", "code"},
     "health_build_info": {"version"},
 }
