@@ -15,12 +15,16 @@ if TYPE_CHECKING:
     from app.settings import Settings
 
 
+STDERR = 2
+
+
 def serve() -> None:
     """Serve on HOST and PORT until told to stop."""
     # The imports take a while, and as the first process of a container a program is not even
     # ended by a signal that it does not handle.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, leave)
+    fill_standard_descriptors()
     settings = read_settings()
     run(settings, listen(settings.host, settings.port))
 
@@ -29,6 +33,13 @@ def leave(number: int, frame: FrameType | None) -> NoReturn:
     """Go without having begun; an exception could be lost in whatever an import calls back."""
     del number, frame
     os._exit(os.EX_OK)
+
+
+def fill_standard_descriptors() -> None:
+    """Open those that were closed: a connection would get their numbers, and libuv abort."""
+    while (number := os.open(os.devnull, os.O_RDWR)) <= STDERR:
+        pass
+    os.close(number)
 
 
 def read_settings() -> "Settings":
