@@ -21,7 +21,7 @@ PROBLEM = $(shell exec 2>/dev/null; \
 		|| echo '$(PYTHON) has no working venv module: install it (apt install python3-venv), $(ANOTHER)')
 
 .DEFAULT_GOAL := help
-.PHONY: help .venv run test system-test browser-test image-test swarm-test image-bench faults soak bench bench-quick system-servers system-browser fmt lock clean
+.PHONY: help .venv run test system-test browser-test image-test swarm-test image-bench mutants faults soak bench bench-quick system-servers system-browser fmt lock clean
 
 help: ## list what can be made
 	@echo 'New here? `make run` serves on a PostgreSQL and a Redis of its own, `make test` checks everything.'
@@ -98,6 +98,9 @@ system-servers: ## install what TLS, PgBouncer, metrics, load and manifests are 
 			&& RUNLEVEL=1 SYSTEMD_OFFLINE=1 DEBIAN_FRONTEND=noninteractive \
 				apt-get -qq --no-install-recommends --no-upgrade install $(SERVERS) >/dev/null; } \
 		|| echo '*** TLS, PGBOUNCER, METRICS, LOAD AND MANIFESTS ARE NOT TESTED: only root with apt can install $(SERVERS) ***' >&2
+
+mutants: $(MADE) ## change the core in every small way, and see that a test notices; MODULES=watch for one
+	$(BIN)/python -m tests.mutants $(MODULES)
 
 faults: $(MADE) system-servers ## break real servers in every way; writes docs/reliability.md
 	$(BIN)/python -m tests.matrix faults
