@@ -53,21 +53,32 @@ def _open_page(browser: Browser) -> Iterator[Open]:
 
     And nothing may go wrong in them unseen, *but* what the test names.
     """
+    told: list[str] = []
     complaints: list[str] = []
     asked, known = set[tuple[str, str]](), set[tuple[str, str]]()
     expected = [REFUSAL]
+
+    def complain(words: str) -> None:
+        told.append(words)
+        complaints.append(words)
+
     with ExitStack() as stack:
 
         def open_page(url: str, but: str = REFUSAL, **options: Any) -> Page:
             expected.append(but)
             page = stack.enter_context(browser.new_context(**options)).new_page()
-            page.on("console", lambda said: complaints.append(said.text))
-            page.on("pageerror", lambda error: complaints.append(str(error)))
+            page.on("console", lambda said: complain(f"{said.type}: {said.text} {said.location}"))
+            page.on("pageerror", lambda error: complain(f"not caught: {error}"))
             page.on("request", lambda request: asked.add(urlsplit(request.url)[:2]))
+            page.on(
+                "requestfailed", lambda request: told.append(f"{request.url} {request.failure}")
+            )
             known.add(urlsplit(url)[:2])
             page.goto(url)
             return page
 
         yield open_page
-    assert asked == known
-    assert [said for said in complaints if not any(part in said for part in expected)] == []
+    everything = "\n".join(told)
+    assert asked == known, everything
+    unexpected = [said for said in complaints if not any(part in said for part in expected)]
+    assert not unexpected, everything
