@@ -56,9 +56,14 @@ def _line(slots: Sequence[Slot | None], highest: float) -> str:
         elif slot and slot.latency is not None:
             y = round(HEIGHT - MARGIN - (HEIGHT - 2 * MARGIN) * slot.latency / highest)
             # A line of no length is a dot, as an answer between two outages is.
-            path += f"l{x - pen[0]} {y - pen[1]}" if pen else f"M{x + 0.5} {y}h0"
+            path += _step(x - pen[0], y - pen[1]) if pen else f"M{x + 0.5} {y}h0"
             pen = x, y
     return path
+
+
+def _step(across: int, down: int) -> str:
+    """Go on with the line, in few letters: a page has up to thirty lines."""
+    return f"l{across}{down:+}" if down else f"h{across}"
 
 
 def _failures(slots: Sequence[Slot | None]) -> str:

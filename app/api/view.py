@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from app.api import words
 from app.api.memory import Memory
 from app.api.sparkline import Sparkline, sparkline
-from app.health import History, Instant, Observation, Report, Status
+from app.health import History, Instant, Observation, Reason, Report, Status
 from app.health.advice import ADVICE, Advice
 
 
@@ -34,6 +34,7 @@ class Row:
     kind: str
     words: str
     required: bool
+    since: Instant
     lasted: str
     latency: str | None
     highest: str | None
@@ -62,8 +63,9 @@ def _row(known: Observation, history: History, now: Instant, most: int) -> Row:
         kind=_kind(known),
         words=_words(known),
         required=known.check.required,
+        since=known.since,
         lasted=words.duration(now - known.since),
-        latency=words.latency(known.latency) if known.observed else None,
+        latency=words.latency(known.latency) if _answered(known) else None,
         highest=None if drawn.highest is None else words.latency(drawn.highest),
         sparkline=drawn,
         availability=None if available is None else words.share(available),
@@ -73,6 +75,11 @@ def _row(known: Observation, history: History, now: Instant, most: int) -> Row:
         changes=changes[:most],
         earlier=len(changes[most:]),
     )
+
+
+def _answered(known: Observation) -> bool:
+    """Whether the latest attempt was: how long a failure took to show is no latency."""
+    return bool(known.observed) and not known.failures and known.reason is not Reason.STALE
 
 
 def _kind(known: Observation) -> str:

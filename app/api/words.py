@@ -41,7 +41,7 @@ def latency(seconds: float) -> str:
 
 def share(part: float) -> str:
     """Tell a share in percent, rounded down: what failed for a moment is not 100%."""
-    return f"{math.floor(part * 10_000) / 100:g}%"
+    return "100%" if part == 1 else f"{math.floor(part * 10_000) / 100:.2f}%"
 
 
 def names(all_of_them: list[str], most: int = 3) -> str:
@@ -64,4 +64,4 @@ def clock(instant: Instant, now: Instant | None = None) -> str:
     moment = datetime.fromtimestamp(instant.wall, UTC)
     if now is None or moment.date() == datetime.fromtimestamp(now.wall, UTC).date():
         return f"{moment:%H:%M:%S}"
-    return f"{moment:%d %b %H:%M}"
+    return f"{moment:%d %b %H:%M:%S}"

@@ -21,12 +21,12 @@ def slots(story: str) -> list[Slot | None]:
     ("story", "line", "failures"),
     [
         ("----", "", ""),
-        ("0404", "M0.5 30h0l1 -28l1 28l1 -28", ""),
-        ("4--2", "M0.5 2h0l3 14", ""),
+        ("0404", "M0.5 30h0l1-28l1+28l1-28", ""),
+        ("4--2", "M0.5 2h0l3+14", ""),
         ("4xx4", "M0.5 2h0M3.5 2h0", "M1 16h2"),
-        ("!4x!", "M0.5 2h0l1 0M3.5 2h0", "M0 16h1M2 16h2"),
+        ("!4x!", "M0.5 2h0h1M3.5 2h0", "M0 16h1M2 16h2"),
         ("xxxx", "", "M0 16h4"),
-        ("0000", "M0.5 30h0l1 0l1 0l1 0", ""),
+        ("0000", "M0.5 30h0h1h1h1", ""),
     ],
 )
 def test_a_line_is_drawn_from_zero_to_the_highest(story: str, line: str, failures: str) -> None:

@@ -43,7 +43,7 @@ def test_a_latency_is_told_to_two_digits_or_so(seconds: float, told: str) -> Non
 
 
 @pytest.mark.parametrize(
-    ("part", "told"), [(0, "0%"), (0.5, "50%"), (0.99999, "99.99%"), (1, "100%")]
+    ("part", "told"), [(0, "0.00%"), (0.872, "87.20%"), (0.99999, "99.99%"), (1, "100%")]
 )
 def test_only_what_never_failed_is_told_as_a_hundred_percent(part: float, told: str) -> None:
     """A share is rounded down."""
@@ -71,4 +71,4 @@ def test_a_moment_of_another_day_is_told_with_its_day() -> None:
     """A history of two days would be misread otherwise."""
     moment = Instant(0, 1_763_892_001.25)
     assert words.clock(moment) == words.clock(moment, moment + 3600) == "10:00:01"
-    assert words.clock(moment, moment + 86_400) == "23 Nov 10:00"
+    assert words.clock(moment, moment + 86_400) == "23 Nov 10:00:01"
