@@ -87,9 +87,14 @@ def _checks(report: Report) -> Iterator[Metric]:
     failures = GaugeMetricFamily(
         "health_check_consecutive_failures", "Attempts in a row that failed.", labels=["check"]
     )
+    reasons = GaugeMetricFamily(
+        "health_check_reason", "1 for why attempts fail now.", labels=["check", "reason"]
+    )
     for known in report.checks:
         for state in STATES:
             states.add_metric([known.check.name, state.word], known.status is state)
         required.add_metric([known.check.name], known.check.required)
         failures.add_metric([known.check.name], known.failures)
-    yield from (states, required, failures)
+        if known.reason:
+            reasons.add_metric([known.check.name, known.reason], 1)
+    yield from (states, required, failures, reasons)

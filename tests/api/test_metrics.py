@@ -19,6 +19,7 @@ OPENMETRICS = "application/openmetrics-text"
 PROMISED = {
     "health_check_state": {"check", "state"},
     "health_check_required": {"check"},
+    "health_check_reason": {"check", "reason"},
     "health_check_duration_seconds_bucket": {"check", "le"},
     "health_check_duration_seconds_count": {"check"},
     "health_check_duration_seconds_sum": {"check"},
@@ -59,6 +60,7 @@ def value(series: Series, name: str, **labels: str) -> float:
 def test_the_names_and_labels_are_the_promised_ones(desk: Desk, accept: str) -> None:
     """In both formats, and no other is among them."""
     desk.client.get("/health")
+    desk.known[1] = observation("redis", Status.FAIL, Reason.AUTH)
     for name in ("postgres", "redis"):
         desk.counts.hear(name, Result(at=BORN, latency=0.002))
     series = scrape(desk, accept)
@@ -79,9 +81,22 @@ def test_the_state_is_the_one_that_an_answer_would_tell(desk: Desk) -> None:
     assert value(series, "health_check_required", check="redis") == 0
     assert value(series, "health_check_required", check="postgres") == 1
     assert value(series, "health_check_consecutive_failures", check="redis") == 3
+    assert value(series, "health_check_reason", check="redis", reason="stale") == 1
     assert value(series, "health_ready") == 1
     assert value(series, "health_event_loop_lag_seconds") == 0.25
     assert value(series, "health_build_info", version=__version__) == 1
+
+
+def test_a_reason_has_a_series_only_while_attempts_fail_for_it(desk: Desk) -> None:
+    """The one in force, of a closed list, so that a check adds one at most."""
+
+    def reasons() -> list[dict[str, str]]:
+        return [dict(labels) for name, labels in scrape(desk) if name == "health_check_reason"]
+
+    assert reasons() == []
+    for reason in (Reason.AUTH, Reason.STUCK):
+        desk.known[1] = observation("redis", Status.FAIL, reason)
+        assert reasons() == [{"check": "redis", "reason": reason.value}]
 
 
 def test_readiness_and_phase_go_together(desk: Desk) -> None:
