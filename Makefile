@@ -46,7 +46,7 @@ run: $(MADE) ## serve on 127.0.0.1:8000, on real servers that are gone afterward
 # A kubectl that is there stays, wherever it comes from: Debian's would not go beside Google's.
 KUBECTL := $(shell command -v kubectl)
 SERVERS := postgresql redis-server pgbouncer prometheus wrk $(if $(KUBECTL),,kubernetes-client)
-PROGRAMS := /usr/lib/postgresql/*/bin/postgres /usr/bin/redis-server /usr/sbin/pgbouncer /usr/bin/promtool /usr/bin/wrk \
+PROGRAMS := /usr/lib/postgresql/*/bin/postgres /usr/bin/redis-server /usr/sbin/pgbouncer /usr/bin/prometheus /usr/bin/promtool /usr/bin/wrk \
 	$(or $(KUBECTL),/usr/bin/kubectl)
 
 # They need what only a package manager installs.

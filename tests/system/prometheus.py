@@ -1,0 +1,137 @@
+"""Debian's Prometheus, configured as the one that is shipped."""
+
+import contextlib
+import http.client
+import json
+import re
+import shutil
+import time
+from collections.abc import Iterable
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import yaml
+
+from app.embedded.server import Server
+from tests.service import ROOT
+from tests.system.servers import program
+
+
+SHIPPED = ROOT / "deploy" / "prometheus"
+ALERTS: dict[str, str] = {
+    rule["alert"]: rule["expr"]
+    for rule in yaml.safe_load((SHIPPED / "alerts.yml").read_text())["groups"][0]["rules"]
+}
+
+Result = dict[str, Any]
+
+
+class Prometheus(Server):
+    """A Prometheus that scrapes as the shipped one does, but more often, and elsewhere.
+
+    Args:
+        targets: addresses, by the name of the job.
+
+    """
+
+    ending = "SIGKILL"  # nobody wants what it has kept
+
+    def __init__(self, **targets: str) -> None:
+        super().__init__()
+        configuration = yaml.safe_load((SHIPPED / "prometheus.yml").read_text())
+        configuration["global"] = {"scrape_interval": "200ms", "evaluation_interval": "1s"}
+        (job,) = configuration["scrape_configs"]
+        configuration["scrape_configs"] = [
+            job | {"job_name": name, "static_configs": [{"targets": [address]}]}
+            for name, address in targets.items()
+        ]
+        self._configuration = self.folder / "prometheus.yml"
+        self._configuration.write_text(yaml.safe_dump(configuration))
+        shutil.copy(SHIPPED / "alerts.yml", self.folder)
+        for file in (self._configuration, self.folder / "alerts.yml"):
+            self.give(file)
+
+    @property
+    def url(self) -> str:
+        """Where it answers queries."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def title(self) -> str:
+        """How its title does not begin: it makes no processes."""
+        return f"{self.folder.name} "
+
+    def command(self) -> tuple[list[str], str]:
+        """Keep everything in the folder."""
+        options = {
+            "config.file": self._configuration,
+            "storage.tsdb.path": self.folder / "data",
+            "web.listen-address": f"127.0.0.1:{self.port}",
+        }
+        return [str(program("prometheus")), *(f"--{k}={v}" for k, v in options.items())], ""
+
+    def ready(self) -> bool:
+        """Whether it answers queries."""
+        with contextlib.suppress(OSError):
+            return self._get("/-/ready")[0] == HTTPStatus.OK
+        return False
+
+    def ask(self, path: str, **query: str) -> Any:
+        """Ask its HTTP interface."""
+        code, body = self._get(f"/api/v1/{path}?{urlencode(query)}")
+        assert code == HTTPStatus.OK, body
+        return json.loads(body)["data"]
+
+    def _get(self, path: str) -> tuple[int, bytes]:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
+        with contextlib.closing(connection):
+            connection.request("GET", path)
+            reply = connection.getresponse()
+            return reply.status, reply.read()
+
+    def query(self, expression: str) -> list[Result]:
+        """Tell the series that an expression has now: their labels and values."""
+        return [
+            one["metric"] | {"": float(one["value"][1])}
+            for one in self.ask("query", query=expression)["result"]
+        ]
+
+    def raised(self, job: str) -> set[str]:
+        """Which alerts' expressions hold for a job now."""
+        return {
+            name
+            for name, expression in ALERTS.items()
+            if any(one.get("job") == job for one in self.query(expression))
+        }
+
+    def wait(self, expression: str, within: float = 10) -> None:
+        """Wait until an expression has a series."""
+        deadline = time.monotonic() + within
+        while not self.query(expression):
+            assert time.monotonic() < deadline, f"no {expression}"
+            time.sleep(0.1)
+
+    def until(self, job: str, alerts: Iterable[str], within: float = 10) -> None:
+        """Wait until these alerts' expressions hold for a job, and no other's."""
+        deadline = time.monotonic() + within
+        while (raised := self.raised(job)) != set(alerts):
+            assert time.monotonic() < deadline, f"{raised} instead of {set(alerts)}"
+            time.sleep(0.1)
+
+
+def dashboard() -> list[Any]:
+    """Tell the panels of the dashboard, without its variables."""
+    text = (SHIPPED / "dashboard.json").read_text()
+    values = {"$job": "vitals", "$instance": ".*", "$__rate_interval": "1m", "$__range": "1h"}
+    for name, value in values.items():
+        text = text.replace(name, value)
+    panels: list[Any] = json.loads(text)["panels"]
+    return panels
+
+
+def documented(path: Path) -> list[str]:
+    """Tell the queries that a page of the documentation shows."""
+    blocks = re.findall(r"(?s)```promql\n(.*?)```", path.read_text())
+    return [line for block in blocks for line in block.splitlines()]
