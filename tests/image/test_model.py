@@ -11,6 +11,8 @@ from tests.service import ROOT
 
 SECRETS = "jwt_secret minio_password minio_user postgres_password redis_password stack_auth_secret"
 MB = 1024**2
+STORES = ["minio", "postgres", "redis"]
+MONITORING = ["grafana", "prometheus"]
 
 
 def model(files: str) -> Any:
@@ -34,7 +36,7 @@ def _services(production: Any) -> Any:
 
 def test_there_are_no_others(production: Any) -> None:
     """Tools of administration are in no profile, and nothing is shared with development."""
-    assert sorted(production["services"]) == ["backend", "minio", "postgres", "redis"]
+    assert sorted(production["services"]) == sorted(["backend", *MONITORING, *STORES])
     assert production["name"] != model(DEVELOPMENT)["name"]
 
 
@@ -45,6 +47,8 @@ def test_there_are_no_others(production: Any) -> None:
         ("postgres", (2, 2048), (0.5, 512)),
         ("redis", (0.5, 256), (0.1, 128)),
         ("minio", (1, 512), (0.25, 256)),
+        ("prometheus", (0.5, 512), (0.1, 128)),
+        ("grafana", (0.5, 512), (0.1, 128)),
     ],
 )
 def test_each_has_its_limits(
@@ -61,10 +65,13 @@ def test_each_has_its_limits(
 
 
 def test_only_the_backend_is_published(services: Any) -> None:
-    """On the loopback address."""
+    """On the loopback address; what monitors it too, under its profile."""
     (port,) = services["backend"]["ports"]
     assert (port["host_ip"], port["published"], port["target"]) == ("127.0.0.1", "8000", 8000)
-    assert [name for name, service in services.items() if "ports" in service] == ["backend"]
+    published = {name: told["ports"] for name, told in services.items() if "ports" in told}
+    assert sorted(published) == ["backend", *MONITORING]
+    hosts = [port["host_ip"] for ports in published.values() for port in ports]
+    assert hosts == ["127.0.0.1"] * 3
 
 
 def test_everything_is_published_on_the_loopback_address_in_development() -> None:
@@ -74,13 +81,14 @@ def test_everything_is_published_on_the_loopback_address_in_development() -> Non
         for service in model(DEVELOPMENT)["services"].values()
         for port in service.get("ports", ())
     ]
-    assert ports == ["127.0.0.1"] * 5
+    assert ports == ["127.0.0.1"] * 7
 
 
 def test_only_the_backend_has_a_way_out(production: Any) -> None:
     """The stores' network is internal, and they are on no other."""
     networks = {name: sorted(told["networks"]) for name, told in production["services"].items()}
     assert networks.pop("backend") == ["edge", "stores"]
+    assert [networks.pop(name) for name in MONITORING] == [["edge"]] * 2
     assert list(networks.values()) == [["stores"]] * 3
     assert production["networks"]["stores"]["internal"]
     assert not production["networks"]["edge"].get("internal")
@@ -91,7 +99,7 @@ def test_each_store_has_a_volume_and_the_backend_none(services: Any) -> None:
     volumes = {
         name: [(volume["type"], volume["source"], volume["target"]) for volume in told["volumes"]]
         for name, told in services.items()
-        if told.get("volumes")
+        if told.get("volumes") and name not in MONITORING
     }
     assert volumes == {
         "postgres": [("volume", "postgres-data", "/var/lib/postgresql/data")],
@@ -107,6 +115,7 @@ def test_secrets_are_files_and_each_service_has_its_own(production: Any) -> None
     given = {
         name: sorted(secret["source"] for secret in told["secrets"])
         for name, told in production["services"].items()
+        if "secrets" in told
     }
     assert given == {
         "backend": ["jwt_secret", "postgres_password", "redis_password", "stack_auth_secret"],
@@ -130,7 +139,7 @@ def test_the_password_of_redis_comes_on_standard_input(services: Any) -> None:
     assert "environment" not in services["redis"]
 
 
-@pytest.mark.parametrize("service", ["backend", "minio", "postgres", "redis"])
+@pytest.mark.parametrize("service", ["backend", *MONITORING, *STORES])
 def test_each_is_hardened(services: Any, service: str) -> None:
     """The same for all."""
     told = services[service]
@@ -191,5 +200,28 @@ def test_every_image_has_a_version() -> None:
         for service in model(DEVELOPMENT)["services"].values()
         if "image" in service
     ]
-    assert len(images) == 5
+    assert len(images) == 7
     assert all(":" in image and not image.endswith(":latest") for image in images)
+
+
+def test_what_monitors_is_configured_by_what_is_shipped(services: Any) -> None:
+    """Read-only, and under its profile alone; each file is there."""
+    mounted = {
+        volume["source"]: volume["target"]
+        for name in MONITORING
+        for volume in services[name]["volumes"]
+        if volume["type"] == "bind" and volume["read_only"]
+    }
+    assert mounted == {
+        "deploy/prometheus/prometheus.yml": "/etc/prometheus/prometheus.yml",
+        "deploy/prometheus/alerts.yml": "/etc/prometheus/alerts.yml",
+        "deploy/prometheus/dashboard.json": "/etc/grafana/dashboards/vitals.json",
+        "deploy/prometheus/grafana/datasource.yml": (
+            "/etc/grafana/provisioning/datasources/vitals.yml"
+        ),
+        "deploy/prometheus/grafana/dashboards.yml": (
+            "/etc/grafana/provisioning/dashboards/vitals.yml"
+        ),
+    }
+    assert all((ROOT / source).is_file() for source in mounted)
+    assert [services[name]["profiles"] for name in MONITORING] == [["monitoring"]] * 2
