@@ -1,0 +1,78 @@
+"""What the settings promise in time."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from app.settings import Settings
+
+
+# Seconds within which an answer comes, however busy the machine is.
+ANSWER = 0.5
+
+# What a process takes beside what is set: to be there at all, and to be gone.
+BEGINNING = 5.0
+ENDING = 2.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Promise:
+    """What the settings in force promise, in seconds.
+
+    Attributes:
+        red: from a fault of a required check to the answer that tells it.
+        green: from its repair to the answer that tells that.
+        started: from the start of the process to the end of starting, whatever is broken.
+        drain: for how long readiness says no before the door closes.
+        gone: from SIGTERM to the end of the process.
+
+    """
+
+    red: float
+    green: float
+    started: float
+    drain: float
+    gone: float
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How often one dependency is asked, how long it has, and whether it is required."""
+
+    interval: float
+    timeout: float
+    required: bool
+
+    def bound(self, threshold: int) -> float:
+        """Tell the longest time from a turn of the dependency to the answer that tells it."""
+        again = (threshold - 1) * max(self.interval, self.timeout)
+        return round(again + self.interval + self.timeout + ANSWER, 3)
+
+
+def promise(settings: Settings) -> Promise:
+    """Tell what the settings promise."""
+    paces = list(_paces(settings))
+    # Where nothing is required, what there is sets the pace.
+    required = [pace for pace in paces if pace.required] or paces
+    drain, shutdown = settings.drain_seconds, settings.shutdown_seconds
+    return Promise(
+        red=max(pace.bound(settings.failure_threshold) for pace in required),
+        green=max(pace.bound(settings.success_threshold) for pace in required),
+        started=round(max(pace.timeout for pace in paces) + ANSWER + BEGINNING, 3),
+        drain=drain,
+        gone=round(drain + shutdown + ENDING, 3),
+    )
+
+
+def _paces(settings: Settings) -> Iterator[Pace]:
+    own = {target.name: (target.interval, target.timeout) for target in settings.http_targets}
+    if settings.database_url:
+        own["postgres"] = settings.postgres_check_interval, settings.postgres_check_timeout
+    if settings.redis_url:
+        own["redis"] = settings.redis_check_interval, settings.redis_check_timeout
+    # Where no check is configured yet, it is told of one without terms of its own.
+    for name, (interval, timeout) in (own or {"": (None, None)}).items():
+        yield Pace(
+            interval or settings.check_interval,
+            timeout or settings.check_timeout,
+            name not in settings.optional,
+        )
