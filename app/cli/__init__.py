@@ -21,6 +21,7 @@ COMMANDS = {
     "secrets": "Make, judge and rotate the files that hold the secrets.",
     "token": "Print a token with which an operator sees more.",
     "maintenance": "Take this instance out of rotation, or put it back.",
+    "probes": "Print a probe configuration, computed from the settings in force.",
 }
 
 

@@ -2,8 +2,17 @@
 
 from app.timing.prober import Prober
 from app.timing.promise import ANSWER, Promise, promise
-from app.timing.rules import Rule, answered, rotation, started, stopped
-from app.timing.terms import caddy, docker, haproxy, kubelet, liveness, startup, tens
+from app.timing.rules import (
+    Rule,
+    answered,
+    let_go,
+    outlasts,
+    passed_over,
+    rotation,
+    started,
+    stopped,
+)
+from app.timing.terms import caddy, docker, haproxy, kubelet, liveness, nginx, startup, tens
 
 
 __all__ = [
@@ -16,7 +25,11 @@ __all__ = [
     "docker",
     "haproxy",
     "kubelet",
+    "let_go",
     "liveness",
+    "nginx",
+    "outlasts",
+    "passed_over",
     "promise",
     "rotation",
     "started",

@@ -68,6 +68,42 @@ def _drained(prober: Prober, drain: float) -> Rule:
     )
 
 
+def outlasts(outer: Prober, inner: Prober) -> Rule:
+    """Tell that who runs a prober waits for longer than that does."""
+    return Rule(
+        term="timeout",
+        words=f"{outer.who} waits {outer.timeout:g} s for {inner.who}, which gives up after "
+        f"{inner.timeout:g} s",
+        holds=outer.timeout > inner.timeout,
+        remedy=f"{inner.who} gives up after {inner.timeout:g} s, and {outer.who} before it, after "
+        f"{outer.timeout:g} s: have {outer.who} wait longer",
+    )
+
+
+def passed_over(seconds: float, promised: Promise) -> Rule:
+    """Tell that nginx leaves an instance out for no longer than its repair takes to show."""
+    return Rule(
+        term="fail_timeout",
+        words=f"nginx passes an instance over for {seconds:g} s, and a repair shows within "
+        f"{promised.green:g} s",
+        holds=seconds <= promised.green,
+        remedy=f"CHECK_INTERVAL and CHECK_TIMEOUT have a repair show within {promised.green:g} s, "
+        f"and nginx passes an instance over for {seconds:g} s: raise CHECK_INTERVAL",
+    )
+
+
+def let_go(who: str, seconds: float, promised: Promise) -> Rule:
+    """Tell that a kept connection that nobody uses is gone before the door closes."""
+    return Rule(
+        term="keepalive_timeout",
+        words=f"{who} lets go of an unused connection after {seconds:g} s, and the door closes "
+        f"after {promised.drain:g} s",
+        holds=seconds < promised.drain,
+        remedy=f"DRAIN_SECONDS is {promised.drain:g}, and {who} keeps an unused connection for "
+        f"{seconds:g} s: set it above {seconds:g}",
+    )
+
+
 def started(who: str, seconds: float, promised: Promise) -> Rule:
     """Tell that a start is given the time that it may take."""
     return Rule(

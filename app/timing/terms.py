@@ -52,6 +52,11 @@ def docker() -> Prober:
     return Prober(who="Docker", interval=30, timeout=10, fall=3)
 
 
+def nginx(promised: Promise) -> float:
+    """Tell for how many seconds nginx passes over an instance that has failed it."""
+    return next((over for over in (10, 5, 2) if over <= promised.green), 1)
+
+
 def tens(seconds: float) -> int:
     """Round up to whole tens, as people set such times."""
     return int(-(-seconds // 10) * 10)
