@@ -28,6 +28,7 @@ from app.lag import Lag
 from app.lifecycle import Lifecycle
 from app.logs import configure_if_nobody_has, without_successful_probes
 from app.maintenance import watched
+from app.parting import parting
 from app.settings import ConfigurationError, Settings, load
 from app.signals import drained
 from app.stalls import Stalls
@@ -42,10 +43,12 @@ class Vitals(FastAPI):
     requests nor the checks, which go on for ever.
 
     Attributes:
+        lifecycle: where it stands, while it serves.
         readymade: the answers, while it serves.
 
     """
 
+    lifecycle: Lifecycle | None = None
     readymade: Readymade | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -57,8 +60,11 @@ class Vitals(FastAPI):
             await send(answer.body)
             return
         with unobserved() if unasked(scope) else nullcontext():
-            told = self._in_words(send) if kind == "lifespan" else send
-            await super().__call__(scope, receive, told)
+            if kind == "lifespan":
+                send = self._in_words(send)
+            elif self.lifecycle:
+                send = parting(send, self.lifecycle)
+            await super().__call__(scope, receive, send)
 
     def _in_words(self, send: Send) -> Send:
         """Tell in our words why a start has failed or an end was cut short."""
@@ -125,7 +131,7 @@ async def open_service(
     application: Vitals, settings: Settings, stack: AsyncExitStack, *, everybody: bool
 ) -> None:
     """Start everything that goes on beside the requests; the stack ends it."""
-    lifecycle = Lifecycle()
+    application.lifecycle = lifecycle = Lifecycle()
     stack.enter_context(drained(lifecycle, settings.drain_seconds))
     if settings.log_level != "debug":
         stack.enter_context(without_successful_probes())

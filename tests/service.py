@@ -93,13 +93,9 @@ class Service:
         raise AssertionError(msg)
 
 
-@contextlib.contextmanager
-def running(
-    environ: Mapping[str, str], log: Path, command: Sequence[str] = SERVE
-) -> Iterator[Service]:
-    """Run the service until the block ends; it has answered once when the block begins."""
-    port = free_port()
-    with log.open("wb") as output:
+def start(environ: Mapping[str, str], log: Path, command: Sequence[str], port: int) -> Service:
+    """Start the service on a port; it need not answer yet."""
+    with log.open("ab") as output:
         process = subprocess.Popen(
             (*command, str(port)) if command[-1] == "--port" else command,
             cwd=ROOT,
@@ -108,17 +104,25 @@ def running(
             stdout=output,
             stderr=subprocess.STDOUT,
         )
-    service = Service(process, port, log)
+    return Service(process, port, log)
+
+
+@contextlib.contextmanager
+def running(
+    environ: Mapping[str, str], log: Path, command: Sequence[str] = SERVE
+) -> Iterator[Service]:
+    """Run the service until the block ends; it has answered once when the block begins."""
+    service = start(environ, log, command, free_port())
     try:
-        _await_answer(service)
+        await_answer(service)
         yield service
     finally:
-        process.terminate()
+        service.process.terminate()
         try:
-            process.wait(10)
+            service.process.wait(10)
         except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+            service.process.kill()
+            service.process.wait()
             raise
 
 
@@ -151,7 +155,8 @@ def free_port() -> int:
         return port
 
 
-def _await_answer(service: Service, within: float = 15) -> None:
+def await_answer(service: Service, within: float = 15) -> None:
+    """Wait until the service answers at all."""
     deadline = time.monotonic() + within
     while True:
         try:

@@ -124,8 +124,22 @@ def test_readiness_says_no_before_the_door_closes(serve: Serve, command: tuple[s
     assert {reply.headers["connection"] for reply in drained} == {"close"}
     assert DRAIN <= closed < DRAIN + delay + 1
     assert slow.outcome() == 200
+    assert slow.reply
+    assert slow.reply.headers["connection"] == "close"
     if command is OURS:
         assert code == 0
+
+
+@pytest.mark.parametrize("path", ["/slow?seconds=0", "/nothing", "/", "/health/ready?verbose"])
+def test_every_path_takes_leave_while_draining(serve: Serve, path: str) -> None:
+    """Users' own routes too, once each; before, none does."""
+    with serve(OURS) as service:
+        wait_until_ready(service)
+        assert "connection" not in service.ask(path).headers
+        service.process.terminate()
+        wait_until_told(service, signal.SIGTERM)
+        request = f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n"
+        assert service.raw(request.encode()).lower().count(b"connection: close") == 1
 
 
 @pytest.mark.parametrize(
