@@ -21,7 +21,7 @@ PROBLEM = $(shell exec 2>/dev/null; \
 		|| echo '$(PYTHON) has no working venv module: install it (apt install python3-venv), $(ANOTHER)')
 
 .DEFAULT_GOAL := help
-.PHONY: help .venv run test system-test browser-test image-test swarm-test image-bench mutants faults soak bench bench-quick system-servers system-browser fmt lock clean
+.PHONY: help .venv run test system-test edge-test browser-test image-test swarm-test image-bench mutants faults soak bench bench-quick system-servers system-proxies system-browser fmt lock clean
 
 help: ## list what can be made
 	@echo 'New here? `make run` serves on a PostgreSQL and a Redis of its own, `make test` checks everything.'
@@ -50,7 +50,7 @@ PROGRAMS := /usr/lib/postgresql/*/bin/postgres /usr/bin/redis-server /usr/sbin/p
 	$(or $(KUBECTL),/usr/bin/kubectl)
 
 # They need what only a package manager installs.
-APART := $(addprefix --ignore tests/,browser image swarm system)
+APART := $(addprefix --ignore tests/,browser edge image swarm system)
 
 test: $(MADE) ## check format, lint and types, and run every test that needs nothing installed
 	$(BIN)/ruff format --check .
@@ -66,6 +66,13 @@ test: $(MADE) ## check format, lint and types, and run every test that needs not
 system-test: $(MADE) ## test TLS, PgBouncer, metrics, load and Kubernetes manifests with Debian's programs
 	@if ls $(PROGRAMS) >/dev/null 2>&1; then $(BIN)/pytest tests/system; \
 		else echo '*** TLS, PGBOUNCER, METRICS, LOAD AND MANIFESTS ARE NOT TESTED: no $(SERVERS) (make system-servers) ***' >&2; fi
+
+PROXIES := haproxy caddy nginx
+
+edge-test: $(MADE) ## run HAProxy, Caddy and nginx in front, and restart instances under load
+	@if ls $(addprefix /usr/*bin/,haproxy caddy nginx) >/dev/null 2>&1; \
+		then $(BIN)/pytest --numprocesses 3 --durations 5 -o faulthandler_timeout=400 tests/edge; \
+		else echo '*** NOTHING IS TESTED BEHIND A PROXY: no haproxy, caddy or nginx (make system-proxies) ***' >&2; fi
 
 browser-test: $(MADE) ## read the page in a real browser; leaves tests/browser/screenshots to be looked at
 	@if command -v chromium >/dev/null; then $(BIN)/pytest tests/browser; \
@@ -101,6 +108,13 @@ system-servers: ## install what TLS, PgBouncer, metrics, load and manifests are 
 
 mutants: $(MADE) ## change the core in every small way, and see that a test notices; MODULES=watch for one
 	$(BIN)/python -m tests.mutants $(MODULES)
+
+system-proxies: ## install the proxies that the service is run behind (Debian, as root)
+	@ls $(addprefix /usr/*bin/,haproxy caddy nginx) >/dev/null 2>&1 \
+		|| { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get -qq update \
+			&& RUNLEVEL=1 SYSTEMD_OFFLINE=1 DEBIAN_FRONTEND=noninteractive \
+				apt-get -qq --no-install-recommends --no-upgrade install $(PROXIES) >/dev/null; } \
+		|| echo '*** NOTHING IS TESTED BEHIND A PROXY: only root with apt can install $(PROXIES) ***' >&2
 
 faults: $(MADE) system-servers ## break real servers in every way; writes docs/reliability.md
 	$(BIN)/python -m tests.matrix faults

@@ -1,0 +1,95 @@
+"""Constant load, on kept connections and on new ones, and what became of each request."""
+
+import http.client
+import random
+import threading
+import time
+from collections import Counter
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Self
+
+
+# Seconds that a request has the instance take; as users' own routes do, more than a moment.
+WORK = (0.05, 0.2)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a request: when it was sent, by the steady clock, and who has answered.
+
+    Attributes:
+        failure: what went wrong; nothing, if nothing did.
+
+    """
+
+    at: float
+    method: str
+    port: int | None
+    failure: str | None
+
+
+class Load:
+    """Clients that ask a proxy over and over.
+
+    Args:
+        kept: how many keep their connection; as many again make a new one for each request.
+
+    """
+
+    def __init__(self, port: int, kept: int, timeout: float = 20) -> None:
+        self._port = port
+        self._timeout = timeout
+        self._done = threading.Event()
+        self.outcomes: list[Outcome] = []
+        self._threads = [
+            threading.Thread(target=self._client, args=(keeps, number), daemon=True)
+            for keeps in (True, False)
+            for number in range(kept)
+        ]
+
+    def __enter__(self) -> Self:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._done.set()
+        for thread in self._threads:
+            thread.join()
+
+    @property
+    def failures(self) -> list[Outcome]:
+        """The requests that failed."""
+        return [outcome for outcome in self.outcomes if outcome.failure]
+
+    def answered(self, since: float) -> Counter[int | None]:
+        """How many requests that were sent since then each instance has answered."""
+        return Counter(outcome.port for outcome in self.outcomes if outcome.at >= since)
+
+    def _client(self, keeps: bool, seed: int) -> None:
+        chance = random.Random(seed)
+        connection = self._connection()
+        while not self._done.is_set():
+            method = chance.choice(["GET", "POST"])
+            self.outcomes.append(self._outcome(connection, method, chance.uniform(*WORK)))
+            if not keeps or self.outcomes[-1].failure:
+                connection.close()
+        connection.close()
+
+    def _connection(self) -> http.client.HTTPConnection:
+        return http.client.HTTPConnection("127.0.0.1", self._port, timeout=self._timeout)
+
+    def _outcome(
+        self, connection: http.client.HTTPConnection, method: str, seconds: float
+    ) -> Outcome:
+        at = time.monotonic()
+        try:
+            connection.request(method, f"/work?seconds={seconds:.3f}", body=b"x" * 100)
+            with closing(connection.getresponse()) as response:
+                body = response.read().decode()
+        except (OSError, http.client.HTTPException) as error:
+            return Outcome(at, method, None, f"{type(error).__name__}: {error}")
+        if response.status != 200:
+            return Outcome(at, method, None, f"{response.status}: {body[:200]}")
+        return Outcome(at, method, int(body.strip('"')), None)

@@ -1,0 +1,27 @@
+"""The Caddyfile of the profile `edge`, for a name."""
+
+import http.client
+import ssl
+from contextlib import closing
+
+from app.embedded import Valkey
+from app.embedded.server import free_port
+from tests.edge.conftest import DRAIN
+from tests.edge.proxies import SecureCaddy
+from tests.service import on
+
+
+def test_caddy_has_a_certificate_for_its_name(valkey: Valkey) -> None:
+    """By itself; and says no where no instance is there, and nothing of what is inside."""
+    environ = {**on(valkey=valkey), "DRAIN_SECONDS": f"{DRAIN}"}
+    with SecureCaddy(environ, [free_port() for _ in range(3)]) as caddy:
+        trusting = ssl.create_default_context(cafile=str(caddy.authority))
+        codes = {}
+        for path in ("/metrics", "/", "/health/ready"):
+            connection = http.client.HTTPSConnection(
+                "localhost", caddy.port, timeout=10, context=trusting
+            )
+            with closing(connection):
+                connection.request("GET", path)
+                codes[path] = connection.getresponse().status
+    assert codes == {"/metrics": 404, "/": 503, "/health/ready": 503}
