@@ -36,7 +36,7 @@ def _services(production: Any) -> Any:
 
 def test_there_are_no_others(production: Any) -> None:
     """Tools of administration are in no profile, and nothing is shared with development."""
-    assert sorted(production["services"]) == sorted(["backend", *MONITORING, *STORES])
+    assert sorted(production["services"]) == sorted(["backend", "caddy", *MONITORING, *STORES])
     assert production["name"] != model(DEVELOPMENT)["name"]
 
 
@@ -49,6 +49,7 @@ def test_there_are_no_others(production: Any) -> None:
         ("minio", (1, 512), (0.25, 256)),
         ("prometheus", (0.5, 512), (0.1, 128)),
         ("grafana", (0.5, 512), (0.1, 128)),
+        ("caddy", (0.5, 256), (0.1, 64)),
     ],
 )
 def test_each_has_its_limits(
@@ -65,13 +66,37 @@ def test_each_has_its_limits(
 
 
 def test_only_the_backend_is_published(services: Any) -> None:
-    """On the loopback address; what monitors it too, under its profile."""
+    """On the loopback address, as what monitors it; to everybody Caddy is, under its profile."""
     (port,) = services["backend"]["ports"]
     assert (port["host_ip"], port["published"], port["target"]) == ("127.0.0.1", "8000", 8000)
-    published = {name: told["ports"] for name, told in services.items() if "ports" in told}
-    assert sorted(published) == ["backend", *MONITORING]
-    hosts = [port["host_ip"] for ports in published.values() for port in ports]
-    assert hosts == ["127.0.0.1"] * 3
+    ports = {name: told["ports"] for name, told in services.items() if "ports" in told}
+    assert sorted(ports) == ["backend", "caddy", *MONITORING]
+    assert [port["host_ip"] for name in MONITORING for port in ports[name]] == ["127.0.0.1"] * 2
+    assert services["caddy"]["profiles"] == ["edge"]
+    published = [
+        (port.get("host_ip"), port["published"], port["target"], port["protocol"])
+        for port in services["caddy"]["ports"]
+    ]
+    assert published == [
+        (None, "80", 80, "tcp"),
+        (None, "443", 443, "tcp"),
+        (None, "443", 443, "udp"),
+    ]
+
+
+def test_caddy_knows_the_backend_and_nothing_else(services: Any) -> None:
+    """It runs the file of deploy/caddy, and keeps its certificates."""
+    caddy = services["caddy"]
+    assert sorted(caddy["networks"]) == ["edge"]
+    assert caddy["environment"] == {"DOMAIN": "localhost", "UPSTREAMS": "backend:8000"}
+    assert "secrets" not in caddy
+    mounts = [(mount["source"], mount["target"]) for mount in caddy["volumes"]]
+    assert mounts == [
+        ("./deploy/caddy/Caddyfile", "/etc/caddy/Caddyfile"),
+        ("caddy-data", "/data"),
+        ("caddy-config", "/config"),
+    ]
+    assert caddy["volumes"][0]["read_only"]
 
 
 def test_everything_is_published_on_the_loopback_address_in_development() -> None:
@@ -84,11 +109,12 @@ def test_everything_is_published_on_the_loopback_address_in_development() -> Non
     assert ports == ["127.0.0.1"] * 7
 
 
-def test_only_the_backend_has_a_way_out(production: Any) -> None:
+def test_only_the_backend_and_caddy_have_a_way_out(production: Any) -> None:
     """The stores' network is internal, and they are on no other."""
     networks = {name: sorted(told["networks"]) for name, told in production["services"].items()}
     assert networks.pop("backend") == ["edge", "stores"]
     assert [networks.pop(name) for name in MONITORING] == [["edge"]] * 2
+    assert networks.pop("caddy") == ["edge"]
     assert list(networks.values()) == [["stores"]] * 3
     assert production["networks"]["stores"]["internal"]
     assert not production["networks"]["edge"].get("internal")
@@ -99,7 +125,7 @@ def test_each_store_has_a_volume_and_the_backend_none(services: Any) -> None:
     volumes = {
         name: [(volume["type"], volume["source"], volume["target"]) for volume in told["volumes"]]
         for name, told in services.items()
-        if told.get("volumes") and name not in MONITORING
+        if told.get("volumes") and name not in {"caddy", *MONITORING}
     }
     assert volumes == {
         "postgres": [("volume", "postgres-data", "/var/lib/postgresql/data")],
@@ -139,14 +165,14 @@ def test_the_password_of_redis_comes_on_standard_input(services: Any) -> None:
     assert "environment" not in services["redis"]
 
 
-@pytest.mark.parametrize("service", ["backend", *MONITORING, *STORES])
+@pytest.mark.parametrize("service", ["backend", "caddy", *MONITORING, *STORES])
 def test_each_is_hardened(services: Any, service: str) -> None:
     """The same for all."""
     told = services[service]
     assert told["read_only"]
     assert told["init"]
     assert told["cap_drop"] == ["ALL"]
-    assert "cap_add" not in told
+    assert told.get("cap_add", []) == (["NET_BIND_SERVICE"] if service == "caddy" else [])
     assert told["security_opt"] == ["no-new-privileges:true"]
     assert [mount for mount in told["tmpfs"] if mount.startswith("/tmp:")]  # noqa: S108
     assert told["logging"]["options"].keys() == {"max-size", "max-file"}
