@@ -1,6 +1,7 @@
 """uvicorn as `vitals serve` runs it."""
 
 import asyncio
+import socket
 from functools import partial
 from types import FrameType
 
@@ -12,12 +13,33 @@ from app.lobby import Lobby, capacity
 from app.settings import Settings
 
 
+# Seconds in which who is inside when the door closes may still say what they came for, and how
+# often it is looked whether anybody is.
+LAST_WORDS, LOOK = 0.5, 0.02
+
+
 class Server(uvicorn.Server):
     """Ends as it was told to, which is no failure, and at once when told twice."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
         self.server_state.connections = self._lobby = Lobby(capacity())
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Close the door, hear out who is inside, and only then send away who is silent.
+
+        A request may be on its way on a connection that uvicorn's own would close at once: of a
+        proxy that does not ask for readiness, and so sends until the door is closed.
+        """
+        await asyncio.sleep(0)  # who stands in the door comes in
+        for listener in self.servers:
+            listener.close()
+        deadline = asyncio.get_running_loop().time() + LAST_WORDS
+        while self.server_state.connections and not self.force_exit:
+            if asyncio.get_running_loop().time() > deadline:
+                break
+            await asyncio.sleep(LOOK)
+        await super().shutdown(sockets)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Stop; uvicorn's own would have the process die of the signal in the end."""

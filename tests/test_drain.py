@@ -4,6 +4,7 @@ import http.client
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -177,6 +178,21 @@ def test_sigint_skips_the_drain(serve: Serve) -> None:
         wait_until_ready(service)
         service.process.send_signal(signal.SIGINT)
         assert service.process.wait(3) == 0
+
+
+def test_who_is_inside_when_the_door_closes_is_heard_out(serve: Serve) -> None:
+    """A request on a connection that was silent so far, as a proxy keeps them, is answered."""
+    with serve(OURS, drain=0) as service:
+        wait_until_ready(service)
+        with socket.create_connection(("127.0.0.1", service.port), timeout=5) as silent:
+            service.process.send_signal(signal.SIGINT)
+            for _ in probe_until_closed(service):
+                pass
+            silent.sendall(b"GET /slow?seconds=0.1 HTTP/1.1\r\nHost: x\r\n\r\n")
+            heard = b"".join(iter(lambda: silent.recv(65536), b""))
+        assert service.process.wait(5) == 0
+    assert heard.startswith(b"HTTP/1.1 200 OK")
+    assert b"connection: close" in heard
 
 
 def test_a_request_that_never_ends_is_cut(serve: Serve) -> None:
