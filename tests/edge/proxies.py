@@ -3,6 +3,7 @@
 import os
 import re
 import socket
+import ssl
 import subprocess
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -125,6 +126,12 @@ class SecureCaddy(Caddy):
         more = "\tauto_https disable_redirects\n\tskip_install_trust\n"
         changes = super().changes
         return {**changes, "(vitals) {": changes["(vitals) {"].replace("{\n", "{\n" + more, 1)}
+
+    def ready(self) -> bool:
+        """Whether it shows a certificate, which it makes after it has begun to listen."""
+        with suppress(OSError):
+            return bool(ssl.get_server_certificate(("localhost", self.port), timeout=1))
+        return False
 
     @property
     def authority(self) -> Path:
