@@ -1,5 +1,6 @@
 """A probe that keeps one connection of its own."""
 
+import random
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
@@ -29,8 +30,10 @@ class SessionProbe:
     Args:
         open_session: connects and authenticates.
         explain: tells the reason of what a session raises.
-        renew_after: seconds after which a session is opened anew; 0 renews it each time.
+        renew_after: seconds after which a session is opened anew, at the latest; 0 renews it each
+            time.
         clock: a steady time in seconds.
+        phase: a random number from 0 to 1.
 
     """
 
@@ -40,11 +43,13 @@ class SessionProbe:
         explain: Callable[[BaseException], Reason],
         renew_after: float,
         clock: Callable[[], float],
+        phase: Callable[[], float] = random.random,
     ) -> None:
         self.explain = explain
         self._open = open_session
         self._renew_after = renew_after
         self._clock = clock
+        self._offset = renew_after * phase()
         self._kept: tuple[Session, float] | None = None
 
     async def __call__(self) -> None:
@@ -73,7 +78,7 @@ class SessionProbe:
         await self._ask(await self._open(), opened)
 
     async def _answers(self, session: Session, opened: float) -> bool:
-        if self._clock() - opened >= self._renew_after:
+        if self._is_old(opened):
             await session.close()
             return False
         try:
@@ -81,6 +86,17 @@ class SessionProbe:
         except Exception:  # noqa: BLE001 - whatever it is, the new session will tell better
             return False
         return True
+
+    def _is_old(self, opened: float) -> bool:
+        """Whether the time for renewal has come since *opened*; each instance has its own times.
+
+        They do not depend on when a session was opened: a fleet that has lost all sessions at once
+        would otherwise renew all of them at once ever after.
+        """
+        if not self._renew_after:
+            return True
+        turns = {(at + self._offset) // self._renew_after for at in (opened, self._clock())}
+        return len(turns) > 1
 
     async def _ask(self, session: Session, opened: float) -> None:
         try:

@@ -32,7 +32,7 @@ class Scene:
 PROXIED = Scene()
 
 # No session is renewed, so that what befalls one befalls the one that is kept.
-KEPT = Scene(environ=lambda _: {"RECONNECT_INTERVAL": "60"})
+KEPT = Scene(environ=lambda _: {"RECONNECT_INTERVAL": "86400"})
 
 
 @dataclass(frozen=True, slots=True)

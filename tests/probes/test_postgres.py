@@ -20,7 +20,7 @@ def password_of(server: Postgres) -> Callable[[], str]:
 
 @asynccontextmanager
 async def asking(
-    server: Postgres, url: str = "", *, require: str = "query", renew_after: float = 15
+    server: Postgres, url: str = "", *, require: str = "query", renew_after: float = 86400
 ) -> AsyncIterator[SessionProbe]:
     """Ask a server."""
     async with postgres(

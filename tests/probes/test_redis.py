@@ -14,7 +14,7 @@ from tests.probes.attempt import eventually, failure
 
 @asynccontextmanager
 async def asking(
-    server: Valkey, url: str = "", *, require: str = "query", renew_after: float = 15
+    server: Valkey, url: str = "", *, require: str = "query", renew_after: float = 86400
 ) -> AsyncIterator[SessionProbe]:
     """Ask a server."""
     async with redis(

@@ -35,6 +35,7 @@ class FakeServer:
     cut: int = 0
     answering: asyncio.Event = field(default_factory=asyncio.Event)
     now: float = 0.0
+    phase: float = 0.0
 
     async def open(self) -> FakeSession:
         self.sessions.append(FakeSession(self))
@@ -49,7 +50,9 @@ class FakeServer:
             raise self.error
 
     def probe(self, renew_after: float = 15.0) -> SessionProbe:
-        return SessionProbe(self.open, on_the_way, renew_after, lambda: self.now)
+        return SessionProbe(
+            self.open, on_the_way, renew_after, lambda: self.now, lambda: self.phase
+        )
 
     @property
     def ended(self) -> list[str]:
@@ -72,6 +75,20 @@ async def test_a_session_is_kept_until_it_is_old(server: FakeServer) -> None:
     server.now = 15.0
     await probe()
     assert server.ended == ["closed", ""]
+
+
+async def test_renewals_keep_to_times_of_their_own_whatever_fails(server: FakeServer) -> None:
+    """So instances that lost their sessions in one moment do not renew them in one moment."""
+    server.phase = 0.6
+    probe = server.probe(renew_after=15)
+    for server.now, ended in ((0.0, 0), (5.9, 0), (6.0, 1), (20.9, 1)):
+        await probe()
+        assert server.ended == ["closed"] * ended + [""]
+    server.sessions[-1].ended = "cut by the server"
+    await probe()
+    server.now = 21.0
+    await probe()
+    assert server.ended == ["closed", "terminated", "closed", ""]
 
 
 async def test_a_session_that_is_renewed_each_time_asks_once_each(server: FakeServer) -> None:

@@ -40,7 +40,7 @@ async def _probe(servers: Postgres | Valkey, proxy: Proxy) -> AsyncIterator[Sess
     url = servers.url.replace(str(servers.port), str(proxy.port))
     make = postgres_probe if isinstance(servers, Postgres) else redis_probe
     read = servers.password_file.read_text
-    async with make(url, read, require="query", renew_after=15) as probe:
+    async with make(url, read, require="query", renew_after=86400) as probe:
         yield probe
 
 

@@ -14,7 +14,7 @@ from tests.system.servers import PgBouncer, SystemPostgres
 
 
 def asking(
-    server: Server, url: str = "", *, require: str = "query", renew_after: float = 15
+    server: Server, url: str = "", *, require: str = "query", renew_after: float = 86400
 ) -> AbstractAsyncContextManager[SessionProbe]:
     """Ask a server by its own URL, or by another."""
     target = url or server.url
