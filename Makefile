@@ -21,7 +21,7 @@ PROBLEM = $(shell exec 2>/dev/null; \
 		|| echo '$(PYTHON) has no working venv module: install it (apt install python3-venv), $(ANOTHER)')
 
 .DEFAULT_GOAL := help
-.PHONY: help .venv run test system-test edge-test browser-test image-test swarm-test image-bench mutants faults soak bench bench-quick system-servers system-proxies system-browser fmt lock clean
+.PHONY: help .venv run test system-test edge-test browser-test image-test swarm-test image-bench mutants faults soak bench bench-quick system-servers system-proxies system-browser fmt lock clean fleet
 
 help: ## list what can be made
 	@echo 'New here? `make run` serves on a PostgreSQL and a Redis of its own, `make test` checks everything.'
@@ -140,6 +140,9 @@ bench: $(BENCH_MADE) system-servers ## measure against the others, and write doc
 
 bench-quick: $(BENCH_MADE) system-servers ## the same, roughly, in under a minute; writes nothing
 	$(BENCH)/python -m benchmarks --quick
+
+fleet: $(BENCH_MADE) ## simulate many instances beside one database, and write docs/scaling.md
+	$(BENCH)/python -m benchmarks.fleet
 
 fmt: $(MADE) ## mend what can be mended without thinking
 	$(BIN)/ruff format .
