@@ -21,7 +21,7 @@ PROBLEM = $(shell exec 2>/dev/null; \
 		|| echo '$(PYTHON) has no working venv module: install it (apt install python3-venv), $(ANOTHER)')
 
 .DEFAULT_GOAL := help
-.PHONY: help .venv run test system-test edge-test browser-test image-test swarm-test image-bench mutants faults soak bench bench-quick system-servers system-proxies system-browser fmt lock clean fleet
+.PHONY: help .venv run test system-test edge-test browser-test image-test swarm-test image-bench mutants faults soak bench bench-quick system-servers system-proxies system-browser fmt lock clean fleet release
 
 help: ## list what can be made
 	@echo 'New here? `make run` serves on a PostgreSQL and a Redis of its own, `make test` checks everything.'
@@ -153,6 +153,26 @@ lock: ## pin the dependencies anew
 	$(LOCK) pyproject.toml --output-file requirements/production.txt
 	$(LOCK) --extra development --constraints requirements/production.txt pyproject.toml --output-file requirements/development.txt
 	$(LOCK) --constraints requirements/development.txt pyproject.toml benchmarks/requirements.in --output-file requirements/benchmarks.txt
+
+# What a release is made of is its commit, and the day on which it was made.
+RELEASE = vitals-$(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' app/__init__.py)
+IMAGE = $(subst vitals-,vitals:,$(RELEASE))
+dated = $(shell TZ=UTC git log -1 --date=format-local:'$(1)' --format=%cd)
+
+release: export SOURCE_DATE_EPOCH = $(call dated,%s)
+release: $(MADE) ## make the image, the wheel, the bill of materials and their checksums, in dist/
+	@test -z "$$(git status --porcelain)" || { echo 'Commit first: a release is what its commit says.' >&2; exit 1; }
+	@rm -rf dist && mkdir dist
+	@$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir dist .
+	@sed 's/^dynamic = .*/version = "$(RELEASE:vitals-%=%)"/' pyproject.toml > dist/pyproject.toml
+	@PYTHONWARNINGS=ignore $(BIN)/cyclonedx-py requirements --pyproject dist/pyproject.toml --output-reproducible \
+		--output-file dist/$(RELEASE).cdx.json requirements/production.txt && rm dist/pyproject.toml
+	@if docker version >/dev/null 2>&1; then docker build --quiet --file docker/Dockerfile --tag $(IMAGE) \
+			--build-arg VERSION=$(RELEASE:vitals-%=%) --build-arg REVISION=$$(git rev-parse HEAD) \
+			--build-arg CREATED=$(call dated,%Y-%m-%dT%H:%M:%SZ) . \
+			&& docker save --output dist/$(RELEASE).image.tar $(IMAGE) && gzip -n dist/$(RELEASE).image.tar; \
+		else echo '*** THIS RELEASE HAS NO IMAGE: no Docker engine answers ***' >&2; fi
+	@cd dist && sha256sum vitals-* > SHA256SUMS && cat SHA256SUMS
 
 clean: ## remove the virtual environment and what the tools left
 	rm -rf .venv .venv-benchmarks .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache dist

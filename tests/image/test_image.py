@@ -97,6 +97,7 @@ def test_a_bare_build_makes_production(image: Image) -> None:
     ]
     labels = config["Labels"]
     assert labels["org.opencontainers.image.version"] == "1.2.3"
+    assert labels["org.opencontainers.image.created"] == "1970-01-01T00:00:00Z"
     assert labels["org.opencontainers.image.base.name"] == BASE
 
 

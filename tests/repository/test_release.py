@@ -1,0 +1,130 @@
+"""What a release is made of, without an engine: tests/image has the image."""
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+import app
+from tests.service import ROOT
+
+
+BIN = Path(sys.executable).parent
+NOW = {"GIT_AUTHOR_DATE": "1800000000 +0000", "GIT_COMMITTER_DATE": "1800000000 +0000"}
+NAMED = ("-c", "user.name=nobody", "-c", "user.email=nobody@localhost")
+NO_ENGINE = {"DOCKER_HOST": "tcp://127.0.0.1:1"}
+
+
+def git(folder: Path, *arguments: str) -> str:
+    """Run git in a folder, at a certain time."""
+    command = ("git", *NAMED, *arguments)
+    environ = {**os.environ, **NOW}
+    return subprocess.run(
+        command, cwd=folder, env=environ, capture_output=True, text=True, check=True
+    ).stdout
+
+
+def release(folder: Path) -> subprocess.CompletedProcess[str]:
+    """Make a release with this environment's tools, where no engine answers."""
+    made = f".venv/made-{sys.version_info.major}.{sys.version_info.minor}"
+    command = ("make", "--old-file", made, f"BIN={BIN}", f"PYTHON={sys.executable}", "release")
+    environ = {**os.environ, **NO_ENGINE}
+    return subprocess.run(
+        command, cwd=folder, env=environ, capture_output=True, text=True, check=False
+    )
+
+
+def checksums(folder: Path) -> Mapping[str, str]:
+    """What SHA256SUMS tells of each file."""
+    lines = (folder / "dist/SHA256SUMS").read_text().splitlines()
+    return {name: told for told, name in (line.split() for line in lines)}
+
+
+@pytest.fixture(name="folder", scope="module")
+def _folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A repository of one commit, with the files that are known to git here as they are now."""
+    folder = tmp_path_factory.mktemp("released") / "repository"
+    for name in git(ROOT, "ls-files", "-z").split("\0"):
+        if (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, folder / name)
+    git(folder, "init", "--quiet")
+    git(folder, "add", "--all")
+    git(folder, "commit", "--quiet", "--message", "All of it")
+    return folder
+
+
+@pytest.fixture(name="made", scope="module")
+def _made(folder: Path) -> subprocess.CompletedProcess[str]:
+    return release(folder)
+
+
+def test_a_release_without_an_engine_says_so_and_makes_the_rest(
+    folder: Path, made: subprocess.CompletedProcess[str]
+) -> None:
+    """The wheel, the bill of materials and their checksums, which are right."""
+    assert made.returncode == 0, made.stderr
+    assert "THIS RELEASE HAS NO IMAGE" in made.stderr
+    release = f"vitals-{app.__version__}"
+    wheel = f"{release}-py3-none-any.whl"
+    assert checksums(folder).keys() == {wheel, f"{release}.cdx.json"}
+    for name, told in checksums(folder).items():
+        assert hashlib.sha256((folder / "dist" / name).read_bytes()).hexdigest() == told
+    with zipfile.ZipFile(folder / "dist" / wheel) as archive:
+        metadata = archive.read(f"{release}.dist-info/METADATA").decode()
+    assert f"\nVersion: {app.__version__}\n" in metadata
+
+
+@pytest.mark.usefixtures("made")
+def test_the_bill_of_materials_is_the_lock(folder: Path) -> None:
+    """Each pinned distribution with its version and its hashes, and nothing else."""
+    bill = json.loads((folder / f"dist/vitals-{app.__version__}.cdx.json").read_text())
+    lock = (ROOT / "requirements/production.txt").read_text()
+    listed = {(part["name"], part["version"]) for part in bill["components"]}
+    assert listed == set(re.findall(r"^([\w.-]+)(?:\[.*\])?==([^ ;\\]+)", lock, re.MULTILINE))
+    hashes = [entry["content"] for part in bill["components"] for entry in _hashes(part)]
+    assert sorted(hashes) == sorted(re.findall(r"sha256:(\w+)", lock))
+    assert bill["metadata"]["component"]["version"] == app.__version__
+    assert bill["bomFormat"] == "CycloneDX"
+
+
+def _hashes(part: Mapping[str, list[dict[str, list[dict[str, str]]]]]) -> list[dict[str, str]]:
+    return [entry for source in part["externalReferences"] for entry in source["hashes"]]
+
+
+@pytest.mark.usefixtures("made")
+def test_two_releases_of_one_commit_are_the_same(folder: Path) -> None:
+    """Byte by byte: whoever doubts one makes it again."""
+    first = checksums(folder)
+    assert release(folder).returncode == 0
+    assert checksums(folder) == first
+
+
+def test_what_is_not_committed_is_not_released(folder: Path) -> None:
+    """Its revision would not tell what is in it."""
+    (folder / "app/main.py").touch()
+    (folder / "left").write_text("lying about")
+    refused = release(folder)
+    (folder / "left").unlink()
+    assert refused.returncode != 0
+    assert "Commit first" in refused.stderr
+
+
+def test_the_version_stands_in_one_place() -> None:
+    """In app/__init__.py, from where the package, the image and the metrics have it."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert "version" in project["dynamic"]
+    assert "version" not in project
+    elsewhere = re.compile(rf"(?<![\d.]){re.escape(app.__version__)}(?![\d.])")
+    files = ["Makefile", "docker/Dockerfile", *git(ROOT, "ls-files", "app", "compose*").split()]
+    found = [name for name in files if elsewhere.search((ROOT / name).read_text())]
+    assert found == ["app/__init__.py"]
