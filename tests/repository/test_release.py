@@ -94,6 +94,7 @@ def test_the_bill_of_materials_is_the_lock(folder: Path) -> None:
     hashes = [entry["content"] for part in bill["components"] for entry in _hashes(part)]
     assert sorted(hashes) == sorted(re.findall(r"sha256:(\w+)", lock))
     assert bill["metadata"]["component"]["version"] == app.__version__
+    assert bill["metadata"]["timestamp"] == "2027-01-15T08:00:00+00:00"  # the commit's
     assert bill["bomFormat"] == "CycloneDX"
 
 
