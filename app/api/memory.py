@@ -47,9 +47,10 @@ class Archive:
 
     def asked(self, name: str) -> None:
         """Take note of who asks."""
-        self.probers.asked(name, self.clock.now())
+        self.probers.asked(name, self.clock.steady())
 
     def memory(self, *, operator: bool) -> Memory:
         """Tell what has been, as far as whoever asks may know."""
-        shown = Operator(self.probers.all(), self.settings) if operator else None
-        return Memory(now=self.clock.now(), histories=self.histories, operator=shown)
+        now = self.clock.now()
+        shown = Operator(self.probers.all(now), self.settings) if operator else None
+        return Memory(now=now, histories=self.histories, operator=shown)

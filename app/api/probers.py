@@ -35,30 +35,35 @@ class Probers:
     """Everyone who has asked lately, in memory that does not grow."""
 
     def __init__(self) -> None:
-        self._asked: dict[str, deque[Instant]] = {}
+        # Steady times and no instants: this is done at each request, and told to few.
+        self._asked: dict[str, deque[float]] = {}
 
-    def asked(self, name: str, now: Instant) -> None:
-        """Take note of a request."""
-        name = name[:LONGEST_NAME] or "no name"
-        if name not in self._asked and len(self._asked) >= MOST_PROBERS:
+    def asked(self, name: str, now: float) -> None:
+        """Take note of a request at *now*, a steady time."""
+        name = name[:LONGEST_NAME]
+        (self._asked.get(name) or self._begin(name, now)).append(now)
+
+    def _begin(self, name: str, now: float) -> deque[float]:
+        if len(self._asked) >= MOST_PROBERS:
             name = self._make_room(name, now)
-        self._asked.setdefault(name, deque(maxlen=REMEMBERED)).append(now)
+        return self._asked.setdefault(name, deque(maxlen=REMEMBERED))
 
-    def _make_room(self, name: str, now: Instant) -> str:
-        silent = min(self._asked, key=lambda known: self._asked[known][-1].steady)
+    def _make_room(self, name: str, now: float) -> str:
+        silent = min(self._asked, key=lambda known: self._asked[known][-1])
         if now - self._asked[silent][-1] < FORGOTTEN_AFTER:
             return OTHERS
         del self._asked[silent]
         return name
 
-    def all(self) -> list[Prober]:
+    def all(self, now: Instant) -> list[Prober]:
         """Tell everyone, the latest first."""
         probers = [
-            Prober(name, _rate(moments), moments[-1]) for name, moments in self._asked.items()
+            Prober(name or "no name", _rate(moments), now + (moments[-1] - now.steady))
+            for name, moments in self._asked.items()
         ]
         return sorted(probers, key=lambda prober: prober.last, reverse=True)
 
 
-def _rate(moments: deque[Instant]) -> float | None:
+def _rate(moments: deque[float]) -> float | None:
     lasted = moments[-1] - moments[0]
     return (len(moments) - 1) / lasted if lasted > 0 else None
