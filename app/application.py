@@ -17,7 +17,7 @@ from app.api.endpoints import is_probe
 from app.api.memory import Archive
 from app.api.metrics import Metrics
 from app.api.probers import Probers
-from app.api.readymade import Readymade, prober
+from app.api.readymade import Readymade
 from app.api.routes import install, ready
 from app.background import repeated
 from app.checks import open_checks
@@ -55,7 +55,6 @@ class Vitals(FastAPI):
         """Answer what an answer is ready for, and leave the rest to the routes."""
         kind = scope["type"]
         if kind == "http" and self.readymade and (answer := self.readymade.to(scope)):
-            answer.note(prober(scope["headers"]))
             await send(answer.start)
             await send(answer.body)
             return

@@ -84,7 +84,7 @@ class Door:
 
     def __init__(self, scene: Scene, *, doorman: bool, quiet: bool = True) -> None:
         self._notes, self._noted = scene.answers.notes, len(scene.answers.notes)
-        config = Config(scene.routes, log_config=None, lifespan="off")
+        config = Config(scene.routes, log_config=None, lifespan="off", ws="none")
         self.state = ServerState()
         self.state.default_headers = [(b"date", b"Tue, 24 Nov 2026 10:00:00 GMT")]
         make = (

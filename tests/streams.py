@@ -24,6 +24,8 @@ STREAMS = {
     + GET,
     "expecting": b"GET /livez HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\nx",
     "upgrade": b"GET /livez HTTP/1.1\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\n",
+    "websocket": b"GET /livez HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n",
     "connection twice": b"GET /livez HTTP/1.1\r\nConnection: close\r\nConnection: close\r\n\r\n",
     "connection listed": b"GET /livez HTTP/1.1\r\nConnection: keep-alive, close\r\n\r\n",
     "proxy connection": b"GET /livez HTTP/1.1\r\nProxy-Connection: close\r\n\r\n",

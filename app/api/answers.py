@@ -84,7 +84,7 @@ def answer(finding: Finding | None, representation: Representation, *, details: 
         return error(HTTPStatus.NOT_FOUND, "no such check")
     headers = _headers(representation.content_type, finding.phase, passes=finding.passes)
     if representation.policy:
-        headers["content-security-policy"] = representation.policy
+        headers["content-security-policy"] = representation.policy()
     code = HTTPStatus.OK if finding.passes else HTTPStatus.SERVICE_UNAVAILABLE
     return Answer(code, headers, representation.write(finding if details else finding.bare))
 

@@ -1,7 +1,7 @@
 """Answers that are rendered once and given to everybody until they may no longer hold."""
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from starlette.responses import Response
@@ -86,10 +86,14 @@ class Readymade:
         return edition.get(asked) or self._render(asked, edition)
 
     def to(self, scope: Scope) -> Ready | None:
-        """Tell the answer to a request, if it is a usual one."""
-        if scope["query_string"] or scope.get("root_path") or not usual(scope["headers"]):
+        """Tell the answer to a request, if it is a usual one, and take note of who asks."""
+        if scope["query_string"] or scope.get("root_path"):
             return None
-        return self.answer(scope["method"], scope["path"])
+        asker = usual(scope["headers"])
+        if asker is None or (ready := self.answer(scope["method"], scope["path"])) is None:
+            return None
+        ready.note(asker)
+        return ready
 
     def _render(self, asked: Asked, edition: Edition) -> Ready | None:
         method, path = asked
@@ -100,14 +104,15 @@ class Readymade:
         return edition[asked]
 
 
-def usual(headers: Iterable[tuple[bytes, bytes]]) -> bool:
-    """Whether headers, their names in lower case, leave the answer as it is for everybody."""
-    for name, value in headers:
-        if name == b"authorization" or (name == b"accept" and value not in ANYTHING):
-            return False
-    return True
+def usual(headers: Sequence[tuple[bytes, bytes]]) -> str | None:
+    """Tell what whoever asks calls itself, if headers ask for nothing in particular.
 
-
-def prober(headers: Iterable[tuple[bytes, bytes]]) -> str:
-    """Tell what whoever asks calls itself."""
-    return next((value.decode("latin-1") for name, value in headers if name == b"user-agent"), "")
+    Their names are in lower case. One pass, as it is made at each request.
+    """
+    asker = b""
+    for name, value in reversed(headers):
+        if name == b"user-agent":
+            asker = value
+        elif name == b"authorization" or (name == b"accept" and value not in ANYTHING):
+            return None
+    return asker.decode("latin-1")

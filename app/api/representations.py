@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from app.api import bodies, draft, lines
 from app.api.findings import Finding
 from app.api.negotiation import preferred
-from app.api.page import POLICY, page
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,13 +20,26 @@ class Representation:
     name: str
     media_type: str
     write: Callable[[Finding], bytes]
-    policy: str | None = None
+    policy: Callable[[], str] | None = None
 
     @property
     def content_type(self) -> str:
         """The media type, with the encoding where that is not fixed."""
         text = self.media_type.startswith("text/")
         return f"{self.media_type}; charset=utf-8" if text else self.media_type
+
+
+def _page(finding: Finding) -> bytes:
+    # A start does not wait for the templates: most instances are never looked at.
+    from app.api.page import page  # noqa: PLC0415
+
+    return page(finding)
+
+
+def _policy() -> str:
+    from app.api.page import POLICY  # noqa: PLC0415
+
+    return POLICY
 
 
 JSON = Representation("json", "application/json", bodies.write)
@@ -38,7 +50,7 @@ REPRESENTATIONS = (
     JSON,
     Representation("health+json", "application/health+json", draft.write),
     TEXT,
-    Representation("html", "text/html", page, POLICY),
+    Representation("html", "text/html", _page, _policy),
 )
 
 

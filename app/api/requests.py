@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from app.api.readymade import prober, usual
+from app.api.readymade import usual
 
 
 # Longer ones are not what probers send.
@@ -45,7 +45,7 @@ def recognise(data: bytes) -> Request | None:
     connection = given.get(b"connection", b"keep-alive").lower()
     if len(given) < len(headers) or not NAMES.issuperset(given) or connection not in CONNECTION:
         return None
-    if not usual(headers):
+    if (asker := usual(headers)) is None:
         return None
     close = connection == b"close" or minor == b"0"
-    return Request(method.decode(), path.decode(), f"1.{minor.decode()}", close, prober(headers))
+    return Request(method.decode(), path.decode(), f"1.{minor.decode()}", close, asker)

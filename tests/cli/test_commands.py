@@ -21,6 +21,18 @@ try:
 finally:
     print(json.dumps(list(sys.modules)))
 """
+
+# Set a server up, and tell the same.
+SERVING = """
+import json, sys
+from types import SimpleNamespace
+from app.main import app
+from app.server import server
+settings = SimpleNamespace(host="127.0.0.1", port=0, log_level="info", shutdown_seconds=1)
+server(app, settings).config.load()
+server(app, settings).config.get_loop_factory()
+print(json.dumps(list(sys.modules)))
+"""
 HEAVY = {"asyncio", "asyncpg", "fastapi", "pydantic", "redis", "rich", "sqlalchemy", "uvicorn"}
 
 
@@ -41,6 +53,15 @@ def test_a_command_imports_nothing_of_the_service(arguments: list[str], own: set
     modules = set(json.loads(told.stdout.splitlines()[-1]))
     assert {name for name in modules if name.startswith("app")} == {"app", "app.cli", *own}
     assert not HEAVY & modules
+
+
+def test_a_server_starts_without_templates_and_websockets() -> None:
+    """Together they would take as long as an eighth of a start, and most starts need neither."""
+    command = [sys.executable, "-c", SERVING]
+    told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    modules = set(json.loads(told.stdout))
+    assert {"fastapi", "uvloop"} <= modules
+    assert not {"jinja2", "websockets"} & modules
 
 
 def test_help_tells_each_command_in_a_sentence() -> None:
