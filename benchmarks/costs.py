@@ -11,7 +11,7 @@ from statistics import median
 
 from benchmarks.contenders import RAW, Contender
 from benchmarks.load import wrk
-from benchmarks.process import FIRST, Running
+from benchmarks.process import FIRST, SECOND, Running
 from benchmarks.stores import Stores
 
 
@@ -77,7 +77,7 @@ def growth(
     contender: Contender, environ: Mapping[str, str], checks: int, rounds: int, seconds: int
 ) -> float:
     """Tell how often an answer with many checks is given while one with two is given once."""
-    with Running(RAW, environ) as target, Running(contender, environ) as two:
+    with Running(RAW, environ, SECOND) as target, Running(contender, environ) as two:
         check = {"url": target.url}
         many = {f"service{number}": check for number in range(checks - 2)}
         with Running(contender, {**environ, "HTTP_CHECKS": json.dumps(many)}) as thirty:
@@ -87,7 +87,7 @@ def growth(
             for _ in range(rounds):
                 for server, told in zip((two, thirty), rates, strict=True):
                     told.append(wrk(server, 32, seconds).rate)
-    return median(rates[1]) / median(rates[0])
+    return median(many / few for few, many in zip(*rates, strict=True))
 
 
 def monitor(checks: int, seconds: int) -> tuple[float, int]:

@@ -27,17 +27,23 @@ class Running:
     Attributes:
         cold: seconds from its start to its first answer.
 
+    Args:
+        processor: where it runs; what is no contender but only watched runs beside the load.
+
     """
 
-    def __init__(self, contender: Contender, environ: Mapping[str, str]) -> None:
+    def __init__(
+        self, contender: Contender, environ: Mapping[str, str], processor: int = FIRST
+    ) -> None:
         self.contender = contender
         self.port = free_port()
         self._environ = {**os.environ, **environ, "PORT": str(self.port)}
+        self._processor = processor
         self.cold = 0.0
 
     def __enter__(self) -> Self:
         begun = time.perf_counter()
-        pinned = ["taskset", "--cpu-list", str(FIRST), *self.contender.command(self.port)]
+        pinned = ["taskset", "--cpu-list", str(self._processor), *self.contender.command(self.port)]
         self._process = subprocess.Popen(
             pinned, env=self._environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )

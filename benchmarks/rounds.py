@@ -1,6 +1,7 @@
 """The measurements, in rounds in which each contender has its turn."""
 
 import json
+import math
 import statistics
 import tempfile
 from collections import defaultdict
@@ -44,9 +45,13 @@ class Results:
         """Tell the longest that any of many connections at once has waited."""
         return max(self.bursts[contender])
 
-    def ratio(self, load: str, contender: Contender, other: Contender = RAW) -> float:
-        """Tell how often a contender answers while another answers once."""
-        return self.median(load, contender) / self.median(load, other)
+    def ratio(
+        self, load: str, contender: Contender, other: Contender = RAW, figure: str = "rate"
+    ) -> float:
+        """Tell the median over the rounds of how a contender compares with another in the same."""
+        pairs = zip(self.samples[load, contender], self.samples[load, other], strict=True)
+        ratios = [getattr(one, figure) / (getattr(two, figure) or math.nan) for one, two in pairs]
+        return statistics.median(ratios) if ratios else math.nan
 
 
 def environ_with_answer(stores: Stores) -> dict[str, str]:
@@ -70,8 +75,10 @@ def load(
         for server in servers:
             server.await_ready()
             wrk(server, 32, 1)  # what is made at the first request is not measured
-        for _ in range(how["rounds"]):
-            _round(results, servers, how["seconds"])
+        for number in range(how["rounds"]):
+            # Nobody has the better place: in each round another one begins.
+            first = number % len(servers)
+            _round(results, servers[first:] + servers[:first], how["seconds"])
         with stores.hanging():
             for _ in range(how["rounds"]):
                 for server in servers:
