@@ -1,11 +1,14 @@
 """What the log does to whoever logs when nobody takes what it has to say."""
 
 import contextlib
+import io
 import json
 import logging
 import os
 import threading
 from collections.abc import Iterator
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, ClassVar
 
 import pytest
 
@@ -13,7 +16,13 @@ from app.logs import JsonFormatter
 from app.spool import MOST, Spool
 
 
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
+
 LONG = "x" * 1000
+
+# Seconds within which a busy machine has read ten megabytes.
+WITHIN = 30
 
 
 @contextlib.contextmanager
@@ -53,27 +62,46 @@ def test_nobody_waits_for_a_pipe_that_is_not_read(pipe: tuple[int, int]) -> None
         for _ in range(written):
             logger.warning(LONG)
         reader = Reader(pipe[0])
+        dropped = reader.dropped.result(WITHIN)
+        assert reader.lines(written - dropped + 1)
+    assert 0 < dropped < 500
     os.close(pipe[1])
     reader.join()
-    lines = [json.loads(line) for line in reader.seen.splitlines()]
-    (told,) = [line for line in lines if line["event"] == "lines were dropped"]
-    assert told["lines"] + len(lines) - 1 == written
-    assert 0 < told["lines"] < 500
+    assert reader.count == written - dropped + 1
 
 
 class Reader(threading.Thread):
-    """Reads all that comes, on a thread of its own."""
+    """Reads all that comes, on a thread of its own.
+
+    Attributes:
+        dropped: how many lines were dropped, once that is told.
+        count: how many have come.
+
+    """
 
     def __init__(self, descriptor: int) -> None:
         super().__init__(daemon=True)
-        self.seen = b""
+        self.dropped = Future[int]()
+        self.count = 0
         self._descriptor = descriptor
+        self._more = threading.Condition()
         self.start()
 
     def run(self) -> None:
         """Read until there is nobody who writes."""
-        while data := os.read(self._descriptor, 1 << 20):
-            self.seen += data
+        with open(self._descriptor, closefd=False) as file:
+            for line in file:
+                told = json.loads(line)
+                if told["event"] == "lines were dropped":
+                    self.dropped.set_result(told["lines"])
+                with self._more:
+                    self.count += 1
+                    self._more.notify_all()
+
+    def lines(self, number: int) -> bool:
+        """Wait for so many lines; tell whether they have come."""
+        with self._more:
+            return self._more.wait_for(lambda: self.count >= number, WITHIN)
 
 
 def test_a_pipe_that_nobody_reads_does_not_hold_the_end_up(pipe: tuple[int, int]) -> None:
@@ -90,19 +118,31 @@ def test_a_reader_who_is_gone_costs_lines_and_nothing_else(pipe: tuple[int, int]
         logger.warning("anybody there?")
 
 
-def test_a_line_that_was_torn_off_ends_before_the_next(pipe: tuple[int, int]) -> None:
-    """A descriptor that does not block takes a part, as a full disk does: lines stay lines."""
-    os.set_blocking(pipe[1], False)
-    torn = "y" * 100_000
+class Narrow(io.FileIO):
+    """Takes a part of what is written, as a full disk does, then nothing, then everything."""
+
+    takes: ClassVar[list[int | None]] = []
+
+    def write(self, data: "ReadableBuffer") -> int:
+        """Take as much as it is the turn to."""
+        if not self.takes:
+            return super().write(data)
+        take = self.takes.pop(0)
+        return take and super().write(memoryview(data)[:take])  # type: ignore[return-value]
+
+
+def test_a_line_that_was_torn_off_ends_before_the_next(
+    pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Lines stay lines, and what was lost is told."""
+    monkeypatch.setattr("app.spool.io.FileIO", Narrow)
+    monkeypatch.setattr(Narrow, "takes", [10, None])
     with logging_to(pipe[1]) as logger:
-        logger.warning(torn)
-        seen = os.read(pipe[0], 1 << 20)
-        while torn[:10].encode() not in seen:
-            seen += os.read(pipe[0], 1 << 20)
+        logger.warning("torn")
         logger.warning("whole")
-    seen += os.read(pipe[0], 1 << 20)
-    events = [json.loads(line) for line in seen.splitlines()[1:]]
-    assert [one["event"] for one in events] == ["whole", "lines were dropped"]
+    torn, *lines = os.read(pipe[0], 65536).splitlines()
+    assert len(torn) == 10
+    assert [json.loads(line)["event"] for line in lines] == ["whole", "lines were dropped"]
 
 
 def test_what_can_not_be_told_is_counted(pipe: tuple[int, int]) -> None:
