@@ -118,7 +118,8 @@ def test_readiness_says_no_before_the_door_closes(serve: Serve, command: tuple[s
     # uvicorn's supervisor looks for signals each half second.
     delay = 0.8 if command is WORKERS else 0.2
     assert max([when for when, reply in seen if reply.code == 200], default=0) < delay
-    drained = [reply for _, reply in seen if reply.code == 503]
+    # Of two workers one may be starting when the other is ready, until it is told to end.
+    drained = [reply for when, reply in seen if reply.code == 503 and when > delay]
     assert drained
     assert {reply.json["phase"] for reply in drained} == {"draining"}
     assert {reply.headers["retry-after"] for reply in drained} == {"1"}

@@ -90,6 +90,7 @@ def test_a_new_kind_of_check_is_one_file_and_one_line(
     environ = {**on(None, valkey), "PYTHONPATH": str(copy.folder)}
     with running(environ, copy.folder / "log", SERVE) as service:
         service.until("smtp", None, 5)
+        service.until("redis", None, 5)
         assert service.ask("/health/ready").code == 200
         monkeypatch.setattr(Relay, "greeting", b"554 no service here\r\n")
         service.until("smtp", "protocol", BOUND)

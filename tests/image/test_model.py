@@ -239,13 +239,13 @@ def test_what_monitors_is_configured_by_what_is_shipped(services: Any) -> None:
         if volume["type"] == "bind" and volume["read_only"]
     }
     assert mounted == {
-        "deploy/prometheus/prometheus.yml": "/etc/prometheus/prometheus.yml",
-        "deploy/prometheus/alerts.yml": "/etc/prometheus/alerts.yml",
-        "deploy/prometheus/dashboard.json": "/etc/grafana/dashboards/vitals.json",
-        "deploy/prometheus/grafana/datasource.yml": (
+        "./deploy/prometheus/prometheus.yml": "/etc/prometheus/prometheus.yml",
+        "./deploy/prometheus/alerts.yml": "/etc/prometheus/alerts.yml",
+        "./deploy/prometheus/dashboard.json": "/etc/grafana/dashboards/vitals.json",
+        "./deploy/prometheus/grafana/datasource.yml": (
             "/etc/grafana/provisioning/datasources/vitals.yml"
         ),
-        "deploy/prometheus/grafana/dashboards.yml": (
+        "./deploy/prometheus/grafana/dashboards.yml": (
             "/etc/grafana/provisioning/dashboards/vitals.yml"
         ),
     }

@@ -55,4 +55,4 @@ async def test_the_name_of_the_url_is_told_to_the_server(
         port = listener.sockets[0].getsockname()[1]
         async with make(url.format(port), None, require="query", renew_after=15) as probe:
             await failure(probe)
-    assert asked_for == ["localhost"]
+    assert set(asked_for) == {"localhost"}
