@@ -1,21 +1,34 @@
 """Who asks for something unusual under `vitals serve`: uvicorn's protocol, with bounds."""
 
+import asyncio
 import math
+from collections import deque
 from itertools import chain
+from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.flow_control import FlowControl
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 
 # Bytes of a head; and of what comes while nobody is being answered, which is a head that does not
 # end, or the body of a request that has its answer.
 LONGEST = 16 * 1024
 
+# Bytes that are read at once: some thirty short requests, each of which costs a hundred times its
+# length until it is answered.
+PIECE = 512
+
 
 class Guest(HttpToolsProtocol):
-    """uvicorn's own reads a head for as long as it goes on, and keeps all of it."""
+    """uvicorn's own reads a head for as long as it goes on, and keeps all of it.
+
+    It also reads all requests that come before the first one is answered, and after each answer
+    as many again.
+    """
 
     _since = 0.0
     _unanswered = 0
+    _current: RequestResponseCycle | None = None
 
     @property
     def since(self) -> float:
@@ -26,12 +39,29 @@ class Guest(HttpToolsProtocol):
         """Have nobody being answered since then."""
         self._since = since
 
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Have uvicorn hold up its reader here, and the connection only where there is enough."""
+        super().connection_made(transport)
+        self._unread: deque[bytes] = deque()
+        self._tap, self.flow = self.flow, FlowControl(self)  # type: ignore[arg-type]
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End the answer too that is being given, which need not be the last one asked for."""
+        if self._current is not None:
+            self._current.disconnected = True
+        super().connection_lost(exc)
+
     def data_received(self, data: bytes) -> None:
-        """Read on, unless that leads nowhere."""
-        super().data_received(data)
-        self._unanswered = 0 if self._answering else self._unanswered + len(data)
-        if self._unanswered > LONGEST and not self.transport.is_closing():
-            self.send_400_response("Request too long.")
+        """Read what there is, as far as it can be answered."""
+        self._unread.extend(data[at : at + PIECE] for at in range(0, len(data), PIECE))
+        self._read_on()
+
+    def pause_reading(self) -> None:
+        """Read no further: who reads looks whether to."""
+
+    def resume_reading(self) -> None:
+        """Read on, when whoever asks for it has come to an end."""
+        self.loop.call_soon(self._read_on)
 
     def on_headers_complete(self) -> None:
         """Begin to answer; what is raised here becomes a 400."""
@@ -44,6 +74,8 @@ class Guest(HttpToolsProtocol):
         """Wait for another request."""
         self.wait(self.loop.time())
         super().on_response_complete()
+        if self._tap.read_paused:
+            self.resume_reading()
 
     def pause_writing(self) -> None:
         """Wait for the client to read."""
@@ -60,3 +92,24 @@ class Guest(HttpToolsProtocol):
     def _answering(self) -> bool:
         cycle = self.cycle
         return cycle is not None and not cycle.response_complete  # type: ignore[redundant-expr]
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._current = cycle
+        super()._start_asgi_task(cycle, app)
+
+    def _read_on(self) -> None:
+        while not self.transport.is_closing():
+            if self.flow.read_paused or self.pipeline:
+                self._tap.pause_reading()
+                return
+            if not self._unread:
+                self._tap.resume_reading()
+                return
+            self._read(self._unread.popleft())
+
+    def _read(self, piece: bytes) -> None:
+        super().data_received(piece)
+        self._unanswered = 0 if self._answering else self._unanswered + len(piece)
+        # What separates the parts of a head is no part of its length.
+        if self._unanswered > LONGEST + PIECE and not self.transport.is_closing():
+            self.send_400_response("Request too long.")

@@ -19,7 +19,9 @@ from tests.system.test_load import MIB, memory
 
 
 CROWD = 2_000
+DEAF = 20
 ASKED = b"GET /livez?x HTTP/1.1\r\nHost: a\r\n"
+PAGE = b"GET /health?format=html HTTP/1.1\r\nHost: a\r\n\r\n"
 
 # `vitals serve` with fewer descriptors than the crowd has connections, and no way to more.
 FEW = ("sh", "-c", 'ulimit -n 1024 && exec "$0" "$@"', *SERVE)
@@ -120,6 +122,22 @@ def test_whoever_holds_the_line_is_sent_away(serve: Service) -> None:
                 say(connection, b"X")
             time.sleep(0.5)
         assert serve.descriptors() <= before + 1
+
+
+def test_whoever_never_reads_is_sent_away(serve: Service) -> None:
+    """In the time for an answer, with thousands outstanding; probers and memory notice nothing."""
+    held, before = serve.descriptors(), memory(serve, "VmRSS")
+    with contextlib.ExitStack() as stack:
+        deaf = [stack.enter_context(connected(serve)) for _ in range(DEAF)]
+        prober = stack.enter_context(Prober(serve, "/health/ready"))
+        for connection in deaf:
+            connection.setblocking(False)  # noqa: FBT003
+            say(connection, PAGE * 2_000)
+        until(lambda: serve.descriptors() > held + DEAF // 2, 5)
+        until(lambda: serve.descriptors() <= held + 1, PATIENCE + 5)
+    assert {reply.code for reply in prober.replies} == {200}
+    assert max(reply.seconds for reply in prober.replies) < 2
+    assert memory(serve, "VmHWM") - before < 32 * MIB
 
 
 def test_a_head_without_an_end_fills_no_memory(serve: Service) -> None:
