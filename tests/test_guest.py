@@ -7,6 +7,7 @@ from itertools import repeat
 import pytest
 
 from app.guest import LONGEST, Guest
+from app.guest import PIECE as READ_AT_ONCE
 from app.health import Status
 from tests.door import Door
 from tests.fakes import simulate
@@ -15,6 +16,7 @@ from tests.test_doorman import a_scene
 
 
 UNUSUAL = b"GET /livez HTTP/1.1\r\nX-A: "
+ANY = UNUSUAL + b"\r\n\r\n"
 POST = b"POST /livez HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
 PIECE = b"a" * 1000
 
@@ -131,3 +133,42 @@ def test_whoever_has_no_more_to_say_is_still_answered() -> None:
         return door.wire.written
 
     assert b"\r\nconnection: close\r\n" in simulate(story())
+
+
+def test_what_cannot_be_answered_yet_is_not_read() -> None:
+    """Of two thousand requests some thirty wait at a time, and each has its answer in the end."""
+
+    async def story() -> tuple[int, bytes]:
+        door = a_door()
+        door.wire.receive(ANY * 1000)
+        door.wire.receive(ANY * 1000)
+        guest = door.wire.protocol
+        assert isinstance(guest, Guest)
+        most = 0
+        for _ in range(20_000):
+            most = max(most, len(guest.pipeline))
+            await asyncio.sleep(0)
+        return most, door.wire.written
+
+    most, written = simulate(story())
+    assert 0 < most <= READ_AT_ONCE // len(ANY) + 1
+    assert written.count(b"HTTP/1.1 200 OK") == 2000
+
+
+def test_whoever_goes_in_the_middle_is_answered_no_more(caplog: pytest.LogCaptureFixture) -> None:
+    """Though it is not the last one asked for that is being answered."""
+
+    async def story() -> None:
+        door = a_door()
+        door.wire.receive(ANY * 3)
+        guest = door.wire.protocol
+        assert isinstance(guest, Guest)
+        guest.pause_writing()
+        await asyncio.sleep(1)
+        door.wire.close()
+        await asyncio.sleep(1)
+        assert not door.state.tasks
+        assert not door.wire.written
+
+    simulate(story())
+    assert not [one for one in caplog.records if one.name == "uvicorn.error"]
