@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from app.embedded import Valkey
-from tests.service import ROOT, SERVE, Reply, Service, clean, on, running
+from tests.service import ROOT, SERVE, Reply, Service, clean, free_port, on, running
 
 
 DRAIN = 1.0
@@ -204,14 +204,14 @@ def test_a_request_that_never_ends_is_cut(serve: Serve) -> None:
         begun = time.monotonic()
         service.process.terminate()
         assert service.process.wait(5) == 0
-        assert 0.7 <= time.monotonic() - begun < 3
+        assert 0.7 <= time.monotonic() - begun < 4  # who is inside is heard out first
     assert slow.outcome() in {None, 500}
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_during_the_start_ends_it(valkey: Valkey, number: signal.Signals) -> None:
     """From the moment on at which the process can hear it, the exit code is 0."""
-    environ = clean(os.environ) | on(None, valkey)
+    environ = clean(os.environ) | on(None, valkey) | {"PORT": str(free_port())}
     for delay in (0.0, 0.1, 0.2, 0.4, 0.8):
         process = subprocess.Popen(SERVE, cwd=ROOT, env=environ)
         while not hears(process.pid, signal.SIGTERM):
