@@ -18,7 +18,7 @@ import app
 from tests.service import ROOT
 
 
-BIN = Path(sys.executable).parent
+ENVIRONMENT = Path(sys.executable).parent.parent
 NOW = {"GIT_AUTHOR_DATE": "1800000000 +0000", "GIT_COMMITTER_DATE": "1800000000 +0000"}
 NAMED = ("-c", "user.name=nobody", "-c", "user.email=nobody@localhost")
 NO_ENGINE = {"DOCKER_HOST": "tcp://127.0.0.1:1"}
@@ -36,7 +36,11 @@ def git(folder: Path, *arguments: str) -> str:
 def release(folder: Path) -> subprocess.CompletedProcess[str]:
     """Make a release with this environment's tools, where no engine answers."""
     made = f".venv/made-{sys.version_info.major}.{sys.version_info.minor}"
-    command = ("make", "--old-file", made, f"BIN={BIN}", f"PYTHON={sys.executable}", "release")
+    # By a link, as a checkout may lie in a folder whose name holds a blank.
+    tools = folder.with_name("tools")
+    tools.unlink(missing_ok=True)
+    tools.symlink_to(ENVIRONMENT)
+    command = ("make", "-o", made, f"BIN={tools}/bin", f"PYTHON={sys.executable}", "release")
     environ = {**os.environ, **NO_ENGINE}
     return subprocess.run(
         command, cwd=folder, env=environ, capture_output=True, text=True, check=False
