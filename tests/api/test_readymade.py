@@ -84,6 +84,8 @@ def ready_scene(details: Details = "always") -> Scene:
     scene = Scene(details=details)
     scene.know(Status.PASS, Status.PASS)
     scene.routes.readymade = scene.readymade()
+    # An operator's page lists who has asked, and here each question is put twice.
+    scene.probers.asked = lambda *_: None  # type: ignore[method-assign]
     return scene
 
 
