@@ -22,13 +22,20 @@ class Explained(Probe, Protocol):
 async def open_checks(settings: Settings, stack: AsyncExitStack) -> list[Check]:
     """Open a probe for each dependency that is configured; the stack closes them."""
     checks = []
-    for name, url in (("postgres", settings.database_url), ("redis", settings.redis_url)):
+    # Redis drops what a client that has gone wanted; PostgreSQL has to be told when to.
+    limit = {"give_up_after": settings.postgres_check_timeout or settings.check_timeout}
+    stores: tuple[tuple[str, str | None, dict[str, float]], ...] = (
+        ("postgres", settings.database_url, limit),
+        ("redis", settings.redis_url, {}),
+    )
+    for name, url, further in stores:
         if url:
             opening = opener(name)(
                 url,
                 settings.password(name),
                 require=getattr(settings, f"{name}_require"),
                 renew_after=settings.reconnect_interval,
+                **further,
             )
             interval = getattr(settings, f"{name}_check_interval")
             timeout = getattr(settings, f"{name}_check_timeout")

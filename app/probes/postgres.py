@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import math
 import ssl
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -27,9 +28,9 @@ APPLICATION_NAME = "vitals"
 # Seconds that taking leave may cost an attempt.
 GOODBYE = 0.1
 
-# One statement without parameters goes by the simple protocol: one round trip, and nothing left
-# prepared, which PgBouncer's transaction mode would trip over. That protocol returns no rows here,
-# so a server that takes no writes is made to say so by an error; in recovery every transaction is
+# What has no parameters goes by the simple protocol: one round trip, and nothing left prepared,
+# which PgBouncer's transaction mode would trip over. That protocol returns no rows here, so a
+# server that takes no writes is made to say so by an error; in recovery every transaction is
 # read-only. No grant is needed.
 QUESTIONS = {
     "connect": "",
@@ -135,7 +136,12 @@ async def connect(dialer: Dialer, security: Security, arguments: Mapping[str, An
 
 @asynccontextmanager
 async def postgres(
-    url: str, password: Callable[[], str] | None, *, require: str, renew_after: float
+    url: str,
+    password: Callable[[], str] | None,
+    *,
+    require: str,
+    renew_after: float,
+    give_up_after: float = 60,
 ) -> AsyncIterator[SessionProbe]:
     """Make ready to ask a PostgreSQL; nothing is connected before the first question.
 
@@ -146,6 +152,8 @@ async def postgres(
             server wants none.
         require: `connect`, `query` or `writable`.
         renew_after: seconds after which the session is opened anew.
+        give_up_after: seconds after which the server gives up the statement: until then it does
+            not see that the client has gone, and each attempt would leave a backend at work.
 
     """
     target = make_url(url)
@@ -162,6 +170,11 @@ async def postgres(
         "server_settings": {"application_name": APPLICATION_NAME},
     }
 
+    # Within one message the statements are one transaction, so nothing stays set; as a parameter of
+    # the session PgBouncer would refuse it.
+    limit = f"SET LOCAL statement_timeout = {math.ceil(give_up_after * 1000)}; "
+    question = QUESTIONS[require] and limit + QUESTIONS[require]
+
     async def open_session() -> PostgresSession:
         # An empty password keeps asyncpg from looking for one in the environment and at home.
         word = credential(password) if password else ""
@@ -173,7 +186,7 @@ async def postgres(
                     raise
             else:
                 break
-        return PostgresSession(connection, QUESTIONS[require])
+        return PostgresSession(connection, question)
 
     def explain(error: BaseException) -> Reason:
         return of_postgres(

@@ -9,6 +9,7 @@ from app.embedded import Postgres
 from app.health import Reason
 from app.probes.postgres import APPLICATION_NAME, postgres
 from app.probes.session import SessionProbe
+from tests.faults.postgres import slow
 from tests.faults.servers import frozen, killed, sql
 from tests.probes.attempt import eventually, failure
 
@@ -20,11 +21,20 @@ def password_of(server: Postgres) -> Callable[[], str]:
 
 @asynccontextmanager
 async def asking(
-    server: Postgres, url: str = "", *, require: str = "query", renew_after: float = 86400
+    server: Postgres,
+    url: str = "",
+    *,
+    require: str = "query",
+    renew_after: float = 86400,
+    give_up_after: float = 60,
 ) -> AsyncIterator[SessionProbe]:
     """Ask a server."""
     async with postgres(
-        url or server.url, password_of(server), require=require, renew_after=renew_after
+        url or server.url,
+        password_of(server),
+        require=require,
+        renew_after=renew_after,
+        give_up_after=give_up_after,
     ) as probe:
         yield probe
 
@@ -55,7 +65,17 @@ async def test_one_session_says_who_it_is_and_leaves_nothing_prepared(postgres: 
         await probe()
         assert sql(postgres, seen)[0] == first
         last = "SELECT query FROM pg_stat_activity WHERE application_name = $$vitals$$"
-        assert sql(postgres, last)[0][0][0] == "SELECT 1"
+        assert sql(postgres, last)[0][0][0] == "SET LOCAL statement_timeout = 60000; SELECT 1"
+
+
+async def test_a_statement_that_is_given_up_ends_on_the_server_too(
+    postgres: Postgres, role: str
+) -> None:
+    """It does not see that its client has gone, and each attempt would leave one at work."""
+    with slow(postgres, "probed", "postgres"):
+        async with asking(postgres, role, require="writable", give_up_after=1) as probe:
+            assert await failure(probe) is Reason.TIMEOUT
+    await eventually(lambda: sessions(postgres) == 0)
 
 
 async def test_connect_asks_with_a_new_session_each_time(postgres: Postgres) -> None:
@@ -144,7 +164,7 @@ async def test_a_password_that_changes_is_read_at_the_next_connection(
 
 def postgres_probe(url: str, file: Path) -> contextlib.AbstractAsyncContextManager[SessionProbe]:
     """Ask with the password of a file."""
-    return postgres(url, file.read_text, require="query", renew_after=15)
+    return postgres(url, file.read_text, require="query", renew_after=86400)
 
 
 async def test_a_server_without_a_password_gets_none(
@@ -158,7 +178,7 @@ async def test_a_server_without_a_password_gets_none(
 
 def postgres_of(url: str) -> contextlib.AbstractAsyncContextManager[SessionProbe]:
     """Ask without a password."""
-    return postgres(url, None, require="query", renew_after=15)
+    return postgres(url, None, require="query", renew_after=86400)
 
 
 async def test_a_frozen_server_is_a_timeout(own_postgres: Postgres) -> None:

@@ -55,7 +55,7 @@ async def test_no_connection_lingers(kind: str, tmp_path: Path) -> None:
         authority.cert_pem.write_to_path(str(root))
         if kind == "postgres":
             url = f"postgresql://user@127.0.0.1:{port}/db?sslmode=verify-full&sslrootcert={root}"
-            opening = postgres(url, None, require="query", renew_after=15)
+            opening = postgres(url, None, require="query", renew_after=86400)
         else:
             url = f"rediss://127.0.0.1:{port}/0?ssl_ca_certs={root}"
             opening = redis(url, lambda: "a word", require="query", renew_after=15)

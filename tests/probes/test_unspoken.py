@@ -24,7 +24,7 @@ async def test_an_authentication_that_nobody_speaks_is_told_as_protocol() -> Non
     async with await asyncio.start_server(answer, "127.0.0.1") as server:
         port = server.sockets[0].getsockname()[1]
         url = f"postgresql://vitals@127.0.0.1:{port}/postgres"
-        async with postgres_probe(url, None, require="query", renew_after=15) as probe:
+        async with postgres_probe(url, None, require="query", renew_after=86400) as probe:
             assert await failure(probe) is Reason.PROTOCOL
 
 
@@ -32,7 +32,9 @@ async def test_a_postgres_that_speaks_no_tls_is_told(postgres: Postgres) -> None
     """It refuses the upgrade."""
     url = f"{postgres.url}?sslmode=require"
     read = postgres.password_file.read_text
-    async with postgres_probe(url, read, require="query", renew_after=15) as probe:
+    async with postgres_probe(
+        url, read, require="query", renew_after=86400, give_up_after=60
+    ) as probe:
         assert await failure(probe) is Reason.TLS
 
 
@@ -41,7 +43,7 @@ async def test_a_redis_that_speaks_no_tls_says_nothing(valkey: Valkey, scheme: s
     """It takes the greeting for the beginning of a command, and waits for the rest."""
     url = valkey.url.replace("redis", scheme)
     read = valkey.password_file.read_text
-    async with redis_probe(url, read, require="query", renew_after=15) as probe:
+    async with redis_probe(url, read, require="query", renew_after=86400) as probe:
         assert await failure(probe) is Reason.TIMEOUT
 
 

@@ -31,7 +31,9 @@ async def test_what_a_url_or_a_password_has_wrong_is_named(
     """A database may be unknown to the PgBouncer, or to the PostgreSQL behind it."""
     url = bouncer.url.replace("vitals@", f"{user}@").replace("/postgres", f"/{database}")
     right = bouncer.password_file.read_text()
-    async with postgres(url, lambda: password or right, require="query", renew_after=15) as probe:
+    async with postgres(
+        url, lambda: password or right, require="query", renew_after=86400
+    ) as probe:
         assert await failure(probe) is reason
 
 
