@@ -1,0 +1,26 @@
+from contextlib import AsyncExitStack
+
+import pytest
+
+from app.checks import open_checks
+from app.embedded import Postgres
+from app.settings import load
+from tests.faults.servers import sql
+
+
+@pytest.mark.parametrize(
+    ("setting", "limit"),
+    [("CHECK_TIMEOUT", "900"), ("POSTGRES_CHECK_TIMEOUT", "900"), ("REDIS_CHECK_TIMEOUT", "1000")],
+)
+async def test_postgres_gives_up_a_statement_when_its_check_does(
+    postgres: Postgres, monkeypatch: pytest.MonkeyPatch, setting: str, limit: str
+) -> None:
+    """By the timeout of its own, or that of every check."""
+    monkeypatch.setenv("DATABASE_URL", postgres.url)
+    monkeypatch.setenv("POSTGRES_PASSWORD_FILE", str(postgres.password_file))
+    monkeypatch.setenv(setting, "0.9")
+    seen = "SELECT query FROM pg_stat_activity WHERE application_name = $$vitals$$"
+    async with AsyncExitStack() as stack:
+        [check] = await open_checks(load(), stack)
+        await check.probe()
+        assert f"statement_timeout = {limit};" in sql(postgres, seen)[0][0][0]
