@@ -21,11 +21,14 @@ PROBLEM = $(shell exec 2>/dev/null; \
 		|| echo '$(PYTHON) has no working venv module: install it (apt install python3-venv), $(ANOTHER)')
 
 .DEFAULT_GOAL := help
-.PHONY: help .venv run test system-test edge-test browser-test image-test swarm-test image-bench mutants faults soak bench bench-quick system-servers system-proxies system-browser fmt lock clean fleet release
+.PHONY: help .venv run test system-test edge-test browser-test picture image-test swarm-test image-bench mutants faults soak bench bench-quick system-servers system-proxies system-browser fmt lock clean fleet release
 
 help: ## list what can be made
-	@echo 'New here? `make run` serves on a PostgreSQL and a Redis of its own, `make test` checks everything.'
-	@echo 'Both make a virtual environment first; PYTHON=python3.13 chooses another Python.'
+	@echo 'New here?'
+	@echo '  1. `make run` serves on a PostgreSQL and a Redis of its own, and tells what to try.'
+	@echo '  2. `make test` checks all that needs nothing installed, in about three minutes.'
+	@echo '  3. docs/grow.md adds a check, and a router of your own; CONTRIBUTING.md tells the habits.'
+	@echo 'The first of them makes a virtual environment; PYTHON=python3.13 chooses another Python.'
 	@echo
 	@awk -F ':.*## ' '/^[.a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
 
@@ -77,6 +80,9 @@ edge-test: $(MADE) ## run HAProxy, Caddy and nginx in front, and restart instanc
 browser-test: $(MADE) ## read the page in a real browser; leaves tests/browser/screenshots to be looked at
 	@if command -v chromium >/dev/null; then $(BIN)/pytest tests/browser; \
 		else echo '*** THE PAGE IS NOT READ IN A BROWSER: no chromium (make system-browser) ***' >&2; fi
+
+picture: browser-test ## take the picture of the page that is in the README anew
+	cp tests/browser/screenshots/readme.png docs/page.png
 
 # A first build takes a while.
 image-test: $(MADE) ## test the image and the compose files, on a Docker engine

@@ -11,12 +11,15 @@ from pathlib import Path
 import pytest
 
 from app.embedded import Postgres, Valkey
+from tests.pages import PAGES, shown
 from tests.service import ROOT, on, running
 
 
-PAGE = (ROOT / "docs" / "grow.md").read_text()
-SNIPPETS = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
-FILES = re.findall(r"this file, `(app/[a-z/]+\.py)`|this is `(app/[a-z/]+\.py)`", PAGE)
+CHECK = shown("docs/grow.md", "A new kind of check: one file and one line")
+ROUTER = shown("docs/grow.md", "A router of your own, with a pool of its own beside the probes'")
+FILES = re.findall(
+    r"this file, `(app/[a-z/]+\.py)`|this is `(app/[a-z/]+\.py)`", PAGES["docs/grow.md"]
+)
 
 # The copy, and not what is installed; nor what lies in the folder where it is started.
 SERVE = (sys.executable, "-P", "-m", "app", "serve")
@@ -72,14 +75,14 @@ def _relay() -> Iterator[int]:
 def test_the_page_names_the_files_that_it_shows() -> None:
     """Two files, and a line for each."""
     assert [one or other for one, other in FILES] == ["app/probes/smtp.py", "app/clock.py"]
-    assert len(SNIPPETS) == 4
+    assert [len(CHECK), len(ROUTER)] == [2, 2]
 
 
 def test_a_new_kind_of_check_is_one_file_and_one_line(
     copy: Copy, relay: int, valkey: Valkey, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It passes, fails with its reason, and recovers, as every other does."""
-    probe, line, _, _ = SNIPPETS
+    probe, line = (block.text for block in CHECK)
     copy.write("app/probes/smtp.py", probe)
     copy.insert(
         "app/checks.py",
@@ -104,7 +107,7 @@ def test_a_new_kind_of_check_is_one_file_and_one_line(
 
 def test_a_router_has_a_pool_of_its_own_beside_the_probes(copy: Copy, postgres: Postgres) -> None:
     """It answers from the database, and readiness from memory."""
-    _, _, router, line = SNIPPETS
+    router, line = (block.text for block in ROUTER)
     copy.write("app/clock.py", router)
     copy.insert(
         "app/application.py",

@@ -1,5 +1,6 @@
 """Each scene as a person sees it, at two widths, in light and in dark."""
 
+import struct
 from pathlib import Path
 
 import pytest
@@ -36,3 +37,13 @@ def test_a_page_is_fit_for_everybody(
     assert page.evaluate(OVERFLOW) == 0
     found = Axe().run(page)
     assert found.response["violations"] == [], found.generate_report()
+
+
+def test_the_picture_in_the_readme_shows_all_of_a_page(open_page: Open, url: str) -> None:
+    """It is higher than the window, and light enough; `make picture` puts it there."""
+    page = open_page(url + "fail", color_scheme="light", viewport={"width": 1024, "height": 400})
+    picture = page.locator("#page").screenshot(path=SCREENSHOTS / "readme.png")
+    width, height = struct.unpack(">II", picture[16:24])
+    assert width > 950
+    assert height > 500
+    assert len(picture) < 100_000

@@ -5,13 +5,17 @@ from collections.abc import Iterator
 import pytest
 
 from tests.image.stack import DEVELOPMENT, HURRIED, PRODUCTION, Stack, stack
+from tests.pages import shown
+
+
+FIRST, INTENDED = shown("README.md", "With Docker")
 
 
 @pytest.fixture(name="production", scope="module")
 def _production(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """Give a module production as it is, up and healthy."""
+    """Give a module production as the README has it, up and healthy."""
     with stack(tmp_path_factory.mktemp("production"), PRODUCTION) as deployment:
-        deployment.up()
+        deployment.type("\n".join(command for command, _ in INTENDED.exchanges))
         yield deployment
 
 
@@ -25,7 +29,8 @@ def _breakable(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 @pytest.fixture(name="development", scope="module")
 def _development(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """Give a module development, with nothing prepared."""
+    """Give a module development as the README has it, with nothing prepared."""
     with stack(tmp_path_factory.mktemp("development"), DEVELOPMENT) as deployment:
-        deployment.up()
+        ((command, _),) = FIRST.exchanges
+        deployment.type(f"{command} --detach --wait --wait-timeout 120")
         yield deployment

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -47,12 +48,13 @@ def run(*command: str | Path, **options: Any) -> str:
 
 
 def checkout(folder: Path) -> Path:
-    """Copy what git has, or would have, of this checkout: a fresh clone."""
+    """Copy what git has, or would have, of this checkout: a fresh clone, and its environment."""
     listed = run("git", "ls-files", "-z", "-co", "--exclude-standard", cwd=ROOT)
     for name in filter(None, listed.split("\0")):
         if (ROOT / name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / name, folder / name)
+            shutil.copy2(ROOT / name, folder / name)  # with its time, by which make goes
+    (folder / ".venv").symlink_to(sys.prefix)
     return folder
 
 
@@ -80,12 +82,17 @@ class Stack:
             "HOME": os.environ.get("HOME", "/"),
             "PATH": f"{Path(VITALS[0]).parent}:{os.environ['PATH']}",
             "PORT": str(self.port),
+            "PYTHON": sys.executable,
             "VITALS_IMAGE": f"{self.project}-backend",
         }
 
     def run(self, *command: str, **options: Any) -> str:
         """Run a command in the clone."""
         return run(*command, cwd=self.folder, env=self.environ, **options)
+
+    def type(self, commands: str) -> None:
+        """Run what a page shows, on the port of this deployment."""
+        self.run("sh", "-ec", commands.replace("127.0.0.1:8000", f"127.0.0.1:{self.port}"))
 
     def compose(self, *arguments: str) -> str:
         """Run `docker compose`."""
@@ -145,7 +152,7 @@ def stack(folder: Path, files: str) -> Iterator[Stack]:
     """Prepare a deployment in a fresh clone; nothing of it is left."""
     deployment = Stack(checkout(folder), files, f"vitals-test-{uuid4().hex[:8]}", free_port())
     try:
-        if files != DEVELOPMENT:
+        if files == HURRIED:
             deployment.run("vitals", "secrets", "init")
         yield deployment
     finally:

@@ -2,24 +2,17 @@
 
 import contextlib
 import http.client
-import re
 import threading
 import time
 
 import pytest
 
 from tests.image.stack import CommandFailedError, Stack, until
+from tests.pages import shown
 
 
 DRAIN = 5.0
 GRACE = 20.0
-
-
-def steps(stack: Stack, heading: str) -> str:
-    """The commands that secrets/README.md has for the rotation of one secret."""
-    text = (stack.folder / "secrets/README.md").read_text()
-    (found,) = re.findall(rf"^### {heading}\n.*?^```sh\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
-    return str(found)
 
 
 def test_a_store_that_stops_turns_the_container_unhealthy(breakable: Stack) -> None:
@@ -41,7 +34,8 @@ def test_a_password_is_rotated_as_the_readme_says(
     """Word for word; then the new password opens, the old one does not, and nothing restarts."""
     file = breakable.folder / f"secrets/{name}_password.txt"
     before, old = breakable.lives(), file.read_text()
-    breakable.run("sh", "-ec", steps(breakable, heading))
+    (steps,) = shown("secrets/README.md", heading)
+    breakable.run("sh", "-ec", steps.text)
     new = file.read_text()
     assert new != old
     # Neither is true by an open session: one is made anew each second.

@@ -6,11 +6,12 @@ from urllib.parse import unquote
 import pytest
 
 from app.cli import COMMANDS
+from app.settings import Settings
+from app.targets import read
+from tests.pages import PAGES, Block, alike, blocks
 from tests.service import ROOT
 
 
-FILES = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("secrets/*.md")]
-PAGES = {str(path.relative_to(ROOT)): path.read_text() for path in sorted(FILES)}
 BLOCK = re.compile(r"^ *```.*?^ *```$", re.MULTILINE | re.DOTALL)
 TARGETS = set(re.findall(r"^([.a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
 
@@ -75,3 +76,87 @@ def test_help_tells_every_target() -> None:
     """A target without a sentence is one that nobody finds."""
     told = re.findall(r"^([.a-z-]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE)
     assert set(told) == TARGETS - {".PHONY"}
+
+
+SETTINGS = PAGES["docs/settings.md"]
+
+
+def explained() -> dict[str, str]:
+    """Each setting of the table, with the default that it tells."""
+    rows = re.findall(r"^\| (`[A-Z_`, ]+) \| (.*?) \|", SETTINGS, re.MULTILINE)
+    told = dict[str, str]()
+    for names, defaults in rows:
+        found = re.findall(r"[A-Z_]+", names)
+        each = defaults.split(", ") if ", " in defaults else [defaults] * len(found)
+        told |= zip(found, each, strict=True)
+    return told
+
+
+def test_every_setting_is_explained() -> None:
+    """But for the intervals and timeouts of one dependency, whose names are told in a word."""
+    own = {
+        f"{one}_CHECK_{what}" for one in ("POSTGRES", "REDIS") for what in ("INTERVAL", "TIMEOUT")
+    }
+    assert explained().keys() == {name.upper() for name in Settings.model_fields} - own
+
+
+@pytest.mark.parametrize("name", sorted(explained()))
+def test_a_default_is_what_the_page_says(name: str) -> None:
+    """Where it is one that can be told in a word."""
+    default = Settings.model_fields[name.lower()].default
+    assert not default or explained()[name].strip("`").startswith(str(default))
+
+
+def test_the_http_check_of_the_page_is_one() -> None:
+    """With its secret, and no complaint."""
+    (shown,) = re.findall(r"JSON: `(.*?)`;", SETTINGS)
+    (target,), problems = read(shown)
+    assert (target.name, list(target.secrets), list(problems)) == ("minio", ["NAME"], [])
+
+
+def unpromised(block: Block) -> str | None:
+    """Why it is not clear who runs a block, if it is not."""
+    if block.language == "text" or block.said.startswith("shown only: "):
+        return None
+    runner = re.fullmatch(r"run by (tests/\S+\.py)", block.said)
+    if not runner:
+        return f"{block.place}: neither <!-- run by tests/... --> nor <!-- shown only: why -->"
+    page = block.place.partition(":")[0]
+    file = ROOT / runner[1]
+    code = file.read_text() if file.exists() else ""
+    named = f'"{page}"' in code and f'"{block.heading}"' in code
+    return None if named else f"{block.place}: {runner[1]} does not run it"
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_what_stands_between_fences_is_run_or_says_why_not(name: str) -> None:
+    """By a test that names the page and the heading, word for word; pictures are `text`."""
+    assert list(filter(None, map(unpromised, blocks(name)))) == []
+
+
+def test_no_block_is_overlooked() -> None:
+    """Each fence begins or ends one that is found."""
+    for name, page in PAGES.items():
+        assert len(re.findall(r"^ *(```|~~~)", page, re.MULTILINE)) == 2 * len(list(blocks(name)))
+
+
+def test_a_block_that_promises_nothing_is_told() -> None:
+    """With its page and its line, and so is one whose test does not know of it."""
+    page = "# A\n```sh\n# B\n```\n<!-- run by tests/pages.py -->\n```sh\n```\n```text\n```\n"
+    first, second, third = blocks("a.md", page)
+    assert [first.place, first.heading, first.text, second.place] == [
+        "a.md:2",
+        "A",
+        "# B\n",
+        "a.md:6",
+    ]
+    assert str(unpromised(first)).startswith("a.md:2: neither")
+    assert unpromised(second) == "a.md:6: tests/pages.py does not run it"
+    assert unpromised(third) is None
+
+
+def test_an_answer_is_compared_but_for_what_varies() -> None:
+    """Figures, blanks and what is left out."""
+    assert alike('{"ms":0.57, ...}', '{"ms":12,  "at":"x"}')
+    assert not alike('{"ms":0.57, ...}', '{"s":0.57, "at":"x"}')
+    assert not alike("ok", "ok, but")

@@ -124,6 +124,13 @@ def test_what_is_not_committed_is_not_released(folder: Path) -> None:
     assert "Commit first" in refused.stderr
 
 
+def test_the_changelog_tells_of_the_version() -> None:
+    """It is the newest in it, with its day, below what is to come."""
+    heads = re.findall(r"^## (.*)$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert heads[0] == "Unreleased"
+    assert re.fullmatch(rf"{re.escape(app.__version__)} - \d{{4}}-\d\d-\d\d", heads[1])
+
+
 def test_the_version_stands_in_one_place() -> None:
     """In app/__init__.py, from where the package, the image and the metrics have it."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]

@@ -8,6 +8,7 @@ from functools import partial
 import pytest
 
 from tests.image.stack import CommandFailedError, run, until
+from tests.pages import shown
 from tests.swarm.fleet import Fleet, containers
 
 
@@ -94,24 +95,18 @@ def test_a_database_that_is_down_restarts_nothing(deployed: Fleet) -> None:
     assert set(deployed.tasks) == before
 
 
-def steps(deployed: Fleet, heading: str) -> str:
-    """The commands that docs/swarm.md has for the rotation of one secret."""
-    text = (deployed.folder / "docs/swarm.md").read_text()
-    (found,) = re.findall(rf"^### {heading}\n.*?^```sh\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
-    return str(found)
-
-
 def test_passwords_are_rotated_as_the_docs_say(deployed: Fleet) -> None:
     """Word for word: the tasks are others then, and Redis' rotation has told nobody no."""
+    (redis,), (postgres,) = (shown("docs/swarm.md", store) for store in ("Redis", "PostgreSQL"))
     deployed.scale(deployed.service, 3)
     before = set(deployed.tasks)
     with deployed.asked(DRAIN) as told:
-        deployed.run("sh", "-ec", steps(deployed, "Redis"), **THREE)
+        deployed.run("sh", "-ec", redis.text, **THREE)
     assert told["failures"] == []
     until(partial(deployed.replaced, before), 3, within=30)
     between = set(deployed.tasks)
     with deployed.asked(DRAIN) as told:
-        deployed.run("sh", "-ec", steps(deployed, "PostgreSQL"), **REDIS_ROTATED)
+        deployed.run("sh", "-ec", postgres.text, **REDIS_ROTATED)
     assert [failure for failure in told["failures"] if "/health/live" in failure] == []
     until(partial(deployed.replaced, between), 3, within=30)
     assert deployed.ready() == {200}

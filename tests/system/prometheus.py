@@ -3,12 +3,10 @@
 import contextlib
 import http.client
 import json
-import re
 import shutil
 import time
 from collections.abc import Iterable
 from http import HTTPStatus
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
@@ -129,9 +127,3 @@ def dashboard() -> list[Any]:
         text = text.replace(name, value)
     panels: list[Any] = json.loads(text)["panels"]
     return panels
-
-
-def documented(path: Path) -> list[str]:
-    """Tell the queries that a page of the documentation shows."""
-    blocks = re.findall(r"(?s)```promql\n(.*?)```", path.read_text())
-    return [line for block in blocks for line in block.splitlines()]

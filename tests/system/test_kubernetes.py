@@ -17,7 +17,7 @@ from tests.deploy.located import where
 from tests.deploy.overlay import FOLDER, OVERLAYS, Overlay
 from tests.deploy.promises import read
 from tests.image.stack import run
-from tests.service import ROOT
+from tests.pages import shown
 
 
 # It names each twice: there are strict schemas and others.
@@ -78,8 +78,8 @@ def test_the_service_accepts_its_settings(
 
 def test_the_secret_is_made_as_the_docs_say(overlay: Overlay, tmp_path: Path) -> None:
     """Under the name that is mounted, with a key for each file that the service looks for."""
-    text = (ROOT / "docs/kubernetes.md").read_text()
-    (command,) = re.findall(r"^kubectl create secret (?:.*\\\n)+", text, re.MULTILINE)
+    (block,) = shown("docs/kubernetes.md", "Deploy")
+    (command,) = re.findall(r"^kubectl create secret (?:.*\\\n)+", block.text, re.MULTILINE)
     (tmp_path / "secrets").mkdir()
     names = re.findall(r"secrets/(\w+).txt", command)
     for name in names:

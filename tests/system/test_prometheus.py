@@ -12,12 +12,13 @@ import pytest
 
 from app.embedded import Valkey
 from tests.faults.servers import killed
-from tests.service import ROOT, Service, on, running
-from tests.system.prometheus import ALERTS, Prometheus, dashboard, documented
+from tests.pages import shown
+from tests.service import Service, on, running
+from tests.system.prometheus import ALERTS, Prometheus, dashboard
 
 
 TEXT = "text/plain;version=0.0.4"
-FAILING, FLAPPING, SLOWEST = documented(ROOT / "README.md")
+FAILING, FLAPPING, SLOWEST = shown("docs/monitoring.md", "Metrics")[0].text.splitlines()
 
 
 @contextmanager
@@ -98,7 +99,7 @@ def assert_panels_show_something(prometheus: Prometheus) -> None:
 
 
 def assert_names_are_told(prometheus: Prometheus) -> None:
-    """Those in the README, the alerts and the dashboard; so is each label."""
+    """Those in the docs, the alerts and the dashboard; so is each label."""
     series = prometheus.query('{job="vitals"}')
     names = {one["__name__"] for one in series}
     labels = set[str]().union(*(one.keys() for one in series))
@@ -129,7 +130,7 @@ def test_both_formats_are_taken(prometheus: Prometheus) -> None:
 def test_a_failure_is_told_while_it_lasts(
     prometheus: Prometheus, service: Service, own_valkey: Valkey
 ) -> None:
-    """By the queries of the README and the alerts; nothing is before it and after its repair."""
+    """By the queries of the docs and the alerts; nothing is before it and after its repair."""
     assert told(prometheus, FAILING) == set()
     assert told(prometheus, SLOWEST) == {"redis"}
     with killed(own_valkey):
