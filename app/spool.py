@@ -30,7 +30,8 @@ class Spool(logging.Handler):
     def __init__(self, descriptor: int) -> None:
         super().__init__()
         self._file = io.FileIO(descriptor, "w", closefd=False)
-        self._lines = queue.Queue[str | None](MOST)
+        # One that may be put into while it is put into: a finaliser may log anywhere.
+        self._lines = queue.SimpleQueue[str | None]()
         # Each is counted by one thread at a time: whoever logs has the handler's lock.
         self._refused = self._failed = self._told = 0
         self._torn = False
@@ -40,14 +41,17 @@ class Spool(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Put a line where the thread finds it."""
         try:
-            self._lines.put_nowait(self.format(record))
-        except Exception:  # noqa: BLE001 - full, or not to be told: neither is the caller's business
+            line = self.format(record)
+        except Exception:  # noqa: BLE001 - a line that can't be told is not the caller's business
+            line = None
+        if line is None or self._lines.qsize() >= MOST:
             self._refused += 1
+        else:
+            self._lines.put(line)
 
     def close(self) -> None:
         """Have what waits written, for as long as that may take."""
-        with contextlib.suppress(queue.Full):
-            self._lines.put(None, timeout=PATIENCE)
+        self._lines.put(None)
         self._thread.join(PATIENCE)
         super().close()
 

@@ -8,7 +8,9 @@ import os
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, ClassVar
+from itertools import islice
+from types import FrameType
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 
@@ -152,3 +154,30 @@ def test_what_can_not_be_told_is_counted(pipe: tuple[int, int]) -> None:
         logger.warning("on")
     events = [json.loads(line)["event"] for line in os.read(pipe[0], 65536).splitlines()]
     assert events == ["on", "lines were dropped"]
+
+
+def test_what_is_logged_while_a_line_is_put_or_taken_holds_nothing_up(
+    pipe: tuple[int, int],
+) -> None:
+    """The garbage collector may run there, and asyncio tell of an error that nobody heard of."""
+    reader, more = Reader(pipe[0]), iter(range(2000))
+    logger = logging.Logger("vitals")  # noqa: LOG001 - one that nobody else has
+
+    def trace(_frame: FrameType, _event: str, _argument: object) -> Any:
+        for number in islice(more, len(logger.handlers)):
+            logger.warning("line %d", number)
+        return trace
+
+    before = threading.gettrace()
+    threading.settrace(trace)  # of threads that are started now
+    try:
+        spool = Spool(pipe[1])
+        spool.setFormatter(JsonFormatter())
+        logger.addHandler(spool)
+        threading.Thread(target=logger.warning, args=("on",), daemon=True).start()
+        assert reader.lines(2001)
+    finally:
+        threading.settrace(before)
+    spool.close()
+    os.close(pipe[1])
+    reader.join()
