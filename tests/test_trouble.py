@@ -25,6 +25,7 @@ from tests.troubled import HOUR
 
 BOUND = 0.2 + 0.4 + 0.5
 TROUBLED = (sys.executable, "-m", "tests.troubled", "app", "serve")
+STUCK = (sys.executable, "-m", "tests.stuck")
 
 # More than the pipes and disks of these tests hold, at a line each.
 LINES = 300
@@ -244,3 +245,13 @@ def taken(service: Service, count: int) -> Iterator[None]:
         for _ in range(count):
             stack.enter_context(socket.create_connection(("127.0.0.1", service.port)))
         yield
+
+
+def test_an_attempt_that_never_ends_does_not_hold_the_end_up(
+    valkey: Valkey, tmp_path: Path
+) -> None:
+    """Not even one of a user's own that swallows each cancellation, asyncio's last one too."""
+    with running(on(None, valkey), tmp_path / "log", STUCK) as service:
+        service.until("mine", "stuck", 5)
+        assert ends(service) == 0
+    assert "Traceback" not in (tmp_path / "log").read_text()

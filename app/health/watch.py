@@ -122,6 +122,9 @@ class Watch:
             attempt.cancel()
         if self._attempts:
             await asyncio.wait(self._attempts, timeout=CLOSE_GRACE)
+        for attempt in self._attempts:
+            # asyncio would wait for it in the end, for however long it goes on.
+            asyncio._unregister_task(attempt)  # noqa: SLF001 - documented, under this name alone
 
 
 async def _attempt(check: Check) -> BaseException | None:

@@ -156,10 +156,11 @@ async def test_leaving_ends_every_attempt() -> None:
 
 
 async def test_leaving_does_not_wait_for_attempts_that_can_not_be_ended() -> None:
-    """Half a second at most, for however many attempts and checks."""
+    """Half a second at most, for however many attempts and checks; nor does asyncio's own end."""
     async with watch(check(stubborn(1e4)), check(stubborn(1e4), "other")):
         await at(8)
     assert asyncio.get_running_loop().time() <= 8.5
+    assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
 async def test_leaving_at_once_is_leaving_too() -> None:

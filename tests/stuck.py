@@ -1,0 +1,34 @@
+"""The service with a check of a user's own that swallows its cancellation, whenever it comes."""
+
+import asyncio
+from contextlib import AsyncExitStack
+
+from app import application, checks
+from app.health import Check
+from app.health.check import unexplained
+from app.server import server
+from app.settings import Settings, load
+from tests.fakes import deaf
+
+
+class Stuck:
+    """A probe that nothing ends."""
+
+    explain = staticmethod(unexplained)
+
+    async def __call__(self) -> None:
+        """Never return."""
+        await deaf(asyncio.Event())()
+
+
+async def open_checks(settings: Settings, stack: AsyncExitStack) -> list[Check]:
+    """Add it to the others."""
+    mine = checks.check("mine", Stuck(), settings)
+    return [*await checks.open_checks(settings, stack), mine]
+
+
+application.open_checks = open_checks  # type: ignore[attr-defined]
+app = application.create_app()
+
+if __name__ == "__main__":
+    server(app, load()).run()
