@@ -75,9 +75,9 @@ async def test_a_session_that_was_ended_is_replaced_at_once(valkey: Valkey) -> N
 
 async def test_a_wrong_a_missing_and_a_needless_password_are_auth(valkey: Valkey) -> None:
     """WRONGPASS, NOAUTH, and AUTH where no password is configured."""
-    async with redis(valkey.url, lambda: "another", require="query", renew_after=15) as probe:
+    async with redis(valkey.url, lambda: "another", require="query", renew_after=86400) as probe:
         assert await failure(probe) is Reason.AUTH
-    async with redis(valkey.url, None, require="query", renew_after=15) as probe:
+    async with redis(valkey.url, None, require="query", renew_after=86400) as probe:
         assert await failure(probe) is Reason.AUTH
     right = valkey.password_file.read_text()
     with admin(valkey) as client:

@@ -58,7 +58,7 @@ async def test_no_connection_lingers(kind: str, tmp_path: Path) -> None:
             opening = postgres(url, None, require="query", renew_after=86400)
         else:
             url = f"rediss://127.0.0.1:{port}/0?ssl_ca_certs={root}"
-            opening = redis(url, lambda: "a word", require="query", renew_after=15)
+            opening = redis(url, lambda: "a word", require="query", renew_after=86400)
         async with opening as probe:
             for _ in range(ATTEMPTS):
                 assert await failure(probe, within=0.3) is Reason.TIMEOUT
