@@ -26,7 +26,7 @@ from app.health import Clock, Monitor, Result, Transition
 from app.journal import Journal
 from app.lag import Lag
 from app.lifecycle import Lifecycle
-from app.logs import configure_if_nobody_has, without_successful_probes
+from app.logs import configure_if_nobody_has, without_chatter
 from app.maintenance import watched
 from app.parting import parting
 from app.settings import ConfigurationError, Settings, load
@@ -133,7 +133,7 @@ async def open_service(
     application.lifecycle = lifecycle = Lifecycle()
     stack.enter_context(drained(lifecycle, settings.drain_seconds))
     if settings.log_level != "debug":
-        stack.enter_context(without_successful_probes())
+        stack.enter_context(without_chatter())
     stack.enter_context(watched(settings.maintenance, lifecycle))
     checks = await open_checks(settings, stack)
     journal = Journal(lambda: monitor.report(), settings.secrets)  # noqa: PLW0108 - made below

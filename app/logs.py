@@ -4,8 +4,10 @@ import contextlib
 import json
 import logging
 import logging.config
+import math
 import re
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from functools import partial
@@ -19,6 +21,9 @@ from app.spool import Spool
 OWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message"}
 
 PROBED = re.compile(r"/(health|healthz|livez|readyz|startupz|metrics)([/?]|$)")
+
+# Seconds until the server tells the same warning once more.
+TELL_AGAIN = 60
 
 
 def visible(text: str) -> str:
@@ -34,6 +39,30 @@ class SuccessfulProbes(logging.Filter):
         match record.args:
             case (_, _, str(path), _, HTTPStatus.OK):
                 return not PROBED.match(path)
+        return True
+
+
+class Repetitions(logging.Filter):
+    """Keeps uvicorn's log free of a warning that it has just given: clients cause any number.
+
+    A warning that is told again, after a minute, tells how many were left out.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._told: dict[str, float] = {}
+        self._left_out = Counter[str]()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Let pass what is no warning, and each warning once a minute."""
+        if record.levelno != logging.WARNING:
+            return True
+        if 0 <= record.created - self._told.get(record.msg, -math.inf) < TELL_AGAIN:
+            self._left_out[record.msg] += 1
+            return False
+        self._told[record.msg] = record.created
+        if left_out := self._left_out.pop(record.msg, 0):
+            vars(record)["left_out"] = left_out
         return True
 
 
@@ -77,14 +106,16 @@ class ConsoleFormatter(Formatter):
 
 
 @contextlib.contextmanager
-def without_successful_probes() -> Iterator[None]:
-    """Filter uvicorn's access log, whoever has set it up."""
-    access, successful = logging.getLogger("uvicorn.access"), SuccessfulProbes()
-    access.addFilter(successful)
+def without_chatter() -> Iterator[None]:
+    """Filter uvicorn's logs, whoever has set them up, of what everybody can have told for ever."""
+    filters = {"uvicorn.access": SuccessfulProbes(), "uvicorn.error": Repetitions()}
+    for name, one in filters.items():
+        logging.getLogger(name).addFilter(one)
     try:
         yield
     finally:
-        access.removeFilter(successful)
+        for name, one in filters.items():
+            logging.getLogger(name).removeFilter(one)
 
 
 def configure(level: str, form: str | None) -> None:

@@ -13,7 +13,7 @@ from uvicorn.server import ServerState
 
 from app.api.replies import Replies
 from app.doorman import Doorman
-from app.logs import without_successful_probes
+from app.logs import without_chatter
 from tests.api.scene import Scene
 from tests.fakes import simulate
 
@@ -114,7 +114,7 @@ def heard(
     async def story() -> tuple[Any, ...]:
         return await Door(scene, doorman=doorman, quiet=quiet).hear(chunks, pause)
 
-    with logged() as lines, without_successful_probes() if quiet else contextlib.nullcontext():
+    with logged() as lines, without_chatter() if quiet else contextlib.nullcontext():
         return *simulate(story()), tuple(lines)
 
 

@@ -247,15 +247,18 @@ def test_maintenance_takes_it_out_and_puts_it_back(serve: Serve, tmp_path: Path)
 
 @pytest.mark.parametrize("command", [SERVE, UVICORN], ids=["vitals", "uvicorn"])
 def test_the_log_says_nothing_of_successful_probes(serve: Serve, command: tuple[str, ...]) -> None:
-    """Refusals and failures are told; at the level `debug` everything is."""
-    for level, told in (("info", False), ("debug", True)):
+    """Refusals and failures are told, malformed requests once; at the level `debug` everything."""
+    for level, told, malformed in (("info", False, 1), ("debug", True, 1 + 3)):  # one log
         with serve(command, drain=0, LOG_LEVEL=level) as service:
             wait_until_ready(service)
             service.ask("/nothing")
             service.ask("/health/live?x=1")
             service.ask("/health/live", "POST")
+            for _ in range(3):
+                service.raw(b"nonsense\r\n\r\n")
         log = service.log.read_text()
         assert bool(re.search(r"GET /health/ready HTTP/1.1\W+200", log)) is told
         assert bool(re.search(r"GET /health/live\?x=1 HTTP/1.1\W+200", log)) is told
         assert re.search(r"GET /nothing HTTP/1.1\W+404", log)
         assert re.search(r"POST /health/live HTTP/1.1\W+405", log)
+        assert log.count("Invalid HTTP request received.") == malformed

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from app.embedded import Valkey
-from app.logs import ConsoleFormatter, JsonFormatter, configure_if_nobody_has
+from app.logs import ConsoleFormatter, JsonFormatter, Repetitions, configure_if_nobody_has
 from tests.faults.fault import Refuse
 from tests.faults.proxy import proxy_in_thread
 from tests.service import SERVE, UVICORN, clean, on, running
@@ -55,6 +55,22 @@ def test_an_exception_is_told_with_its_traceback(formatter: type[logging.Formatt
     error = ZeroDivisionError("whoever expected that")
     line = formatter().format(record(exc_info=(type(error), error, None)))
     assert "ZeroDivisionError: whoever expected that" in line
+
+
+def test_a_warning_of_the_server_is_told_once_a_minute() -> None:
+    """And then with how many were left out; each by itself, and also if the clock is set back."""
+    repetitions = Repetitions()
+
+    def told(at: float, text: str, level: int = logging.WARNING) -> int | None:
+        """Tell how many a line says were left out; none where there is no line."""
+        made = logging.makeLogRecord({"msg": text, "levelno": level, "created": at})
+        return vars(made).get("left_out", 0) if repetitions.filter(made) else None
+
+    assert [told(at, "no request") for at in (100, 100, 159.9)] == [0, None, None]
+    assert told(130, "no upgrade") == 0
+    assert [told(at, "no request") for at in (160, 161, 220, 280)] == [2, None, 1, 0]
+    assert [told(at, "no request") for at in (-3600, -3600)] == [0, None]
+    assert [told(at, "an error", logging.ERROR) for at in (100, 100)] == [0, 0]
 
 
 def lines_of(log: Path) -> list[dict[str, Any]]:
