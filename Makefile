@@ -20,6 +20,9 @@ PROBLEM = $(shell exec 2>/dev/null; \
 	"$(PYTHON)" -c 'import ensurepip' && "$(PYTHON)" -m venv --help >/dev/null \
 		|| echo '$(PYTHON) has no working venv module: install it (apt install python3-venv), $(ANOTHER)')
 
+# Where it is set, each of the many processes that tests start would compile everything anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help .venv run test system-test edge-test browser-test picture image-test swarm-test image-bench mutants faults soak bench bench-quick system-servers system-proxies system-browser fmt lock clean fleet release
 

@@ -1,5 +1,6 @@
 import ast
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ MODULES = {str(path.relative_to(HOME)): ast.parse(path.read_text()) for path in 
 OUTER = {"api", "application", "checks", "cli", "embedded", "main", "probes", "secrets", "settings"}
 
 
+@cache
 def imports(module: str) -> set[str]:
     """What a module imports, by full names."""
     nodes = list(ast.walk(MODULES[module]))
