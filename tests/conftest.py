@@ -3,11 +3,17 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from app.embedded import Postgres, Valkey
 from app.settings import Settings
 from tests.broken import CANARY, PG, REDIS
+
+
+# How long an example takes is a matter of the machine, and of what else it does.
+hypothesis.settings.register_profile("patient", deadline=None)
+hypothesis.settings.load_profile("patient")
 
 
 @pytest.fixture(name="postgres", scope="session")

@@ -5,10 +5,15 @@ import resource
 import subprocess
 import sys
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
+import uvicorn
 
+from app.application import Vitals
 from app.lobby import MOST, PATIENCE, RESERVED, Lobby, capacity
+from app.server import Server
+from tests.fakes import simulate
 
 
 @dataclass(eq=False)
@@ -60,6 +65,28 @@ def test_nobody_who_is_being_answered_makes_room() -> None:
     for visitor in visitors:
         lobby.add(visitor)
     assert lobby == set(visitors)
+
+
+def test_the_server_keeps_its_connections_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As many as there is room for; looked at each second, in which uvicorn comes by ten times."""
+    monkeypatch.setattr("app.server.capacity", lambda: 3)
+    config = uvicorn.Config(Vitals(), log_config=None)
+    config.load()
+    connections: Any = Server(config).server_state.connections
+    for visitor in (visitors := [Visitor(moment) for moment in range(4)]):
+        connections.add(visitor)
+    assert [one.gone for one in visitors] == [True, False, False, False]
+
+    async def ticks() -> list[int]:
+        """Tell at which ticks somebody is sent away who should be."""
+        server, told = Server(config), []
+        for tick in range(1, 31):
+            server.server_state.connections.add(late := Visitor(-PATIENCE - 1))  # type: ignore[arg-type]
+            await server.on_tick(tick)
+            told += [tick] * late.gone
+        return told
+
+    assert simulate(ticks()) == [10, 20, 30]
 
 
 @pytest.mark.parametrize(

@@ -54,4 +54,4 @@ class Trend:
 
 
 def _number(moment: Instant) -> int:
-    return int(moment.steady // SLOT_SECONDS)
+    return int(moment.steady) // SLOT_SECONDS

@@ -100,6 +100,15 @@ async def test_the_listener_is_told_each_transition_and_its_cause() -> None:
     assert monitor.history["it"].trend.at(Instant(4.5, 0))[-1] == Slot(0, 0.0, failed=True)
 
 
+async def test_a_thousand_turns_are_remembered() -> None:
+    """The latest: a check that flaps for days fills no memory."""
+    flapping = (answers, fails(OSError())) * 505
+    async with watch(check(Dependency(*flapping))) as monitor:
+        await at(1009.5)
+        turns = monitor.history["it"].transitions
+    assert (len(turns), turns[-1].at.steady) == (1000, 1009)
+
+
 async def test_the_hearer_is_told_each_result() -> None:
     """Those that change nothing too, with the name of the check."""
     heard: list[tuple[str, Reason | None, float]] = []

@@ -28,6 +28,12 @@ def test_since_is_the_moment_of_the_latest_turn(story: str, seconds: float) -> N
     assert after(story, (2, 2)).since == START + seconds
 
 
+def test_before_the_first_result_nothing_is_counted() -> None:
+    """Nor has anything taken any time."""
+    known = after("")
+    assert (known.failures, known.successes, known.latency) == (0, 0, 0)
+
+
 def test_the_latest_result_shows_its_time_and_its_latency() -> None:
     """They are the latest attempt's, held back by a threshold or not."""
     known = after("PPF", (3, 3))
