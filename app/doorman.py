@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-from http import HTTPStatus
 from typing import Any
 
 from uvicorn.config import Config
@@ -64,7 +63,7 @@ class Doorman(asyncio.Protocol):
         self.since = self._loop.time()
         self._state.total_requests += 1
         reply.note()
-        if reply.code != HTTPStatus.OK or not self._quiet:
+        if not (reply.successful and self._quiet):
             self._log(reply)
         if reply.close:
             self.transport.close()

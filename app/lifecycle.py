@@ -12,6 +12,10 @@ class Phase(StrEnum):
     DRAINING = "draining"
 
 
+# By themselves: this is asked at each request, and Python 3.11 takes a while to find a member.
+STARTING, SERVING, MAINTENANCE, DRAINING = Phase
+
+
 class Lifecycle:
     """What has been decided about this instance; draining is final.
 
@@ -36,7 +40,7 @@ class Lifecycle:
 
         """
         if self._draining:
-            return Phase.DRAINING
+            return DRAINING
         if not started:
-            return Phase.STARTING
-        return Phase.MAINTENANCE if self.maintenance else Phase.SERVING
+            return STARTING
+        return MAINTENANCE if self.maintenance else SERVING

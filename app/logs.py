@@ -131,6 +131,8 @@ def configure(level: str, form: str | None) -> None:
     console = form == "console" or (form is None and stderr is not None and stderr.isatty())
     formatter = ConsoleFormatter if console else JsonFormatter
     handler = partial(Spool, stderr.fileno()) if stderr else logging.NullHandler
+    access = logging.getLogger("uvicorn.access")
+    wanted = access.propagate or bool(access.handlers)  # neither: `--no-access-log`
     logging.config.dictConfig(
         {
             "version": 1,
@@ -138,7 +140,7 @@ def configure(level: str, form: str | None) -> None:
             "formatters": {"line": {"()": formatter}},
             "handlers": {"stderr": {"()": handler, "formatter": "line"}},
             # uvicorn, where it is run by itself, has given these handlers of their own.
-            "loggers": {"uvicorn": {"propagate": True}, "uvicorn.access": {"propagate": True}},
+            "loggers": {"uvicorn": {"propagate": True}, "uvicorn.access": {"propagate": wanted}},
             "root": {"level": level.upper(), "handlers": ["stderr"]},
         }
     )

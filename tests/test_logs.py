@@ -114,6 +114,17 @@ def test_stock_uvicorn_logs_as_serve_does(valkey: Valkey, tmp_path: Path) -> Non
     assert {"vitals", "uvicorn.error", "uvicorn.access"} == {line["logger"] for line in told}
 
 
+def test_an_access_log_that_was_declined_stays_away(valkey: Valkey, tmp_path: Path) -> None:
+    """`--no-access-log` is heeded; nor is a line made of each request that nobody gets to see."""
+    command = (*UVICORN[:-1], "--no-access-log", "--port")
+    with running(on(None, valkey), tmp_path / "log", command) as service:
+        service.until("redis", None, 5)
+        service.ask("/nowhere")
+    log = (tmp_path / "log").read_text()
+    assert "check turned" in log
+    assert "/nowhere" not in log
+
+
 def test_a_log_that_is_set_up_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever runs the application may have one of their own."""
     own = logging.NullHandler()

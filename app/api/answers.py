@@ -68,10 +68,16 @@ class Answers:
         content_type, body = self._metrics.written(accept, report, phase, details=details)
         return Answer(HTTPStatus.OK, _headers(content_type, phase, passes=True), body)
 
-    def note(self, endpoint: str, code: int, prober: str) -> None:
-        """Take note of an answer, and of who has asked."""
-        self._metrics.counts.answer(endpoint, code)
-        self._archive.asked(prober)
+    def noter(self, endpoint: str, code: int) -> Callable[[str], None]:
+        """Tell how to take note of an answer, and of who has asked: once for all who will."""
+        requests, answered = self._metrics.counts.requests, (endpoint, code)
+        asked, steady = self._archive.probers.asked, self._archive.clock.steady
+
+        def note(prober: str) -> None:
+            requests[answered] += 1
+            asked(prober, steady())
+
+        return note
 
     def _now(self) -> tuple[Report, Phase]:
         report = self._report()

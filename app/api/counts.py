@@ -18,7 +18,13 @@ TURNS = [("unknown", "pass"), ("unknown", "fail"), ("pass", "fail"), ("fail", "p
 
 
 class Counts:
-    """Counts results, turns and requests; none of its labels takes a value from outside."""
+    """Counts results, turns and requests; none of its labels takes a value from outside.
+
+    Attributes:
+        requests: how often, by the endpoint, which is one of the documented paths or `other`, and
+            by the code of the answer.
+
+    """
 
     def __init__(self, checks: Iterable[Check]) -> None:
         # They would be another series for each one.
@@ -49,7 +55,7 @@ class Counts:
             registry=None,
         )
         # Not the library's counter, which takes as long to count a request as to answer it.
-        self._requests: defaultdict[tuple[str, int], int] = defaultdict(int)
+        self.requests: defaultdict[tuple[str, int], int] = defaultdict(int)
         self._stalls = Counter(
             "health_event_loop_stalls",
             "Times that the event loop was blocked for more than a second.",
@@ -78,10 +84,6 @@ class Counts:
         before, after = transition.before.word, transition.after.word
         self._transitions.labels(transition.name, before, after).inc()
 
-    def answer(self, endpoint: str, code: int) -> None:
-        """Count an answer; the endpoint is one of the documented paths, or `other`."""
-        self._requests[endpoint, code] += 1
-
     def stall(self) -> None:
         """Count a stall of the event loop; called from another thread."""
         self._stalls.inc()
@@ -96,7 +98,7 @@ class Counts:
         requests = CounterMetricFamily(
             "health_requests", "Requests, by what was answered.", labels=["endpoint", "code"]
         )
-        for (endpoint, code), number in self._requests.items():
+        for (endpoint, code), number in self.requests.items():
             requests.add_metric([endpoint, str(code)], number)
         yield requests
         yield from self._stalls.collect()

@@ -45,10 +45,6 @@ class Archive:
     probers: Probers
     settings: Mapping[str, str]
 
-    def asked(self, name: str) -> None:
-        """Take note of who asks."""
-        self.probers.asked(name, self.clock.steady())
-
     def memory(self, *, operator: bool) -> Memory:
         """Tell what has been, as far as whoever asks may know."""
         now = self.clock.now()

@@ -81,8 +81,7 @@ class Readymade:
 
     def answer(self, method: str, path: str) -> Ready | None:
         """Tell the answer to a usual request, if there is one to have ready."""
-        edition = self.edition()
-        asked = (method, path)
+        edition, asked = self.edition(), (method, path)
         return edition.get(asked) or self._render(asked, edition)
 
     def to(self, scope: Scope) -> Ready | None:
@@ -90,9 +89,10 @@ class Readymade:
         if scope["query_string"] or scope.get("root_path"):
             return None
         asker = usual(scope["headers"])
-        if asker is None or (ready := self.answer(scope["method"], scope["path"])) is None:
+        if asker is None:
             return None
-        ready.note(asker)
+        if ready := self.answer(scope["method"], scope["path"]):
+            ready.note(asker)
         return ready
 
     def _render(self, asked: Asked, edition: Edition) -> Ready | None:

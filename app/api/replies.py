@@ -28,6 +28,7 @@ class Reply:
     """An answer in bytes, what it answers, and whether the connection ends with it.
 
     Attributes:
+        successful: whether the code is 200.
         note: called each time it is sent.
 
     """
@@ -35,6 +36,7 @@ class Reply:
     data: bytes
     close: bool
     code: int
+    successful: bool
     request: Request
     note: Callable[[], None]
 
@@ -73,6 +75,7 @@ class Replies:
             data=_written(ready, request, self._headers),
             close=request.close or _closing(ready),
             code=ready.start["status"],
+            successful=ready.start["status"] == HTTPStatus.OK,
             request=request,
             note=partial(ready.note, request.prober),
         )

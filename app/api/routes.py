@@ -53,7 +53,7 @@ def ready(app: FastAPI) -> dict[str, Callable[[], Ready]]:
 
 def _ready(endpoint: Endpoint, request: Request) -> Ready:
     answer = _answer(endpoint, request)
-    note = partial(request.app.state.answers.note, endpoint.paths[0], answer.code)
+    note = request.app.state.answers.noter(endpoint.paths[0], answer.code)
     return Ready.of(_response(request, answer), note)
 
 
@@ -104,8 +104,8 @@ def _representation(request: Request, accept: str) -> Representation | None:
 
 
 def _respond(request: Request, answer: Answer, endpoint: str = "other") -> Response:
-    prober = request.headers.get("user-agent", "")
-    request.app.state.answers.note(endpoint, answer.code, prober)
+    note = request.app.state.answers.noter(endpoint, answer.code)
+    note(request.headers.get("user-agent", ""))
     return _response(request, answer)
 
 

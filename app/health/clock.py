@@ -2,12 +2,16 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 
 
-def _since_boot() -> float:
-    """Seconds that never step back and go on while the machine sleeps, as results age then too."""
-    return time.clock_gettime(_BOOTTIME)
+def _since_boot() -> Callable[[], float]:
+    """Seconds that never step back and go on while the machine sleeps, as results age then too.
+
+    Read at each request: so there is no function of ours between.
+    """
+    return partial(time.clock_gettime, _BOOTTIME)
 
 
 _BOOTTIME = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
@@ -31,7 +35,7 @@ class Instant:
 class Clock:
     """Where the core reads the time, in seconds; a test or a simulation passes its own."""
 
-    steady: Callable[[], float] = _since_boot
+    steady: Callable[[], float] = field(default_factory=_since_boot)
     wall: Callable[[], float] = time.time
 
     def now(self) -> Instant:

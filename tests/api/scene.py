@@ -28,10 +28,15 @@ class NotingAnswers(Answers):
 
     notes: list[tuple[str, int, str]]
 
-    def note(self, endpoint: str, code: int, prober: str) -> None:
+    def noter(self, endpoint: str, code: int) -> Callable[[str], None]:
         """Keep it, too."""
-        self.notes.append((endpoint, code, prober))
-        super().note(endpoint, code, prober)
+        note = super().noter(endpoint, code)
+
+        def keep(prober: str) -> None:
+            self.notes.append((endpoint, code, prober))
+            note(prober)
+
+        return keep
 
 
 @dataclass
