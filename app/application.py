@@ -29,6 +29,7 @@ from app.lifecycle import Lifecycle
 from app.logs import configure_if_nobody_has, without_chatter
 from app.maintenance import watched
 from app.parting import parting
+from app.redaction import Redactor
 from app.settings import ConfigurationError, Settings, load
 from app.signals import drained
 from app.stalls import Stalls
@@ -135,8 +136,9 @@ async def open_service(
     if settings.log_level != "debug":
         stack.enter_context(without_chatter())
     stack.enter_context(watched(settings.maintenance, lifecycle))
-    checks = await open_checks(settings, stack)
-    journal = Journal(lambda: monitor.report(), settings.secrets)  # noqa: PLW0108 - made below
+    redactor = Redactor(settings.read_secret)
+    checks = await open_checks(settings, redactor.read, stack)
+    journal = Journal(lambda: monitor.report(), redactor.redact)  # noqa: PLW0108 - made below
     clock, counts, lag = Clock(), Counts(checks), Lag()
 
     def hear(name: str, result: Result) -> None:

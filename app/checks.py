@@ -19,8 +19,15 @@ class Explained(Probe, Protocol):
         """Tell why an attempt failed."""
 
 
-async def open_checks(settings: Settings, stack: AsyncExitStack) -> list[Check]:
-    """Open a probe for each dependency that is configured; the stack closes them."""
+async def open_checks(
+    settings: Settings, read: Callable[[str], str], stack: AsyncExitStack
+) -> list[Check]:
+    """Open a probe for each dependency that is configured; the stack closes them.
+
+    Args:
+        read: reads the secret of a name, each time that one is needed.
+
+    """
     checks = []
     # Redis drops what a client that has gone wanted; PostgreSQL has to be told when to.
     limit = {"give_up_after": settings.postgres_check_timeout or settings.check_timeout}
@@ -32,7 +39,7 @@ async def open_checks(settings: Settings, stack: AsyncExitStack) -> list[Check]:
         if url:
             opening = opener(name)(
                 url,
-                settings.password(name),
+                settings.password(name, read),
                 require=getattr(settings, f"{name}_require"),
                 renew_after=settings.reconnect_interval,
                 **further,
@@ -43,7 +50,7 @@ async def open_checks(settings: Settings, stack: AsyncExitStack) -> list[Check]:
             checks.append(check(name, probe, settings, interval, timeout))
     # One whose URL was refused has none; nobody serves then, but the doctor asks all the others.
     for target in filter(lambda one: one.url, settings.http_targets):
-        headers = partial(target.filled, settings.read_secret)
+        headers = partial(target.filled, read)
         probing = await stack.enter_async_context(http(target.url, headers, expect=target.expect))
         checks.append(check(target.name, probing, settings, target.interval, target.timeout))
     return checks

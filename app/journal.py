@@ -2,11 +2,9 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from app.health import Report, Result, Status, Transition
-from app.redaction import redact
-from app.secrets import Secret
 
 
 # Seconds between two reminders of a check that stays broken.
@@ -20,13 +18,13 @@ class Journal:
 
     Args:
         report: what is known now.
-        secrets: what must not stand in a line.
+        redact: takes out of a cause what must not stand in a line.
 
     """
 
-    def __init__(self, report: Callable[[], Report], secrets: Iterable[Secret]) -> None:
+    def __init__(self, report: Callable[[], Report], redact: Callable[[str], str]) -> None:
         self._report = report
-        self._secrets = tuple(secrets)
+        self._redact = redact
         self._causes: dict[str, str] = {}
 
     def hear(self, name: str, result: Result) -> None:
@@ -44,7 +42,7 @@ class Journal:
                 "to": transition.after.word,
                 "reason": transition.reason,
                 "lasted_s": round(transition.lasted, 3),
-                "cause": redact(cause, self._secrets),
+                "cause": self._redact(cause),
             },
         )
         if transition.after is Status.FAIL:
@@ -63,7 +61,7 @@ class Journal:
                         "reason": known.reason,
                         "since": transition.at.wall,
                         "failures": known.failures,
-                        "cause": redact(self._causes.get(transition.name, ""), self._secrets),
+                        "cause": self._redact(self._causes.get(transition.name, "")),
                     },
                 )
                 self._remind_later(transition)

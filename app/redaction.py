@@ -3,10 +3,8 @@
 import json
 import re
 from base64 import b64encode, urlsafe_b64encode
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from urllib.parse import quote, quote_plus
-
-from app.secrets import Secret, SecretError
 
 
 # Credentials in a URL, and what follows a word that announces them.
@@ -17,18 +15,34 @@ CREDENTIALS = re.compile(r"(?<=://)[^/@\s]*@|(?i:(?<=bearer )|(?<=basic )|(?<=pa
 TELLING = 8
 
 
-def redact(text: str, secrets: Iterable[Secret] = ()) -> str:
-    """Take out of a text what looks like credentials, and every secret that can be read."""
-    text = CREDENTIALS.sub("***", text)
-    for secret in secrets:
-        try:
-            word = secret.read()
-        except SecretError:
-            continue
-        dresses = {word, *(dress for dress in _dresses(word) if len(dress) >= TELLING)}
-        for piece in sorted(_pieces(dresses, text), key=len, reverse=True):
-            text = text.replace(piece, "***")
-    return text
+class Redactor:
+    """Takes out of texts what looks like credentials, and each secret that was read through it.
+
+    What was not read, nobody was told who could quote it. It is kept and not read again for each
+    text: the file may have another name by now, or lie on a share that hangs.
+
+    Args:
+        read: reads the secret of a name.
+
+    """
+
+    def __init__(self, read: Callable[[str], str]) -> None:
+        self._read = read
+        self._words: dict[str, str] = {}
+
+    def read(self, name: str) -> str:
+        """Read a secret, and keep it to know it again."""
+        word = self._words[name] = self._read(name)
+        return word
+
+    def redact(self, text: str) -> str:
+        """Take out of a text what should not stand there."""
+        text = CREDENTIALS.sub("***", text)
+        for word in tuple(self._words.values()):
+            dresses = {word, *(dress for dress in _dresses(word) if len(dress) >= TELLING)}
+            for piece in sorted(_pieces(dresses, text), key=len, reverse=True):
+                text = text.replace(piece, "***")
+        return text
 
 
 def _dresses(secret: str) -> Iterator[str]:

@@ -112,11 +112,6 @@ class Settings(BaseSettings):
         named = {name for target in self.http_targets for name in target.secrets}
         return sorted(named.union(SECRETS))
 
-    @property
-    def secrets(self) -> list[Secret]:
-        """The files of every secret that there may be."""
-        return [self.secret(name) for name in self.secret_names]
-
     def read_secret(self, name: str) -> str:
         """Read what the file of a secret holds now.
 
@@ -126,11 +121,13 @@ class Settings(BaseSettings):
         """
         return self.secret(name).read()
 
-    def password(self, name: str) -> Callable[[], str] | None:
+    def password(
+        self, name: str, read: Callable[[str], str] | None = None
+    ) -> Callable[[], str] | None:
         """Tell how to read a dependency's password, anew each time; none where it wants none."""
         if getattr(self, f"{name}_auth") == "none":
             return None
-        return partial(self.read_secret, f"{name}_password")
+        return partial(read or self.read_secret, f"{name}_password")
 
 
 def load() -> Settings:

@@ -1,6 +1,7 @@
 """The service with a check of a user's own that swallows its cancellation, whenever it comes."""
 
 import asyncio
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 
 from app import application, checks
@@ -21,10 +22,12 @@ class Stuck:
         await deaf(asyncio.Event())()
 
 
-async def open_checks(settings: Settings, stack: AsyncExitStack) -> list[Check]:
+async def open_checks(
+    settings: Settings, read: Callable[[str], str], stack: AsyncExitStack
+) -> list[Check]:
     """Add it to the others."""
     mine = checks.check("mine", Stuck(), settings)
-    return [*await checks.open_checks(settings, stack), mine]
+    return [*await checks.open_checks(settings, read, stack), mine]
 
 
 application.open_checks = open_checks  # type: ignore[attr-defined]

@@ -21,6 +21,7 @@ async def test_postgres_gives_up_a_statement_when_its_check_does(
     monkeypatch.setenv(setting, "0.9")
     seen = "SELECT query FROM pg_stat_activity WHERE application_name = $$vitals$$"
     async with AsyncExitStack() as stack:
-        [check] = await open_checks(load(), stack)
+        settings = load()
+        [check] = await open_checks(settings, settings.read_secret, stack)
         await check.probe()
         assert f"statement_timeout = {limit};" in sql(postgres, seen)[0][0][0]

@@ -19,6 +19,7 @@ import pytest
 
 from app.embedded import Postgres, Valkey
 from tests.faults.servers import frozen, killed
+from tests.hanging import hanging
 from tests.service import SERVE, UVICORN, Prober, Service, clean, free_port, on, running
 from tests.troubled import HOUR
 
@@ -245,6 +246,33 @@ def taken(service: Service, count: int) -> Iterator[None]:
         for _ in range(count):
             stack.enter_context(socket.create_connection(("127.0.0.1", service.port)))
         yield
+
+
+@pytest.mark.alone
+def test_a_secret_that_hangs_turns_the_check_that_reads_it_alone(
+    postgres: Postgres, valkey: Valkey, tmp_path: Path
+) -> None:
+    """It may lie on a share whose server is gone: nothing else waits, and neither does the end."""
+    secret = tmp_path / "secret"
+    secret.write_text(valkey.password_file.read_text())
+    environ = {**on(postgres, valkey), "REDIS_PASSWORD_FILE": str(secret)}
+    with running(environ, tmp_path / "log") as service:
+        for name in ("redis", "postgres"):
+            service.until(name, None, 5)
+        with (
+            Prober(service, "/health/live") as live,
+            Prober(service, "/health/checks/postgres") as other,
+            hanging(secret),
+        ):
+            service.until("redis", "timeout", 0.5 + BOUND)
+            time.sleep(BOUND)
+            assert '"reason": "timeout"' in (tmp_path / "log").read_text()
+        for reply in live.replies + other.replies:
+            assert (reply.code, reply.seconds < 1) == (200, True)
+        service.until("redis", None, BOUND)
+        with hanging(secret):
+            service.until("redis", "timeout", 0.5 + BOUND)
+            assert ends(service) == 0
 
 
 def test_an_attempt_that_never_ends_does_not_hold_the_end_up(

@@ -57,7 +57,7 @@ class Recorder:
 async def examine(settings: Settings) -> list[Examination]:
     """Ask every dependency that is configured once, side by side, each within its timeout."""
     async with AsyncExitStack() as stack:
-        return await ask_once(await open_checks(settings, stack))
+        return await ask_once(await open_checks(settings, settings.read_secret, stack))
 
 
 async def ask_once(checks: list[Check]) -> list[Examination]:

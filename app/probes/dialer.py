@@ -3,28 +3,20 @@
 import asyncio
 import contextlib
 import socket
-import threading
+from functools import partial
 from typing import Any
 
 from app.health import Reason
+from app.probes.blocking import Blocking
 from app.probes.reasons import on_the_way
 from app.probes.steps import Step, begins
 
 
-# Threads that may wait for name servers at once, for one dialer: the C library's resolver gives
-# up after ten seconds with one server, more with several or with search domains.
-MOST_LOOKUPS = 16
-
 Address = tuple[socket.AddressFamily, Any]
-Lookup = asyncio.Future[list[Address] | Exception]
 
 
 class Dialer:
     """Opens connections to one host and port, or to the Unix socket of a path.
-
-    A look-up can't be cancelled and the event loop's pool of threads is small and shared, so each
-    runs on a thread of the dialer's own. One whose attempt has ended goes on in the background:
-    it holds up neither the next attempt, nor another dialer, nor the end of the process.
 
     Attributes:
         waiting_for: the reason to give if a deadline passes now.
@@ -35,7 +27,7 @@ class Dialer:
         self.waiting_for = Reason.TIMEOUT
         self._host = host
         self._port = port
-        self._lookups: set[Lookup] = set()
+        self._look_up = Blocking(partial(_addresses, host, port), f"resolve {host}")
 
     async def dial(self) -> socket.socket:
         """Connect to the first address that can be connected to, in the resolver's order.
@@ -60,36 +52,7 @@ class Dialer:
         with contextlib.suppress(socket.gaierror):
             return _addresses(self._host, self._port, socket.AI_NUMERICHOST)
         begins(Step.DNS)
-        own = self._look_up() if len(self._lookups) < MOST_LOOKUPS else None
-        pending = set(self._lookups)
-        while True:
-            # What an earlier look-up hears late is as true as what this one hears.
-            done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
-            for lookup in done:
-                found = lookup.result()
-                if not isinstance(found, Exception):
-                    return found
-                if lookup is own or not pending:
-                    raise found
-
-    def _look_up(self) -> Lookup:
-        loop = asyncio.get_running_loop()
-        lookup: Lookup = loop.create_future()
-
-        def run() -> None:
-            found: list[Address] | Exception
-            try:
-                found = _addresses(self._host, self._port)
-            except Exception as error:  # noqa: BLE001 - whatever it is, somebody waits for it
-                found = error
-            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
-                loop.call_soon_threadsafe(lookup.set_result, found)
-
-        # Kept only once it has begun: no thread may be had.
-        threading.Thread(target=run, name=f"resolve {self._host}", daemon=True).start()
-        self._lookups.add(lookup)
-        lookup.add_done_callback(self._lookups.discard)
-        return lookup
+        return await self._look_up()
 
 
 def _addresses(host: str, port: int, flags: int = 0) -> list[Address]:

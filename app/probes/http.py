@@ -2,7 +2,7 @@
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import h11
 
 from app.health import Reason
+from app.probes.blocking import Blocking
 from app.probes.dialer import Dialer
 from app.probes.reasons import CredentialError, by_class
 from app.probes.steps import Step, begins
@@ -52,7 +53,7 @@ class HttpProbe:
     """
 
     dialer: Dialer
-    request: Callable[[], h11.Request]
+    request: Callable[[], Awaitable[h11.Request]]
     expect: int
     context: ssl.SSLContext | None
     server_name: str | None
@@ -60,7 +61,8 @@ class HttpProbe:
     async def __call__(self) -> None:
         """Ask, and compare the status with the expected one; a redirect is an answer too."""
         conversation = h11.Connection(h11.CLIENT)
-        question = conversation.send(self.request()) or b""
+        self.dialer.waiting_for = Reason.TIMEOUT
+        question = conversation.send(await self.request()) or b""
         connected = await self.dialer.dial()
         if self.context:
             begins(Step.TLS)
@@ -142,7 +144,7 @@ async def http(
 
     yield HttpProbe(
         dialer=Dialer(host, parts.port or PORTS[parts.scheme]),
-        request=request,
+        request=Blocking(request, "read headers"),
         expect=expect,
         context=ssl.create_default_context() if secure else None,
         server_name=host if secure else None,

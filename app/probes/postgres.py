@@ -8,12 +8,14 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import asyncpg
 from sqlalchemy import make_url
 
 from app.health import Reason
+from app.probes.blocking import Blocking
 from app.probes.dialer import Dialer
 from app.probes.reasons import credential
 from app.probes.session import SessionProbe
@@ -175,9 +177,12 @@ async def postgres(
     limit = f"SET LOCAL statement_timeout = {math.ceil(give_up_after * 1000)}; "
     question = QUESTIONS[require] and limit + QUESTIONS[require]
 
+    reading = Blocking(partial(credential, password), "read a password") if password else None
+
     async def open_session() -> PostgresSession:
         # An empty password keeps asyncpg from looking for one in the environment and at home.
-        word = credential(password) if password else ""
+        dialer.waiting_for = Reason.TIMEOUT
+        word = await reading() if reading else ""
         for security in ways:
             try:
                 connection = await connect(dialer, security, arguments | {"password": word})

@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -16,6 +17,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from app.health import Reason
+from app.probes.blocking import Blocking
 from app.probes.dialer import Dialer
 from app.probes.reasons import by_class, credential
 from app.probes.session import SessionProbe
@@ -150,7 +152,10 @@ async def redis(
         context = ssl.create_default_context(cafile=target.get("ssl_ca_certs"))
     dialer = Dialer(host, port)
 
+    reading = Blocking(partial(credential, password), "read a password") if password else None
+
     async def open_session() -> RedisSession:
+        dialer.waiting_for = Reason.TIMEOUT
         connection = DialedConnection(
             dialer,
             context,
@@ -158,7 +163,7 @@ async def redis(
             port=port,
             db=target.get("db", 0),
             username=target.get("username"),
-            password=credential(password) if password else None,
+            password=await reading() if reading else None,
             protocol=2,
             driver_info=None,
         )

@@ -63,7 +63,7 @@ def test_a_blocked_port_is_told(ask: Ask, well: pytest.MonkeyPatch, postgres: Po
         well.setenv("POSTGRES_CHECK_TIMEOUT", "0.3")
         diagnosis = ask()
     assert failed(diagnosis, "postgres") == ("tcp", "connect_timeout")
-    assert diagnosis["checks"]["postgres"]["steps_ms"]["tcp"] >= 290
+    assert diagnosis["checks"]["postgres"]["steps_ms"]["tcp"] >= 200  # before it a password is read
 
 
 @pytest.mark.parametrize("name", ["postgres", "redis"])

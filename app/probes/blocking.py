@@ -1,0 +1,61 @@
+"""What may block for ever, kept from holding up anything else."""
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+
+# Calls that may hang at once, of one kind: the C library's resolver gives up after ten seconds
+# with one server, more with several or with search domains; a file on a share may never do.
+MOST = 16
+
+T = TypeVar("T")
+
+
+class Blocking(Generic[T]):
+    """A call that may block: a look-up of a name, the reading of a file.
+
+    It can't be cancelled and the event loop's pool of threads is small and shared, so each runs on
+    a thread of its own. One whose attempt has ended goes on in the background: it holds up neither
+    the next attempt, nor another check, nor the end of the process.
+    """
+
+    def __init__(self, call: Callable[[], T], name: str) -> None:
+        self._call = call
+        self._name = name
+        self._calls = set[asyncio.Future[T | Exception]]()
+
+    async def __call__(self) -> T:
+        """Call, and tell what that returns or raises."""
+        own = self._begin() if len(self._calls) < MOST else None
+        pending = set(self._calls)
+        while True:
+            # What an earlier call comes to late is as true as what this one does.
+            done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+            for call in done:
+                outcome = call.result()
+                if not isinstance(outcome, Exception):
+                    return outcome
+                if call is own or not pending:
+                    raise outcome
+
+    def _begin(self) -> asyncio.Future[T | Exception]:
+        loop = asyncio.get_running_loop()
+        call: asyncio.Future[T | Exception] = loop.create_future()
+
+        def run() -> None:
+            outcome: T | Exception
+            try:
+                outcome = self._call()
+            except Exception as error:  # noqa: BLE001 - whatever it is, somebody waits for it
+                outcome = error
+            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                loop.call_soon_threadsafe(call.set_result, outcome)
+
+        # Kept only once it has begun: no thread may be had.
+        threading.Thread(target=run, name=self._name, daemon=True).start()
+        self._calls.add(call)
+        call.add_done_callback(self._calls.discard)
+        return call

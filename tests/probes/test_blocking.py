@@ -1,0 +1,40 @@
+"""Secrets on a share that hangs."""
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.health import Reason
+from app.probes.http import http
+from app.probes.postgres import postgres
+from app.probes.redis import redis
+from tests.hanging import hanging
+from tests.probes.attempt import failure
+
+
+Opening = Callable[[Callable[[], str]], AbstractAsyncContextManager[Any]]
+
+NOBODY = "127.0.0.1:1"
+TERMS: Any = {"require": "query", "renew_after": 15}
+PROBES: dict[str, Opening] = {
+    "postgres": lambda read: postgres(f"postgresql://user@{NOBODY}/db", read, **TERMS),
+    "redis": lambda read: redis(f"redis://{NOBODY}", read, **TERMS),
+    "http": lambda read: http(f"http://{NOBODY}", lambda: {"x-key": read()}, expect=200),
+}
+
+
+@pytest.mark.parametrize("name", PROBES)
+async def test_a_secret_that_can_not_be_read_in_time_is_a_missed_deadline(
+    name: str, tmp_path: Path
+) -> None:
+    """Whatever failed before. Nothing else waits; what can be read again is used at once."""
+    file = tmp_path / "secret"
+    file.write_text("word")
+    async with PROBES[name](file.read_text) as probe:
+        for _ in range(2):
+            with hanging(file):
+                assert await failure(probe) is Reason.TIMEOUT
+            assert await failure(probe) is Reason.REFUSED
