@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from app.settings import Settings
-from tests.deploy.promises import ANSWER, Probe, Rule, fault, start, stop
+from app.timing import ANSWER, promise
+from tests.deploy.rules import Probe, Rule
 
 
 POD = ("spec", "template", "spec")
@@ -35,7 +36,7 @@ def _answered(**probes: Probe) -> Iterator[Rule]:
 def _lived(
     spec: Any, startup: Probe, liveness: Probe, readiness: Probe, settings: Settings
 ) -> Iterator[Rule]:
-    given, begins, known = startup.patience, start(settings), fault(settings)
+    given, begins, known = startup.patience, promise(settings).started, promise(settings).red
     yield Rule(
         f"a start takes {begins} s at most, and is given {given} s",
         begins <= given,
@@ -75,7 +76,7 @@ def _ended(pod: Any, container: Any, readiness: Probe, settings: Settings) -> It
         waits.keys() == {"sleep"},
         (*CONTAINER, "lifecycle", "preStop"),
     )
-    ends = waits.get("sleep", {"seconds": 0})["seconds"] + stop(settings)
+    ends = waits.get("sleep", {"seconds": 0})["seconds"] + promise(settings).gone
     yield Rule(
         f"a stop takes {ends} s with preStop, DRAIN_SECONDS and SHUTDOWN_SECONDS, and the kubelet "
         f"kills after {pod['terminationGracePeriodSeconds']} s",

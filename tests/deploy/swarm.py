@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from app.settings import Settings
-from tests.deploy.promises import ANSWER, Probe, Rule, start, stop
+from app.timing import ANSWER, promise
+from tests.deploy.rules import Probe, Rule
 
 
 # How often docs/swarm.md has a proxy ask each task: each second, and the second failure counts.
@@ -15,7 +16,7 @@ BACKEND = ("services", "backend")
 
 def rules(service: Any, settings: Settings) -> Iterator[Rule]:
     """Tell what must hold of the service of a stack."""
-    check, begins, ends = service["healthcheck"], start(settings), stop(settings)
+    check, begins, ends = service["healthcheck"], promise(settings).started, promise(settings).gone
     yield Rule(
         f"a stop takes {ends} s with DRAIN_SECONDS and SHUTDOWN_SECONDS, and the engine kills "
         f"after {service['stop_grace_period']}",

@@ -8,9 +8,10 @@ import pytest
 import yaml
 
 from app.settings import Settings
+from app.timing import ANSWER, promise
 from tests.deploy.kubernetes import rules
 from tests.deploy.located import where
-from tests.deploy.promises import ANSWER, Probe, fault, read, start, stop
+from tests.deploy.rules import Probe, read
 from tests.service import ROOT
 
 
@@ -93,15 +94,15 @@ def test_the_docs_name_its_times(environ: pytest.MonkeyPatch) -> None:
     )
     document = (ROOT / "docs/kubernetes.md").read_text()
     assert {name: float(figure) for name, figure in re.findall(TIME, document, re.MULTILINE)} == {
-        "a fault is known": fault(settings),
+        "a fault is known": promise(settings).red,
         "an answer": ANSWER,
         "the kubelet has seen it": readiness.turns,
-        "the pod has left the Service": fault(settings) + readiness.turns,
-        "a start": start(settings),
+        "the pod has left the Service": promise(settings).red + readiness.turns,
+        "a start": promise(settings).started,
         "a frozen process is killed": liveness.patience,
-        "a stop": stop(settings),
+        "a stop": promise(settings).gone,
     }
-    slower = fault(settings.model_copy(update=production()))
+    slower = promise(settings.model_copy(update=production())).red
     assert re.findall(r"in `production` ([\d.]+)", document) == [
         f"{slower:g}",
         f"{slower + readiness.turns:g}",

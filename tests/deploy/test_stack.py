@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from tests.deploy.located import where
-from tests.deploy.promises import read
+from tests.deploy.rules import read
 from tests.deploy.swarm import rules
 from tests.schemas import complaints
 from tests.service import ROOT

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.deploy.promises import read, stop
+from app.timing import promise
+from tests.deploy.rules import read
 from tests.image.stack import CommandFailedError, Stack, run, until
 from tests.service import ROOT
 
@@ -168,5 +169,5 @@ def _stops(pod: Pod) -> None:
     settings = read(pod.environ)
     begun = time.monotonic()
     run("docker", "stop", "--time", str(pod.spec["terminationGracePeriodSeconds"]), pod.name)
-    assert settings.drain_seconds <= time.monotonic() - begun <= stop(settings)
+    assert settings.drain_seconds <= time.monotonic() - begun <= promise(settings).gone
     assert json.loads(run("docker", "inspect", pod.name))[0]["State"]["ExitCode"] == 0

@@ -15,7 +15,7 @@ from app.settings import Settings, load
 from tests.deploy.kubernetes import rules
 from tests.deploy.located import where
 from tests.deploy.overlay import FOLDER, OVERLAYS, Overlay
-from tests.deploy.promises import read
+from tests.deploy.rules import read
 from tests.image.stack import run
 from tests.pages import shown
 

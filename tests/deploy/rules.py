@@ -1,18 +1,10 @@
-"""What the service promises in time, with the settings that a deployment gives it."""
+"""What must hold of a deployment: rules, and what they are told of."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from app.settings import Settings
-
-
-# Seconds within which an answer comes, however busy the machine is.
-ANSWER = 0.5
-
-# What a process takes beside what is set: to be there at all, and to be gone.
-BEGINNING = 5.0
-ENDING = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,27 +46,3 @@ def read(given: Mapping[str, str]) -> Settings:
     """Read settings as the service would, of variables that are not this process' own."""
     values: dict[str, Any] = {name.lower(): value for name, value in given.items()}
     return Settings(**values)
-
-
-def fault(settings: Settings) -> float:
-    """Seconds at most from a fault to the answer that tells it."""
-    paces = [
-        (
-            getattr(settings, f"{name}_check_interval") or settings.check_interval,
-            getattr(settings, f"{name}_check_timeout") or settings.check_timeout,
-        )
-        for name in ("postgres", "redis")
-    ]
-    again = settings.failure_threshold - 1
-    return max(again * max(pace) + sum(pace) + ANSWER for pace in paces)
-
-
-def start(settings: Settings) -> float:
-    """Seconds at most that a start takes, whatever is broken."""
-    own = (settings.check_timeout, settings.postgres_check_timeout, settings.redis_check_timeout)
-    return max(timeout for timeout in own if timeout) + ANSWER + BEGINNING
-
-
-def stop(settings: Settings) -> float:
-    """Seconds at most from SIGTERM to the end of the process."""
-    return settings.drain_seconds + settings.shutdown_seconds + ENDING
