@@ -3,6 +3,7 @@
 import re
 import shutil
 import socketserver
+import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -76,6 +77,20 @@ def test_the_page_names_the_files_that_it_shows() -> None:
     """Two files, and a line for each."""
     assert [one or other for one, other in FILES] == ["app/probes/smtp.py", "app/clock.py"]
     assert [len(CHECK), len(ROUTER)] == [2, 2]
+
+
+def test_the_linter_and_the_formatter_have_nothing_to_say(copy: Copy) -> None:
+    """Of either file, by the rules of the repository."""
+    copy.write("app/probes/smtp.py", CHECK[0].text)
+    copy.write("app/clock.py", ROUTER[0].text)
+    ruff = Path(sys.executable).with_name("ruff")
+    for judge in (("check",), ("format", "--check")):
+        config = ("--config", ROOT / "pyproject.toml")
+        command = (ruff, *judge, *config, "app/probes/smtp.py", "app/clock.py")
+        judged = subprocess.run(
+            command, cwd=copy.folder, capture_output=True, text=True, check=False
+        )
+        assert judged.returncode == 0, judged.stdout
 
 
 def test_a_new_kind_of_check_is_one_file_and_one_line(
