@@ -52,6 +52,10 @@ class Observation:
     failures: int = 0
     successes: int = 0
 
+    def __hash__(self) -> int:
+        # Of what tells observations apart: a probe need not have a hash.
+        return hash((self.check.name, self.since, self.observed))
+
     @property
     def expires(self) -> float:
         """The steady time after which this is no longer true if nothing new is heard."""
