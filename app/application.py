@@ -109,9 +109,12 @@ def create_app(read_settings: Callable[[], Settings] = load, *, everybody: bool 
             application.state.problems = error.problems
             raise
         configure_if_nobody_has(settings.log_level, settings.log_format)
-        async with AsyncExitStack() as stack:
-            await open_service(application, settings, stack, everybody=everybody)
-            yield
+        try:
+            async with AsyncExitStack() as stack:
+                await open_service(application, settings, stack, everybody=everybody)
+                yield
+        finally:
+            application.lifecycle = application.readymade = application.state.answers = None
 
     application = Vitals(
         title="Vitals",

@@ -1,21 +1,33 @@
 """What goes on beside the requests."""
 
 import contextlib
+import logging
 import threading
 from collections.abc import Callable, Iterator
+
+
+logger = logging.getLogger("vitals")
 
 
 @contextlib.contextmanager
 def repeated(look: Callable[[], None], name: str, *, every: float = 1.0) -> Iterator[None]:
     """Look now and every so many seconds, at files that may change or at what should go on.
 
-    On a thread that nobody waits for: a file may lie on a share that hangs.
+    On a thread that nobody waits for: a file may lie on a share that hangs. A look that fails is
+    told, the first of several in a row, and the next one is made all the same.
     """
     over = threading.Event()
 
     def run() -> None:
+        failed = False
         while True:
-            look()
+            try:
+                look()
+                failed = False
+            except Exception:
+                if not failed:
+                    logger.exception("a look failed", extra={"look": name})
+                failed = True
             if over.wait(every):
                 return
 
