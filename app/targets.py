@@ -9,7 +9,11 @@ from typing import Any
 from app.members import MEMBERS, SECRET, wrong
 
 
-NAME = re.compile(r"[a-z][a-z0-9_-]*")
+# With these bounds every answer that is no page stays under 10 KB, the stores' checks included.
+NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
+NAMES = "of a-z, 0-9, _ and - that begins with a letter and has 32 at most"
+MOST = 30
+
 TAKEN = ("postgres", "redis")
 
 Pairs = tuple[tuple[str, Any], ...]
@@ -75,15 +79,19 @@ def _parsed(text: str) -> Pairs:
     except (ValueError, RecursionError):
         msg = "holds too long a number or is nested too deep: correct it"
         raise ValueError(msg) from None
-    if isinstance(checks, tuple):
-        return checks
     msg = 'must be an object like {"minio": {"url": "http://minio:9000/"}}: correct it'
+    if isinstance(checks, tuple):
+        if len(checks) <= MOST:
+            return checks
+        msg = (
+            f"holds {len(checks)} checks: keep {MOST} at most, and give others to another instance"
+        )
     raise ValueError(msg)
 
 
 def _misnamed(name: str, others: Container[str] = ()) -> Iterator[tuple[str, str]]:
     if not NAME.fullmatch(name):
-        yield "", "must have a name of a-z, 0-9, _ and - that begins with a letter: rename it"
+        yield "", f"must have a name {NAMES}: rename it"
     if name in TAKEN or name in others:
         yield "", "has a name that is taken: rename it"
 

@@ -88,7 +88,9 @@ def test_what_is_no_object_of_checks_is_told(text: str, problem: str) -> None:
     assert problems(text) == [problem]
 
 
-NAME = "must have a name of a-z, 0-9, _ and - that begins with a letter: rename it"
+NAME = (
+    "must have a name of a-z, 0-9, _ and - that begins with a letter and has 32 at most: rename it"
+)
 TAKEN = "has a name that is taken: rename it"
 CHECK = f'{{"url": "{URL}"}}'
 OBJECT = 'must be an object like {"url": "http://minio:9000/"}: correct it'
@@ -99,6 +101,7 @@ OBJECT = 'must be an object like {"url": "http://minio:9000/"}: correct it'
     [
         (f'{{"ok": {CHECK}, "{CANARY}": {CHECK}}}', f"check 2: {NAME}"),
         (f'{{"": {CHECK}}}', f"check 1: {NAME}"),
+        (f'{{"{"a" * 33}": {CHECK}}}', f"check 1: {NAME}"),
         (f'{{"1st": {CHECK}}}', f"check 1: {NAME}"),
         (f'{{"a\\n": {CHECK}}}', f"check 1: {NAME}"),
         (f'{{"postgres": {CHECK}}}', f"postgres: {TAKEN}"),
@@ -117,6 +120,16 @@ OBJECT = 'must be an object like {"url": "http://minio:9000/"}: correct it'
 def test_a_check_that_is_none_is_told(text: str, problem: str) -> None:
     """By its name, or by its place where the name might be anything."""
     assert problems(text)[0] == problem
+
+
+def test_there_are_thirty_checks_at_most() -> None:
+    """So that an answer stays short."""
+    checks = {f"a{number:-<31}": {"url": URL} for number in range(31)}
+    told = "holds 31 checks: keep 30 at most, and give others to another instance"
+    assert problems(json.dumps(checks)) == [told]
+    del checks[f"a{7:-<31}"]
+    assert len(read(json.dumps(checks))[0]) == 30
+    assert not problems(json.dumps(checks))
 
 
 @pytest.mark.parametrize(

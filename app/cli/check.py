@@ -15,8 +15,9 @@ import typer
 # With Python's own start and end it is within the 5 seconds that a prober waits.
 PATIENCE = 4.5
 
-# A health answer is shorter; of anything else this much is enough to see that it is not one.
-MOST_BYTES = 10 * 1024
+# A health answer is shorter, with however many checks of a user's own; of anything else this much
+# is enough to see that it is not one.
+MOST_BYTES = 2**20
 
 UNSPECIFIED = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # it is what HOST may say
 

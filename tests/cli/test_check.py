@@ -80,6 +80,7 @@ def test_a_url_says_it_all(service: Service, call: Call) -> None:
     ("name", "code", "body", "line"),
     [
         ("ready", 200, {"status": "pass"}, "pass"),
+        ("ready", 200, {"status": "pass", "checks": {"x" * 2**19: {"status": "pass"}}}, "pass"),
         ("ready", 503, {"status": "fail"}, "fail"),
         ("ready", 503, {"status": "fail", "phase": "draining"}, "fail (draining)"),
         (
@@ -135,7 +136,7 @@ def test_the_answer_is_told_in_one_line(
         (200, {"status": ["pass"]}),
         (200, {"state": "pass"}),
         (200, ["pass"]),
-        (200, {"status": "pass", "padding": "x" * 10240}),
+        (200, {"status": "pass", "padding": "x" * 2**20}),
         (503, {"status": "pass"}),
         (503, {"status": "warn"}),
         (503, ""),
@@ -187,7 +188,7 @@ def test_that_nobody_listens_is_told(call: Call) -> None:
 
 
 def test_an_endless_body_is_read_no_further_than_needed(call: Call) -> None:
-    """Ten kilobytes show that it is not an answer of Vitals."""
+    """A megabyte shows that it is not an answer of Vitals."""
     begun = time.monotonic()
     head = b"HTTP/1.1 200 OK\r\n\r\n"
     with speaker(itertools.chain([head], itertools.repeat(b" " * 65536))) as port:
