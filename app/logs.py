@@ -102,7 +102,8 @@ class ConsoleFormatter(Formatter):
         event, error = fields.pop("event"), fields.pop("error", None)
         told = [f"{name}={value}" for name, value in fields.items() if str(value or "")]
         line = visible(" ".join([time, f"{level:8}", event, *told]))
-        return f"{line}\n{error}" if error else line
+        # Set in, so that nothing in an error's text looks like a line of its own.
+        return "\n  ".join([line, *map(visible, error.split("\n"))]) if error else line
 
 
 @contextlib.contextmanager

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Iterator
 from urllib.parse import quote, quote_plus
 
 
-# Credentials in a URL, and what follows a word that announces them.
-CREDENTIALS = re.compile(r"(?<=://)[^/@\s]*@|(?i:(?<=bearer )|(?<=basic )|(?<=password=))\S+")
+# Credentials in a URL, whatever is in them, and what follows a word that announces them.
+CREDENTIALS = re.compile(r"(://)\S{1,300}@|((?i:bearer |basic |password[\"']? ?[=:] ?))\S+")
 
 # Characters of a secret from which on its beginning is taken out too, as a text may be cut off;
 # a shorter one is taken out as it is and in no other dress, or little would be left of a text.
@@ -37,7 +37,7 @@ class Redactor:
 
     def redact(self, text: str) -> str:
         """Take out of a text what should not stand there."""
-        text = CREDENTIALS.sub("***", text)
+        text = CREDENTIALS.sub(r"\1\2***", text)
         for word in tuple(self._words.values()):
             dresses = {word, *(dress for dress in _dresses(word) if len(dress) >= TELLING)}
             for piece in sorted(_pieces(dresses, text), key=len, reverse=True):

@@ -49,6 +49,16 @@ def test_the_console_has_one_line_for_people() -> None:
     assert line == "10:00:00.250 warning  check turned check=redis cause=two\\n\\x1b[2Jlines"
 
 
+def test_an_exceptions_text_begins_no_line_and_steers_no_terminal() -> None:
+    """What a server has said may stand in it."""
+    error = LookupError("no\n10:00:00.250 warning  all is \x1b[32mwell")
+    first, *told = (
+        ConsoleFormatter().format(record(exc_info=(type(error), error, None))).split("\n")
+    )
+    assert first == "10:00:00.250 warning  check turned"
+    assert told == ["  LookupError: no", "  10:00:00.250 warning  all is \\x1b[32mwell"]
+
+
 @pytest.mark.parametrize("formatter", [JsonFormatter, ConsoleFormatter])
 def test_an_exception_is_told_with_its_traceback(formatter: type[logging.Formatter]) -> None:
     """What nobody expected is told in full."""

@@ -43,6 +43,16 @@ DRESSES: dict[str, Callable[[str], str]] = {
         ("can't reach redis://user:word@host/0", "can't reach redis://***host/0"),
         ("sent Authorization: Bearer abc.def.ghi", "sent Authorization: Bearer ***"),
         ("in host=x password=word user=y", "in host=x password=*** user=y"),
+        (
+            "can't reach postgresql://user:a/b@c@host/db now",
+            "can't reach postgresql://***host/db now",
+        ),
+        ("Password: word, it said", "Password: *** it said"),
+        ('{"password": "word"}', '{"password": ***'),
+        (
+            'password authentication failed for user "x"',
+            'password authentication failed for user "x"',
+        ),
     ],
 )
 def test_what_looks_like_credentials_is_taken_out(text: str, told: str) -> None:

@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import threading
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated
 
@@ -63,8 +64,9 @@ def point_to(postgres: Postgres, valkey: Valkey) -> None:
 
 
 def run_once(settings: Settings, sockets: list[socket.socket]) -> None:
-    """Serve; whoever is on this machine is an operator."""
-    run(settings, sockets, everybody=True)
+    """Serve; whoever is on this machine is an operator, as long as nobody else comes in."""
+    addresses = [ip_address(listener.getsockname()[0]) for listener in sockets]
+    run(settings, sockets, everybody=all(address.is_loopback for address in addresses))
 
 
 def run_again(settings: Settings, sockets: list[socket.socket]) -> None:

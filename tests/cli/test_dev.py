@@ -16,7 +16,9 @@ import psutil
 import pytest
 
 import app
-from app.cli.dev import greeting
+from app.cli.dev import greeting, run_once
+from app.cli.listening import listen
+from app.settings import Settings
 from tests.service import ROOT, VITALS, Service, clean, free_port
 
 
@@ -83,6 +85,25 @@ def _run(tmp_path: Path, folder: Path) -> Iterator[Run]:
     yield run
     run.process.kill()
     run.process.wait()
+
+
+@pytest.mark.parametrize(
+    ("host", "shown"),
+    [("127.0.0.1", True), ("localhost", True), ("0.0.0.0", False)],  # noqa: S104
+)
+def test_everybody_is_an_operator_on_the_loopback_alone(
+    monkeypatch: pytest.MonkeyPatch, host: str, shown: bool
+) -> None:
+    """Whoever comes over the network is none, though it is the same command."""
+    told: list[bool] = []
+    monkeypatch.setattr(
+        "app.cli.dev.run", lambda _settings, _sockets, *, everybody: told.append(everybody)
+    )
+    sockets = listen(host, free_port())
+    run_once(Settings(), sockets)
+    for listener in sockets:
+        listener.close()
+    assert told == [shown]
 
 
 def test_it_serves_on_real_servers(run: Run) -> None:
