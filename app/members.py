@@ -6,7 +6,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 
-DAY = 86400
+# Asked more often, a check would be a loop without a pause.
+LEAST, MOST = 0.01, 86400
+SECONDS = f"a number of seconds from {LEAST} to {MOST}"
 
 # https://www.rfc-editor.org/rfc/rfc9110#name-tokens
 TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
@@ -50,13 +52,13 @@ def _url(value: Any) -> Iterator[str]:
 
 
 def _status(value: Any) -> Iterator[str]:
-    if type(value) is not int or value not in range(100, 600):
-        yield "must be a whole number from 100 to 599: correct it, or leave it out"
+    if type(value) is not int or value not in range(200, 600):
+        yield "must be a whole number from 200 to 599: correct it, or leave it out"
 
 
 def _seconds(value: Any) -> Iterator[str]:
-    if type(value) not in {int, float} or not 0 < value <= DAY:
-        yield "must be a number of seconds above 0 and up to 86400: correct it, or leave it out"
+    if type(value) not in {int, float} or not LEAST <= value <= MOST:
+        yield f"must be {SECONDS}: correct it, or leave it out"
 
 
 def _headers(value: Any) -> Iterator[str]:

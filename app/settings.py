@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from app import targets, urls
+from app import members, targets, urls
 from app.logs import visible
 from app.maintenance import default_file
 from app.secrets import SECRETS, Secret, SecretError, find
@@ -32,7 +32,7 @@ Depth = Annotated[
 Details = Annotated[
     Literal["always", "authorized", "never"], Field(description="always, authorized or never")
 ]
-SECONDS: Any = Field(gt=0, le=86400, description="a number of seconds above 0 and up to 86400")
+SECONDS: Any = Field(ge=members.LEAST, le=members.MOST, description=members.SECONDS)
 Seconds = Annotated[float, SECONDS]
 OwnSeconds = Annotated[float | None, SECONDS]
 Grace = Annotated[float, Field(ge=0, le=3600, description="a number of seconds from 0 to 3600")]

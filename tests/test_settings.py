@@ -40,7 +40,7 @@ def test_the_defaults_are_the_documented_ones(environ: pytest.MonkeyPatch) -> No
         ("REDIS_URL", "rediss://user@host:6380/1?ssl_ca_certs={CA}"),
         ("REDIS_URL", "unix:///run/redis.sock?db=2"),
         ("OPTIONAL_CHECKS", " redis , postgres,"),
-        ("CHECK_INTERVAL", "0.05"),
+        ("CHECK_INTERVAL", "0.01"),
         ("PORT", ""),
     ],
 )

@@ -168,20 +168,20 @@ def test_a_url_with_credentials_is_refused(user: str) -> None:
     assert judged(url=f"http://{user}@host/") == [remedy]
 
 
-@pytest.mark.parametrize("expect", [99, 600, 200.0, "200", True, None, [200], 10**400])
+@pytest.mark.parametrize("expect", [99, 199, 600, 200.0, "200", True, None, [200], 10**400])
 def test_a_status_that_is_none_is_told(expect: Any) -> None:
-    """Whole, and one of HTTP's."""
-    remedy = "expect must be a whole number from 100 to 599: correct it, or leave it out"
+    """Whole, and one of HTTP's that may end an exchange."""
+    remedy = "expect must be a whole number from 200 to 599: correct it, or leave it out"
     assert judged(expect=expect) == [remedy]
 
 
 @pytest.mark.parametrize("member", ["interval", "timeout"])
 @pytest.mark.parametrize(
-    "seconds", [0, -1, 86400.5, float("nan"), float("inf"), "1", True, None, {}]
+    "seconds", [0, -1, 0.009, 86400.5, float("nan"), float("inf"), "1", True, None, {}]
 )
 def test_seconds_that_are_none_are_told(member: str, seconds: Any) -> None:
     """JSON as Python reads it knows Infinity and NaN, which are none."""
-    remedy = "must be a number of seconds above 0 and up to 86400: correct it, or leave it out"
+    remedy = "must be a number of seconds from 0.01 to 86400: correct it, or leave it out"
     assert judged(**{member: seconds}) == [f"{member} {remedy}"]
 
 

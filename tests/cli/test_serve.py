@@ -75,7 +75,7 @@ def test_a_bad_configuration_is_told_line_by_line(tmp_path: Path) -> None:
     assert result.stderr.splitlines() == [
         "vitals: DATABASE_URL holds a password: put it into the secret postgres_password",
         (
-            "vitals: CHECK_TIMEOUT must be a number of seconds above 0 and up to 86400: "
+            "vitals: CHECK_TIMEOUT must be a number of seconds from 0.01 to 86400: "
             "correct it, or unset it"
         ),
         "vitals: OPTIONAL_CHECKS names mysql, which is not a check: postgres",
