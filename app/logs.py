@@ -1,6 +1,7 @@
 """The log: an event a line, with fields, and nothing in it that should not be there."""
 
 import contextlib
+import io
 import json
 import logging
 import logging.config
@@ -131,7 +132,6 @@ def configure(level: str, form: str | None) -> None:
     stderr: TextIO | None = sys.stderr
     console = form == "console" or (form is None and stderr is not None and stderr.isatty())
     formatter = ConsoleFormatter if console else JsonFormatter
-    handler = partial(Spool, stderr.fileno()) if stderr else logging.NullHandler
     access = logging.getLogger("uvicorn.access")
     wanted = access.propagate or bool(access.handlers)  # neither: `--no-access-log`
     logging.config.dictConfig(
@@ -139,12 +139,21 @@ def configure(level: str, form: str | None) -> None:
             "version": 1,
             "disable_existing_loggers": False,
             "formatters": {"line": {"()": formatter}},
-            "handlers": {"stderr": {"()": handler, "formatter": "line"}},
+            "handlers": {"stderr": {"()": partial(_handler, stderr), "formatter": "line"}},
             # uvicorn, where it is run by itself, has given these handlers of their own.
             "loggers": {"uvicorn": {"propagate": True}, "uvicorn.access": {"propagate": wanted}},
             "root": {"level": level.upper(), "handlers": ["stderr"]},
         }
     )
+
+
+def _handler(stderr: TextIO | None) -> logging.Handler:
+    if stderr is None:
+        return logging.NullHandler()
+    try:
+        return Spool(stderr.fileno())
+    except io.UnsupportedOperation:  # somebody has put there what is no file
+        return logging.StreamHandler(stderr)
 
 
 def configure_if_nobody_has(level: str, form: str | None) -> None:

@@ -2,6 +2,7 @@ import json
 import logging
 import os
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from app.embedded import Valkey
 from app.logs import ConsoleFormatter, JsonFormatter, Repetitions, configure_if_nobody_has
 from tests.faults.fault import Refuse
 from tests.faults.proxy import proxy_in_thread
-from tests.service import SERVE, UVICORN, clean, on, running
+from tests.service import ROOT, SERVE, UVICORN, clean, on, running
 
 
 TIMES = 100
@@ -164,3 +165,15 @@ def seen_on_a_terminal(environ: dict[str, str]) -> bytes:
         service.terminate()
     os.close(master)
     return seen
+
+
+def test_a_standard_error_that_is_no_file_gets_the_log_too() -> None:
+    """As an environment that embeds the application may have replaced it."""
+    program = (
+        "import io, logging, sys; from app.logs import configure; sys.stderr = io.StringIO()\n"
+        "configure('info', None); logging.getLogger('vitals').info('on')\n"
+        "sys.stdout.write(sys.stderr.getvalue())"
+    )
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.stderr, json.loads(done.stdout)["event"]) == ("", "on")
