@@ -41,14 +41,24 @@ def test_only_what_has_changed_is_changed(open_page: Open, url: str) -> None:
     expect(page.locator(".advice")).to_have_count(0)
 
 
-@pytest.mark.parametrize("answer", ["none", "of a proxy"])
-def test_a_page_that_hears_nothing_says_so(open_page: Open, url: str, answer: str) -> None:
+@pytest.mark.parametrize(
+    ("answer", "complaint"),
+    [
+        ("none", "net::ERR_FAILED"),
+        ("of a proxy", "nothing"),
+        ("styled", "Content Security Policy"),
+    ],
+)
+def test_a_page_that_hears_nothing_says_so(
+    open_page: Open, url: str, answer: str, complaint: str
+) -> None:
     """Green is never left to look fresh; when answers come again it goes on by itself."""
-    page = open_page(url + "pass", but="net::ERR_FAILED")
+    page = open_page(url + "pass", but=complaint)
     expect(page.get_by_role("alert")).to_be_hidden()
     replies: dict[str, Callable[[Route], None]] = {
         "none": lambda route: route.abort(),
         "of a proxy": lambda route: route.fulfill(status=200, body="<main>Bad gateway</main>"),
+        "styled": lambda route: route.fulfill(status=200, body="<style>b{}</style>Bad gateway"),
     }
     page.route("**", replies[answer])
     expect(page.get_by_role("alert")).to_contain_text("No answer from this instance since")

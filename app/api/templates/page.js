@@ -20,9 +20,11 @@
   }
 
   function show(fresh) {
-    const style = (page) => page.querySelector("style").textContent;
+    const page = fresh.getElementById("page");
+    if (!page) throw new Error("somebody else has answered");
+    const style = (whole) => whole.querySelector("style").textContent;
     if (style(fresh) !== style(document)) return location.reload();
-    patch(document.getElementById("page"), fresh.getElementById("page"));
+    patch(document.getElementById("page"), page);
     document.title = fresh.title;
     document.body.className = "";
     lost.hidden = true;
