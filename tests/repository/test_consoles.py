@@ -18,7 +18,8 @@ from tests.pages import Block, alike, shown
 from tests.service import ROOT, clean, free_port
 
 
-WITHIN = 10
+# Seconds for what a busy machine starts; how soon a fault shows is what others test.
+WITHIN = 30
 
 
 @dataclass(frozen=True)
