@@ -198,6 +198,7 @@ def test_an_endless_body_is_read_no_further_than_needed(call: Call) -> None:
     assert time.monotonic() - begun < 2
 
 
+@pytest.mark.alone
 def test_nothing_takes_longer_than_five_seconds() -> None:
     """Neither a server that is silent, nor one that goes on and on by the byte."""
     slowly = itertools.chain([b"HTTP/1.1 200 OK\r\nx: "], itertools.repeat(b"y"))
@@ -221,6 +222,7 @@ def test_nothing_takes_longer_than_five_seconds() -> None:
     assert seconds < 6
 
 
+@pytest.mark.alone
 def test_a_silent_name_server_takes_no_longer() -> None:
     """The C library would wait for it for twenty seconds."""
     if why := unavailable():
