@@ -57,6 +57,24 @@ def test_the_end_waits_for_what_was_logged(pipe: tuple[int, int]) -> None:
     assert told == [f"line {number}" for number in range(20)]
 
 
+def test_the_end_waits_for_whoever_reads_late(
+    pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More lines than a pipe holds: all are written when it returns, and the thread has ended."""
+    monkeypatch.setattr("app.spool.PATIENCE", WITHIN)
+    before, readers = threading.active_count(), list[Reader]()
+    later = threading.Timer(0.1, lambda: readers.append(Reader(pipe[0])))
+    with logging_to(pipe[1]) as logger:
+        for _ in range(200):
+            logger.warning(LONG)
+        later.start()
+    assert readers[0].lines(200)
+    later.join()
+    assert threading.active_count() == before + len(readers)
+    os.close(pipe[1])
+    readers[0].join()
+
+
 def test_nobody_waits_for_a_pipe_that_is_not_read(pipe: tuple[int, int]) -> None:
     """Memory has a bound; what is beyond it is dropped, and told once somebody reads."""
     written = MOST + 500

@@ -28,7 +28,7 @@ TICK, AFTERWARDS, SOON = 0.25, 0.013, 1e-6
 async def elapse(seconds: float) -> None:
     """Let time pass, and then everything that is due."""
     await asyncio.sleep(seconds)
-    for _ in range(100):
+    for _ in range(40):
         await asyncio.sleep(0)
 
 

@@ -100,6 +100,33 @@ async def test_the_listener_is_told_each_transition_and_its_cause() -> None:
     assert monitor.history["it"].trend.at(Instant(4.5, 0))[-1] == Slot(0, 0.0, failed=True)
 
 
+async def test_what_nobody_has_said_is_told_in_words() -> None:
+    """That an answer is missing has a cause too, which the log has."""
+    heard: list[tuple[Reason | None, str]] = []
+    hands = Hands(asyncio.get_running_loop())
+    terms = check(Dependency(hangs, answers))
+    async with watch(
+        terms, hands=hands, listener=lambda turn, cause: heard.append((turn.reason, cause))
+    ):
+        await at(2.5)
+        hands.slept += 60
+        await at(3.5)
+    assert heard == [
+        (Reason.TIMEOUT, "TimeoutError: no answer within the deadline"),
+        (None, ""),
+        (Reason.STALE, "no result in time"),
+        (None, ""),
+    ]
+
+
+async def test_tasks_are_named_for_their_checks() -> None:
+    """Whoever looks at a process that hangs sees which dependency it waits for."""
+    async with watch(check(hangs)):
+        await at(0.5)
+        names = {task.get_name() for task in asyncio.all_tasks() - {asyncio.current_task()}}
+    assert names == {"watch it", "check it"}
+
+
 async def test_a_thousand_turns_are_remembered() -> None:
     """The latest: a check that flaps for days fills no memory."""
     flapping = (answers, fails(OSError())) * 505
@@ -112,18 +139,19 @@ async def test_a_thousand_turns_are_remembered() -> None:
 async def test_the_hearer_is_told_each_result() -> None:
     """Those that change nothing too, with the name of the check."""
     heard: list[tuple[str, Reason | None, float]] = []
-    dependency = Dependency(answers, fails(OSError("gone")), fails(OSError("gone")), takes(0.5))
+    gone = fails(OSError("gone"))
     monitor = watch(
-        check(dependency),
+        check(Dependency(answers, gone, gone, takes(0.5), hangs)),
         hearer=lambda name, result: heard.append((name, result.reason, result.latency)),
     )
     async with monitor:
-        await at(3.75)
+        await at(5.5)
     assert heard == [
         ("it", None, 0),
         ("it", Reason.ERROR, 0),
         ("it", Reason.ERROR, 0),
         ("it", None, 0.5),
+        ("it", Reason.TIMEOUT, 1),
     ]
 
 

@@ -43,6 +43,36 @@ async def test_whatever_a_probe_raises_is_a_failure_and_no_more(error: BaseExcep
         assert told(monitor) == "pass"
 
 
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (OSError("refused"), "OSError: refused"),
+        (Unprintable(), "Unprintable"),
+        (asyncio.CancelledError(), "CancelledError: cancelled by the driver"),
+    ],
+)
+async def test_a_failure_has_a_cause_in_words(error: BaseException, words: str) -> None:
+    """Also where the error has none, or nothing to say."""
+    causes: list[str] = []
+    async with watch(check(fails(error)), listener=lambda _, cause: causes.append(cause)):
+        await at(0.5)
+    assert causes == [words]
+
+
+async def test_the_error_itself_is_explained() -> None:
+    """Whatever was raised is what the check looks up."""
+    refusal, heard = OSError("refused"), list[BaseException]()
+
+    def explain(error: BaseException) -> Reason:
+        heard.append(error)
+        return Reason.REFUSED
+
+    async with watch(check(fails(refusal), explain=explain)) as monitor:
+        await at(0.5)
+        assert told(monitor) == "fail refused"
+    assert heard == [refusal]
+
+
 async def test_an_attempt_that_somebody_else_cancels_is_a_failure() -> None:
     """Some drivers cancel the task that calls them."""
     dependency = Dependency(hangs, answers)

@@ -94,7 +94,7 @@ def ended(running: dict[int, tuple[ForkProcess, Mutant]]) -> Iterator[str]:
 def equivalent() -> list[str]:
     """Tell the mutants that are known to behave as what they were made of."""
     rows = re.findall(r"^\| (\w+\.py) \| (`.*?`) \| (`.*?`) \|", LIST.read_text(), re.MULTILINE)
-    return [f"{file}: {before} as {after}" for file, before, after in rows]
+    return [f"{file}: {before} as {after}".replace("\\|", "|") for file, before, after in rows]
 
 
 if __name__ == "__main__":
