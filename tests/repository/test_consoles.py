@@ -99,6 +99,9 @@ def _reader(tmp_path: Path) -> Reader:
     environ = {
         **clean(os.environ),
         "CURL_HOME": str(tmp_path),
+        # Whose target these tests are part of is no matter of the newcomer's.
+        "MAKEFLAGS": "",
+        "MAKELEVEL": "",
         "PATH": f"{sys.prefix}/bin:{os.environ['PATH']}",
         "PORT": port,
         "PYTHON": sys.executable,
