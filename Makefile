@@ -56,15 +56,17 @@ PROGRAMS := /usr/lib/postgresql/*/bin/postgres /usr/bin/redis-server /usr/sbin/p
 	$(or $(KUBECTL),/usr/bin/kubectl)
 
 # They need what only a package manager installs.
-APART := $(addprefix --ignore tests/,browser edge image swarm system)
+APART := browser edge image swarm system
+IGNORED := $(addprefix --ignore tests/,$(APART))
+ALONE = $(shell grep -rl $(addprefix --exclude-dir=,$(APART)) --include='*.py' 'mark\.alone' tests)
 
 test: $(MADE) ## check format, lint and types, and run every test that needs nothing installed
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	@$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest $(APART) -m 'not alone' --numprocesses 4 --dist loadfile
-	$(BIN)/coverage run -m pytest $(APART) -m alone --numprocesses 2 --dist loadfile
+	$(BIN)/coverage run -m pytest $(IGNORED) -m 'not alone' --numprocesses 4 --dist loadfile
+	$(BIN)/coverage run -m pytest $(ALONE) -m alone --numprocesses 2 --dist loadfile
 	@$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --fail-under=95
 	$(BIN)/coverage report --fail-under=100 --include='app/health/*'

@@ -80,7 +80,7 @@ class Service:
         known = self.ask("/health").json["checks"][name]
         return known.get("reason", known["status"]) if known["status"] != "pass" else None
 
-    def until(self, name: str, reason: str | None, within: float, *, pause: float = 0.005) -> float:
+    def until(self, name: str, reason: str | None, within: float, *, pause: float = 0.02) -> float:
         """Wait until a check fails for a reason, or passes; tell how many seconds it took."""
         begun = time.perf_counter()
         seen = []

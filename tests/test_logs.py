@@ -15,7 +15,7 @@ from tests.faults.proxy import proxy_in_thread
 from tests.service import ROOT, SERVE, UVICORN, clean, on, running
 
 
-TIMES = 100
+TIMES = 30
 
 
 def record(**fields: Any) -> logging.LogRecord:
@@ -90,7 +90,7 @@ def lines_of(log: Path) -> list[dict[str, Any]]:
 
 
 def test_a_check_that_turns_is_one_line(valkey: Valkey, tmp_path: Path) -> None:
-    """A hundred times broken and mended is two hundred lines, which name the cause alone."""
+    """Broken and mended thirty times is sixty lines, which name the cause alone."""
     with proxy_in_thread("127.0.0.1", valkey.port) as proxy:
         environ = on(None, valkey) | {
             "REDIS_URL": f"redis://127.0.0.1:{proxy.port}/0",

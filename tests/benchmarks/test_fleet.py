@@ -11,7 +11,7 @@ from benchmarks.simulation.instances import setting
 from benchmarks.simulation.stories import Fault, bound, busiest, outage, steady
 
 
-SIZE = 40
+SIZE = 20
 LOOK = 0.1
 
 
