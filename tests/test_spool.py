@@ -165,6 +165,29 @@ def test_a_line_that_was_torn_off_ends_before_the_next(
     assert [json.loads(line)["event"] for line in lines] == ["whole", "lines were dropped"]
 
 
+def test_a_loss_that_can_not_be_told_yet_is_told_later(
+    pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk is full, has room for a line, is full again, and has room."""
+    monkeypatch.setattr("app.spool.io.FileIO", Narrow)
+    monkeypatch.setattr(Narrow, "takes", [None, 1000, None])
+    with logging_to(pipe[1]) as logger:
+        for event in ("lost", "room", "and more"):
+            logger.warning(event)
+    told = [json.loads(line) for line in os.read(pipe[0], 65536).splitlines()]
+    assert [line["event"] for line in told] == ["room", "and more", "lines were dropped"]
+    assert told[-1]["lines"] == 1
+
+
+def test_what_no_encoding_knows_ends_nothing(pipe: tuple[int, int]) -> None:
+    """Half a character, as of a file's name in a traceback, is told as a question mark."""
+    with logging_to(pipe[1]) as logger:
+        logger.handlers[0].setFormatter(logging.Formatter())
+        logger.warning("\udcff")
+        logger.warning("on")
+    assert os.read(pipe[0], 65536).splitlines() == [b"?", b"on"]
+
+
 def test_what_can_not_be_told_is_counted(pipe: tuple[int, int]) -> None:
     """A mistake in a line of ours must not end what it tells of."""
     with logging_to(pipe[1]) as logger:
