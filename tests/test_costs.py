@@ -29,7 +29,7 @@ def test_requests_cause_no_statement(tmp_path: Path) -> None:
         postgres.arguments = ("-c", "log_statement=all")
         postgres.stop()
         postgres.start()
-        environ = {**on(postgres, valkey), "RECONNECT_INTERVAL": "3600"}
+        environ = {**on(postgres, valkey), "RECONNECT_INTERVAL": "86400"}
         with running(environ, tmp_path / "log") as service:
             before = statements(postgres), pings(valkey)
             begun = time.monotonic()
