@@ -185,6 +185,7 @@ def test_what_no_encoding_knows_ends_nothing(pipe: tuple[int, int]) -> None:
         logger.handlers[0].setFormatter(logging.Formatter())
         logger.warning("\udcff")
         logger.warning("on")
+    os.close(pipe[1])
     assert os.read(pipe[0], 65536).splitlines() == [b"?", b"on"]
 
 

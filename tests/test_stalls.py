@@ -15,7 +15,7 @@ import pytest
 
 from app.embedded import Valkey
 from app.lag import Lag
-from app.stalls import LIMIT, Stalls
+from app.stalls import DEPTH, LIMIT, Stalls, stack
 from tests.faults.servers import frozen
 from tests.service import Reply, Service, on, running
 from tests.troubled import SECONDS
@@ -128,6 +128,17 @@ def test_time_counts_only_while_the_process_runs_or_works(monkeypatch: pytest.Mo
     watch.look(loop)
     watch.look(loop)
     assert len(stalls) == 1
+
+
+def test_the_innermost_calls_are_told() -> None:
+    """However deep they are in others: they are what blocks."""
+
+    def deep(calls: int) -> list[str]:
+        return deep(calls - 1) if calls else stack(threading.get_ident())
+
+    told = deep(2 * DEPTH)
+    assert len(told) == DEPTH
+    assert [line.rpartition(".")[2] for line in told[-3:-1]] == ["deep", "deep"]
 
 
 def test_short_delays_do_not_add_up_to_a_stall(monkeypatch: pytest.MonkeyPatch) -> None:
