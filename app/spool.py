@@ -11,7 +11,7 @@ import threading
 MOST = 10_000
 
 # Seconds that the end waits for what is still to be written.
-PATIENCE = 1.0
+PATIENCE = 0.5
 
 
 class Spool(logging.Handler):

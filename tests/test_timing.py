@@ -5,7 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.health.watch import CLOSE_GRACE
+from app.probes.postgres import GOODBYE
+from app.server import LAST_WORDS
 from app.settings import Settings
+from app.spool import PATIENCE
 from app.timing import (
     ANSWER,
     Prober,
@@ -20,6 +24,7 @@ from app.timing import (
     startup,
     stopped,
 )
+from app.timing.promise import ENDING
 from tests.written import broken, find
 
 
@@ -37,6 +42,12 @@ def test_the_defaults_promise_what_the_readme_says(environ: pytest.MonkeyPatch) 
     slower = promise(Settings())
     # (threshold - 1) x max(interval, timeout) + interval + timeout + 0.5
     assert (slower.red, slower.green) == (2 * 4 + 1 + 4 + 0.5, 4 + 1 + 4 + 0.5)
+
+
+def test_the_end_waits_for_less_than_is_promised() -> None:
+    """For last words, attempts, a goodbye to a store, and a log that nobody reads, in turn."""
+    waits = LAST_WORDS + CLOSE_GRACE + GOODBYE + PATIENCE
+    assert waits + 0.4 <= ENDING  # what all else takes together
 
 
 def test_an_optional_check_keeps_nobody_waiting(environ: pytest.MonkeyPatch) -> None:
