@@ -50,6 +50,12 @@ def test_no_part_imports_what_lies_outside_it(part: str) -> None:
     assert not [outer for outer in OUTER - {part} if inside & importers(outer)]
 
 
+def test_settings_know_what_can_be_set_and_nothing_that_serves() -> None:
+    """So a command can read them at once."""
+    parts = {name.split(".")[1] for name in imports("settings.py") if name[:4] == "app."}
+    assert parts == {"logs", "maintenance", "members", "secrets", "targets", "tokens", "urls"}
+
+
 def test_only_the_composition_root_knows_everyone() -> None:
     """And nobody knows the composition root but what starts it."""
     assert importers("api", "checks") == {"application.py"}

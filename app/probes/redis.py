@@ -37,6 +37,7 @@ QUESTIONS: Mapping[str, tuple[tuple[str, ...], ...]] = {
 }
 
 REPLIES: Mapping[type[BaseException], Reason] = {
+    exceptions.AskError: Reason.MISCONFIGURED,  # a cluster's node that does not hold the key
     exceptions.AuthenticationError: Reason.AUTH,
     exceptions.BusyLoadingError: Reason.STARTING,
     exceptions.ClusterDownError: Reason.NO_PRIMARY,

@@ -81,6 +81,7 @@ def test_errors_of_asyncpg(error: BaseException, reason: Reason | None) -> None:
     ("error", "reason"),
     [
         (exceptions.ClusterDownError("CLUSTERDOWN the cluster is down"), Reason.NO_PRIMARY),
+        (exceptions.MovedError("1234 127.0.0.1:7000"), Reason.MISCONFIGURED),
         (exceptions.MasterDownError("link with MASTER is down"), Reason.NO_PRIMARY),
         (exceptions.ResponseError("DENIED Redis is running in protected mode"), Reason.DENIED),
         (exceptions.ResponseError("invalid DB index"), Reason.MISCONFIGURED),
