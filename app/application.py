@@ -21,20 +21,21 @@ from app.api.readymade import Readymade
 from app.api.routes import install, ready
 from app.background import repeated
 from app.checks import open_checks
-from app.configuration import in_force
+from app.event_loop.lag import Lag
+from app.event_loop.stalls import Stalls
 from app.health import Clock, Monitor, Result, Transition
-from app.journal import Journal
-from app.lag import Lag
 from app.lifecycle import Lifecycle
+from app.lifecycle.closing import close_when_draining
+from app.lifecycle.drain import drain_on_signal
+from app.lifecycle.maintenance import watch_file
 from app.logs import configure_if_nobody_has, without_chatter
-from app.maintenance import watched
-from app.parting import parting
-from app.redaction import Redactor
+from app.logs.journal import Journal
+from app.logs.redaction import Redactor
 from app.settings import ConfigurationError, Settings, load
-from app.signals import drained
-from app.stalls import Stalls
+from app.settings.shown import in_force
+from app.settings.signing_key import SIGNS
 from app.telemetry import unobserved
-from app.tokens import SIGNS, Tokens
+from app.tokens import Tokens
 
 
 class Vitals(FastAPI):
@@ -63,7 +64,7 @@ class Vitals(FastAPI):
             if kind == "lifespan":
                 send = self._in_words(send)
             elif self.lifecycle:
-                send = parting(send, self.lifecycle)
+                send = close_when_draining(send, self.lifecycle)
             await super().__call__(scope, receive, send)
 
     def _in_words(self, send: Send) -> Send:
@@ -135,10 +136,10 @@ async def open_service(
 ) -> None:
     """Start everything that goes on beside the requests; the stack ends it."""
     application.lifecycle = lifecycle = Lifecycle()
-    stack.enter_context(drained(lifecycle, settings.drain_seconds))
+    stack.enter_context(drain_on_signal(lifecycle, settings.drain_seconds))
     if settings.log_level != "debug":
         stack.enter_context(without_chatter())
-    stack.enter_context(watched(settings.maintenance, lifecycle))
+    stack.enter_context(watch_file(settings.maintenance, lifecycle))
     redactor = Redactor(settings.read_secret)
     checks = await open_checks(settings, redactor.read, stack)
     journal = Journal(lambda: monitor.report(), redactor.redact)  # noqa: PLW0108 - made below

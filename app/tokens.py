@@ -5,41 +5,16 @@ from collections.abc import Callable
 
 import jwt
 
-from app.secrets import Secret, SecretError
+from app.settings.secret_files import Secret, SecretError
+from app.settings.signing_key import ALGORITHM, key
 
 
-# The secret that they are signed with.
-SIGNS = "jwt_secret"
-
-# Bytes: HS256 wants a key as long as its hash, https://www.rfc-editor.org/rfc/rfc7518#section-3.2
-SHORTEST = 32
-
-ALGORITHM = "HS256"
 SCOPE = "health:read"
 
 # Characters: what is longer is not looked into, however often it comes.
 LONGEST = 2048
 
 logger = logging.getLogger("vitals")
-
-
-def key(secret: Secret) -> str:
-    """Read what tokens are signed with.
-
-    Raises:
-        SecretError: it can't be read, or it is so short that it might be guessed, or public.
-
-    """
-    text = secret.read()
-    if len(text.encode()) < SHORTEST:
-        msg = f"{secret.name}: {secret.path} is shorter than {SHORTEST} bytes: write a longer one"
-        raise SecretError(msg)
-    try:
-        jwt.get_algorithm_by_name(ALGORITHM).prepare_key(text)
-    except jwt.InvalidKeyError:
-        msg = f"{secret.name}: {secret.path} holds a key pair's key: write random text instead"
-        raise SecretError(msg) from None
-    return text
 
 
 def issue(signing: str, scope: str, expires: float) -> str:

@@ -11,9 +11,9 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from app.api.replies import Replies
-from app.doorman import Doorman
 from app.logs import without_chatter
+from app.serving.fast_protocol import FastProtocol
+from app.serving.replies import Replies
 from tests.api.scene import Scene
 from tests.fakes import simulate
 
@@ -82,13 +82,13 @@ class Door:
 
     """
 
-    def __init__(self, scene: Scene, *, doorman: bool, quiet: bool = True) -> None:
+    def __init__(self, scene: Scene, *, fast: bool, quiet: bool = True) -> None:
         self._notes, self._noted = scene.answers.notes, len(scene.answers.notes)
         config = Config(scene.routes, log_config=None, lifespan="off", ws="none")
         self.state = ServerState()
         self.state.default_headers = [(b"date", b"Tue, 24 Nov 2026 10:00:00 GMT")]
         make = (
-            partial(Doorman, Replies(scene.routes), quiet=quiet) if doorman else HttpToolsProtocol
+            partial(FastProtocol, Replies(scene.routes), quiet=quiet) if fast else HttpToolsProtocol
         )
         protocol = make(config=config, server_state=self.state, app_state={})
         self.wire = Wire(protocol)
@@ -107,12 +107,12 @@ class Door:
 
 
 def heard(
-    scene: Scene, chunks: Sequence[bytes], *, doorman: bool, quiet: bool = True, pause: float = 1.0
+    scene: Scene, chunks: Sequence[bytes], *, fast: bool, quiet: bool = True, pause: float = 1.0
 ) -> tuple[Any, ...]:
     """Tell what comes of chunks, in simulated time, and what the access log says."""
 
     async def story() -> tuple[Any, ...]:
-        return await Door(scene, doorman=doorman, quiet=quiet).hear(chunks, pause)
+        return await Door(scene, fast=fast, quiet=quiet).hear(chunks, pause)
 
     with logged() as lines, without_chatter() if quiet else contextlib.nullcontext():
         return *simulate(story()), tuple(lines)

@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack
 from app import application, checks
 from app.health import Check
 from app.health.check import unexplained
-from app.server import server
+from app.serving.server import server
 from app.settings import Settings, load
 from tests.fakes import deaf
 

@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from app.secrets import SECRETS
 from app.settings import Settings
+from app.settings.secret_files import SECRETS
 from tests.service import ROOT
 
 

@@ -6,10 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.health.watch import CLOSE_GRACE
+from app.logs.spool import PATIENCE
 from app.probes.postgres import GOODBYE
-from app.server import LAST_WORDS
+from app.serving.server import LAST_WORDS
 from app.settings import Settings
-from app.spool import PATIENCE
 from app.timing import (
     ANSWER,
     Prober,

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.secrets import Secret, SecretError
-from app.tokens import SCOPE, Tokens, issue, key
+from app.settings.secret_files import Secret, SecretError
+from app.settings.signing_key import key
+from app.tokens import SCOPE, Tokens, issue
 
 
 # As long as any algorithm wants it.

@@ -11,12 +11,12 @@ import typer
 
 from app.cli.examination import Examination, examine
 from app.cli.table import Row, lines
-from app.configuration import in_force
 from app.health import Reason
 from app.health.advice import ADVICE
 from app.probes.steps import Step
-from app.secrets import SecretError
 from app.settings import Settings, judge
+from app.settings.secret_files import SecretError
+from app.settings.shown import in_force
 
 
 # What has no value, and steps that were not come to; and steps that were left out.

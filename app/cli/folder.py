@@ -12,7 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import IO
 
-from app.secrets import Secret, SecretError, find, same
+from app.settings.secret_files import Secret, SecretError, find, same
 
 
 FOLDER_MODE, FILE_MODE = 0o700, 0o444

@@ -9,9 +9,9 @@ import typer
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from app.cli.plans import PLANS
-from app.configuration import in_force
-from app.logs import visible
 from app.settings import Settings, judge
+from app.settings.shown import in_force
+from app.text import visible
 from app.timing import Rule, promise
 
 

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from app.cli.folder import FOLDER_MODE, Folder, wrong_mode
-from app.secrets import SECRETS, SecretError
+from app.settings.secret_files import SECRETS, SecretError
 
 
 # What else must happen before a new secret opens anything.

@@ -58,7 +58,7 @@ def run(settings: "Settings", sockets: list[socket.socket], *, everybody: bool =
     """Serve on sockets that are bound already, to operators or *everybody*."""
     from app import logs
     from app.application import create_app
-    from app.server import server
+    from app.serving.server import server
 
     logs.configure(settings.log_level, settings.log_format)
     server(create_app(lambda: settings, everybody=everybody), settings).run(sockets)

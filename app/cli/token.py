@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
-from app.secrets import SecretError, find
-from app.tokens import SCOPE, SIGNS, issue, key
+from app.settings.secret_files import SecretError, find
+from app.settings.signing_key import SIGNS, key
+from app.tokens import SCOPE, issue
 
 
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}

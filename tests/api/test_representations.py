@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from app.health import Reason, Status
-from app.targets import MOST
+from app.settings.http_checks import MOST
 from tests.api.desk import Desk, observation
 
 

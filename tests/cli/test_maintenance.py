@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from app.embedded import Valkey
-from app.maintenance import default_file
+from app.settings.maintenance_file import default_file
 from tests.cli.conftest import Call, end, start
 from tests.service import on, running
 

@@ -2,7 +2,7 @@
 
 import os
 
-from app.server import server
+from app.serving.server import server
 from app.settings import load
 from tests.slow import app, slow
 

@@ -14,7 +14,7 @@ import pytest
 
 from app.api.endpoints import ENDPOINTS
 from app.embedded import Postgres, Valkey
-from app.secrets import SECRETS
+from app.settings.secret_files import SECRETS
 from app.tokens import SCOPE, issue
 from tests.hostile import echoes
 from tests.service import SERVE, UVICORN, VITALS, Service, clean, free_port, on, running

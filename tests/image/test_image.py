@@ -16,7 +16,7 @@ BASE = "python:3.13-slim-trixie"
 MOST_ADDED = 130_000_000
 
 # What a start imports that watches both stores.
-STARTED = "app.main, app.server, app.probes.postgres, app.probes.redis"
+STARTED = "app.main, app.serving.server, app.probes.postgres, app.probes.redis"
 
 
 class Image:

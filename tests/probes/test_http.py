@@ -8,7 +8,7 @@ import pytest
 
 from app.health import Reason
 from app.probes.http import http
-from app.secrets import Secret
+from app.settings.secret_files import Secret
 from tests.faults.fault import Blackhole, Corrupt, Cut, Fault, Refuse, Reset, Silent, Stall
 from tests.faults.proxy import Proxy
 from tests.probes.attempt import eventually

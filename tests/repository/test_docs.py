@@ -7,7 +7,7 @@ import pytest
 
 from app.cli import COMMANDS
 from app.settings import Settings
-from app.targets import read
+from app.settings.http_checks import read
 from tests.pages import PAGES, Block, alike, blocks
 from tests.service import ROOT
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from app.embedded import Valkey
-from app.guest import LONGEST
-from app.lobby import PATIENCE
+from app.serving.bounded_protocol import MAX_HEAD
+from app.serving.connections import IDLE_TIMEOUT
 from tests.service import SERVE, UVICORN, Prober, Reply, Service, on, p99, running
 from tests.system.test_load import MIB, memory
 
@@ -116,7 +116,7 @@ def test_whoever_holds_the_line_is_sent_away(serve: Service) -> None:
     """Within the time for a head, however busily it comes byte by byte."""
     before = serve.descriptors()
     with crowd(serve) as connections:
-        over = time.monotonic() + PATIENCE + 3
+        over = time.monotonic() + IDLE_TIMEOUT + 3
         while time.monotonic() < over:
             for connection in connections[::20]:
                 say(connection, b"X")
@@ -134,7 +134,7 @@ def test_whoever_never_reads_is_sent_away(serve: Service) -> None:
             connection.setblocking(False)  # noqa: FBT003
             say(connection, PAGE * 2_000)
         until(lambda: serve.descriptors() > held + DEAF // 2, 5)
-        until(lambda: serve.descriptors() <= held + 1, PATIENCE + 5)
+        until(lambda: serve.descriptors() <= held + 1, IDLE_TIMEOUT + 5)
     assert {reply.code for reply in prober.replies} == {200}
     assert max(reply.seconds for reply in prober.replies) < 2
     assert memory(serve, "VmHWM") - before < 32 * MIB
@@ -146,7 +146,7 @@ def test_a_head_without_an_end_fills_no_memory(serve: Service) -> None:
     with connected(serve) as connection, contextlib.suppress(ConnectionError):
         connection.sendall(ASKED + b"X: ")
         while sent < 100 * MIB:
-            sent += connection.send(bytes(LONGEST).replace(b"\0", b"a"))
+            sent += connection.send(bytes(MAX_HEAD).replace(b"\0", b"a"))
     assert sent < 16 * MIB
     assert memory(serve, "VmHWM") - before < 8 * MIB
 

@@ -10,8 +10,8 @@ import pytest
 import yaml
 from kubernetes_validate.utils import all_versions
 
-from app.secrets import SECRETS
 from app.settings import Settings, load
+from app.settings.secret_files import SECRETS
 from tests.deploy.kubernetes import rules
 from tests.deploy.located import where
 from tests.deploy.overlay import FOLDER, OVERLAYS, Overlay

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from app import urls
+from app.settings import store_urls
 from tests.system.certificates import Certificates
 
 
@@ -11,13 +11,13 @@ def test_a_root_that_is_no_certificate_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "root.pem"
     file.write_text("nothing of the kind")
     with pytest.raises(ValueError, match="sslrootcert"):
-        urls.postgres(f"postgresql://user@host/db?sslmode=verify-full&sslrootcert={file}")
+        store_urls.postgres(f"postgresql://user@host/db?sslmode=verify-full&sslrootcert={file}")
     with pytest.raises(ValueError, match="ssl_ca_certs"):
-        urls.redis(f"rediss://host/0?ssl_ca_certs={file}")
+        store_urls.redis(f"rediss://host/0?ssl_ca_certs={file}")
 
 
 @pytest.mark.parametrize("mode", ["", "sslmode=disable&", "sslmode=allow&", "sslmode=prefer&"])
 def test_a_root_that_would_verify_nothing_is_refused(certificates: Certificates, mode: str) -> None:
     """Who names one wants to be protected, and `prefer`, the default, looks at no certificate."""
     with pytest.raises(ValueError, match="verify-full"):
-        urls.postgres(f"postgresql://user@host/db?{mode}sslrootcert={certificates.root}")
+        store_urls.postgres(f"postgresql://user@host/db?{mode}sslrootcert={certificates.root}")

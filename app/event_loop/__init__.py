@@ -1,0 +1,1 @@
+"""Whether the event loop comes round, and what keeps it."""

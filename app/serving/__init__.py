@@ -1,0 +1,1 @@
+"""The server: who may connect, and the answers that are given below the application."""

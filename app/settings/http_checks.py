@@ -1,0 +1,102 @@
+"""The HTTP services to watch, as far as `HTTP_CHECKS` is accepted; no message holds a value."""
+
+import json
+import re
+from collections.abc import Callable, Container, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from app.settings.http_members import MEMBERS, SECRET, wrong
+
+
+# With these bounds every answer that is no page stays under 10 KB, the stores' checks included.
+NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
+NAMES = "of a-z, 0-9, _ and - that begins with a letter and has 32 at most"
+MOST = 30
+
+TAKEN = ("postgres", "redis")
+
+Pairs = tuple[tuple[str, Any], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class HttpTarget:
+    """An HTTP service to watch, and on what terms.
+
+    Attributes:
+        headers: `secret:NAME` within a value stands for what that secret's file holds.
+        interval: seconds; None for those of every check.
+        timeout: as interval.
+
+    """
+
+    name: str
+    url: str = ""
+    expect: int = 200
+    headers: tuple[tuple[str, str], ...] = ()
+    interval: float | None = None
+    timeout: float | None = None
+
+    @property
+    def secrets(self) -> frozenset[str]:
+        """The names of the secrets that its headers need."""
+        return frozenset(name for _, value in self.headers for name in SECRET.findall(value))
+
+    def filled(self, secret: Callable[[str], str]) -> dict[str, str]:
+        """Give the headers with each secret in its place, read by its name."""
+        return {
+            name: SECRET.sub(lambda found: secret(found[1]), value) for name, value in self.headers
+        }
+
+
+def read(text: str) -> tuple[list[HttpTarget], list[str]]:
+    """Read the targets, and what is wrong with them: a line a problem, with its remedy.
+
+    What is wrong is left at its default, so that everything else can be judged as well; a check
+    whose name can't be used is left out.
+    """
+    try:
+        checks = _parsed(text or "{}")
+    except ValueError as error:
+        return [], [f"HTTP_CHECKS {error}"]
+    targets = dict[str, HttpTarget]()
+    problems = list[str]()
+    for place, (name, members) in enumerate(checks, 1):
+        found = [*_misnamed(name, targets), *wrong(members)]
+        called = name if NAME.fullmatch(name) else f"check {place}"
+        problems += [f"HTTP_CHECKS {called}: {words}" for _, words in found]
+        targets.setdefault(name, _target(name, members, {member for member, _ in found}))
+    return [target for name, target in targets.items() if not [*_misnamed(name)]], problems
+
+
+def _parsed(text: str) -> Pairs:
+    try:
+        # Objects become tuples of pairs, so that a name which stands twice is seen.
+        checks = json.loads(text, object_pairs_hook=tuple)
+    except json.JSONDecodeError as error:
+        msg = f"is not JSON from line {error.lineno}, column {error.colno} on: correct it"
+        raise ValueError(msg) from None
+    except (ValueError, RecursionError):
+        msg = "holds too long a number or is nested too deep: correct it"
+        raise ValueError(msg) from None
+    msg = 'must be an object like {"minio": {"url": "http://minio:9000/"}}: correct it'
+    if isinstance(checks, tuple):
+        if len(checks) <= MOST:
+            return checks
+        msg = (
+            f"holds {len(checks)} checks: keep {MOST} at most, and give others to another instance"
+        )
+    raise ValueError(msg)
+
+
+def _misnamed(name: str, others: Container[str] = ()) -> Iterator[tuple[str, str]]:
+    if not NAME.fullmatch(name):
+        yield "", f"must have a name {NAMES}: rename it"
+    if name in TAKEN or name in others:
+        yield "", "has a name that is taken: rename it"
+
+
+def _target(name: str, members: Any, unfit: Container[str]) -> HttpTarget:
+    pairs = members if isinstance(members, tuple) else ()
+    fit = {key: value for key, value in pairs if key in MEMBERS and key not in unfit}
+    return HttpTarget(name, **fit)

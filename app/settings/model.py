@@ -1,0 +1,194 @@
+"""Settings: what the environment says, judged all at once before anything starts."""
+
+import os
+from collections.abc import Callable, Container, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from app.settings import http_checks, http_members, store_urls
+from app.settings.http_checks import HttpTarget
+from app.settings.maintenance_file import default_file
+from app.settings.secret_files import SECRETS, Secret, SecretError, find
+from app.settings.signing_key import SIGNS, key
+from app.text import visible
+
+
+class ConfigurationError(Exception):
+    """What is wrong with the configuration: one line a problem, with its remedy, never a value."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+Auth = Annotated[Literal["password", "none"], Field(description="password or none")]
+Depth = Annotated[
+    Literal["connect", "query", "writable"], Field(description="connect, query or writable")
+]
+Details = Annotated[
+    Literal["always", "authorized", "never"], Field(description="always, authorized or never")
+]
+SECONDS: Any = Field(ge=http_members.LEAST, le=http_members.MOST, description=http_members.SECONDS)
+Seconds = Annotated[float, SECONDS]
+OwnSeconds = Annotated[float | None, SECONDS]
+Grace = Annotated[float, Field(ge=0, le=3600, description="a number of seconds from 0 to 3600")]
+Threshold = Annotated[int, Field(ge=1, le=20, description="a whole number from 1 to 20")]
+
+
+class Settings(BaseSettings):
+    """Everything that can be set, by the name that it has in the environment, in capitals."""
+
+    model_config = SettingsConfigDict(
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
+    )
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8000, ge=1, le=65535, description="a port from 1 to 65535")
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"],
+        Field(description="debug, info, warning or error"),
+    ] = "info"
+    log_format: Annotated[
+        Literal["json", "console"] | None, Field(description="json or console")
+    ] = None
+    database_url: Annotated[str, AfterValidator(store_urls.postgres)] | None = None
+    redis_url: Annotated[str, AfterValidator(store_urls.redis)] | None = None
+    postgres_auth: Auth = "password"
+    redis_auth: Auth = "password"
+    postgres_require: Depth = "query"
+    redis_require: Depth = "query"
+    http_checks: str = ""
+    optional_checks: str = ""
+    check_interval: Seconds = 1
+    check_timeout: Seconds = 1
+    postgres_check_interval: OwnSeconds = None
+    postgres_check_timeout: OwnSeconds = None
+    redis_check_interval: OwnSeconds = None
+    redis_check_timeout: OwnSeconds = None
+    reconnect_interval: Seconds = 15
+    failure_threshold: Threshold = 1
+    success_threshold: Threshold = 1
+    drain_seconds: Grace = 5
+    shutdown_seconds: Grace = 3
+    health_details: Details = "always"
+    maintenance_file: Path | None = None
+    secrets_dir: Path = Path("/run/secrets")
+
+    @property
+    def optional(self) -> frozenset[str]:
+        """The names of the checks whose failure only warns."""
+        return frozenset(filter(None, map(str.strip, self.optional_checks.split(","))))
+
+    @property
+    def maintenance(self) -> Path:
+        """The file that takes this instance out of rotation while it exists."""
+        return self.maintenance_file or default_file(self.port)
+
+    def secret(self, name: str) -> Secret:
+        """Find the file of a secret.
+
+        Raises:
+            SecretError: it is not clear which file it is.
+
+        """
+        # Any other file that a header names may be called as any variable is.
+        return find(name, self.secrets_dir, os.environ if name in SECRETS else {})
+
+    @property
+    def http_targets(self) -> list[HttpTarget]:
+        """The HTTP services to watch."""
+        return http_checks.read(self.http_checks)[0]
+
+    @property
+    def secret_names(self) -> list[str]:
+        """Every secret that there may be, whether it is needed or not."""
+        named = {name for target in self.http_targets for name in target.secrets}
+        return sorted(named.union(SECRETS))
+
+    def read_secret(self, name: str) -> str:
+        """Read what the file of a secret holds now.
+
+        Raises:
+            SecretError: it can't be read.
+
+        """
+        return self.secret(name).read()
+
+    def password(
+        self, name: str, read: Callable[[str], str] | None = None
+    ) -> Callable[[], str] | None:
+        """Tell how to read a dependency's password, anew each time; none where it wants none."""
+        if getattr(self, f"{name}_auth") == "none":
+            return None
+        return partial(read or self.read_secret, f"{name}_password")
+
+
+def load() -> Settings:
+    """Read the settings from the environment, and see that the secrets they need can be read.
+
+    Raises:
+        ConfigurationError: something is wrong; it tells everything that is.
+
+    """
+    settings, problems = judge()
+    if problems:
+        raise ConfigurationError(problems)
+    return settings
+
+
+def judge() -> tuple[Settings, list[str]]:
+    """Read the settings, with what is wrong at its default, and tell all that is wrong."""
+    wrong = dict[str, Any]()
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        wrong = {str(details["loc"][0]): details for details in error.errors()}
+        # The rest is judged all the same, with what is wrong at its default.
+        settings = Settings(**{name: Settings.model_fields[name].default for name in wrong})
+    problems = [_line(name, details) for name, details in wrong.items()]
+    problems += _contradictions(settings, wrong.keys())
+    return settings, [visible(problem) for problem in problems]
+
+
+def _line(name: str, details: Any) -> str:
+    if details["type"] == "value_error":
+        return f"{name.upper()} {details['ctx']['error']}"
+    field = Settings.model_fields[name]
+    return f"{name.upper()} must be {field.description}: correct it, or unset it"
+
+
+def _contradictions(settings: Settings, wrong: Container[str]) -> Iterator[str]:
+    """Tell what no single setting shows."""
+    found, problems = http_checks.read(settings.http_checks)
+    yield from problems
+    fields = {"postgres": "database_url", "redis": "redis_url"}
+    stores = [name for name, url in fields.items() if getattr(settings, url) or url in wrong]
+    configured = stores + [target.name for target in found]
+    if not configured and not problems:
+        yield "DATABASE_URL, REDIS_URL and HTTP_CHECKS are not set: set at least one to check"
+    unknown = settings.optional.difference(configured) if configured and not problems else ()
+    for name in sorted(unknown):
+        yield f"OPTIONAL_CHECKS names {name}, which is not a check: {' or '.join(configured)}"
+    needed = {name for target in found for name in target.secrets}
+    needed |= {f"{name}_password" for name in stores if settings.password(name)}
+    if settings.health_details == "authorized":
+        needed.add(SIGNS)
+    yield from _unusable(settings, needed)
+
+
+def _unusable(settings: Settings, needed: set[str]) -> Iterator[str]:
+    """Tell which secrets are offered twice, or needed and can't be read."""
+    for name in [*SECRETS, *sorted(needed.difference(SECRETS))]:
+        try:
+            secret = settings.secret(name)
+            if name in needed:
+                key(secret) if name == SIGNS else secret.read()
+        except SecretError as error:
+            yield str(error)

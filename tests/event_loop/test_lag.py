@@ -1,0 +1,37 @@
+import asyncio
+
+from app.event_loop.lag import LOOK_EVERY, TOLD_FOR, Lag
+from tests.fakes import block, simulate
+
+
+def test_the_worst_delay_is_told_for_a_minute() -> None:
+    """A scrape every minute misses nothing, and what is over is over."""
+
+    async def story() -> None:
+        lag = Lag()
+        with lag.measured():
+            await asyncio.sleep(LOOK_EVERY * 1.5)
+            assert lag.worst() == 0
+            block(LOOK_EVERY * 2.5)
+            await asyncio.sleep(LOOK_EVERY)
+            assert lag.worst() == LOOK_EVERY * 2
+            await asyncio.sleep(TOLD_FOR - 1)
+            assert lag.worst() == LOOK_EVERY * 2
+            await asyncio.sleep(1)
+            assert lag.worst() == 0
+
+    simulate(story())
+
+
+def test_nothing_is_measured_any_more_afterwards() -> None:
+    """The loop is left as it was found."""
+
+    async def story() -> None:
+        lag = Lag()
+        with lag.measured():
+            await asyncio.sleep(1)
+        block(2)
+        await asyncio.sleep(1)
+        assert lag.worst() == 0
+
+    simulate(story())

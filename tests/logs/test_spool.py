@@ -1,0 +1,225 @@
+"""What the log does to whoever logs when nobody takes what it has to say."""
+
+import contextlib
+import io
+import json
+import logging
+import os
+import threading
+from collections.abc import Iterator
+from concurrent.futures import Future
+from itertools import islice
+from types import FrameType
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import pytest
+
+from app.logs.formats import JsonFormatter
+from app.logs.spool import MOST, Spool
+
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
+
+LONG = "x" * 1000
+
+# Seconds within which a busy machine has read ten megabytes.
+WITHIN = 30
+
+
+@contextlib.contextmanager
+def logging_to(descriptor: int) -> Iterator[logging.Logger]:
+    """A logger of its own that writes there."""
+    logger = logging.Logger("vitals")  # noqa: LOG001 - one that nobody else has
+    spool = Spool(descriptor)
+    spool.setFormatter(JsonFormatter())
+    logger.addHandler(spool)
+    yield logger
+    spool.close()
+
+
+@pytest.fixture(name="pipe")
+def _pipe() -> Iterator[tuple[int, int]]:
+    """A pipe: where to read, and where to write."""
+    ends = os.pipe()
+    yield ends
+    for end in ends:
+        with contextlib.suppress(OSError):
+            os.close(end)
+
+
+def test_the_end_waits_for_what_was_logged(pipe: tuple[int, int]) -> None:
+    """In the order in which it was."""
+    with logging_to(pipe[1]) as logger:
+        for number in range(20):
+            logger.warning("line %d", number)
+    told = [json.loads(line)["event"] for line in os.read(pipe[0], 65536).splitlines()]
+    assert told == [f"line {number}" for number in range(20)]
+
+
+def test_the_end_waits_for_whoever_reads_late(
+    pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More lines than a pipe holds: all are written when it returns, and the thread has ended."""
+    monkeypatch.setattr("app.logs.spool.PATIENCE", WITHIN)
+    before, readers = threading.active_count(), list[Reader]()
+    later = threading.Timer(0.1, lambda: readers.append(Reader(pipe[0])))
+    with logging_to(pipe[1]) as logger:
+        for _ in range(200):
+            logger.warning(LONG)
+        later.start()
+    assert readers[0].lines(200)
+    later.join()
+    assert threading.active_count() == before + len(readers)
+    os.close(pipe[1])
+    readers[0].join()
+
+
+def test_nobody_waits_for_a_pipe_that_is_not_read(pipe: tuple[int, int]) -> None:
+    """Memory has a bound; what is beyond it is dropped, and told once somebody reads."""
+    written = MOST + 500
+    with logging_to(pipe[1]) as logger:
+        for _ in range(written):
+            logger.warning(LONG)
+        reader = Reader(pipe[0])
+        dropped = reader.dropped.result(WITHIN)
+        assert reader.lines(written - dropped + 1)
+    assert 0 < dropped < 500
+    os.close(pipe[1])
+    reader.join()
+    assert reader.count == written - dropped + 1
+
+
+class Reader(threading.Thread):
+    """Reads all that comes, on a thread of its own.
+
+    Attributes:
+        dropped: how many lines were dropped, once that is told.
+        count: how many have come.
+
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        super().__init__(daemon=True)
+        self.dropped = Future[int]()
+        self.count = 0
+        self._descriptor = descriptor
+        self._more = threading.Condition()
+        self.start()
+
+    def run(self) -> None:
+        """Read until there is nobody who writes."""
+        with open(self._descriptor, closefd=False) as file:
+            for line in file:
+                told = json.loads(line)
+                if told["event"] == "lines were dropped":
+                    self.dropped.set_result(told["lines"])
+                with self._more:
+                    self.count += 1
+                    self._more.notify_all()
+
+    def lines(self, number: int) -> bool:
+        """Wait for so many lines; tell whether they have come."""
+        with self._more:
+            return self._more.wait_for(lambda: self.count >= number, WITHIN)
+
+
+def test_a_pipe_that_nobody_reads_does_not_hold_the_end_up(pipe: tuple[int, int]) -> None:
+    """What nobody takes is lost, and so is no more than a moment."""
+    with logging_to(pipe[1]) as logger:
+        for _ in range(200):
+            logger.warning(LONG)
+
+
+def test_a_reader_who_is_gone_costs_lines_and_nothing_else(pipe: tuple[int, int]) -> None:
+    """No exception comes of it, neither here nor on the thread."""
+    os.close(pipe[0])
+    with logging_to(pipe[1]) as logger:
+        logger.warning("anybody there?")
+
+
+class Narrow(io.FileIO):
+    """Takes a part of what is written, as a full disk does, then nothing, then everything."""
+
+    takes: ClassVar[list[int | None]] = []
+
+    def write(self, data: "ReadableBuffer") -> int:
+        """Take as much as it is the turn to."""
+        if not self.takes:
+            return super().write(data)
+        take = self.takes.pop(0)
+        return take and super().write(memoryview(data)[:take])  # type: ignore[return-value]
+
+
+def test_a_line_that_was_torn_off_ends_before_the_next(
+    pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Lines stay lines, and what was lost is told."""
+    monkeypatch.setattr("app.logs.spool.io.FileIO", Narrow)
+    monkeypatch.setattr(Narrow, "takes", [10, None])
+    with logging_to(pipe[1]) as logger:
+        logger.warning("torn")
+        logger.warning("whole")
+    torn, *lines = os.read(pipe[0], 65536).splitlines()
+    assert len(torn) == 10
+    assert [json.loads(line)["event"] for line in lines] == ["whole", "lines were dropped"]
+
+
+def test_a_loss_that_can_not_be_told_yet_is_told_later(
+    pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk is full, has room for a line, is full again, and has room."""
+    monkeypatch.setattr("app.logs.spool.io.FileIO", Narrow)
+    monkeypatch.setattr(Narrow, "takes", [None, 1000, None])
+    with logging_to(pipe[1]) as logger:
+        for event in ("lost", "room", "and more"):
+            logger.warning(event)
+    told = [json.loads(line) for line in os.read(pipe[0], 65536).splitlines()]
+    assert [line["event"] for line in told] == ["room", "and more", "lines were dropped"]
+    assert told[-1]["lines"] == 1
+
+
+def test_what_no_encoding_knows_ends_nothing(pipe: tuple[int, int]) -> None:
+    """Half a character, as of a file's name in a traceback, is told as a question mark."""
+    with logging_to(pipe[1]) as logger:
+        logger.handlers[0].setFormatter(logging.Formatter())
+        logger.warning("\udcff")
+        logger.warning("on")
+    os.close(pipe[1])
+    assert os.read(pipe[0], 65536).splitlines() == [b"?", b"on"]
+
+
+def test_what_can_not_be_told_is_counted(pipe: tuple[int, int]) -> None:
+    """A mistake in a line of ours must not end what it tells of."""
+    with logging_to(pipe[1]) as logger:
+        logger.warning("%d lines", "not a number")
+        logger.warning("on")
+    events = [json.loads(line)["event"] for line in os.read(pipe[0], 65536).splitlines()]
+    assert events == ["on", "lines were dropped"]
+
+
+def test_what_is_logged_while_a_line_is_put_or_taken_holds_nothing_up(
+    pipe: tuple[int, int],
+) -> None:
+    """The garbage collector may run there, and asyncio tell of an error that nobody heard of."""
+    reader, more = Reader(pipe[0]), iter(range(2000))
+    logger = logging.Logger("vitals")  # noqa: LOG001 - one that nobody else has
+
+    def trace(_frame: FrameType, _event: str, _argument: object) -> Any:
+        for number in islice(more, len(logger.handlers)):
+            logger.warning("line %d", number)
+        return trace
+
+    before = threading.gettrace()
+    threading.settrace(trace)  # of threads that are started now
+    try:
+        spool = Spool(pipe[1])
+        spool.setFormatter(JsonFormatter())
+        logger.addHandler(spool)
+        threading.Thread(target=logger.warning, args=("on",), daemon=True).start()
+        assert reader.lines(2001)
+    finally:
+        threading.settrace(before)
+    spool.close()
+    os.close(pipe[1])
+    reader.join()

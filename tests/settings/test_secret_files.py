@@ -1,0 +1,147 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from app.settings.secret_files import Secret, SecretError, find
+
+
+CANARY = "CANARY"
+
+
+@pytest.mark.parametrize(
+    ("content", "read"),
+    [
+        (b"word", "word"),
+        (b"word\n", "word"),
+        (b"word\r\n", "word"),
+        (b"word\n\n", "word\n"),
+        (b" two words ", " two words "),
+        ("wörd".encode(), "wörd"),
+    ],
+)
+def test_one_trailing_newline_is_not_part_of_a_secret(
+    tmp_path: Path, content: bytes, read: str
+) -> None:
+    """Editors leave it there; everything else is meant."""
+    (tmp_path / "word").write_bytes(content)
+    assert Secret("jwt_secret", tmp_path / "word").read() == read
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (None, "is missing: write the secret into it, or mount it"),
+        (b"", "is empty: write the secret into it"),
+        (b"\n", "is empty: write the secret into it"),
+        (b"CANARY\xff", "is not UTF-8: write it again as text"),
+    ],
+)
+def test_a_file_that_can_not_be_used_is_named_with_the_remedy(
+    tmp_path: Path, content: bytes | None, problem: str
+) -> None:
+    """One line, and nothing of what is in it."""
+    path = tmp_path / "jwt_secret"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(SecretError) as caught:
+        Secret("jwt_secret", path).read()
+    assert str(caught.value) == f"jwt_secret: {path} {problem}"
+
+
+def test_a_folder_or_a_pipe_is_not_a_file(tmp_path: Path) -> None:
+    """A missing mount leaves a folder behind; a pipe would never end."""
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path, tmp_path / "pipe"):
+        with pytest.raises(SecretError, match="is not a file: remove it and put a file in its"):
+            Secret("jwt_secret", path).read()
+
+
+def test_a_path_that_leads_through_a_file_is_told(tmp_path: Path) -> None:
+    """Whatever else the operating system says is said in its words."""
+    (tmp_path / "file").touch()
+    with pytest.raises(SecretError, match=r"can't be read \(Not a directory\): mount a file there"):
+        Secret("jwt_secret", tmp_path / "file" / "jwt_secret").read()
+
+
+@pytest.mark.parametrize("closed", ["file", "folder"])
+def test_a_file_that_may_not_be_read_is_told_with_owner_mode_and_reader(
+    tmp_path: Path, closed: str
+) -> None:
+    """Read by another user: who reads, whose it is, and what to do."""
+    path = tmp_path / "folder" / "jwt_secret"
+    path.parent.mkdir()
+    path.write_text(CANARY)
+    path.chmod(0o000)
+    if closed == "folder":
+        path.parent.chmod(0o000)
+    seen = as_nobody(path)
+    path.parent.chmod(0o700)
+    facts = {
+        "file": f"owner {os.geteuid()}, mode 0000",
+        "folder": "its folder can't be entered",
+    }
+    reader = os.geteuid() or 65534
+    assert seen == (
+        f"jwt_secret: {path} can't be read by uid {reader} ({facts[closed]}): "
+        "chmod 0444 it and keep its folder 0700"
+    )
+
+
+def as_nobody(path: Path) -> str:
+    """Read a secret as a user who is not root, and tell what is said."""
+    reader, writer = os.pipe()
+    if (child := os.fork()) == 0:
+        for folder in (*path.parents[1:], Path("/")):
+            if folder.owner() == "root" and str(folder).startswith("/tmp/pytest"):  # noqa: S108
+                folder.chmod(0o711)
+        if os.geteuid() == 0:
+            os.setuid(65534)
+        try:
+            Secret("jwt_secret", path).read()
+        except SecretError as error:
+            os.write(writer, str(error).encode())
+        os._exit(0)
+    os.close(writer)
+    os.waitpid(child, 0)
+    with os.fdopen(reader) as said:
+        return said.read()
+
+
+def test_a_secret_is_found_by_its_name(tmp_path: Path) -> None:
+    """In the folder with or without `.txt`, or wherever `NAME_FILE` says."""
+    assert find("jwt_secret", tmp_path, {}).path == tmp_path / "jwt_secret"
+    (tmp_path / "jwt_secret.txt").touch()
+    assert find("jwt_secret", tmp_path, {}).path == tmp_path / "jwt_secret.txt"
+    elsewhere = {"JWT_SECRET_FILE": str(tmp_path / "jwt_secret.txt")}
+    assert find("jwt_secret", tmp_path, elsewhere).path == tmp_path / "jwt_secret.txt"
+
+
+def test_one_file_by_two_names_is_one_file(tmp_path: Path) -> None:
+    """A link is no contradiction."""
+    (tmp_path / "jwt_secret").touch()
+    (tmp_path / "jwt_secret.txt").symlink_to(tmp_path / "jwt_secret")
+    assert find("jwt_secret", tmp_path, {}).path == tmp_path / "jwt_secret"
+
+
+@pytest.mark.parametrize(
+    "files", [("jwt_secret", "jwt_secret.txt"), ("jwt_secret", "other"), ("jwt_secret.txt", "gone")]
+)
+def test_two_files_for_one_secret_are_refused(tmp_path: Path, files: tuple[str, str]) -> None:
+    """Nobody could tell which one counts; a `NAME_FILE` that is missing counts too."""
+    for name in files:
+        if name != "gone":
+            (tmp_path / name).touch()
+    environ = {} if files[1].startswith("jwt") else {"JWT_SECRET_FILE": str(tmp_path / files[1])}
+    with pytest.raises(SecretError, match="both offer it: keep one"):
+        find("jwt_secret", tmp_path, environ)
+
+
+def test_a_secret_in_the_environment_is_refused(tmp_path: Path) -> None:
+    """The name is told and the value is not; an empty one is none."""
+    find("jwt_secret", tmp_path, {"JWT_SECRET": ""})
+    with pytest.raises(SecretError) as caught:
+        find("jwt_secret", tmp_path, {"JWT_SECRET": CANARY})
+    assert str(caught.value) == (
+        "JWT_SECRET: a secret has no place in the environment: unset it, use a file"
+    )
