@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from app.health.watch import CLOSE_GRACE
 from app.logs.spool import PATIENCE
 from app.probes.postgres import GOODBYE
-from app.serving.server import LAST_WORDS
+from app.serving.server import LINGER
 from app.settings import Settings
 from app.timing import (
     ANSWER,
@@ -46,7 +46,7 @@ def test_the_defaults_promise_what_the_readme_says(environ: pytest.MonkeyPatch) 
 
 def test_the_end_waits_for_less_than_is_promised() -> None:
     """For last words, attempts, a goodbye to a store, and a log that nobody reads, in turn."""
-    waits = LAST_WORDS + CLOSE_GRACE + GOODBYE + PATIENCE
+    waits = LINGER + CLOSE_GRACE + GOODBYE + PATIENCE
     assert waits + 0.4 <= ENDING  # what all else takes together
 
 
