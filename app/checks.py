@@ -30,7 +30,7 @@ async def open_checks(
     """
     checks = []
     # Redis drops what a client that has gone wanted; PostgreSQL has to be told when to.
-    limit = {"give_up_after": settings.postgres_check_timeout or settings.check_timeout}
+    limit = {"give_up_after": settings.terms["postgres"][1]} if settings.database_url else {}
     stores: tuple[tuple[str, str | None, dict[str, float]], ...] = (
         ("postgres", settings.database_url, limit),
         ("redis", settings.redis_url, {}),
@@ -44,15 +44,12 @@ async def open_checks(
                 renew_after=settings.reconnect_interval,
                 **further,
             )
-            interval = getattr(settings, f"{name}_check_interval")
-            timeout = getattr(settings, f"{name}_check_timeout")
-            probe = await stack.enter_async_context(opening)
-            checks.append(check(name, probe, settings, interval, timeout))
+            checks.append(check(name, await stack.enter_async_context(opening), settings))
     # One whose URL was refused has none; nobody serves then, but the doctor asks all the others.
     for target in filter(lambda one: one.url, settings.http_targets):
         headers = partial(target.filled, read)
         probing = await stack.enter_async_context(http(target.url, headers, expect=target.expect))
-        checks.append(check(target.name, probing, settings, target.interval, target.timeout))
+        checks.append(check(target.name, probing, settings))
     return checks
 
 
@@ -63,20 +60,16 @@ def opener(name: str) -> Callable[..., AbstractAsyncContextManager[SessionProbe]
     return found
 
 
-def check(
-    name: str,
-    probe: Explained,
-    settings: Settings,
-    interval: float | None = None,
-    timeout: float | None = None,
-) -> Check:
+def check(name: str, probe: Explained, settings: Settings) -> Check:
     """Set the terms on which a dependency is judged: its own, where it has any."""
+    general = settings.check_interval, settings.check_timeout
+    interval, timeout = settings.terms.get(name, general)
     return Check(
         name=name,
         probe=probe,
         explain=probe.explain,
-        interval=interval or settings.check_interval,
-        timeout=timeout or settings.check_timeout,
+        interval=interval,
+        timeout=timeout,
         failure_threshold=settings.failure_threshold,
         success_threshold=settings.success_threshold,
         required=name not in settings.optional,

@@ -50,7 +50,9 @@ class Settings(BaseSettings):
     )
 
     host: str = "127.0.0.1"
-    port: int = Field(default=8000, ge=1, le=65535, description="a port from 1 to 65535")
+    port: int = Field(
+        default=8000, ge=1, le=urls.HIGHEST_PORT, description="a port from 1 to 65535"
+    )
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"],
         Field(description="debug, info, warning or error"),
@@ -105,6 +107,19 @@ class Settings(BaseSettings):
     def http_targets(self) -> list[HttpTarget]:
         """The HTTP services to watch."""
         return http_checks.read(self.http_checks)[0]
+
+    @property
+    def terms(self) -> dict[str, tuple[float, float]]:
+        """How often each check is made, and how long it may take; its own terms go before."""
+        own = {target.name: (target.interval, target.timeout) for target in self.http_targets}
+        if self.database_url:
+            own["postgres"] = self.postgres_check_interval, self.postgres_check_timeout
+        if self.redis_url:
+            own["redis"] = self.redis_check_interval, self.redis_check_timeout
+        return {
+            name: (interval or self.check_interval, timeout or self.check_timeout)
+            for name, (interval, timeout) in own.items()
+        }
 
     @property
     def secret_names(self) -> list[str]:

@@ -23,14 +23,15 @@ class Prober:
     @property
     def leaves(self) -> float:
         """Seconds at most from the first wrong answer, or none, to the last new request."""
-        return self._turns(self.fall)
+        return round(turns(self.fall, self.interval, self.timeout), 3)
 
     @property
     def returns(self) -> float:
         """Seconds at most from the first right answer to new requests."""
-        return self._turns(self.rise)
+        return round(turns(self.rise, self.interval, self.timeout), 3)
 
-    def _turns(self, times: int) -> float:
-        # One may be asked for just before, and each may come as late as it is waited for.
-        again = (times - 1) * max(self.interval, self.timeout)
-        return round(again + self.interval + self.timeout, 3)
+
+def turns(times: int, interval: float, timeout: float) -> float:
+    """Tell the seconds at most from a change to the last of so many answers that tell it."""
+    # One may be asked for just before, and each may come as late as it is waited for.
+    return (times - 1) * max(interval, timeout) + interval + timeout

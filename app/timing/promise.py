@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from app.settings import Settings
+from app.timing.prober import turns
 
 
 # Seconds within which an answer comes, however busy the machine is.
@@ -44,8 +45,7 @@ class Pace:
 
     def bound(self, threshold: int) -> float:
         """Tell the longest time from a turn of the dependency to the answer that tells it."""
-        again = (threshold - 1) * max(self.interval, self.timeout)
-        return round(again + self.interval + self.timeout + ANSWER, 3)
+        return round(turns(threshold, self.interval, self.timeout) + ANSWER, 3)
 
 
 def promise(settings: Settings) -> Promise:
@@ -64,15 +64,7 @@ def promise(settings: Settings) -> Promise:
 
 
 def _paces(settings: Settings) -> Iterator[Pace]:
-    own = {target.name: (target.interval, target.timeout) for target in settings.http_targets}
-    if settings.database_url:
-        own["postgres"] = settings.postgres_check_interval, settings.postgres_check_timeout
-    if settings.redis_url:
-        own["redis"] = settings.redis_check_interval, settings.redis_check_timeout
     # Where no check is configured yet, it is told of one without terms of its own.
-    for name, (interval, timeout) in (own or {"": (None, None)}).items():
-        yield Pace(
-            interval or settings.check_interval,
-            timeout or settings.check_timeout,
-            name not in settings.optional,
-        )
+    terms = settings.terms or {"": (settings.check_interval, settings.check_timeout)}
+    for name, (interval, timeout) in terms.items():
+        yield Pace(interval, timeout, name not in settings.optional)

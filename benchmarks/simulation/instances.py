@@ -66,7 +66,7 @@ class Fleet:
         lasting = 0 if opens_each_time else self._settings.reconnect_interval
         probe = SessionProbe(connect, lambda _: Reason.ERROR, lasting, now, self._random.random)
         return Monitor(
-            [check("postgres", probe, self._settings, None, None)],
+            [check("postgres", probe, self._settings)],
             clock=Clock(steady=now, wall=now),
             listener=lambda _transition, _cause: self._count(),
             jitter=self._jitter,

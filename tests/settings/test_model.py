@@ -141,3 +141,12 @@ def test_checks_that_can_not_be_read_are_told_once(environ: pytest.MonkeyPatch) 
     environ.setenv("HTTP_CHECKS", '{"minio":')
     environ.setenv("OPTIONAL_CHECKS", "minio")
     assert problems() == ["HTTP_CHECKS is not JSON from line 1, column 10 on: correct it"]
+
+
+def test_a_check_is_made_on_its_own_terms_where_it_has_any(environ: pytest.MonkeyPatch) -> None:
+    """Each of the two by itself; of what is not configured nothing is told."""
+    environ.delenv("REDIS_URL")
+    environ.setenv("CHECK_INTERVAL", "7")
+    environ.setenv("POSTGRES_CHECK_TIMEOUT", "3")
+    environ.setenv("HTTP_CHECKS", '{"it": {"url": "http://it/", "interval": 2}}')
+    assert load().terms == {"postgres": (7, 3), "it": (2, 1)}
