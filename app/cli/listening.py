@@ -9,8 +9,8 @@ from typing import Any
 
 import typer
 
-from app.urls import HIGHEST_PORT
 
+HIGHEST_PORT = 65535
 
 # What is said of an address whose family is not in use here.
 ABSENT = {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}

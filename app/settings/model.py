@@ -51,7 +51,7 @@ class Settings(BaseSettings):
 
     host: str = "127.0.0.1"
     port: int = Field(
-        default=8000, ge=1, le=urls.HIGHEST_PORT, description="a port from 1 to 65535"
+        default=8000, ge=1, le=store_urls.HIGHEST_PORT, description="a port from 1 to 65535"
     )
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"],
