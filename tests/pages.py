@@ -1,14 +1,20 @@
 """What README.md, docs/ and secrets/ show between fences, to be run as it stands there."""
 
+import os
 import re
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from tests.service import ROOT
 
 
 FILES = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("secrets/*.md")]
 PAGES = {str(path.relative_to(ROOT)): path.read_text() for path in sorted(FILES)}
+
+# Before any environment was made: `make` would make another one for what is newer.
+LONG_AGO = 1_000_000_000
 
 # A heading, or a block with the comment above it: one within a block is a comment of a shell's.
 _PART = re.compile(
@@ -65,6 +71,13 @@ def alike(shown: str, told: str) -> bool:
     """Whether an answer is the one that is shown, but for figures, blanks and what `...` spares."""
     pattern = re.escape(_blurred(shown)).replace(re.escape("..."), ".*")
     return re.fullmatch(pattern, _blurred(told)) is not None
+
+
+def furnish(folder: Path) -> None:
+    """Give a checkout the environment that the tests have, which `make` takes for its own then."""
+    (folder / ".venv").symlink_to(sys.prefix)
+    for name in ("pyproject.toml", "requirements/development.txt"):
+        os.utime(folder / name, (LONG_AGO, LONG_AGO))
 
 
 def _blurred(text: str) -> str:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+from tests.pages import furnish
 from tests.service import ROOT, VITALS, free_port
 
 
@@ -53,8 +54,8 @@ def checkout(folder: Path) -> Path:
     for name in filter(None, listed.split("\0")):
         if (ROOT / name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, folder / name)  # with its time, by which make goes
-    (folder / ".venv").symlink_to(sys.prefix)
+            shutil.copy(ROOT / name, folder / name)
+    furnish(folder)
     return folder
 
 

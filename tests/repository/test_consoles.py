@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from app.embedded import Postgres
-from tests.pages import Block, alike, shown
+from tests.pages import Block, alike, furnish, shown
 from tests.service import ROOT, clean, free_port
 
 
@@ -92,8 +92,8 @@ def _reader(tmp_path: Path) -> Reader:
     port = str(free_port())
     for name in ("Makefile", "pyproject.toml", "requirements/development.txt"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
-        shutil.copy2(ROOT / name, tmp_path / name)  # with its time, by which make goes
-    (tmp_path / ".venv").symlink_to(sys.prefix)
+        shutil.copy(ROOT / name, tmp_path / name)
+    furnish(tmp_path)
     (tmp_path / "secrets").mkdir()
     (tmp_path / ".curlrc").write_text('silent\nnoproxy = "*"\n')
     environ = {
