@@ -4,6 +4,7 @@ import contextlib
 import fcntl
 import os
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,8 +19,18 @@ def hanging(file: Path) -> Iterator[None]:
     before = signal.signal(signal.SIGIO, signal.SIG_IGN)
     descriptor = os.open(file, os.O_RDWR)
     try:
-        fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+        while not leased(descriptor):
+            time.sleep(0.001)
         yield
     finally:
         os.close(descriptor)
         signal.signal(signal.SIGIO, before)
+
+
+def leased(descriptor: int) -> bool:
+    """Take the lease, unless somebody who has waited before has the file open just now."""
+    try:
+        fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+    except BlockingIOError:
+        return False
+    return True

@@ -125,6 +125,8 @@ class Watch:
         for attempt in self._attempts:
             # asyncio would wait for it in the end, for however long it goes on.
             asyncio._unregister_task(attempt)  # noqa: SLF001 - documented, under this name alone
+            # And would complain of it, which `stuck` has done already.
+            attempt._log_destroy_pending = False  # type: ignore[attr-defined]  # noqa: SLF001 - as asyncio.gather does
 
 
 async def _attempt(check: Check) -> BaseException | None:

@@ -1,8 +1,10 @@
 import asyncio
+import contextlib
+import gc
 
 import pytest
 
-from app.health import Probe
+from app.health import Check, Clock, Monitor, Probe
 from app.health.watch import CANCEL_GRACE
 from tests.fakes import Dependency, Hands, answers, deaf, fails, hangs, stubborn
 from tests.health.scene import at, check, told, watch
@@ -123,3 +125,22 @@ async def test_a_result_that_comes_after_stale_was_told_applies_at_once() -> Non
         assert told(monitor) == "fail stale"
         await at(2.09)
         assert told(monitor) == "fail timeout"
+
+
+def test_nobody_complains_of_an_attempt_that_is_given_up(caplog: pytest.LogCaptureFixture) -> None:
+    """Asyncio would, when the task is no more; that the check was stuck has been told."""
+
+    async def never_ends() -> None:
+        while True:
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.get_running_loop().create_future()
+
+    async def story() -> None:
+        terms = Check(name="it", probe=never_ends, interval=60, timeout=0.01)
+        async with Monitor([terms], clock=Clock()) as monitor:
+            while told(monitor) == "unknown":
+                await asyncio.sleep(0.01)
+
+    asyncio.run(story())
+    gc.collect()
+    assert not caplog.records
