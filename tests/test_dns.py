@@ -57,6 +57,24 @@ def test_a_name_that_is_not_resolved_is_told_and_so_is_its_repair(
     assert p99(ready.replies) < 0.05
 
 
+@pytest.mark.parametrize("manner", [Manner.REFUSED, Manner.NXDOMAIN, Manner.SILENT])
+def test_names_may_come_after_the_service(
+    postgres: Postgres, valkey: Valkey, names: NameServer, tmp_path: Path, manner: Manner
+) -> None:
+    """As where a cluster starts it before its name server: it starts, says `dns`, and turns."""
+    environ = on(postgres, valkey)
+    environ["DATABASE_URL"] = postgres.url.replace("127.0.0.1", "pg.test")
+    names.manner = manner
+    try:
+        with running(environ, tmp_path / "log", command(SERVE, names.host)) as service:
+            service.until("postgres", "dns", BOUND)
+            assert service.ask("/health/started").code == service.ask("/health/live").code == 200
+            names.manner = Manner.ANSWER
+            service.until("postgres", None, BOUND)
+    finally:
+        names.manner = Manner.ANSWER
+
+
 def test_a_silent_name_server_does_not_hold_up_the_exit(
     postgres: Postgres, names: NameServer, tmp_path: Path
 ) -> None:
