@@ -1,6 +1,5 @@
 """Whether a PostgreSQL can serve: asked by a session of the probe's own."""
 
-import asyncio
 import contextlib
 import math
 import ssl
@@ -17,6 +16,7 @@ from sqlalchemy import make_url
 from app.health import Reason
 from app.probes.blocking import Blocking
 from app.probes.dialer import Dialer
+from app.probes.dialing_loop import DialingLoop
 from app.probes.reasons import credential
 from app.probes.session import SessionProbe
 from app.probes.sqlstates import of_postgres
@@ -67,53 +67,6 @@ class PostgresSession:
     def terminate(self) -> None:
         """Cut the connection."""
         self.connection.terminate()
-
-
-class DialingLoop:
-    """The running event loop, but that it connects through a dialer.
-
-    asyncpg resolves and connects through the loop that it is given; everything else, TLS with the
-    server's own name included, goes on as it would.
-
-    Args:
-        first: the step that follows upon connecting.
-
-    """
-
-    def __init__(self, dialer: Dialer, first: Step) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._dialer = dialer
-        self._first = first
-        self._transport: Any = None
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._loop, name)
-
-    async def create_connection(self, factory: Any, _host: str, _port: int) -> Any:
-        """Connect to the dialer's host."""
-        connecting = self._loop.create_connection(factory, sock=await self._dialer.dial())
-        begins(self._first)
-        self._transport, protocol = await connecting
-        return self._transport, protocol
-
-    async def create_unix_connection(self, factory: Any, _path: str) -> Any:
-        """Connect to the dialer's Unix socket."""
-        connecting = self._loop.create_unix_connection(factory, sock=await self._dialer.dial())
-        begins(Step.AUTHENTICATION)
-        self._transport, protocol = await connecting
-        return self._transport, protocol
-
-    async def start_tls(self, *arguments: Any, **options: Any) -> Any:
-        """Go on with TLS, now that the server is willing."""
-        begins(Step.TLS)
-        transport = await self._loop.start_tls(*arguments, **options)
-        begins(Step.AUTHENTICATION)
-        return transport
-
-    def abort(self) -> None:
-        """Cut what has been connected; TLS would otherwise wait for the other side's goodbye."""
-        if self._transport:
-            self._transport.abort()
 
 
 async def connect(dialer: Dialer, security: Security, arguments: Mapping[str, Any]) -> Any:
