@@ -31,6 +31,10 @@ def hog(number: int, frame: FrameType | None) -> None:
     while time.thread_time() - begun < SECONDS * 0.75:
         length += 1
         re.match("(a+)+$", "a" * length + "b")
+    # Threads have waited, and the one that watches may not be the first to be let in.
+    begun = time.thread_time()
+    while time.thread_time() - begun < 0.1:
+        pass
 
 
 def step(number: int, frame: FrameType | None) -> None:

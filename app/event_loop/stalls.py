@@ -28,7 +28,7 @@ class Stalls:
     A thread looks, as nothing on the loop could tell. While the machine sleeps, or the process is
     stopped or starved, the thread is as late as the loop; such time counts as far as the processor
     worked for this process, which it does for C code that lets no thread run. That is told when it
-    ends, at the very call.
+    ends: at the very call, unless other threads that have waited go first.
 
     Args:
         count: called once for each stall.
