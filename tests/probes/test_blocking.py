@@ -1,5 +1,7 @@
 """Secrets on a share that hangs."""
 
+import asyncio
+import threading
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
@@ -12,7 +14,7 @@ from app.probes.http import http
 from app.probes.postgres import postgres
 from app.probes.redis import redis
 from tests.hanging import hanging
-from tests.probes.attempt import failure
+from tests.probes.attempt import eventually, failure
 
 
 Opening = Callable[[Callable[[], str]], AbstractAsyncContextManager[Any]]
@@ -33,8 +35,12 @@ async def test_a_secret_that_can_not_be_read_in_time_is_a_missed_deadline(
     """Whatever failed before. Nothing else waits; what can be read again is used at once."""
     file = tmp_path / "secret"
     file.write_text("word")
+    threads = threading.active_count()
     async with PROBES[name](file.read_text) as probe:
         for _ in range(2):
             with hanging(file):
                 assert await failure(probe) is Reason.TIMEOUT
             assert await failure(probe) is Reason.REFUSED
+            # What two have read, one has used; the other's would be used by the next attempt.
+            await eventually(lambda: threading.active_count() <= threads)
+            await asyncio.sleep(0)
