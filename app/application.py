@@ -56,7 +56,7 @@ class Vitals(FastAPI):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer what an answer is ready for, and leave the rest to the routes."""
         kind = scope["type"]
-        if kind == "http" and self.readymade and (answer := self.readymade.to(scope)):
+        if kind == "http" and (readymade := self.readymade) and (answer := readymade.to(scope)):
             await send(answer.start)
             await send(answer.body)
             return

@@ -4,6 +4,7 @@ import sys
 from dataclasses import dataclass
 
 from benchmarks import costs, rounds
+from benchmarks.answer import fixed
 from benchmarks.contenders import ALL, ASGI, IMPORTS, LIBRARIES, LIVE, OTHERS, RAW, SERVE
 from benchmarks.costs import Costs
 from benchmarks.page import table, write
@@ -27,9 +28,7 @@ def measure_costs(them: Stores, environ: dict[str, str], pace: Pace) -> Costs:
     """Measure what does not come of load."""
     processes = (RAW, OTHERS[0], IMPORTS, ASGI, SERVE)
     starts, memory = costs.processes(processes, environ, pace.rounds, pace.requests)
-    growth = {
-        one: costs.growth(one, environ, 30, pace.rounds, pace.seconds) for one in (SERVE, LIVE)
-    }
+    growth = costs.growth((SERVE, LIVE, ASGI, RAW), them, 30, pace.rounds, pace.seconds)
     monitor = costs.monitor(30, 5 * pace.seconds)
     them.count_statements()
     asked = {one: costs.asked(them, one, environ) for one in (SERVE, ASGI, *OTHERS)}
@@ -41,8 +40,7 @@ def main(arguments: list[str]) -> None:
     hasty = "--quick" in arguments
     pace = HASTY if hasty else THOROUGH
     contenders = (SERVE, ASGI, RAW, *OTHERS[:2], LIBRARIES[0]) if hasty else ALL
-    with stores() as them:
-        environ = rounds.environ_with_answer(them)
+    with stores() as them, fixed(them.environ) as environ:
         results = rounds.load(them, contenders, environ, rounds=pace.rounds, seconds=pace.seconds)
         if hasty:
             loads = rounds.LOADS

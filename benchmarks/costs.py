@@ -6,9 +6,12 @@ import subprocess
 import sys
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import chain
 from statistics import median
 
+from benchmarks.answer import fixed
 from benchmarks.contenders import RAW, Contender
 from benchmarks.load import wrk
 from benchmarks.process import FIRST, SECOND, Running
@@ -26,7 +29,8 @@ class Costs:
         asked: statements and commands that 1,000 requests cause.
         starts: seconds from exec to the first answer.
         memory: resident bytes after many requests.
-        growth: how often 30 checks are told while 2 are told once.
+        growth: how often 30 checks are told while 2 are told once; with the raw contender, what
+            the bytes of that alone make of a fixed answer.
         monitor: the share of a processor that 30 idle checks take, and the bytes they grow by.
 
     """
@@ -74,20 +78,26 @@ def processes(
 
 
 def growth(
-    contender: Contender, environ: Mapping[str, str], checks: int, rounds: int, seconds: int
-) -> float:
-    """Tell how often an answer with many checks is given while one with two is given once."""
-    with Running(RAW, environ, SECOND) as target, Running(contender, environ) as two:
-        check = {"url": target.url}
-        many = {f"service{number}": check for number in range(checks - 2)}
-        with Running(contender, {**environ, "HTTP_CHECKS": json.dumps(many)}) as thirty:
-            rates: list[list[float]] = [[], []]
-            for server in (two, thirty):
-                server.await_ready()
-            for _ in range(rounds):
-                for server, told in zip((two, thirty), rates, strict=True):
-                    told.append(wrk(server, 32, seconds).rate)
-    return median(many / few for few, many in zip(*rates, strict=True))
+    contenders: Sequence[Contender], stores: Stores, checks: int, rounds: int, seconds: int
+) -> dict[Contender, float]:
+    """Tell how often each answers with many checks while it answers once with two."""
+    ratios = defaultdict(list)
+    with ExitStack() as stack:
+        few = stack.enter_context(fixed(stores.environ))
+        target = stack.enter_context(Running(RAW, few, SECOND))
+        named = {f"service{number}": {"url": target.url} for number in range(checks - 2)}
+        many = stack.enter_context(fixed({**stores.environ, "HTTP_CHECKS": json.dumps(named)}))
+        pairs = [
+            [stack.enter_context(Running(contender, environ)) for environ in (few, many)]
+            for contender in contenders
+        ]
+        for server in chain.from_iterable(pairs):
+            server.await_ready()
+        for _ in range(rounds):
+            for pair in pairs:
+                rate, with_many = (wrk(server, 32, seconds).rate for server in pair)
+                ratios[pair[0].contender].append(with_many / rate)
+    return {contender: median(told) for contender, told in ratios.items()}
 
 
 def monitor(checks: int, seconds: int) -> tuple[float, int]:

@@ -73,7 +73,9 @@ def costs(figures: Costs) -> str:
         for contender, seconds in figures.starts.items()
     ]
     started = ["a process", "from exec to the first answer, s", "memory, MiB"]
-    return f"{table(heads, rows)}\n{table(started, process)}"
+    grown = [[contender.name, f"{ratio:.3f}"] for contender, ratio in figures.growth.items()]
+    thirty = ["the answer with 30 checks", "how often, of the one with 2"]
+    return "\n".join([table(heads, rows), table(started, process), table(thirty, grown)])
 
 
 def write(

@@ -1,16 +1,13 @@
 """The measurements, in rounds in which each contender has its turn."""
 
-import json
 import math
 import statistics
-import tempfile
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from benchmarks.contenders import RAW, SERVE, Contender
+from benchmarks.contenders import RAW, Contender
 from benchmarks.load import Sample, burst, wrk
 from benchmarks.process import Running
 from benchmarks.stores import Stores
@@ -54,17 +51,6 @@ class Results:
         return statistics.median(ratios) if ratios else math.nan
 
 
-def environ_with_answer(stores: Stores) -> dict[str, str]:
-    """Have the raw contender give the answer that the service gives."""
-    with Running(SERVE, stores.environ) as service:
-        service.await_ready()
-        code, headers, body = service.answer()
-    headers = [(name, value) for name, value in headers if name != "date"]
-    with tempfile.NamedTemporaryFile("w", suffix=".json", delete=False) as file:
-        json.dump({"code": code, "headers": headers, "body": body}, file)
-    return {**stores.environ, "ANSWER": file.name}
-
-
 def load(
     stores: Stores, contenders: Sequence[Contender], environ: Mapping[str, str], **how: int
 ) -> Results:
@@ -95,8 +81,3 @@ def _round(results: Results, servers: Iterable[Running], seconds: int) -> None:
     for server in servers:
         if server.contender.app == RAW.app or server.contender.ours:
             results.bursts[server.contender].append(burst(server, AT_ONCE))
-
-
-def forget(environ: Mapping[str, str]) -> None:
-    """Remove the answer that the raw contender has given."""
-    Path(environ["ANSWER"]).unlink()

@@ -68,16 +68,20 @@ class Answers:
         content_type, body = self._metrics.written(accept, report, phase, details=details)
         return Answer(HTTPStatus.OK, _headers(content_type, phase, passes=True), body)
 
-    def noter(self, endpoint: str, code: int) -> Callable[[str], None]:
-        """Tell how to take note of an answer, and of who has asked: once for all who will."""
-        requests, answered = self._metrics.counts.requests, (endpoint, code)
-        asked, steady = self._archive.probers.asked, self._archive.clock.steady
+    def noter(self, endpoint: str, code: int) -> Callable[[bytes, float], None]:
+        """Tell how to take note of an answer, of who asked for it, and when."""
+        tally = self._metrics.counts.requests[endpoint, code]
+        asked = self._archive.probers.asked
 
-        def note(prober: str) -> None:
-            requests[answered] += 1
-            asked(prober, steady())
+        def note(prober: bytes, now: float) -> None:
+            tally.times += 1
+            asked(prober, now)
 
         return note
+
+    def note(self, endpoint: str, code: int, prober: bytes) -> None:
+        """Take note of an answer that is given now, once."""
+        self.noter(endpoint, code)(prober, self._archive.clock.steady())
 
     def _now(self) -> tuple[Report, Phase]:
         report = self._report()

@@ -11,7 +11,7 @@ from app.health import Instant
 MOST_PROBERS = 20
 LONGEST_NAME = 64
 FORGOTTEN_AFTER = 300
-OTHERS = "others"
+OTHERS = b"others"
 
 # The latest requests of each, from which its rate is told.
 REMEMBERED = 20
@@ -35,20 +35,20 @@ class Probers:
     """Everyone who has asked lately, in memory that does not grow."""
 
     def __init__(self) -> None:
-        # Steady times and no instants: this is done at each request, and told to few.
-        self._asked: dict[str, deque[float]] = {}
+        # Bytes and steady times, no text and no instants: this is done at each request, and told
+        # to few.
+        self._asked: dict[bytes, deque[float]] = {}
 
-    def asked(self, name: str, now: float) -> None:
+    def asked(self, name: bytes, now: float) -> None:
         """Take note of a request at *now*, a steady time."""
-        name = name[:LONGEST_NAME]
-        (self._asked.get(name) or self._begin(name, now)).append(now)
+        (self._asked.get(name) or self._begin(name[:LONGEST_NAME], now)).append(now)
 
-    def _begin(self, name: str, now: float) -> deque[float]:
-        if len(self._asked) >= MOST_PROBERS:
+    def _begin(self, name: bytes, now: float) -> deque[float]:
+        if name not in self._asked and len(self._asked) >= MOST_PROBERS:
             name = self._make_room(name, now)
         return self._asked.setdefault(name, deque(maxlen=REMEMBERED))
 
-    def _make_room(self, name: str, now: float) -> str:
+    def _make_room(self, name: bytes, now: float) -> bytes:
         silent = min(self._asked, key=lambda known: self._asked[known][-1])
         if now - self._asked[silent][-1] < FORGOTTEN_AFTER:
             return OTHERS
@@ -58,7 +58,11 @@ class Probers:
     def all(self, now: Instant) -> list[Prober]:
         """Tell everyone, the latest first."""
         probers = [
-            Prober(name or "no name", _rate(moments), now + (moments[-1] - now.steady))
+            Prober(
+                name.decode("latin-1") or "no name",
+                _rate(moments),
+                now + (moments[-1] - now.steady),
+            )
             for name, moments in self._asked.items()
         ]
         return sorted(probers, key=lambda prober: prober.last, reverse=True)

@@ -8,7 +8,7 @@ from starlette.responses import Response
 from starlette.types import Message, Scope
 
 from app.health import Clock, Monitor, Report
-from app.lifecycle import Lifecycle, Phase
+from app.lifecycle import Lifecycle
 
 
 METHODS = frozenset({"GET", "HEAD"})
@@ -28,10 +28,10 @@ class Ready:
 
     start: Message
     body: Message
-    note: Callable[[str], None]
+    note: Callable[[bytes, float], None]
 
     @classmethod
-    def of(cls, response: Response, note: Callable[[str], None]) -> "Ready":
+    def of(cls, response: Response, note: Callable[[bytes, float], None]) -> "Ready":
         """Take down what a route has answered."""
         code, headers = response.status_code, response.raw_headers
         start = {"type": "http.response.start", "status": code, "headers": headers}
@@ -59,40 +59,52 @@ class Readymade:
         self._routes = routes
         self._monitor = monitor
         self._lifecycle = lifecycle
-        self._clock = clock
+        self.steady = clock.steady
         self._edition: Edition = {}
         self._report: Report | None = None
-        self._phase: Phase | None = None
+        self._maintenance = self._draining = False
         self._expires = -math.inf
 
-    def edition(self) -> Edition:
-        """Tell the answers rendered so far: another object once they may have changed."""
-        report, phase = self._monitor.latest, self._lifecycle.phase(started=True)
+    def edition(self, now: float) -> Edition:
+        """Tell the answers rendered so far: another object once they may have changed.
+
+        Args:
+            now: a steady time.
+
+        """
+        lifecycle = self._lifecycle
         if (
-            report is not self._report
-            or phase is not self._phase
-            or self._clock.steady() > self._expires
+            now > self._expires
+            or self._monitor.latest is not self._report
+            or lifecycle.draining is not self._draining
+            or lifecycle.maintenance is not self._maintenance
         ):
-            # In this order: what changes meanwhile is found changed by whoever asks next.
-            self._report, self._phase = report, phase
-            self._expires = self._monitor.report().expires
-            self._edition = {}
+            self._begin()
         return self._edition
 
-    def answer(self, method: str, path: str) -> Ready | None:
+    def _begin(self) -> None:
+        # In this order: what changes meanwhile is found changed by whoever asks next.
+        self._report = self._monitor.latest
+        self._draining, self._maintenance = self._lifecycle.draining, self._lifecycle.maintenance
+        self._expires = self._monitor.report().expires
+        self._edition = {}
+
+    def answer(self, method: str, path: str, now: float) -> Ready | None:
         """Tell the answer to a usual request, if there is one to have ready."""
-        edition, asked = self.edition(), (method, path)
+        edition, asked = self.edition(now), (method, path)
         return edition.get(asked) or self._render(asked, edition)
 
     def to(self, scope: Scope) -> Ready | None:
         """Tell the answer to a request, if it is a usual one, and take note of who asks."""
         if scope["query_string"] or scope.get("root_path"):
             return None
-        asker = usual(scope["headers"])
-        if asker is None:
+        if (asker := usual(scope["headers"])) is None:
             return None
-        if ready := self.answer(scope["method"], scope["path"]):
-            ready.note(asker)
+        now = self.steady()
+        # No call of `answer`: a hundredth of what a fixed answer costs is a call or two.
+        edition, asked = self.edition(now), (scope["method"], scope["path"])
+        if ready := edition.get(asked) or self._render(asked, edition):
+            ready.note(asker, now)
         return ready
 
     def _render(self, asked: Asked, edition: Edition) -> Ready | None:
@@ -104,7 +116,7 @@ class Readymade:
         return edition[asked]
 
 
-def usual(headers: Sequence[tuple[bytes, bytes]]) -> str | None:
+def usual(headers: Sequence[tuple[bytes, bytes]]) -> bytes | None:
     """Tell what whoever asks calls itself, if headers ask for nothing in particular.
 
     Their names are in lower case. One pass, as it is made at each request.
@@ -115,4 +127,4 @@ def usual(headers: Sequence[tuple[bytes, bytes]]) -> str | None:
             asker = value
         elif name == b"authorization" or (name == b"accept" and value not in ANYTHING):
             return None
-    return asker.decode("latin-1")
+    return asker

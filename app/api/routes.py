@@ -104,8 +104,8 @@ def _representation(request: Request, accept: str) -> Representation | None:
 
 
 def _respond(request: Request, answer: Answer, endpoint: str = "other") -> Response:
-    note = request.app.state.answers.noter(endpoint, answer.code)
-    note(request.headers.get("user-agent", ""))
+    prober = request.headers.get("user-agent", "").encode("latin-1")
+    request.app.state.answers.note(endpoint, answer.code, prober)
     return _response(request, answer)
 
 

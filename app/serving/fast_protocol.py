@@ -62,7 +62,7 @@ class FastProtocol(asyncio.Protocol):
         self.transport.write(reply.data)
         self.since = self._loop.time()
         self._state.total_requests += 1
-        reply.note()
+        reply.note(self._replies.now)
         if not (reply.successful and self._quiet):
             self._log(reply)
         if reply.close:

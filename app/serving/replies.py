@@ -1,5 +1,6 @@
 """The answers in bytes, as uvicorn would write them."""
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
@@ -29,7 +30,7 @@ class Reply:
 
     Attributes:
         successful: whether the code is 200.
-        note: called each time it is sent.
+        note: told the time each time it is sent.
 
     """
 
@@ -38,14 +39,20 @@ class Reply:
     code: int
     successful: bool
     request: Request
-    note: Callable[[], None]
+    note: Callable[[float], None]
 
 
 class Replies:
-    """The answers in bytes, by the bytes of the requests: one look instead of parsing."""
+    """The answers in bytes, by the bytes of the requests: one look instead of parsing.
+
+    Attributes:
+        now: the steady time of the latest look.
+
+    """
 
     def __init__(self, app: Application) -> None:
         self._app = app
+        self.now = -math.inf
         self._replies: dict[bytes, Reply] = {}
         self._edition: Edition = {}
         self._headers: list[tuple[bytes, bytes]] = []
@@ -59,14 +66,15 @@ class Replies:
         """
         if (readymade := self._app.readymade) is None:
             return None
-        edition = readymade.edition()
+        self.now = readymade.steady()
+        edition = readymade.edition(self.now)
         if edition is not self._edition or headers is not self._headers:
             self._edition, self._headers, self._replies = edition, headers, {}
         return self._replies.get(data) or self._write(data, readymade)
 
     def _write(self, data: bytes, readymade: Readymade) -> Reply | None:
         request = recognise(data)
-        ready = readymade.answer(request.method, request.path) if request else None
+        ready = readymade.answer(request.method, request.path, self.now) if request else None
         if request is None or ready is None:
             return None
         if len(self._replies) >= MOST:

@@ -32,7 +32,7 @@ class Request:
     path: str
     version: str
     close: bool
-    prober: str
+    prober: bytes
 
 
 def recognise(data: bytes) -> Request | None:

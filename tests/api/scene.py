@@ -26,15 +26,15 @@ START = Instant(100.0, 1_763_892_000.0)
 class NotingAnswers(Answers):
     """Answers that keep what is noted of them."""
 
-    notes: list[tuple[str, int, str]]
+    notes: list[tuple[str, int, bytes]]
 
-    def noter(self, endpoint: str, code: int) -> Callable[[str], None]:
+    def noter(self, endpoint: str, code: int) -> Callable[[bytes, float], None]:
         """Keep it, too."""
         note = super().noter(endpoint, code)
 
-        def keep(prober: str) -> None:
+        def keep(prober: bytes, now: float) -> None:
             self.notes.append((endpoint, code, prober))
-            note(prober)
+            note(prober, now)
 
         return keep
 

@@ -111,12 +111,12 @@ def operator() -> Operator:
     """Tell what only an operator sees."""
     probers = Probers()
     for ago in range(120, 0, -1):
-        probers.asked("kube-probe/1.34", NOW.steady - ago) if ago % 10 == 3 else None
-        probers.asked("ELB-HealthChecker/2.0", NOW.steady - ago) if ago % 30 == 9 else None
-        probers.asked("Prometheus/3.7.2", NOW.steady - ago) if ago % 15 == 4 else None
-        probers.asked("<script>alert('not me')</script>", NOW.steady - ago) if ago == 60 else None
-        probers.asked("HAProxy", NOW.steady - ago)
-        probers.asked("HAProxy", NOW.steady - ago + 0.5)
+        probers.asked(b"kube-probe/1.34", NOW.steady - ago) if ago % 10 == 3 else None
+        probers.asked(b"ELB-HealthChecker/2.0", NOW.steady - ago) if ago % 30 == 9 else None
+        probers.asked(b"Prometheus/3.7.2", NOW.steady - ago) if ago % 15 == 4 else None
+        probers.asked(b"<script>alert('not me')</script>", NOW.steady - ago) if ago == 60 else None
+        probers.asked(b"HAProxy", NOW.steady - ago)
+        probers.asked(b"HAProxy", NOW.steady - ago + 0.5)
     settings = {
         "DATABASE_URL": "postgresql://app@db.internal:5432/app?sslmode=verify-full",
         "HTTP_CHECKS": "minio: http://minio:9000/minio/health/cluster",

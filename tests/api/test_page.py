@@ -133,7 +133,9 @@ def test_the_worst_page_of_thirty_checks_is_small() -> None:
         )
     probers = Probers()
     for number in range(2 * MOST_PROBERS):
-        probers.asked(f"Mozilla/5.0 (number {number}) " + "x" * 1000, NOW.steady - MINUTE)
+        probers.asked(
+            (f"Mozilla/5.0 (number {number}) " + "x" * 1000).encode(), NOW.steady - MINUTE
+        )
     settings = {f"SETTING_NUMBER_{number}": "some value of it" for number in range(30)}
     shown = page(scene.finding(Operator(probers.all(NOW), settings)))
     assert len(rows(scene.report, scene.memory())[0].changes) == 2

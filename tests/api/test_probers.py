@@ -4,16 +4,17 @@ from app.health import Instant
 
 START = 100.0
 NOW = Instant(START + 1100, 2100.0)
+LONG = "x" * 10_000
 
 
 def test_probers_are_told_by_rate_and_last_request() -> None:
     """The latest first; one request alone has no rate."""
     probers = Probers()
-    probers.asked("once", START)
+    probers.asked(b"once", START)
     for second in range(1000):
-        probers.asked("ELB", START + second)
-        probers.asked("HAProxy", START + second)
-        probers.asked("HAProxy", START + second + 0.5)
+        probers.asked(b"ELB", START + second)
+        probers.asked(b"HAProxy", START + second)
+        probers.asked(b"HAProxy", START + second + 0.5)
     told = [(prober.name, prober.rate, prober.last) for prober in probers.all(NOW)]
     assert told == [
         ("HAProxy", 2, NOW + -100.5),
@@ -26,7 +27,7 @@ def test_a_rate_is_the_present_one() -> None:
     """Whoever asked seldom and asks often now is told as asking often."""
     probers = Probers()
     for seconds in [*range(0, 1000, 100), *range(1000, 1100)]:
-        probers.asked("kube-probe", START + seconds)
+        probers.asked(b"kube-probe", START + seconds)
     assert probers.all(NOW)[0].rate == 1
 
 
@@ -34,22 +35,33 @@ def test_invented_names_do_not_fill_the_memory() -> None:
     """They are told together, and whoever asked before keeps a line of its own."""
     probers = Probers()
     for second in range(1000):
-        probers.asked("HAProxy", START + second)
-        probers.asked(f"invented {second} " + "x" * 10_000, START + second)
+        probers.asked(b"HAProxy", START + second)
+        probers.asked(f"invented {second} {LONG}".encode(), START + second)
     names = [prober.name for prober in probers.all(NOW)]
-    assert {"HAProxy", OTHERS} <= set(names)
+    assert {"HAProxy", OTHERS.decode()} <= set(names)
     assert len(names) <= MOST_PROBERS + 1
     assert max(map(len, names)) == LONGEST_NAME
+
+
+def test_a_long_name_is_cut_and_stays_one() -> None:
+    """It is known again by what is kept of it, also when there is room for no other."""
+    probers = Probers()
+    for number in range(MOST_PROBERS):
+        probers.asked(f"{number} {LONG}".encode(), START)
+    probers.asked(f"0 {LONG}".encode(), START + 1)
+    told = {prober.name: prober.rate for prober in probers.all(NOW)}
+    assert len(told) == MOST_PROBERS
+    assert told[f"0 {LONG}"[:LONGEST_NAME]] == 1
 
 
 def test_whoever_asks_no_more_makes_room() -> None:
     """A prober that comes late has a line of its own as soon as another is forgotten."""
     probers = Probers()
     for number in range(MOST_PROBERS):
-        probers.asked(f"early {number}", START + number)
-    probers.asked("late", START + (FORGOTTEN_AFTER - 0.1))
+        probers.asked(f"early {number}".encode(), START + number)
+    probers.asked(b"late", START + (FORGOTTEN_AFTER - 0.1))
     assert "late" not in {prober.name for prober in probers.all(NOW)}
-    probers.asked("late", START + FORGOTTEN_AFTER)
+    probers.asked(b"late", START + FORGOTTEN_AFTER)
     assert {"late", "early 1"} <= {prober.name for prober in probers.all(NOW)}
     assert "early 0" not in {prober.name for prober in probers.all(NOW)}
 
@@ -57,5 +69,5 @@ def test_whoever_asks_no_more_makes_room() -> None:
 def test_one_without_a_name_is_told_too() -> None:
     """Some probers send no User-Agent."""
     probers = Probers()
-    probers.asked("", START)
+    probers.asked(b"", START)
     assert [prober.name for prober in probers.all(NOW)] == ["no name"]

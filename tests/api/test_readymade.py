@@ -161,8 +161,8 @@ def test_an_answer_is_rendered_once_for_each_result() -> None:
     readymade = scene.readymade({path: render})
     for results in (1, 2):
         for _ in range(1000):
-            assert readymade.answer("GET", path)
-            assert readymade.answer("HEAD", path)
+            assert readymade.answer("GET", path, readymade.steady())
+            assert readymade.answer("HEAD", path, readymade.steady())
         assert len(rendered) == results
         scene.know(Status.PASS, Status.PASS)
 
@@ -172,20 +172,25 @@ def test_an_answer_does_not_outlive_what_it_tells() -> None:
     scene = ready_scene()
     readymade = scene.readymade()
     scene.seconds = scene.monitor.latest.checks[0].check.lifetime
-    assert code(readymade.answer("GET", "/healthz")) == 200
+    assert code(readymade.answer("GET", "/healthz", readymade.steady())) == 200
     scene.seconds += 0.001
-    assert code(readymade.answer("GET", "/healthz")) == 503
+    assert code(readymade.answer("GET", "/healthz", readymade.steady())) == 503
 
 
 def test_the_phase_changes_the_answer_at_once() -> None:
     """Into maintenance, out of it, and out for good."""
     scene = ready_scene()
     readymade = scene.readymade()
-    codes = [code(readymade.answer("GET", "/readyz"))]
+    codes = [code(readymade.answer("GET", "/readyz", readymade.steady()))]
     for scene.lifecycle.maintenance in (True, False):
-        codes.append(code(readymade.answer("GET", "/readyz")))
+        codes.append(code(readymade.answer("GET", "/readyz", readymade.steady())))
     scene.lifecycle.drain()
-    assert [*codes, code(readymade.answer("GET", "/readyz"))] == [200, 503, 200, 503]
+    assert [*codes, code(readymade.answer("GET", "/readyz", readymade.steady()))] == [
+        200,
+        503,
+        200,
+        503,
+    ]
 
 
 def code(answer: Any) -> Any:
