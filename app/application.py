@@ -12,9 +12,9 @@ from starlette.types import Receive, Scope, Send
 import app
 from app.api.access import Access
 from app.api.answers import Answers
+from app.api.archive import Archive
 from app.api.counts import Counts
 from app.api.endpoints import is_probe
-from app.api.memory import Archive
 from app.api.metrics import Metrics
 from app.api.probers import Probers
 from app.api.readymade import Readymade

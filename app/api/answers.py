@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 from http import HTTPStatus
 
 from app.api.access import Access
+from app.api.archive import Archive
 from app.api.bodies import ErrorBody
 from app.api.findings import Finding, Question
-from app.api.memory import Archive
 from app.api.metrics import Metrics
 from app.api.representations import Representation
 from app.health import Report

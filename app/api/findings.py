@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from functools import partial
 
-from app.api.memory import Memory
+from app.api.archive import Memory
 from app.health import Report, Status
 from app.lifecycle import Phase
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from app.api import bodies, draft, lines
+from app.api import bodies, health_json, plain_text
 from app.api.findings import Finding
 from app.api.negotiation import preferred
 
@@ -43,12 +43,12 @@ def _policy() -> str:
 
 
 JSON = Representation("json", "application/json", bodies.write)
-TEXT = Representation("text", "text/plain", lines.write)
+TEXT = Representation("text", "text/plain", plain_text.write)
 
 # What is preferred comes first: JSON, then what a person reads who has asked for it by name.
 REPRESENTATIONS = (
     JSON,
-    Representation("health+json", "application/health+json", draft.write),
+    Representation("health+json", "application/health+json", health_json.write),
     TEXT,
     Representation("html", "text/html", _page, _policy),
 )

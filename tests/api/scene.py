@@ -6,8 +6,8 @@ from typing import Literal
 
 from app.api.access import Access
 from app.api.answers import Answers
+from app.api.archive import Archive
 from app.api.counts import Counts
-from app.api.memory import Archive
 from app.api.metrics import Metrics
 from app.api.probers import Probers
 from app.api.readymade import Ready, Readymade

@@ -5,8 +5,8 @@ from dataclasses import replace
 from itertools import count
 
 from app.api import findings
+from app.api.archive import Memory, Operator
 from app.api.findings import Finding
-from app.api.memory import Memory, Operator
 from app.api.probers import Probers
 from app.health import Check, History, Instant, Observation, Reason, Report, Result
 from app.health.history import turn

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from app.api.words import latency
+from app.api.page.words import latency
 from app.health import Slot
 
 

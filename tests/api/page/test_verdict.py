@@ -1,7 +1,7 @@
 import pytest
 
 from app.api import findings
-from app.api.verdict import verdict
+from app.api.page.verdict import verdict
 from app.health import Check, Instant, Observation, Report, Status
 from app.lifecycle import Phase
 from tests.fakes import answers

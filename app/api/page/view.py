@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from app.api import words
-from app.api.memory import Memory
-from app.api.sparkline import Sparkline, sparkline
+from app.api.archive import Memory
+from app.api.page import words
+from app.api.page.sparkline import Sparkline, sparkline
 from app.health import History, Instant, Observation, Reason, Report, Status
 from app.health.advice import ADVICE, Advice
 

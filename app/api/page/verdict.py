@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from app.api.findings import Finding
-from app.api.words import names
+from app.api.page.words import names
 from app.health import Observation, Report, Status
 from app.lifecycle import Phase
 

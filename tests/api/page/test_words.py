@@ -1,6 +1,6 @@
 import pytest
 
-from app.api import words
+from app.api.page import words
 from app.health import Instant
 
 

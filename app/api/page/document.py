@@ -9,11 +9,11 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 import app
-from app.api import words
 from app.api.bodies import moment
 from app.api.findings import Finding
-from app.api.verdict import verdict
-from app.api.view import rows
+from app.api.page import words
+from app.api.page.verdict import verdict
+from app.api.page.view import rows
 
 
 TEMPLATES = Environment(

@@ -7,10 +7,10 @@ import pytest
 
 import app
 from app.api import findings
-from app.api.memory import Memory, Operator
+from app.api.archive import Memory, Operator
 from app.api.page import POLICY, page
+from app.api.page.view import rows
 from app.api.probers import MOST_PROBERS, Probers
-from app.api.view import rows
 from app.health import Check, Reason, Report
 from app.lifecycle import Phase
 from tests.api.scenes import MINUTE, NOW, SCENES, Scene, lived, now_and_then, operator, since
