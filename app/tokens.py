@@ -12,7 +12,7 @@ from app.settings.signing_key import ALGORITHM, key
 SCOPE = "health:read"
 
 # Characters: what is longer is not looked into, however often it comes.
-LONGEST = 2048
+MAX_LENGTH = 2048
 
 logger = logging.getLogger("vitals")
 
@@ -45,7 +45,7 @@ class Tokens:
 
     def valid(self, token: str) -> bool:
         """Whether an operator holds it: signed, unexpired, and of the scope that reads health."""
-        if self._key is None or len(token) > LONGEST:
+        if self._key is None or len(token) > MAX_LENGTH:
             return False
         try:
             claims = jwt.decode(token, self._key, [ALGORITHM], {"require": ["exp", "scope"]})

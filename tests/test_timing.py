@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.health.watch import CLOSE_GRACE
-from app.logs.spool import PATIENCE
+from app.logs.spool import FLUSH_TIMEOUT
 from app.probes.postgres import GOODBYE
 from app.serving.server import LINGER
 from app.settings import Settings
@@ -46,7 +46,7 @@ def test_the_defaults_promise_what_the_readme_says(environ: pytest.MonkeyPatch) 
 
 def test_the_end_waits_for_less_than_is_promised() -> None:
     """For last words, attempts, a goodbye to a store, and a log that nobody reads, in turn."""
-    waits = LINGER + CLOSE_GRACE + GOODBYE + PATIENCE
+    waits = LINGER + CLOSE_GRACE + GOODBYE + FLUSH_TIMEOUT
     assert waits + 0.4 <= ENDING  # what all else takes together
 
 

@@ -19,7 +19,7 @@ def one_of(*words: str) -> Any:
 
 
 # What is written of so many checks is kept: a result changes one of them, and all are told anew.
-MOST_KEPT = 256
+MAX_KEPT = 256
 
 # Where the checks are written in; no text holds this, as its quotes would be escaped.
 EMPTY = '"checks":{}'
@@ -102,7 +102,7 @@ def _whole(finding: Finding, checks: Iterable[Observation]) -> str:
     return around.replace(EMPTY, EMPTY[:-1] + ",".join(told) + EMPTY[-1])
 
 
-@lru_cache(MOST_KEPT)
+@lru_cache(MAX_KEPT)
 def _check(known: Observation) -> str:
     return _text(CheckBody.of(known))
 

@@ -11,8 +11,8 @@ from app.lifecycle import Phase
 
 # A name that can't be excluded is told up to this length, and so many of them: an answer stays
 # under 10 KB whatever is asked.
-LONGEST_NAME = 64
-MOST_WARNINGS = 10
+MAX_NAME_LENGTH = 64
+MAX_WARNINGS = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,12 +73,12 @@ def check(name: str) -> Question:
 def _ready(exclude: Collection[str], report: Report, phase: Phase) -> Finding:
     asked = report.without(exclude)
     known = {observation.check.name for observation in report.checks}
-    unknown = [name[:LONGEST_NAME] for name in exclude if name not in known]
+    unknown = [name[:MAX_NAME_LENGTH] for name in exclude if name not in known]
     return Finding(
         status=asked.status if phase is Phase.SERVING else Status.FAIL,
         phase=phase,
         report=asked,
-        warnings=tuple(f"no check is named {name}" for name in unknown[:MOST_WARNINGS]),
+        warnings=tuple(f"no check is named {name}" for name in unknown[:MAX_WARNINGS]),
     )
 
 

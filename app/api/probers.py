@@ -8,8 +8,8 @@ from app.health import Instant
 
 # So many are told apart, by so much of a name; what comes beyond is counted together. One that
 # has not asked for a while makes room, so that a flood of invented names hides nobody for long.
-MOST_PROBERS = 20
-LONGEST_NAME = 64
+MAX_PROBERS = 20
+MAX_NAME_LENGTH = 64
 FORGOTTEN_AFTER = 300
 OTHERS = b"others"
 
@@ -41,10 +41,10 @@ class Probers:
 
     def asked(self, name: bytes, now: float) -> None:
         """Take note of a request at *now*, a steady time."""
-        (self._asked.get(name) or self._begin(name[:LONGEST_NAME], now)).append(now)
+        (self._asked.get(name) or self._begin(name[:MAX_NAME_LENGTH], now)).append(now)
 
     def _begin(self, name: bytes, now: float) -> deque[float]:
-        if name not in self._asked and len(self._asked) >= MOST_PROBERS:
+        if name not in self._asked and len(self._asked) >= MAX_PROBERS:
             name = self._make_room(name, now)
         return self._asked.setdefault(name, deque(maxlen=REMEMBERED))
 

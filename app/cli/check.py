@@ -13,11 +13,11 @@ import typer
 
 
 # With Python's own start and end it is within the 5 seconds that a prober waits.
-PATIENCE = 4.5
+TIMEOUT = 4.5
 
 # A health answer is shorter, with however many checks of a user's own; of anything else this much
 # is enough to see that it is not one.
-MOST_BYTES = 2**20
+MAX_BYTES = 2**20
 
 UNSPECIFIED = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # it is what HOST may say
 
@@ -102,9 +102,9 @@ def ask(url: SplitResult, path: str) -> Answer:
 
     threading.Thread(target=run, daemon=True).start()
     try:
-        answer = outcome.get(timeout=PATIENCE)
+        answer = outcome.get(timeout=TIMEOUT)
     except Empty:
-        answer = TimeoutError(f"not within {PATIENCE} seconds")
+        answer = TimeoutError(f"not within {TIMEOUT} seconds")
     if isinstance(answer, Exception):
         raise answer
     return answer
@@ -117,7 +117,7 @@ def request(url: SplitResult, path: str) -> Answer:
         headers = {"Accept": "application/json", "Connection": "close"}
         connection.request("GET", path, headers=headers)
         response = connection.getresponse()
-        return response.status, response.read(MOST_BYTES)
+        return response.status, response.read(MAX_BYTES)
 
 
 def judged(answer: Answer, url: str) -> tuple[bool, str]:

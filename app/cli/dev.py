@@ -23,7 +23,7 @@ from app.settings import Settings
 
 
 # How many ports are tried from PORT on.
-MOST_PORTS = 100
+MAX_PORTS = 100
 
 
 def dev(
@@ -37,7 +37,7 @@ def dev(
         with Postgres() as postgres, Valkey() as valkey:
             point_to(postgres, valkey)
             settings = read_settings()
-            sockets = listen(settings.host, settings.port, MOST_PORTS)
+            sockets = listen(settings.host, settings.port, MAX_PORTS)
             port = sockets[0].getsockname()[1]
             typer.echo(greeting(settings.host, port, settings.port, valkey.pid))
             os.environ.update(PORT=str(port))  # by it this instance's maintenance file is named

@@ -11,7 +11,7 @@ from app.timing import Prober, Promise, Rule
 
 
 # Seconds after which curl gives up, within what Docker waits.
-PATIENCE = 5
+TIMEOUT = 5
 
 # Seconds that a balancer gives a route to answer.
 REQUEST = 30
@@ -41,7 +41,7 @@ class Plan:
 
 def docker(promised: Promise) -> Plan:
     """Plan a health check that nobody acts on but who waits for a container to be healthy."""
-    prober, curl = timing.docker(), Prober(who="curl", interval=1, timeout=PATIENCE, fall=1)
+    prober, curl = timing.docker(), Prober(who="curl", interval=1, timeout=TIMEOUT, fall=1)
     start = max(DOCKER_START, timing.tens(promised.started))
     grace = max(DOCKER_GRACE, timing.tens(promised.gone))
     rules = [
@@ -50,7 +50,7 @@ def docker(promised: Promise) -> Plan:
         timing.started(prober.who, start, promised),
         timing.stopped(prober.who, grace, promised),
     ]
-    values = {"prober": prober, "start": start, "grace": grace, "patience": PATIENCE}
+    values = {"prober": prober, "start": start, "grace": grace, "patience": TIMEOUT}
     return Plan(promised, rules, values)
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 
 
 # PostgreSQL gives children that do not obey five seconds before it kills them itself.
-PATIENCE = 8
+STOP_TIMEOUT = 8
 
 
 class Run:
@@ -43,7 +43,7 @@ class Run:
     def wait(self, text: bytes) -> None:
         """Feed it, and when it has ended, end what it left behind."""
         self.process.communicate(text)
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + STOP_TIMEOUT
         while (left := known_as(self.names)) and time.monotonic() < deadline:
             send(signal.SIGKILL, left)
             time.sleep(0.005)
@@ -54,7 +54,7 @@ class Run:
         send(signal.SIGCONT, known_as(self.names))  # those that are frozen would not hear
         self.process.send_signal(signal.SIGCONT)
         self.process.send_signal(ending)
-        self.waiter.join(PATIENCE)
+        self.waiter.join(STOP_TIMEOUT)
         self.process.kill()
         self.waiter.join()
 

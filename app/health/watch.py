@@ -21,8 +21,8 @@ TURNS = 10
 
 # A stuck attempt is given up this many timeouts after its start, so that one lost answer can't
 # keep a recovered dependency red, and at most so many are left behind to end when they will.
-PATIENCE = 3
-MOST_ABANDONED = 2
+STUCK_TIMEOUTS = 3
+MAX_ABANDONED = 2
 
 # Intervals shorten at random by up to this share, so that a fleet does not ask in step.
 JITTER = 0.1
@@ -112,9 +112,9 @@ class Watch:
 
     async def _outlast(self, stuck: Attempt, begun: float) -> None:
         """Wait until *stuck* has ended, or may be abandoned."""
-        patience = begun + PATIENCE * self.check.timeout - self._clock.steady()
+        patience = begun + STUCK_TIMEOUTS * self.check.timeout - self._clock.steady()
         await asyncio.wait({stuck}, timeout=max(0.0, patience))
-        while not stuck.done() and len(self._attempts) > MOST_ABANDONED:
+        while not stuck.done() and len(self._attempts) > MAX_ABANDONED:
             await asyncio.wait(self._attempts, return_when=asyncio.FIRST_COMPLETED)
 
     async def _end(self) -> None:

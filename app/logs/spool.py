@@ -8,10 +8,10 @@ import threading
 
 
 # Lines that may wait to be written; some megabytes at most, and hours of what is usual.
-MOST = 10_000
+MAX_LINES = 10_000
 
 # Seconds that the end waits for what is still to be written.
-PATIENCE = 0.5
+FLUSH_TIMEOUT = 0.5
 
 
 class Spool(logging.Handler):
@@ -44,7 +44,7 @@ class Spool(logging.Handler):
             line = self.format(record)
         except Exception:  # noqa: BLE001 - a line that can't be told is not the caller's business
             line = None
-        if line is None or self._lines.qsize() >= MOST:
+        if line is None or self._lines.qsize() >= MAX_LINES:
             self._refused += 1
         else:
             self._lines.put(line)
@@ -52,7 +52,7 @@ class Spool(logging.Handler):
     def close(self) -> None:
         """Have what waits written, for as long as that may take."""
         self._lines.put(None)
-        self._thread.join(PATIENCE)
+        self._thread.join(FLUSH_TIMEOUT)
         super().close()
 
     def _run(self) -> None:

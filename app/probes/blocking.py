@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 
 # Calls that may hang at once, of one kind: the C library's resolver gives up after ten seconds
 # with one server, more with several or with search domains; a file on a share may never do.
-MOST = 16
+MAX_CALLS = 16
 
 T = TypeVar("T")
 
@@ -29,7 +29,7 @@ class Blocking(Generic[T]):
 
     async def __call__(self) -> T:
         """Call, and tell what that returns or raises."""
-        own = self._begin() if len(self._calls) < MOST else None
+        own = self._begin() if len(self._calls) < MAX_CALLS else None
         pending = set(self._calls)
         while True:
             # What an earlier call comes to late is as true as what this one does.

@@ -24,7 +24,7 @@ USER_AGENT = "vitals"
 START = b"HTTP/"
 
 # Answers that may come before the final one, such as 103 Early Hints.
-MOST_INTERIM = 20
+MAX_INTERIM = 20
 
 PORTS = {"http": 80, "https": 443}
 
@@ -92,7 +92,7 @@ async def _status(reader: asyncio.StreamReader, conversation: h11.Connection) ->
     start = await reader.readexactly(len(START))
     if start == START:
         conversation.receive_data(start)
-        for _ in range(MOST_INTERIM):
+        for _ in range(MAX_INTERIM):
             event = await _event(reader, conversation)
             if isinstance(event, h11.Response):
                 return event.status_code

@@ -12,7 +12,7 @@ from app.serving.usual_request import Request, recognise
 
 
 # How many different requests are known at a time: a prober sends the same bytes again and again.
-MOST = 64
+MAX_KNOWN = 64
 
 
 class Application(Protocol):
@@ -77,7 +77,7 @@ class Replies:
         ready = readymade.answer(request.method, request.path, self.now) if request else None
         if request is None or ready is None:
             return None
-        if len(self._replies) >= MOST:
+        if len(self._replies) >= MAX_KNOWN:
             self._replies.clear()
         reply = Reply(
             data=_written(ready, request, self._headers),

@@ -7,7 +7,7 @@ from app.api.readymade import usual
 
 
 # Longer ones are not what probers send.
-LONGEST = 2048
+MAX_LENGTH = 2048
 
 # Stricter than HTTP is: what a lenient parser might read otherwise is left to it, blanks at the
 # ends of a value included.
@@ -37,7 +37,7 @@ class Request:
 
 def recognise(data: bytes) -> Request | None:
     """Read one complete, usual request, if that is what the bytes are, and nothing after it."""
-    if len(data) > LONGEST or not (match := REQUEST.fullmatch(data)):
+    if len(data) > MAX_LENGTH or not (match := REQUEST.fullmatch(data)):
         return None
     method, path, minor, lines = match.groups()
     headers = [(name.lower(), value) for name, value in HEADER.findall(lines)]

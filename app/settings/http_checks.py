@@ -12,7 +12,7 @@ from app.settings.http_members import MEMBERS, SECRET, wrong
 # With these bounds every answer that is no page stays under 10 KB, the stores' checks included.
 NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 NAMES = "of a-z, 0-9, _ and - that begins with a letter and has 32 at most"
-MOST = 30
+MAX_CHECKS = 30
 
 TAKEN = ("postgres", "redis")
 
@@ -81,11 +81,10 @@ def _parsed(text: str) -> Pairs:
         raise ValueError(msg) from None
     msg = 'must be an object like {"minio": {"url": "http://minio:9000/"}}: correct it'
     if isinstance(checks, tuple):
-        if len(checks) <= MOST:
+        if len(checks) <= MAX_CHECKS:
             return checks
-        msg = (
-            f"holds {len(checks)} checks: keep {MOST} at most, and give others to another instance"
-        )
+        most = f"keep {MAX_CHECKS} at most, and give others to another instance"
+        msg = f"holds {len(checks)} checks: {most}"
     raise ValueError(msg)
 
 

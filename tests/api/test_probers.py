@@ -1,4 +1,4 @@
-from app.api.probers import FORGOTTEN_AFTER, LONGEST_NAME, MOST_PROBERS, OTHERS, Probers
+from app.api.probers import FORGOTTEN_AFTER, MAX_NAME_LENGTH, MAX_PROBERS, OTHERS, Probers
 from app.health import Instant
 
 
@@ -39,25 +39,25 @@ def test_invented_names_do_not_fill_the_memory() -> None:
         probers.asked(f"invented {second} {LONG}".encode(), START + second)
     names = [prober.name for prober in probers.all(NOW)]
     assert {"HAProxy", OTHERS.decode()} <= set(names)
-    assert len(names) <= MOST_PROBERS + 1
-    assert max(map(len, names)) == LONGEST_NAME
+    assert len(names) <= MAX_PROBERS + 1
+    assert max(map(len, names)) == MAX_NAME_LENGTH
 
 
 def test_a_long_name_is_cut_and_stays_one() -> None:
     """It is known again by what is kept of it, also when there is room for no other."""
     probers = Probers()
-    for number in range(MOST_PROBERS):
+    for number in range(MAX_PROBERS):
         probers.asked(f"{number} {LONG}".encode(), START)
     probers.asked(f"0 {LONG}".encode(), START + 1)
     told = {prober.name: prober.rate for prober in probers.all(NOW)}
-    assert len(told) == MOST_PROBERS
-    assert told[f"0 {LONG}"[:LONGEST_NAME]] == 1
+    assert len(told) == MAX_PROBERS
+    assert told[f"0 {LONG}"[:MAX_NAME_LENGTH]] == 1
 
 
 def test_whoever_asks_no_more_makes_room() -> None:
     """A prober that comes late has a line of its own as soon as another is forgotten."""
     probers = Probers()
-    for number in range(MOST_PROBERS):
+    for number in range(MAX_PROBERS):
         probers.asked(f"early {number}".encode(), START + number)
     probers.asked(b"late", START + (FORGOTTEN_AFTER - 0.1))
     assert "late" not in {prober.name for prober in probers.all(NOW)}

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from app.health import Reason, Status
-from app.settings.http_checks import MOST
+from app.settings.http_checks import MAX_CHECKS
 from tests.api.desk import Desk, observation
 
 
@@ -199,7 +199,7 @@ def test_an_answer_of_all_checks_that_there_may_be_has_less_than_ten_kilobytes(
             latency=9.99999,
             failures=99999,
         )
-        for number in range(MOST + 2)
+        for number in range(MAX_CHECKS + 2)
     ]
     query = "&".join(f"exclude={number}{'%22' * 80}" for number in range(11))
     reply = desk.client.get(f"/health?{query}", headers={"Accept": FORMATS[name]})

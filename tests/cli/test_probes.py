@@ -4,7 +4,7 @@ import re
 import pytest
 import yaml
 
-from app.cli.plans import IDLE, PATIENCE, PLANS
+from app.cli.plans import IDLE, PLANS, TIMEOUT
 from app.settings import Settings
 from app.timing import Prober, answered, docker, outlasts, promise, started, stopped
 from tests.cli.conftest import Call
@@ -73,7 +73,7 @@ def test_the_health_check_of_the_image_keeps_the_rules(file: str) -> None:
     rules = [outlasts(prober, curl), started("Docker", start.seconds, promised)]
     assert broken(rules, {"timeout": timeout, "start": start}) == []
     assert broken([answered(curl)], {"timeout": patience}) == []
-    assert (prober, patience.text) == (docker(), str(PATIENCE))
+    assert (prober, patience.text) == (docker(), str(TIMEOUT))
 
 
 def test_the_stop_of_the_stack_keeps_the_rule() -> None:

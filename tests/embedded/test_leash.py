@@ -99,7 +99,7 @@ def test_a_program_that_does_not_obey_is_killed(
     held: Held, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After some patience."""
-    monkeypatch.setattr(leash, "PATIENCE", 0.1)
+    monkeypatch.setattr(leash, "STOP_TIMEOUT", 0.1)
     held.order(*PYTHON, STUBBORN)
     until((held.folder / "deaf").exists)
     held.order()

@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from app.api.endpoints import ENDPOINTS
-from app.api.negotiation import LONGEST_ACCEPT
+from app.api.negotiation import MAX_ACCEPT_LENGTH
 from app.health import Status
 from tests.api.scene import Details, Scene
 from tests.api.test_readymade import ask
@@ -38,7 +38,7 @@ RANGES = st.lists(st.builds(lambda *parts: b"".join(parts), TYPES, QUALITIES), m
 ACCEPTS = st.one_of(
     RANGES.map(b",".join),
     st.binary(max_size=40),
-    st.sampled_from([b"a/b;c=" + b'"' * (LONGEST_ACCEPT - 9), b"," * 2_000]),
+    st.sampled_from([b"a/b;c=" + b'"' * (MAX_ACCEPT_LENGTH - 9), b"," * 2_000]),
 )
 AUTHORIZATIONS = st.one_of(
     st.binary(max_size=40),

@@ -13,7 +13,7 @@ from tests.image.stack import CommandFailedError, checkout, run, until
 
 
 BASE = "python:3.13-slim-trixie"
-MOST_ADDED = 130_000_000
+MAX_ADDED = 130_000_000
 
 # What a start imports that watches both stores.
 STARTED = "app.main, app.serving.server, app.probes.postgres, app.probes.redis"
@@ -154,7 +154,7 @@ def test_a_start_compiles_nothing(image: Image) -> None:
 def test_it_adds_little_to_its_base(image: Image) -> None:
     """Bytes, of which Python's packages are most."""
     base = json.loads(run("docker", "image", "inspect", BASE))[0]["Size"]
-    assert image.inspected["Size"] - base <= MOST_ADDED
+    assert image.inspected["Size"] - base <= MAX_ADDED
 
 
 def test_a_change_of_the_code_repeats_no_step_of_the_dependencies(image: Image) -> None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import pytest
 
 from app.logs.formats import JsonFormatter
-from app.logs.spool import MOST, Spool
+from app.logs.spool import MAX_LINES, Spool
 
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def test_the_end_waits_for_whoever_reads_late(
     pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """More lines than a pipe holds: all are written when it returns, and the thread has ended."""
-    monkeypatch.setattr("app.logs.spool.PATIENCE", WITHIN)
+    monkeypatch.setattr("app.logs.spool.FLUSH_TIMEOUT", WITHIN)
     before, readers = threading.active_count(), list[Reader]()
     later = threading.Timer(0.1, lambda: readers.append(Reader(pipe[0])))
     with logging_to(pipe[1]) as logger:
@@ -77,7 +77,7 @@ def test_the_end_waits_for_whoever_reads_late(
 
 def test_nobody_waits_for_a_pipe_that_is_not_read(pipe: tuple[int, int]) -> None:
     """Memory has a bound; what is beyond it is dropped, and told once somebody reads."""
-    written = MOST + 500
+    written = MAX_LINES + 500
     with logging_to(pipe[1]) as logger:
         for _ in range(written):
             logger.warning(LONG)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from app.health import Reason
-from app.probes.blocking import MOST
+from app.probes.blocking import MAX_CALLS
 from app.probes.dialer import Dialer
 
 
@@ -123,13 +123,13 @@ async def test_what_an_abandoned_lookup_hears_late_is_used(
 ) -> None:
     """When no further look-up is begun, the earlier ones still bring recovery."""
     dialer = Dialer("db.test", port_of(listener))
-    for _ in range(MOST + 2):
+    for _ in range(MAX_CALLS + 2):
         await miss(dialer, 0.005)
-    assert resolver.lookups == MOST
+    assert resolver.lookups == MAX_CALLS
     dialing = asyncio.create_task(dialer.dial())
     resolver.answering.set()
     (await dialing).close()
-    assert resolver.lookups == MOST
+    assert resolver.lookups == MAX_CALLS
 
 
 async def test_lookups_end_with_their_threads(resolver: Resolver, listener: socket.socket) -> None:
@@ -185,7 +185,7 @@ async def test_a_lookup_that_could_not_begin_is_not_waited_for(
 
     with monkeypatch.context() as short:
         short.setattr(threading.Thread, "start", refuse)
-        for _ in range(MOST + 1):
+        for _ in range(MAX_CALLS + 1):
             with pytest.raises(RuntimeError, match="new thread"):
                 await dialer.dial()
     async with asyncio.timeout(2):

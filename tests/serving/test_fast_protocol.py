@@ -9,7 +9,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from app.health import Status
 from app.serving.fast_protocol import FastProtocol
-from app.serving.replies import MOST, Replies
+from app.serving.replies import MAX_KNOWN, Replies
 from app.serving.usual_request import recognise
 from tests.api.scene import Scene
 from tests.door import Door, heard
@@ -136,7 +136,7 @@ def test_a_request_is_known_until_many_others_have_come() -> None:
     first = replies.to(GET, headers)
     assert first
     assert replies.to(GET, headers) is first
-    for number in range(MOST):
+    for number in range(MAX_KNOWN):
         assert replies.to(GET.replace(b": a", b": %d" % number), headers)
     again = replies.to(GET, headers)
     assert again

@@ -10,7 +10,7 @@ from app.api import findings
 from app.api.archive import Memory, Operator
 from app.api.page import POLICY, page
 from app.api.page.view import rows
-from app.api.probers import MOST_PROBERS, Probers
+from app.api.probers import MAX_PROBERS, Probers
 from app.health import Check, Reason, Report
 from app.lifecycle import Phase
 from tests.api.scenes import MINUTE, NOW, SCENES, Scene, lived, now_and_then, operator, since
@@ -132,7 +132,7 @@ def test_the_worst_page_of_thirty_checks_is_small() -> None:
             lambda ago: None if ago % 3 else Reason.STALE,
         )
     probers = Probers()
-    for number in range(2 * MOST_PROBERS):
+    for number in range(2 * MAX_PROBERS):
         probers.asked(
             (f"Mozilla/5.0 (number {number}) " + "x" * 1000).encode(), NOW.steady - MINUTE
         )
