@@ -8,7 +8,7 @@ import pytest
 
 from app.embedded import Postgres, Valkey
 from app.settings import Settings
-from tests.broken import CANARY, PG, REDIS
+from tests.broken_settings import CANARY, PG, REDIS
 
 
 # How long an example takes is a matter of the machine, and of what else it does.

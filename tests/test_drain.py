@@ -21,10 +21,10 @@ from tests.service import ROOT, SERVE, Reply, Service, clean, free_port, on, run
 
 DRAIN = 1.0
 
-OURS = (sys.executable, "-m", "tests.slow")
-UVICORN = (sys.executable, "-m", "uvicorn", "tests.slow:app", "--port")
+OURS = (sys.executable, "-m", "tests.slow_app")
+UVICORN = (sys.executable, "-m", "uvicorn", "tests.slow_app:app", "--port")
 WORKERS = (*UVICORN[:-1], "--workers", "2", "--port")
-FASTAPI = (sys.executable, "-m", "fastapi", "run", "tests/slow.py", "--port")
+FASTAPI = (sys.executable, "-m", "fastapi", "run", "tests/slow_app.py", "--port")
 
 everywhere = pytest.mark.parametrize(
     "command", [OURS, UVICORN, WORKERS, FASTAPI], ids=["vitals", "uvicorn", "workers", "fastapi"]

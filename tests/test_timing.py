@@ -25,7 +25,7 @@ from app.timing import (
     stopped,
 )
 from app.timing.promise import ENDING
-from tests.written import broken, find
+from tests.written_figures import broken, find
 
 
 DEFAULT = Promise(red=2.5, green=2.5, started=6.5, drain=5, gone=10)

@@ -19,14 +19,14 @@ import pytest
 
 from app.embedded import Postgres, Valkey
 from tests.faults.servers import frozen, killed
-from tests.hanging import hanging
+from tests.hanging_file import hanging
 from tests.service import SERVE, UVICORN, Prober, Service, clean, free_port, on, running
-from tests.troubled import HOUR
+from tests.troubled_app import HOUR
 
 
 BOUND = 0.2 + 0.4 + 0.5
-TROUBLED = (sys.executable, "-m", "tests.troubled", "app", "serve")
-STUCK = (sys.executable, "-m", "tests.stuck")
+TROUBLED = (sys.executable, "-m", "tests.troubled_app", "app", "serve")
+STUCK = (sys.executable, "-m", "tests.stuck_app")
 
 # More than the pipes and disks of these tests hold, at a line each.
 LINES = 300

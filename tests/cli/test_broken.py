@@ -1,7 +1,7 @@
 import psutil
 import pytest
 
-from tests.broken import BROKEN, CANARY
+from tests.broken_settings import BROKEN, CANARY
 from tests.cli.conftest import Call
 
 

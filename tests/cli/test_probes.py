@@ -9,7 +9,7 @@ from app.settings import Settings
 from app.timing import Prober, answered, docker, outlasts, promise, started, stopped
 from tests.cli.conftest import Call
 from tests.service import ROOT
-from tests.written import Figure, broken, figure
+from tests.written_figures import Figure, broken, figure
 
 
 DEPLOYED = {

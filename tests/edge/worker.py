@@ -4,7 +4,7 @@ import os
 
 from app.serving.server import server
 from app.settings import load
-from tests.slow import app, slow
+from tests.slow_app import app, slow
 
 
 @app.api_route("/work", methods=["GET", "POST"])

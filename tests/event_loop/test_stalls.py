@@ -18,10 +18,10 @@ from app.event_loop.lag import Lag
 from app.event_loop.stalls import DEPTH, LIMIT, Stalls, stack
 from tests.faults.servers import frozen
 from tests.service import Reply, Service, on, running
-from tests.troubled import SECONDS
+from tests.troubled_app import SECONDS
 
 
-TROUBLED = (sys.executable, "-m", "tests.troubled")
+TROUBLED = (sys.executable, "-m", "tests.troubled_app")
 OURS = (*TROUBLED, "app", "serve")
 UVICORN = (*TROUBLED, "uvicorn", "app.main:app", "--port")
 PROBES = 8

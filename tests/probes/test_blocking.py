@@ -13,7 +13,7 @@ from app.health import Reason
 from app.probes.http import http
 from app.probes.postgres import postgres
 from app.probes.redis import redis
-from tests.hanging import hanging
+from tests.hanging_file import hanging
 from tests.probes.attempt import eventually, failure
 
 

@@ -11,8 +11,8 @@ from app.serving.bounded_protocol import MAX_HEAD, BoundedProtocol
 from app.serving.bounded_protocol import READ_SIZE as READ_AT_ONCE
 from tests.door import Door
 from tests.fakes import simulate
+from tests.request_streams import GET
 from tests.serving.test_fast_protocol import a_scene
-from tests.streams import GET
 
 
 UNUSUAL = b"GET /livez HTTP/1.1\r\nX-A: "

@@ -13,7 +13,7 @@ from app.serving.replies import MAX_KNOWN, Replies
 from app.serving.usual_request import recognise
 from tests.api.scene import Scene
 from tests.door import Door, heard
-from tests.streams import GET, STREAMS
+from tests.request_streams import GET, STREAMS
 
 
 METHODS = st.sampled_from([b"GET", b"HEAD", b"get"])

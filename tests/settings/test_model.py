@@ -4,7 +4,7 @@ import pytest
 import trustme
 
 from app.settings import ConfigurationError, load
-from tests.broken import BROKEN, CANARY
+from tests.broken_settings import BROKEN, CANARY
 
 
 def problems() -> list[str]:

@@ -10,7 +10,7 @@ from typing import Any
 from app.health import Reason
 from app.health.advice import ADVICE
 from app.settings import Settings
-from tests.broken import CANARY
+from tests.broken_settings import CANARY
 from tests.cli.conftest import Result, end, start
 from tests.service import ROOT
 

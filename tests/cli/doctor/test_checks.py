@@ -6,7 +6,7 @@ import pytest
 
 from app.embedded import Postgres, Valkey
 from app.embedded.server import Server
-from tests.broken import CANARY
+from tests.broken_settings import CANARY
 from tests.cli.doctor.diagnosis import Ask, failed, judged, run
 from tests.faults.fault import Blackhole
 from tests.faults.nameserver import Manner, command, name_server, unavailable

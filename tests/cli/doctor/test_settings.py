@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.broken import BROKEN, CANARY
+from tests.broken_settings import BROKEN, CANARY
 from tests.cli.doctor.diagnosis import Ask, cells, judged, run, wrong
 from tests.cli.test_secrets_check import PLAINLY
 

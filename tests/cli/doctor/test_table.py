@@ -8,7 +8,7 @@ import pytest
 from trustme import CA
 
 from app.settings import Settings
-from tests.broken import CANARY
+from tests.broken_settings import CANARY
 from tests.cli.conftest import Call
 from tests.cli.doctor.diagnosis import Ask, cells
 from tests.cli.speaker import answer, speaker
