@@ -1,6 +1,8 @@
 # Everything that a developer does, by name. Paths are relative: a checkout may lie anywhere.
 
-PYTHON ?= python3
+# The one that the environment was made with stays, until another is named.
+MADE_WITH := $(if $(wildcard .venv/made-*),$(realpath .venv/bin/python))
+PYTHON ?= $(or $(MADE_WITH),python3)
 
 BIN := .venv/bin
 LOCK := uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11
@@ -9,6 +11,10 @@ LOCK := uv pip compile --quiet --universal --generate-hashes --no-emit-index-url
 # Python for another's.
 VERSION := $(shell "$(PYTHON)" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
 MADE := .venv/made-$(VERSION)
+
+# What was copied or moved along with its checkout would go on running the code where it was made.
+elsewhere = $(if $(shell grep -sF '$(realpath $(1))/bin/' $(1)/bin/vitals),,elsewhere)
+.PHONY: elsewhere
 
 # Told by $(error), so that it stays one line. The venv module of Debian is there but does not work.
 ANOTHER = or name another one: make PYTHON=python3.13 $(or $(MAKECMDGOALS),run)
@@ -31,13 +37,13 @@ help: ## list what can be made
 	@echo '  1. `make run` serves on a PostgreSQL and a Redis of its own, and tells what to try.'
 	@echo '  2. `make test` checks all that needs nothing installed, in about three minutes.'
 	@echo '  3. docs/grow.md adds a check, and a router of your own; CONTRIBUTING.md tells the habits.'
-	@echo 'The first of them makes a virtual environment; PYTHON=python3.13 chooses another Python.'
+	@echo 'The first of them makes a virtual environment; PYTHON=python3.13 makes it with another Python, which it keeps.'
 	@echo
 	@awk -F ':.*## ' '/^[.a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
 
 .venv: $(MADE) ## make the virtual environment, with .venv/bin/vitals in it
 
-$(MADE): requirements/development.txt pyproject.toml
+$(MADE): requirements/development.txt pyproject.toml $(call elsewhere,.venv)
 	$(if $(PROBLEM),$(error $(PROBLEM)))
 	@rm -rf .venv
 	@"$(PYTHON)" -m venv .venv
@@ -137,7 +143,7 @@ soak: $(MADE) system-servers ## break something each second for ten minutes, and
 BENCH := .venv-benchmarks/bin
 BENCH_MADE := .venv-benchmarks/made-$(VERSION)
 
-$(BENCH_MADE): requirements/benchmarks.txt pyproject.toml
+$(BENCH_MADE): requirements/benchmarks.txt pyproject.toml $(call elsewhere,.venv-benchmarks)
 	$(if $(PROBLEM),$(error $(PROBLEM)))
 	@rm -rf .venv-benchmarks
 	@"$(PYTHON)" -m venv .venv-benchmarks
