@@ -98,12 +98,12 @@ picture: browser-test ## take the picture of the page that is in the README anew
 # A first build takes a while.
 image-test: $(MADE) ## test the image and the compose files, on a Docker engine
 	@if docker version >/dev/null 2>&1; then $(BIN)/pytest -o faulthandler_timeout=300 --durations 10 tests/image; \
-		else echo '*** THE IMAGE AND THE COMPOSE FILES ARE NOT TESTED: no Docker engine answers ***' >&2; fi
+		else echo '*** THE IMAGE AND THE COMPOSE FILES ARE NOT TESTED: no Docker engine answers, or only root and the group docker ***' >&2; fi
 
 # About five minutes, of which ten rolling restarts take half.
 swarm-test: $(MADE) ## test the stack on a Swarm of one node, which is left afterwards
 	@if docker version >/dev/null 2>&1; then $(BIN)/pytest -o faulthandler_timeout=300 --durations 5 tests/swarm; \
-		else echo '*** THE STACK IS NOT TESTED ON A SWARM: no Docker engine answers ***' >&2; fi
+		else echo '*** THE STACK IS NOT TESTED ON A SWARM: no Docker engine answers, or only root and the group docker ***' >&2; fi
 
 image-bench: $(MADE) ## measure the image: its size, what makes it up, and its builds
 	@$(BIN)/python -m benchmarks.image
@@ -188,7 +188,7 @@ release: $(MADE) ## make the image, the wheel, the bill of materials and their c
 			--build-arg VERSION=$(RELEASE:vitals-%=%) --build-arg REVISION=$$(git rev-parse HEAD) \
 			--build-arg CREATED=$(call dated,%Y-%m-%dT%H:%M:%SZ) . \
 			&& docker save --output dist/$(RELEASE).image.tar $(IMAGE) && gzip -n dist/$(RELEASE).image.tar; \
-		else echo '*** THIS RELEASE HAS NO IMAGE: no Docker engine answers ***' >&2; fi
+		else echo '*** THIS RELEASE HAS NO IMAGE: no Docker engine answers, or only root and the group docker ***' >&2; fi
 	@cd dist && sha256sum vitals-* > SHA256SUMS && cat SHA256SUMS
 
 clean: ## remove the virtual environment and what the tools left

@@ -128,7 +128,8 @@ def unavailable() -> str | None:
         return "NAME SERVER TESTS SKIPPED: they need unshare, of Linux"
     trial = command(["true"], "127.0.53.1")
     tried = subprocess.run(trial, capture_output=True, text=True, check=False)
-    return f"NAME SERVER TESTS SKIPPED: {tried.stderr.strip()}" if tried.returncode else None
+    why = f"NAME SERVER TESTS SKIPPED: only root can make them: {tried.stderr.strip()}"
+    return why if tried.returncode else None
 
 
 def _on_a_free_address(records: Mapping[str, str], port: int) -> NameServer:
