@@ -14,25 +14,24 @@ from app.tokens import SCOPE, issue
 
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
+Scope = Annotated[str, typer.Option(metavar="SCOPE", help="What it opens.")]
+Ttl = Annotated[
+    str, typer.Option(metavar="TTL", help="How long it is good for, as 90s, 15m, 1h or 30d.")
+]
+Where = Annotated[
+    Path,
+    typer.Option("--dir", envvar="SECRETS_DIR", readable=False, help="The folder of the secrets."),
+]
+File = Annotated[
+    str, typer.Option(envvar="JWT_SECRET_FILE", help="The file of jwt_secret.", show_default=False)
+]
+
 
 def token(
-    scope: Annotated[str, typer.Option(metavar="SCOPE", help="What it opens.")] = SCOPE,
-    ttl: Annotated[
-        str, typer.Option(metavar="TTL", help="How long it is good for, as 90s, 15m, 1h or 30d.")
-    ] = "1h",
-    where: Annotated[
-        Path,
-        typer.Option(
-            "--dir",
-            envvar="SECRETS_DIR",
-            readable=False,
-            help="The folder of the secrets.",
-        ),
-    ] = Path("/run/secrets"),
-    file: Annotated[
-        str,
-        typer.Option(envvar="JWT_SECRET_FILE", help="The file of jwt_secret.", show_default=False),
-    ] = "",
+    scope: Scope = SCOPE,
+    ttl: Ttl = "1h",
+    where: Where = Path("/run/secrets"),
+    file: File = "",
 ) -> None:
     """Print a token with which an operator sees more.
 
