@@ -17,6 +17,24 @@ BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 1
 # A check is never unknown again.
 TURNS = [("unknown", "pass"), ("unknown", "fail"), ("pass", "fail"), ("fail", "pass")]
 
+# What each metric is called, what it tells, and its labels.
+RUNS = "health_check_runs", "Attempts, by what they came to.", ("check", "result")
+DURATIONS = "health_check_duration_seconds", "How long attempts took.", ("check",)
+TRANSITIONS = (
+    "health_check_transitions",
+    "Turns from one state to another.",
+    ("check", "from", "to"),
+)
+SUCCESSES = (
+    "health_check_last_success_timestamp_seconds",
+    "When an attempt last succeeded.",
+    ("check",),
+)
+STALLS = (
+    "health_event_loop_stalls",
+    "Times that the event loop was blocked for more than a second.",
+)
+
 
 @dataclass(slots=True)
 class Tally:
@@ -40,37 +58,12 @@ class Counts:
     def __init__(self, checks: Iterable[Check]) -> None:
         # They would be another series for each one.
         disable_created_metrics()  # type: ignore[no-untyped-call]
-        self._runs = Counter(
-            "health_check_runs",
-            "Attempts, by what they came to.",
-            ["check", "result"],
-            registry=None,
-        )
-        self._durations = Histogram(
-            "health_check_duration_seconds",
-            "How long attempts took.",
-            ["check"],
-            buckets=BUCKETS,
-            registry=None,
-        )
-        self._transitions = Counter(
-            "health_check_transitions",
-            "Turns from one state to another.",
-            ["check", "from", "to"],
-            registry=None,
-        )
-        self._successes = Gauge(
-            "health_check_last_success_timestamp_seconds",
-            "When an attempt last succeeded.",
-            ["check"],
-            registry=None,
-        )
+        self._runs = Counter(*RUNS, registry=None)
+        self._durations = Histogram(*DURATIONS, buckets=BUCKETS, registry=None)
+        self._transitions = Counter(*TRANSITIONS, registry=None)
+        self._successes = Gauge(*SUCCESSES, registry=None)
         self.requests: defaultdict[tuple[str, int], Tally] = defaultdict(Tally)
-        self._stalls = Counter(
-            "health_event_loop_stalls",
-            "Times that the event loop was blocked for more than a second.",
-            registry=None,
-        )
+        self._stalls = Counter(*STALLS, registry=None)
         for check in checks:
             self._begin(check.name)
 
