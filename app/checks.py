@@ -1,9 +1,10 @@
 """What is checked: a probe for each dependency that is configured, and the terms on which."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from functools import partial
 from importlib import import_module
+from itertools import chain
 from typing import Protocol
 
 from app.health import Check, Probe, Reason
@@ -19,6 +20,10 @@ class Explained(Probe, Protocol):
         """Tell why an attempt failed."""
 
 
+# The name of a dependency, and its probe, which is yet to be opened.
+Opening = tuple[str, AbstractAsyncContextManager[Explained]]
+
+
 async def open_checks(
     settings: Settings, read: Callable[[str], str], stack: AsyncExitStack
 ) -> list[Check]:
@@ -29,13 +34,21 @@ async def open_checks(
 
     """
     checks = []
+    for name, opening in chain(stores(settings, read), services(settings, read)):
+        probe = await stack.enter_async_context(opening)
+        checks.append(check(name, probe, settings))
+    return checks
+
+
+def stores(settings: Settings, read: Callable[[str], str]) -> Iterator[Opening]:
+    """Tell the probes of stores, each when it is asked for."""
     # Redis drops what a client that has gone wanted; PostgreSQL has to be told when to.
     limit = {"give_up_after": settings.terms["postgres"][1]} if settings.database_url else {}
-    stores: tuple[tuple[str, str | None, dict[str, float]], ...] = (
+    possible: tuple[tuple[str, str | None, dict[str, float]], ...] = (
         ("postgres", settings.database_url, limit),
         ("redis", settings.redis_url, {}),
     )
-    for name, url, further in stores:
+    for name, url, further in possible:
         if url:
             opening = opener(name)(
                 url,
@@ -44,13 +57,14 @@ async def open_checks(
                 renew_after=settings.reconnect_interval,
                 **further,
             )
-            checks.append(check(name, await stack.enter_async_context(opening), settings))
+            yield name, opening
+
+
+def services(settings: Settings, read: Callable[[str], str]) -> Iterator[Opening]:
+    """Tell the probes of HTTP services, each when it is asked for."""
     # One whose URL was refused has none; nobody serves then, but the doctor asks all the others.
     for target in filter(lambda one: one.url, settings.http_targets):
-        headers = partial(target.filled, read)
-        probing = await stack.enter_async_context(http(target.url, headers, expect=target.expect))
-        checks.append(check(target.name, probing, settings))
-    return checks
+        yield target.name, http(target.url, partial(target.filled, read), expect=target.expect)
 
 
 def opener(name: str) -> Callable[..., AbstractAsyncContextManager[SessionProbe]]:
