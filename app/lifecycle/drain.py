@@ -4,10 +4,44 @@ import asyncio
 import contextlib
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from types import FrameType
+from typing import Any
 
 from app.lifecycle import Lifecycle
+
+
+@dataclass(frozen=True, slots=True)
+class Drain:
+    """What is done at a signal, before the server is told.
+
+    Attributes:
+        server: what it has installed as handlers.
+        loop: the event loop that runs meanwhile.
+
+    """
+
+    lifecycle: Lifecycle
+    seconds: float
+    server: Mapping[signal.Signals, Callable[[int, FrameType | None], Any] | int | None]
+    loop: asyncio.AbstractEventLoop
+
+    def handle(self, number: int, frame: FrameType | None) -> None:
+        """Drain, and tell the server when that is over, or at once."""
+        second = self.lifecycle.draining
+        self.lifecycle.drain()
+        if number == signal.SIGTERM and not second:
+            later = self.loop.call_later
+            self.loop.call_soon_threadsafe(later, self.seconds, self._tell, number, frame)
+            return
+        self._tell(number, frame)
+        if second:
+            self._tell(signal.SIGINT, frame)
+
+    def _tell(self, number: int, frame: FrameType | None) -> None:
+        if callable(handler := self.server[signal.Signals(number)]):
+            handler(number, frame)
 
 
 @contextlib.contextmanager
@@ -23,24 +57,9 @@ def drain_on_signal(lifecycle: Lifecycle, seconds: float) -> Iterator[None]:
         yield
         return
     server = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-    loop = asyncio.get_running_loop()
-
-    def tell(number: int, frame: FrameType | None) -> None:
-        if callable(handler := server[signal.Signals(number)]):
-            handler(number, frame)
-
-    def handle(number: int, frame: FrameType | None) -> None:
-        second = lifecycle.draining
-        lifecycle.drain()
-        if number == signal.SIGTERM and not second:
-            loop.call_soon_threadsafe(loop.call_later, seconds, tell, number, frame)
-            return
-        tell(number, frame)
-        if second:
-            tell(signal.SIGINT, frame)
-
+    drain = Drain(lifecycle, seconds, server, asyncio.get_running_loop())
     for number in server:
-        signal.signal(number, handle)
+        signal.signal(number, drain.handle)
     try:
         yield
     finally:
