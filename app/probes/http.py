@@ -5,8 +5,9 @@ import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import h11
 
@@ -111,6 +112,20 @@ async def _event(reader: asyncio.StreamReader, conversation: h11.Connection) -> 
     return event
 
 
+def _request(url: SplitResult, headers: Callable[[], Mapping[str, str]]) -> h11.Request:
+    own = {"Host": url.netloc, "User-Agent": USER_AGENT, "Accept": "*/*", "Connection": "close"}
+    target = (url.path or "/") + (f"?{url.query}" if url.query else "")
+    try:
+        added = {name.title(): value for name, value in headers().items()}
+        sent = [(name.encode(), value.encode()) for name, value in {**own, **added}.items()]
+        return h11.Request(method="GET", target=target, headers=sent)
+    except h11.LocalProtocolError:
+        msg = "a secret holds what no header may hold"
+        raise CredentialError(msg) from None
+    except Exception as error:
+        raise CredentialError(error) from error
+
+
 @asynccontextmanager
 async def http(
     url: str, headers: Callable[[], Mapping[str, str]], *, expect: int
@@ -128,23 +143,9 @@ async def http(
     parts = urlsplit(url)
     host = parts.hostname or "localhost"
     secure = parts.scheme == "https"
-    own = {"Host": parts.netloc, "User-Agent": USER_AGENT, "Accept": "*/*", "Connection": "close"}
-    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-
-    def request() -> h11.Request:
-        try:
-            added = {name.title(): value for name, value in headers().items()}
-            sent = [(name.encode(), value.encode()) for name, value in {**own, **added}.items()]
-            return h11.Request(method="GET", target=target, headers=sent)
-        except h11.LocalProtocolError:
-            msg = "a secret holds what no header may hold"
-            raise CredentialError(msg) from None
-        except Exception as error:
-            raise CredentialError(error) from error
-
     yield HttpProbe(
         dialer=Dialer(host, parts.port or PORTS[parts.scheme]),
-        request=Blocking(request, "read headers"),
+        request=Blocking(partial(_request, parts, headers), "read headers"),
         expect=expect,
         context=ssl.create_default_context() if secure else None,
         server_name=host if secure else None,
