@@ -1,7 +1,7 @@
 """The composition root: settings become checks, checks a monitor, the monitor an application."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
 from functools import partial
 from typing import Any
@@ -23,7 +23,7 @@ from app.background import repeated
 from app.checks import open_checks
 from app.event_loop.lag import Lag
 from app.event_loop.stalls import Stalls
-from app.health import Clock, Monitor, Result, Transition
+from app.health import Check, Clock, Monitor, Result, Transition
 from app.lifecycle import Lifecycle
 from app.lifecycle.closing import close_when_draining
 from app.lifecycle.drain import drain_on_signal
@@ -101,22 +101,6 @@ def create_app(read_settings: Callable[[], Settings] = load, *, everybody: bool 
         ConfigurationError: when it starts, if the settings can't be used.
 
     """
-
-    @asynccontextmanager
-    async def lifespan(application: Vitals) -> AsyncIterator[None]:
-        try:
-            settings = read_settings()
-        except ConfigurationError as error:
-            application.state.problems = error.problems
-            raise
-        configure_if_nobody_has(settings.log_level, settings.log_format)
-        try:
-            async with AsyncExitStack() as stack:
-                await open_service(application, settings, stack, everybody=everybody)
-                yield
-        finally:
-            application.lifecycle = application.readymade = application.state.answers = None
-
     application = Vitals(
         title="Vitals",
         description=app.__doc__ or "",
@@ -125,10 +109,29 @@ def create_app(read_settings: Callable[[], Settings] = load, *, everybody: bool 
         redoc_url=None,
         redirect_slashes=False,
         telemetry={"exclude": unasked},  # FastAPI's own
-        lifespan=lifespan,
+        lifespan=partial(serving, read_settings=read_settings, everybody=everybody),
     )
     install(application)
     return application
+
+
+@asynccontextmanager
+async def serving(
+    application: Vitals, read_settings: Callable[[], Settings], *, everybody: bool
+) -> AsyncIterator[None]:
+    """Serve on the settings as they are now, and leave nothing to answer with afterwards."""
+    try:
+        settings = read_settings()
+    except ConfigurationError as error:
+        application.state.problems = error.problems
+        raise
+    configure_if_nobody_has(settings.log_level, settings.log_format)
+    try:
+        async with AsyncExitStack() as stack:
+            await open_service(application, settings, stack, everybody=everybody)
+            yield
+    finally:
+        application.lifecycle = application.readymade = application.state.answers = None
 
 
 async def open_service(
@@ -142,8 +145,26 @@ async def open_service(
     stack.enter_context(watch_file(settings.maintenance, lifecycle))
     redactor = Redactor(settings.read_secret)
     checks = await open_checks(settings, redactor.read, stack)
-    journal = Journal(lambda: monitor.report(), redactor.redact)  # noqa: PLW0108 - made below
     clock, counts, lag = Clock(), Counts(checks), Lag()
+    monitor = await stack.enter_async_context(monitored(checks, clock, counts, redactor.redact))
+    stack.enter_context(lag.measured())
+    stack.enter_context(Stalls(lag, counts.stall).watched())
+    tokens = Tokens(partial(settings.secret, SIGNS))
+    stack.enter_context(repeated(tokens.look, "tokens"))
+    archive = Archive(
+        clock=clock, histories=monitor.history, probers=Probers(), settings=in_force(settings)
+    )
+    access = Access(settings.health_details, tokens.valid, everybody=everybody)
+    metrics = Metrics(counts, lag.worst)
+    application.state.answers = Answers(monitor.report, lifecycle, access, metrics, archive)
+    application.readymade = Readymade(ready(application), monitor, lifecycle, clock)
+
+
+def monitored(
+    checks: Iterable[Check], clock: Clock, counts: Counts, redact: Callable[[str], str]
+) -> Monitor:
+    """Make the monitor of the checks, which has all that it hears counted and the turns logged."""
+    journal = Journal(lambda: monitor.report(), redact)  # noqa: PLW0108 - made below
 
     def hear(name: str, result: Result) -> None:
         counts.hear(name, result)
@@ -154,18 +175,4 @@ async def open_service(
         journal.tell(transition, cause)
 
     monitor = Monitor(checks, clock=clock, hearer=hear, listener=listen)
-    await stack.enter_async_context(monitor)
-    stack.enter_context(lag.measured())
-    stack.enter_context(Stalls(lag, counts.stall).watched())
-    tokens = Tokens(partial(settings.secret, SIGNS))
-    stack.enter_context(repeated(tokens.look, "tokens"))
-    archive = Archive(
-        clock=clock,
-        histories=monitor.history,
-        probers=Probers(),
-        settings=in_force(settings),
-    )
-    access = Access(settings.health_details, tokens.valid, everybody=everybody)
-    metrics = Metrics(counts, lag.worst)
-    application.state.answers = Answers(monitor.report, lifecycle, access, metrics, archive)
-    application.readymade = Readymade(ready(application), monitor, lifecycle, clock)
+    return monitor
