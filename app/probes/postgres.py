@@ -2,30 +2,22 @@
 
 import contextlib
 import math
-import ssl
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import asyncpg
-from sqlalchemy import make_url
 
 from app.health import Reason
 from app.probes.blocking import Blocking
-from app.probes.dialer import Dialer
-from app.probes.dialing_loop import DialingLoop
+from app.probes.postgres_server import PostgresServer
 from app.probes.reasons import credential
 from app.probes.session import SessionProbe
-from app.probes.sqlstates import of_postgres
-from app.probes.sslmode import Security, securities, wants_another
 from app.probes.steps import Step, begins
 
-
-# How a session introduces itself in pg_stat_activity and in the server's log.
-APPLICATION_NAME = "vitals"
 
 # Seconds that taking leave may cost an attempt.
 GOODBYE = 0.1
@@ -69,24 +61,13 @@ class PostgresSession:
         self.connection.terminate()
 
 
-async def connect(dialer: Dialer, security: Security, arguments: Mapping[str, Any]) -> Any:
-    """Connect over the dialer, and leave nothing behind where that fails."""
-    # Where TLS is a wish, asyncpg does not tell that it is refused.
-    demanded = isinstance(security, ssl.SSLContext)
-    loop = DialingLoop(dialer, Step.TLS if demanded else Step.AUTHENTICATION)
-    try:
-        return await asyncpg.connect(
-            **arguments,
-            ssl=security,
-            loop=loop,
-            timeout=None,  # the deadline is the monitor's
-            # Given, so that asyncpg does not look for them in the environment.
-            direct_tls=False,
-            target_session_attrs="any",
-        )
-    except BaseException:
-        loop.abort()
-        raise
+def limit(seconds: float) -> str:
+    """Write the statement that bounds the one after it.
+
+    Within one message the statements are one transaction, so nothing stays set; as a parameter of
+    the session PgBouncer would refuse it.
+    """
+    return f"SET LOCAL statement_timeout = {math.ceil(seconds * 1000)}; "
 
 
 @asynccontextmanager
@@ -111,46 +92,17 @@ async def postgres(
             not see that the client has gone, and each attempt would leave a backend at work.
 
     """
-    target = make_url(url)
-    query = {key: str(value) for key, value in target.query.items()}
-    folder = query.get("host", "")
-    port = target.port or 5432
-    dialer = Dialer(f"{folder}/.s.PGSQL.{port}" if folder else target.host or "localhost", port)
-    ways = securities(query.get("sslmode", "prefer"), query.get("sslrootcert"))
-    arguments = {
-        "host": folder or target.host or "localhost",
-        "port": port,
-        "user": target.username,
-        "database": target.database or target.username,
-        "server_settings": {"application_name": APPLICATION_NAME},
-    }
-
-    # Within one message the statements are one transaction, so nothing stays set; as a parameter of
-    # the session PgBouncer would refuse it.
-    limit = f"SET LOCAL statement_timeout = {math.ceil(give_up_after * 1000)}; "
-    question = QUESTIONS[require] and limit + QUESTIONS[require]
-
+    server = PostgresServer.of(url)
+    question = QUESTIONS[require] and limit(give_up_after) + QUESTIONS[require]
     reading = Blocking(partial(credential, password), "read a password") if password else None
 
     async def open_session() -> PostgresSession:
+        server.dialer.waiting_for = Reason.TIMEOUT
         # An empty password keeps asyncpg from looking for one in the environment and at home.
-        dialer.waiting_for = Reason.TIMEOUT
-        word = await reading() if reading else ""
-        for security in ways:
-            try:
-                connection = await connect(dialer, security, arguments | {"password": word})
-            except (OSError, asyncpg.PostgresError) as error:
-                if security is ways[-1] or not wants_another(error):
-                    raise
-            else:
-                break
+        connection = await server.connect(await reading() if reading else "")
         return PostgresSession(connection, question)
 
-    def explain(error: BaseException) -> Reason:
-        return of_postgres(
-            error, wants_tls=len(ways) == 1 and isinstance(ways[0], ssl.SSLContext)
-        ) or dialer.explain(error)
-
     lasting = 0 if require == "connect" else renew_after
-    async with aclosing(SessionProbe(open_session, explain, lasting, time.monotonic)) as probe:
+    probe = SessionProbe(open_session, server.explain, lasting, time.monotonic)
+    async with aclosing(probe):
         yield probe

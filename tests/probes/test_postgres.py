@@ -7,7 +7,8 @@ import pytest
 
 from app.embedded import Postgres
 from app.health import Reason
-from app.probes.postgres import APPLICATION_NAME, postgres
+from app.probes.postgres import postgres
+from app.probes.postgres_server import APPLICATION_NAME
 from app.probes.session import SessionProbe
 from tests.faults.postgres import slow
 from tests.faults.servers import frozen, killed, sql
