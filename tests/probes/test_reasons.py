@@ -9,7 +9,7 @@ from redis import exceptions
 
 from app.health import Reason
 from app.probes.reasons import on_the_way
-from app.probes.redis import of_redis
+from app.probes.redis_replies import of_redis
 from app.probes.sqlstates import of_postgres
 
 
