@@ -29,6 +29,9 @@ MAY_IMPORT = {
     "checks": {"health", "probes", "settings"},
 }
 STARTERS = {"__init__", "__main__", "application", "cli", "main"}
+# What fits in the eye, and what is read at a sitting.
+MAX_FUNCTION_LINES = 25
+MAX_FILE_LINES = 200
 
 
 @cache
@@ -88,3 +91,26 @@ def test_only_settings_read_the_environment(module: str) -> None:
     assert names.count("os.environ") == writes
     assert not {"os.environb", "os.getenv", "os.getenvb"} & {*names, *imports(module)}
     assert "os.environ" not in imports(module)
+
+
+def lines(statement: ast.stmt) -> int:
+    """How many lines a statement has."""
+    return (statement.end_lineno or 0) - statement.lineno + 1
+
+
+def length(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    """How many lines a function has beside its docstring, which may say what it has to say."""
+    docstring = function.body[: ast.get_docstring(function) is not None]
+    return lines(function) - sum(map(lines, docstring))
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_what_is_long_is_parted(module: str) -> None:
+    """A function that can't be seen at once hides what it does, and so does a file."""
+    functions = [
+        node
+        for node in ast.walk(MODULES[module])
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    ]
+    assert [one.name for one in functions if length(one) > MAX_FUNCTION_LINES] == []
+    assert len((HOME / module).read_text().splitlines()) <= MAX_FILE_LINES
