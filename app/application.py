@@ -141,7 +141,7 @@ async def open_service(
     application.lifecycle = lifecycle = Lifecycle()
     stack.enter_context(drain_on_signal(lifecycle, settings.drain_seconds))
     if settings.log_level != "debug":
-        stack.enter_context(without_chatter())
+        stack.enter_context(without_chatter(is_probe))
     stack.enter_context(watch_file(settings.maintenance, lifecycle))
     redactor = Redactor(settings.read_secret)
     checks = await open_checks(settings, redactor.read, stack)

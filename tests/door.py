@@ -11,6 +11,7 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
+from app.api.endpoints import is_probe
 from app.logs import without_chatter
 from app.serving.fast_protocol import FastProtocol
 from app.serving.replies import Replies
@@ -114,7 +115,7 @@ def heard(
     async def story() -> tuple[Any, ...]:
         return await Door(scene, fast=fast, quiet=quiet).hear(chunks, pause)
 
-    with logged() as lines, without_chatter() if quiet else contextlib.nullcontext():
+    with logged() as lines, without_chatter(is_probe) if quiet else contextlib.nullcontext():
         return *simulate(story()), tuple(lines)
 
 

@@ -4,26 +4,32 @@ import contextlib
 import logging
 import logging.config
 import math
-import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http import HTTPStatus
 
-
-PROBED = re.compile(r"/(health|healthz|livez|readyz|startupz|metrics)([/?]|$)")
 
 # Seconds until the server tells the same warning once more.
 TELL_AGAIN = 60
 
 
 class SuccessfulProbes(logging.Filter):
-    """Keeps uvicorn's access log free of the requests that go well: they come for ever."""
+    """Keeps uvicorn's access log free of the probes that go well: they come for ever.
+
+    Args:
+        is_probe: whether a path is one of those that are probed.
+
+    """
+
+    def __init__(self, is_probe: Callable[[str], bool]) -> None:
+        super().__init__()
+        self._is_probe = is_probe
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Let pass what is not a successful request for one of the paths of this service."""
+        """Let pass what is not a successful probe."""
         match record.args:
             case (_, _, str(path), _, HTTPStatus.OK):
-                return not PROBED.match(path)
+                return not self._is_probe(path.partition("?")[0])
         return True
 
 
@@ -52,9 +58,9 @@ class Repetitions(logging.Filter):
 
 
 @contextlib.contextmanager
-def without_chatter() -> Iterator[None]:
+def without_chatter(is_probe: Callable[[str], bool]) -> Iterator[None]:
     """Filter uvicorn's logs, whoever has set them up, of what everybody can have told for ever."""
-    filters = {"uvicorn.access": SuccessfulProbes(), "uvicorn.error": Repetitions()}
+    filters = {"uvicorn.access": SuccessfulProbes(is_probe), "uvicorn.error": Repetitions()}
     for name, one in filters.items():
         logging.getLogger(name).addFilter(one)
     try:

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
+from app.api.endpoints import is_probe
 from app.embedded import Valkey
 from app.logs import configure_if_nobody_has
-from app.logs.filters import Repetitions
+from app.logs.filters import Repetitions, SuccessfulProbes
 from app.logs.formats import ConsoleFormatter, JsonFormatter
 from tests.faults.fault import Refuse
 from tests.faults.proxy import proxy_in_thread
@@ -68,6 +69,26 @@ def test_an_exception_is_told_with_its_traceback(formatter: type[logging.Formatt
     error = ZeroDivisionError("whoever expected that")
     line = formatter().format(record(exc_info=(type(error), error, None)))
     assert "ZeroDivisionError: whoever expected that" in line
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "told"),
+    [
+        ("/health", 200, False),
+        ("/livez/", 200, False),
+        ("/health/checks/redis", 200, False),
+        ("/readyz?verbose&exclude=redis", 200, False),
+        ("/readyz", 503, True),
+        ("/healthier", 200, True),
+        ("/orders?next=/health", 200, True),
+    ],
+)
+def test_successful_probes_are_left_out_and_nothing_else(
+    path: str, status: int, *, told: bool
+) -> None:
+    """Whatever a probe asks for, and whatever another request is named like."""
+    line = logging.makeLogRecord({"args": ("10.0.0.7:1234", "GET", path, "1.1", status)})
+    assert SuccessfulProbes(is_probe).filter(line) is told
 
 
 def test_a_warning_of_the_server_is_told_once_a_minute() -> None:
