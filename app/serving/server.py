@@ -2,6 +2,8 @@
 
 import asyncio
 import socket
+from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from types import FrameType
 
@@ -32,15 +34,22 @@ class Server(uvicorn.Server):
         A request may be on its way on a connection that uvicorn's own would close at once: of a
         proxy that does not ask for readiness, and so sends until the door is closed.
         """
-        await asyncio.sleep(0)  # who stands in the door comes in
+        loop = asyncio.get_running_loop()
         for listener in self.servers:
-            listener.close()
-        deadline = asyncio.get_running_loop().time() + LINGER
+            for visitor in _close(listener):
+                await loop.connect_accepted_socket(self._protocol, visitor)
+        deadline = loop.time() + LINGER
         while self.server_state.connections and not self.force_exit:
-            if asyncio.get_running_loop().time() > deadline:
+            if loop.time() > deadline:
                 break
             await asyncio.sleep(POLL)
         await super().shutdown(sockets)
+
+    def _protocol(self) -> asyncio.Protocol:
+        """Begin a connection as uvicorn's own start does."""
+        state, app_state = self.server_state, self.lifespan.state
+        make: Callable[..., asyncio.Protocol] = self.config.http_protocol_class
+        return make(config=self.config, server_state=state, app_state=app_state)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Stop; uvicorn's own would have the process die of the signal in the end."""
@@ -53,6 +62,25 @@ class Server(uvicorn.Server):
         if counter % 10 == 0:
             self._connections.close_idle(asyncio.get_running_loop().time())
         return await super().on_tick(counter)
+
+
+def _close(listener: asyncio.Server) -> list[socket.socket]:
+    """Stop listening, and tell who stands in the door: a plain close would send them a reset.
+
+    The kernel has greeted them, so they may have asked already. The event loop lets in who comes,
+    but between its last look and a close a busy machine may pass long enough for another one.
+    """
+    visitors = list[socket.socket]()
+    doors = [socket.fromfd(one.fileno(), one.family, one.type) for one in listener.sockets]
+    listener.close()
+    for door in doors:
+        with door, suppress(BlockingIOError):
+            door.setblocking(False)  # noqa: FBT003 - as the library has it
+            while True:
+                visitors.append(door.accept()[0])
+    for visitor in visitors:
+        visitor.setblocking(False)  # noqa: FBT003
+    return visitors
 
 
 def server(app: Application, settings: Settings) -> Server:
