@@ -1,12 +1,13 @@
 """The servers and settings that tests share, and the servers that a test may break."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import hypothesis
 import pytest
 
-from app.embedded import Postgres, Valkey
+from app.embedded import Postgres, Valkey, server
 from app.settings import Settings
 from tests.broken_settings import CANARY, PG, REDIS
 
@@ -14,6 +15,16 @@ from tests.broken_settings import CANARY, PG, REDIS
 # How long an example takes is a matter of the machine, and of what else it does.
 hypothesis.settings.register_profile("patient", deadline=None)
 hypothesis.settings.load_profile("patient")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _ports_of_its_own() -> Iterator[None]:
+    """Have no two workers find the same port free: a server's is, until it listens."""
+    number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(server, "PORTS", server.PORTS[number::workers])
+        yield
 
 
 @pytest.fixture(name="postgres", scope="session")
