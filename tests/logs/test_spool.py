@@ -41,11 +41,16 @@ def logging_to(descriptor: int) -> Iterator[logging.Logger]:
 @pytest.fixture(name="pipe")
 def _pipe() -> Iterator[tuple[int, int]]:
     """A pipe: where to read, and where to write."""
-    ends = os.pipe()
-    yield ends
-    for end in ends:
-        with contextlib.suppress(OSError):
-            os.close(end)
+    others, (end, beginning) = set(threading.enumerate()), os.pipe()
+    yield end, beginning
+    with contextlib.suppress(OSError):
+        os.close(end)
+    # Whoever still writes hears of that, and must not go on in the next test's pipe.
+    for thread in set(threading.enumerate()) - others:
+        if thread.name == "log":
+            thread.join(WITHIN)
+    with contextlib.suppress(OSError):
+        os.close(beginning)
 
 
 def test_the_end_waits_for_what_was_logged(pipe: tuple[int, int]) -> None:
@@ -68,8 +73,8 @@ def test_the_end_waits_for_whoever_reads_late(
         for _ in range(200):
             logger.warning(LONG)
         later.start()
-    assert readers[0].lines(200)
     later.join()
+    assert readers[0].lines(200)
     assert threading.active_count() == before + len(readers)
     os.close(pipe[1])
     readers[0].join()
