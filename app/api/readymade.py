@@ -95,15 +95,28 @@ class Readymade:
         return edition.get(asked) or self._render(asked, edition)
 
     def to(self, scope: Scope) -> Ready | None:
-        """Tell the answer to a request, if it is a usual one, and take note of who asks."""
+        """Tell the answer to a request, if it is a usual one, and take note of who asks.
+
+        It is `usual`, `edition` and `answer` in one piece: beside a fixed answer their calls show.
+        """
         if scope["query_string"] or scope.get("root_path"):
             return None
-        if (asker := usual(scope["headers"])) is None:
-            return None
-        now = self.steady()
-        # No call of `answer`: a hundredth of what a fixed answer costs is a call or two.
-        edition, asked = self.edition(now), (scope["method"], scope["path"])
-        if ready := edition.get(asked) or self._render(asked, edition):
+        asker = b""
+        for name, value in reversed(scope["headers"]):
+            if name == b"user-agent":
+                asker = value
+            elif name == b"authorization" or (name == b"accept" and value not in ANYTHING):
+                return None
+        lifecycle = self._lifecycle
+        if (
+            (now := self.steady()) > self._expires
+            or self._monitor.latest is not self._report
+            or lifecycle.draining is not self._draining
+            or lifecycle.maintenance is not self._maintenance
+        ):
+            self._begin()
+        asked = (scope["method"], scope["path"])
+        if ready := self._edition.get(asked) or self._render(asked, self._edition):
             ready.note(asker, now)
         return ready
 
