@@ -22,8 +22,8 @@ INTRODUCTION = """\
 # Performance
 
 Written by `make bench`; not by hand. Each contender runs on one processor, wrk on another, in
-turns: {rounds} rounds of {seconds} s for each load, each begun by another, of which these are the
-medians; a ratio is the median of those within a round. Measured
+turns: {rounds} rounds of {seconds} s for each load, each with new processes and begun by another,
+of which these are the medians; a ratio is the median of those within a round. Measured
 {date}, Python {python}, uvicorn {uvicorn} with uvloop and httptools under all of them,
 without an access log. The checks are one PostgreSQL and one Redis.
 

@@ -56,17 +56,20 @@ def load(
 ) -> Results:
     """Put every load to every contender, *rounds* times, for so many *seconds* each."""
     results = Results()
-    with ExitStack() as stack:
-        servers = [stack.enter_context(Running(contender, environ)) for contender in contenders]
-        for server in servers:
-            server.await_ready()
-            wrk(server, 32, 1)  # what is made at the first request is not measured
-        for number in range(how["rounds"]):
-            # Nobody has the better place: in each round another one begins.
-            first = number % len(servers)
-            _round(results, servers[first:] + servers[:first], how["seconds"])
-        with stores.hanging():
-            for _ in range(how["rounds"]):
+    for number in range(how["rounds"]):
+        # Nobody has the better place: in each round another one begins.
+        first = number % len(contenders)
+        with ExitStack() as stack:
+            # New ones: what is faster by how its memory has come to lie is so for one round.
+            servers = [
+                stack.enter_context(Running(contender, environ))
+                for contender in (*contenders[first:], *contenders[:first])
+            ]
+            for server in servers:
+                server.await_ready()
+                wrk(server, 32, 1)  # what is made at the first request is not measured
+            _round(results, servers, how["seconds"])
+            with stores.hanging():
                 for server in servers:
                     sample = wrk(server, 32, how["seconds"])
                     results.samples[HANGING, server.contender].append(sample)
