@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from app.embedded import Postgres, Valkey
+from tests.ports import free_port
 
 
 VITALS = (sys.executable, "-m", "app")
@@ -22,10 +23,9 @@ SERVE = (*VITALS, "serve")
 UVICORN = (sys.executable, "-m", "uvicorn", "app.main:app", "--port")
 ROOT = Path(__file__).parent.parent
 
-# How the names of what configures the service begin, and of what would measure its coverage,
-# which slows its start.
+# How the names of what configures the service begin.
 MINE = (
-    *("CHECK_", "COVERAGE_", "DATABASE_", "DRAIN_", "HEALTH_", "HTTP_", "JWT_", "LOG_"),
+    *("CHECK_", "DATABASE_", "DRAIN_", "HEALTH_", "HTTP_", "JWT_", "LOG_"),
     *("MAINTENANCE_", "OPTIONAL_", "POSTGRES_", "REDIS_", "SECRETS_", "SHUTDOWN_"),
 )
 
@@ -146,13 +146,6 @@ def on(postgres: Postgres | None = None, valkey: Valkey | None = None) -> dict[s
         environ["REDIS_URL"] = valkey.url
         environ["REDIS_PASSWORD_FILE"] = str(valkey.password_file)
     return environ
-
-
-def free_port() -> int:
-    """Find a port that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
 
 
 def await_answer(service: Service, within: float = 15) -> None:

@@ -2,7 +2,7 @@ from starlette.testclient import TestClient
 
 from app.application import create_app
 from app.settings import Settings
-from tests.service import free_port
+from tests.ports import free_port
 
 
 def test_nothing_is_answered_when_the_service_has_ended() -> None:

@@ -16,7 +16,8 @@ from pathlib import Path
 import pytest
 
 from app.embedded import Valkey
-from tests.service import ROOT, SERVE, Reply, Service, clean, free_port, on, running
+from tests.ports import free_port
+from tests.service import ROOT, SERVE, Reply, Service, clean, on, running
 
 
 DRAIN = 1.0

@@ -20,7 +20,8 @@ import pytest
 from app.embedded import Postgres, Valkey
 from tests.faults.servers import frozen, killed
 from tests.hanging_file import hanging
-from tests.service import SERVE, UVICORN, Prober, Service, clean, free_port, on, running
+from tests.ports import free_port
+from tests.service import SERVE, UVICORN, Prober, Service, clean, on, running
 from tests.troubled_app import HOUR
 
 

@@ -14,7 +14,7 @@ from starlette.routing import Route
 
 from app.api.page import POLICY, page
 from tests.api.scenes import SCENES, Scene, operator
-from tests.service import free_port
+from tests.ports import free_port
 
 
 @cache

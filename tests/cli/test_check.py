@@ -11,7 +11,8 @@ from app.embedded import Valkey
 from tests.cli.conftest import Call, end, start
 from tests.cli.speaker import answer, speaker
 from tests.faults.nameserver import Manner, command, name_server, unavailable
-from tests.service import Service, free_port, on, running
+from tests.ports import free_port
+from tests.service import Service, on, running
 
 
 @pytest.fixture(name="service", scope="module")

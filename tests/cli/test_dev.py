@@ -19,7 +19,8 @@ import app
 from app.cli.dev import greeting, run_once
 from app.cli.listening import listen
 from app.settings import Settings
-from tests.service import ROOT, VITALS, Service, clean, free_port
+from tests.ports import free_port
+from tests.service import ROOT, VITALS, Service, clean
 
 
 class Run:

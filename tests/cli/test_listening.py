@@ -7,7 +7,7 @@ import typer
 
 from app.cli.listening import addresses, listen, remedy
 from tests.cli.conftest import Result, end, start
-from tests.service import free_port
+from tests.ports import free_port
 
 
 def served(host: str = "127.0.0.1", port: int = 0) -> Result:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from app.embedded.server import free_port
+from tests.ports import free_port
 from tests.service import Service, await_answer, start
 
 

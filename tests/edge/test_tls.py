@@ -5,9 +5,9 @@ import ssl
 from contextlib import closing
 
 from app.embedded import Valkey
-from app.embedded.server import free_port
 from tests.edge.conftest import DRAIN
 from tests.edge.proxies import SecureCaddy
+from tests.ports import free_port
 from tests.service import on
 
 

@@ -17,7 +17,8 @@ from app.embedded import Postgres, Valkey
 from app.settings.secret_files import SECRETS
 from app.tokens import SCOPE, issue
 from tests.hostile import echoes
-from tests.service import SERVE, UVICORN, VITALS, Service, clean, free_port, on, running
+from tests.ports import free_port
+from tests.service import SERVE, UVICORN, VITALS, Service, clean, on, running
 
 
 # In the middle of each secret, between what is quoted differently everywhere.

@@ -15,7 +15,8 @@ from typing import Any
 from uuid import uuid4
 
 from tests.pages import furnish
-from tests.service import ROOT, VITALS, free_port
+from tests.ports import free_port
+from tests.service import ROOT, VITALS
 
 
 DEVELOPMENT = "compose.yaml"

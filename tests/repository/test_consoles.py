@@ -15,7 +15,8 @@ import pytest
 
 from app.embedded import Postgres
 from tests.pages import Block, alike, furnish, shown
-from tests.service import ROOT, clean, free_port
+from tests.ports import free_port
+from tests.service import ROOT, clean
 
 
 # Seconds for what a busy machine starts; how soon a fault shows is what others test.

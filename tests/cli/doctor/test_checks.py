@@ -12,7 +12,7 @@ from tests.faults.fault import Blackhole
 from tests.faults.nameserver import Manner, command, name_server, unavailable
 from tests.faults.proxy import proxy_in_thread
 from tests.faults.servers import frozen
-from tests.service import free_port
+from tests.ports import free_port
 
 
 @pytest.mark.parametrize(
