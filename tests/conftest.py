@@ -1,6 +1,5 @@
 """The servers and settings that tests share, and the servers that a test may break."""
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import pytest
 from app.embedded import Postgres, Valkey, server
 from app.settings import Settings
 from tests.broken_settings import CANARY, PG, REDIS
+from tests.ports import free_port
 
 
 # How long an example takes is a matter of the machine, and of what else it does.
@@ -19,11 +19,17 @@ hypothesis.settings.load_profile("patient")
 
 @pytest.fixture(scope="session", autouse=True)
 def _ports_of_its_own() -> Iterator[None]:
-    """Have no two workers find the same port free: a server's is, until it listens."""
-    number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    """Have no embedded server find the port free that a test's own server is yet to listen on."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(server, "PORTS", server.PORTS[number::workers])
+        patch.setattr(server, "free_port", free_port)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _coverage_of_its_own() -> Iterator[None]:
+    """Have the processes that tests start not measured: it took a tenth of all the time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
         yield
 
 
