@@ -35,7 +35,7 @@ class Promise:
 def promises(results: Results, costs: Costs) -> Iterator[Promise]:
     """Tell each promise."""
     libraries = min(results.ratio(KEPT, SERVE, library) for library in LIBRARIES)
-    hanging = results.ratio(HANGING, SERVE) / results.ratio(KEPT, SERVE)
+    hanging = results.change(HANGING, KEPT, SERVE)
     yield Promise("readiness under uvicorn, of raw ASGI", results.ratio(KEPT, ASGI), 0.9)
     yield Promise("liveness under uvicorn, of raw ASGI", results.ratio(KEPT, LIVE_ASGI), 0.9)
     yield Promise("readiness, `vitals serve`, of raw ASGI", results.ratio(KEPT, SERVE), 2.5)

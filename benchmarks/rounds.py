@@ -35,8 +35,7 @@ class Results:
 
     def median(self, load: str, contender: Contender, figure: str = "rate") -> float:
         """Tell the median of a figure over all rounds; not a number where there are none."""
-        figures = [getattr(sample, figure) for sample in self.samples[load, contender]]
-        return statistics.median(figures) if figures else float("nan")
+        return _median([getattr(sample, figure) for sample in self.samples[load, contender]])
 
     def slowest(self, contender: Contender) -> float:
         """Tell the longest that any of many connections at once has waited."""
@@ -46,9 +45,26 @@ class Results:
         self, load: str, contender: Contender, other: Contender = RAW, figure: str = "rate"
     ) -> float:
         """Tell the median over the rounds of how a contender compares with another in the same."""
+        return _median(self._ratios(load, contender, other, figure))
+
+    def change(self, load: str, before: str, contender: Contender) -> float:
+        """Tell the median over the rounds of how the ratio to raw ASGI changes from load to load.
+
+        Both are measured of the same processes, which lie in memory as they do in this round.
+        """
+        changed, as_before = (self._ratios(one, contender, RAW, "rate") for one in (load, before))
+        return _median([one / two for one, two in zip(changed, as_before, strict=True)])
+
+    def _ratios(
+        self, load: str, contender: Contender, other: Contender, figure: str
+    ) -> list[float]:
         pairs = zip(self.samples[load, contender], self.samples[load, other], strict=True)
-        ratios = [getattr(one, figure) / (getattr(two, figure) or math.nan) for one, two in pairs]
-        return statistics.median(ratios) if ratios else math.nan
+        return [getattr(one, figure) / (getattr(two, figure) or math.nan) for one, two in pairs]
+
+
+def _median(figures: Sequence[float]) -> float:
+    """Tell the median; not a number where there are none."""
+    return statistics.median(figures) if figures else math.nan
 
 
 def load(
