@@ -58,8 +58,9 @@ class Load:
     def late(self, begin: float, end: float) -> list[str]:
         """Tell which paths were answered later than is promised."""
         late = []
+        beside = [reply for path in BUDGETED for reply in self.healthy(path, begin, end)]
         for path in BUDGETED:
-            own = _p99(self.answers(path, begin, end))
+            own = _p99(unhindered(self.answers(path, begin, end), beside))
             healthy = _p99(self.healthy(path, begin, end))
             if own > TIMES * healthy + MORE:
                 late.append(f"{path}: p99 {own * 1000:.1f} ms, healthy {healthy * 1000:.1f} ms")
@@ -117,6 +118,17 @@ def waited(replies: Iterable[Reply]) -> float:
             seconds += end - max(reply.at, until)
             until = end
     return seconds
+
+
+def unhindered(replies: Iterable[Reply], twin: Iterable[Reply]) -> list[Reply]:
+    """Tell those answers during which the twin kept nobody waiting: the machine did not either."""
+    pauses = [reply for reply in twin if reply.seconds > PROMPT]
+    return [reply for reply in replies if not any(_together(reply, pause) for pause in pauses)]
+
+
+def _together(one: Reply, other: Reply) -> bool:
+    """Whether two waited at the same time."""
+    return one.at < other.at + other.seconds and other.at < one.at + one.seconds
 
 
 def _p99(replies: list[Reply]) -> float:

@@ -1,6 +1,6 @@
 import pytest
 
-from tests.matrix.load import waited
+from tests.matrix.load import unhindered, waited
 from tests.service import Reply
 
 
@@ -19,3 +19,22 @@ def test_a_pause_counts_for_as_long_as_it_was(
     """However many wait; what is answered promptly does not count."""
     replies = [Reply(at, 200, {}, b"", took) for at, took in answers]
     assert waited(replies) == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize(
+    ("twin", "left"),
+    [
+        ([(1.0, 0.009)], [1.0, 2.0]),
+        ([(0.9, 0.2)], [2.0]),
+        ([(1.005, 0.02)], [2.0]),
+        ([(0.9, 0.05), (1.5, 0.4)], [1.0, 2.0]),
+        ([(1.0, 0.03), (1.9, 0.2)], []),
+    ],
+)
+def test_an_answer_is_not_late_while_the_machine_holds_up_the_twin(
+    twin: list[tuple[float, float]], left: list[float]
+) -> None:
+    """Only then: before and after that it counts."""
+    own = [Reply(at, 200, {}, b"", 0.02) for at in (1.0, 2.0)]
+    beside = [Reply(at, 200, {}, b"", took) for at, took in twin]
+    assert [reply.at for reply in unhindered(own, beside)] == left
