@@ -19,6 +19,9 @@ Asked = tuple[str, str]
 # What the usual clients accept; it comes to the same as accepting anything.
 ANYTHING = frozenset({b"*/*", b"application/json"})
 
+# The headers that an answer depends on, or what is noted of it.
+TELLING = frozenset({b"accept", b"authorization", b"user-agent"})
+
 NOTHING: Message = {"type": "http.response.body", "body": b""}
 
 
@@ -102,11 +105,12 @@ class Readymade:
         if scope["query_string"] or scope.get("root_path"):
             return None
         asker = b""
-        for name, value in reversed(scope["headers"]):
-            if name == b"user-agent":
-                asker = value
-            elif name == b"authorization" or (name == b"accept" and value not in ANYTHING):
-                return None
+        for name, value in scope["headers"]:
+            if name in TELLING:
+                if name == b"user-agent":
+                    asker = value
+                elif name == b"authorization" or value not in ANYTHING:
+                    return None
         lifecycle = self._lifecycle
         if (
             (now := self.steady()) > self._expires
@@ -135,9 +139,10 @@ def usual(headers: Sequence[tuple[bytes, bytes]]) -> bytes | None:
     Their names are in lower case. One pass, as it is made at each request.
     """
     asker = b""
-    for name, value in reversed(headers):
-        if name == b"user-agent":
-            asker = value
-        elif name == b"authorization" or (name == b"accept" and value not in ANYTHING):
-            return None
+    for name, value in headers:
+        if name in TELLING:
+            if name == b"user-agent":
+                asker = value
+            elif name == b"authorization" or value not in ANYTHING:
+                return None
     return asker

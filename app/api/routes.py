@@ -104,7 +104,8 @@ def _representation(request: Request, accept: str) -> Representation | None:
 
 
 def _respond(request: Request, answer: Answer, endpoint: str = "other") -> Response:
-    prober = request.headers.get("user-agent", "").encode("latin-1")
+    # The last of several, as in a ready answer.
+    prober = dict(request.headers.raw).get(b"user-agent", b"")
     request.app.state.answers.note(endpoint, answer.code, prober)
     return _response(request, answer)
 
