@@ -21,7 +21,7 @@ class Pace:
     requests: int
 
 
-THOROUGH, HASTY = Pace(5, 1, 10_000), Pace(1, 1, 500)
+THOROUGH, HASTY = Pace(9, 1, 10_000), Pace(1, 1, 500)
 
 
 def measure_costs(them: Stores, environ: dict[str, str], pace: Pace) -> Costs:

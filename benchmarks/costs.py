@@ -8,7 +8,6 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from itertools import chain
 from statistics import median
 
 from benchmarks.answer import fixed
@@ -87,17 +86,21 @@ def growth(
         target = stack.enter_context(Running(RAW, few, SECOND))
         named = {f"service{number}": {"url": target.url} for number in range(checks - 2)}
         many = stack.enter_context(fixed({**stores.environ, "HTTP_CHECKS": json.dumps(named)}))
-        pairs = [
-            [stack.enter_context(Running(contender, environ)) for environ in (few, many)]
-            for contender in contenders
-        ]
-        for server in chain.from_iterable(pairs):
-            server.await_ready()
         for _ in range(rounds):
-            for pair in pairs:
-                rate, with_many = (wrk(server, 32, seconds).rate for server in pair)
-                ratios[pair[0].contender].append(with_many / rate)
+            for contender in contenders:
+                ratios[contender].append(_growth(contender, few, many, seconds))
     return {contender: median(told) for contender, told in ratios.items()}
+
+
+def _growth(
+    contender: Contender, few: Mapping[str, str], many: Mapping[str, str], seconds: int
+) -> float:
+    with Running(contender, few) as one, Running(contender, many) as other:
+        for server in (one, other):
+            server.await_ready()
+            wrk(server, 32, 1)  # what is made at the first request is not measured
+        rate, with_many = (wrk(server, 32, seconds).rate for server in (one, other))
+        return with_many / rate
 
 
 def monitor(checks: int, seconds: int) -> tuple[float, int]:
