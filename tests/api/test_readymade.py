@@ -4,7 +4,7 @@ import asyncio
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from app.api.endpoints import ENDPOINTS
@@ -51,6 +51,13 @@ MOMENTS = st.lists(
 )
 
 
+TWO_NAMES = {
+    "method": "GET",
+    "path": "/health/live",
+    "headers": [(b"user-agent", b"one"), (b"user-agent", b"")],
+}
+
+
 def ask(app: Vitals, **request: Any) -> list[dict[str, Any]]:
     """What the application sends."""
     scope = {"type": "http", "query_string": b"", "root_path": "", "headers": [], **request}
@@ -90,6 +97,7 @@ def ready_scene(details: Details = "always") -> Scene:
 
 
 @given(MOMENTS, st.sampled_from(["always", "authorized", "never"]))
+@example([TWO_NAMES], "always")
 def test_no_request_tells_the_two_paths_apart(moments: list[Any], details: Details) -> None:
     """Whatever is asked by whomever, whatever has happened before."""
     scene = ready_scene(details)
