@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -18,4 +19,6 @@ def unavailable() -> bool:
 def hasten(pid: int, priority: int) -> None:
     """Give all threads of a process a priority; those that they start have it too."""
     for thread in Path(f"/proc/{pid}/task").iterdir():
-        os.sched_setscheduler(int(thread.name), os.SCHED_RR, os.sched_param(priority))
+        # A thread may end between being listed and its turn.
+        with suppress(ProcessLookupError):
+            os.sched_setscheduler(int(thread.name), os.SCHED_RR, os.sched_param(priority))
