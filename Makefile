@@ -83,8 +83,8 @@ system-test: $(MADE) ## test TLS, PgBouncer, metrics, load and Kubernetes manife
 
 PROXIES := haproxy caddy nginx
 
-# As a group of its own, each test is handed out as soon as a worker is free: the three long ones
-# never wait for one another.
+# As a group of its own, each test is handed out alone: of the three long ones, which come first,
+# none waits for another.
 edge-test: $(MADE) ## run HAProxy, Caddy and nginx in front, and restart instances under load
 	@if ls $(addprefix /usr/*bin/,haproxy caddy nginx) >/dev/null 2>&1; \
 		then $(BIN)/pytest --numprocesses 4 --dist loadgroup --durations 5 -o faulthandler_timeout=400 tests/edge; \

@@ -142,6 +142,7 @@ class SecureCaddy(Caddy):
 class Nginx(Proxy):
     """The system's nginx."""
 
+    ending = "SIGTERM"  # its workers would outlive it
     kind = "nginx"
     name = "nginx.conf"
 
