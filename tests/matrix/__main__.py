@@ -8,7 +8,7 @@ import typer
 from tests.faults import nameserver
 from tests.matrix import document, priority
 from tests.matrix.stage import staged
-from tests.matrix.table import tell, try_all
+from tests.matrix.table import line, tell, try_all
 from tests.matrix.verdict import Verdict, verdict
 from tests.system.servers import program
 
@@ -32,12 +32,16 @@ def demand() -> None:
 def faults(words: str = "", seed: str = "") -> None:
     """Try the rows whose names hold these words; all of them, and random ones, without any."""
     outcomes = try_all(words)
-    failed = any(outcome.problems for outcome in outcomes)
+    wrong = [outcome for outcome in outcomes if outcome.problems]
+    failed = bool(wrong)
     if not words:
         random_ones = weather(FAULTS, seed)
         failed = failed or bool(random_ones.problems)
         if not failed:
             document.write(outcomes, random_ones.lies, FAULTS)
+    # Once more: what is seen of a long log is often its end.
+    for outcome in wrong:
+        tell(line(outcome))
     sys.exit(failed)
 
 
