@@ -30,7 +30,7 @@ class Asker:
 
     """
 
-    def __init__(self, port: int, paths: list[str], number: int, answers: list[Answered]) -> None:
+    def __init__(self, port: int, paths: list[str], number: int, answers: list[str]) -> None:
         self._port = port
         self._turns = islice(cycle(paths), number % len(paths), None)
         self._due = time.monotonic() + PACE * number / CONNECTIONS
@@ -57,7 +57,9 @@ class Asker:
                 code = await _code(reader)
         except (OSError, EOFError):
             code = 0
-        self._answers.append((self._port, path, begun, time.monotonic() - begun, code))
+        answered: Answered = self._port, path, begun, time.monotonic() - begun, code
+        # Made into text one by one: all of a fault's at once would hold up the next questions.
+        self._answers.append(json.dumps(answered))
         return code
 
 
@@ -70,18 +72,21 @@ async def _code(reader: asyncio.StreamReader) -> int:
 
 async def main(paths: list[str], ports: list[int]) -> None:
     """Ask; at each byte that is read tell what came back since the last, as a line of JSON."""
-    answers: list[Answered] = []
+    answers: list[str] = []
     over = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    # Waits for nobody: the pipe holds less than is told, and all questions that came due while it
+    # was full would be asked at once, of services that others look at too.
+    output, _ = await loop.connect_write_pipe(asyncio.Protocol, sys.stdout)
 
     def tell() -> None:
         if not os.read(0, 1):
             over.set()
             return
-        sys.stdout.write(f"{json.dumps(answers)}\n")
-        sys.stdout.flush()
+        output.write(f"[{','.join(answers)}]\n".encode())
         answers.clear()
 
-    asyncio.get_running_loop().add_reader(0, tell)
+    loop.add_reader(0, tell)
     tasks = [
         asyncio.create_task(Asker(port, paths, number, answers).run())
         for port in ports

@@ -40,7 +40,6 @@ class Load:
         paths, ports = ",".join((*BUDGETED, *more)), (str(service.port), str(twin.port))
         self._asker = subprocess.Popen(
             [sys.executable, "-m", "tests.matrix.asker", paths, *ports],
-            bufsize=0,
             cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -86,6 +85,7 @@ class Load:
         assert self._asker.stdin
         assert self._asker.stdout
         self._asker.stdin.write(b"\n")
+        self._asker.stdin.flush()
         answered: list[Answered] = json.loads(self._asker.stdout.readline())
         for port, path, at, seconds, code in answered:
             self._answers[port, path].append(Reply(at, code, {}, b"", seconds))
