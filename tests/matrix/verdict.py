@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tests.matrix import postgres
-from tests.matrix.held import LEFT, Held, grown, held
+from tests.matrix.held import LEFT, Held, grown, most_held
 from tests.matrix.load import Load
 from tests.matrix.stage import CHECKS, Stage
 from tests.matrix.storm import Lie, path, storm
@@ -26,7 +26,7 @@ class Verdict:
 
     Attributes:
         lies: the worst first.
-        before: what the service held after the first faults.
+        before: the most that the service held after the first faults.
         after: what it held in the end.
         grown: what of it is more than before.
         held_up: the share of the time for which the machine held up the healthy twin.
@@ -76,7 +76,7 @@ def verdict(
         begun = time.monotonic()
         lies = storm(stage, load, warming, f"{seed} warming")
         time.sleep(LEFT)
-        before = held(service, stage)
+        before = most_held(service, stage)
         lies += storm(stage, load, count - warming, seed)
         after, more = grown(before, service, stage)
         ended = time.monotonic()
