@@ -29,9 +29,18 @@ class DialingLoop:
 
     async def create_connection(self, factory: Any, _host: str, _port: int) -> Any:
         """Connect to the dialer's host."""
-        connecting = self._loop.create_connection(factory, sock=await self._dialer.dial())
+        connected = await self._dialer.dial()
         begins(self._first)
-        self._transport, protocol = await connecting
+        protocol = factory()
+        try:
+            self._transport, _ = await self._loop.create_connection(
+                lambda: protocol, sock=connected
+            )
+        except asyncio.CancelledError:
+            # What asyncpg would have waited for next fails now, and nobody but the log would hear.
+            if answer := getattr(protocol, "on_data", None):
+                answer.cancel()
+            raise
         return self._transport, protocol
 
     async def create_unix_connection(self, factory: Any, _path: str) -> Any:

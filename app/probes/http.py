@@ -16,6 +16,7 @@ from app.probes.blocking import Blocking
 from app.probes.dialer import Dialer
 from app.probes.reasons import CredentialError, by_class
 from app.probes.steps import Step, begins
+from app.probes.stream import open_stream
 
 
 # How a probe introduces itself in the service's access log.
@@ -65,11 +66,7 @@ class HttpProbe:
         self.dialer.waiting_for = Reason.TIMEOUT
         question = conversation.send(await self.request()) or b""
         connected = await self.dialer.dial()
-        if self.context:
-            begins(Step.TLS)
-        reader, writer = await asyncio.open_connection(
-            sock=connected, ssl=self.context, server_hostname=self.server_name
-        )
+        reader, writer = await open_stream(connected, self.context, self.server_name)
         begins(Step.QUERY)
         try:
             writer.write(question)

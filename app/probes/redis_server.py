@@ -17,6 +17,7 @@ from app.health import Reason
 from app.probes.dialer import Dialer
 from app.probes.redis_replies import of_redis
 from app.probes.steps import Step, begins
+from app.probes.stream import open_stream
 
 
 class DialedConnection(Connection):
@@ -31,13 +32,7 @@ class DialedConnection(Connection):
 
     async def _connect(self) -> None:
         connected = await self._dialer.dial()
-        if self._context:
-            begins(Step.TLS)
-        reader, writer = await asyncio.open_connection(
-            sock=connected,
-            ssl=self._context,
-            server_hostname=self.host if self._context else None,
-        )
+        reader, writer = await open_stream(connected, self._context, self.host)
         self._reader, self._writer, self._transport = reader, writer, writer.transport
         begins(Step.AUTHENTICATION)
 

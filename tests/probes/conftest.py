@@ -7,7 +7,7 @@ import pytest
 import uvloop
 
 
-BOTH = {"test_dialer", "test_tls", "test_unspoken", "test_wire"}
+BOTH = {"test_cut_short", "test_dialer", "test_tls", "test_unspoken", "test_wire"}
 
 
 def pytest_asyncio_loop_factories(
