@@ -92,7 +92,9 @@ class Relay:
         except OSError:
             end = self._reset
         await self._room()
-        end()
+        # The client may have left meanwhile.
+        with contextlib.suppress(OSError):
+            end()
 
     async def _pass(self, data: bytes) -> None:
         while data:

@@ -20,7 +20,7 @@ MEMORY = 4
 # those that were left behind.
 SESSIONS = {"sessions of PostgreSQL": 1, "sessions of Redis": 1}
 
-# Looks that what is held at first is the most of: in one of fifty, or of seven on a busy machine, a
+# Looks that what is held at first is the most of: in one of fifty, or of five on a busy machine, a
 # session is just being renewed, and there is a socket less.
 LOOKS = 7
 

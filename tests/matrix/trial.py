@@ -35,6 +35,7 @@ class Outcome:
         live: the most seconds that `/health/live` took.
         held_up: seconds for which the machine held up the healthy twin, which are allowed for.
         problems: what was not as it was promised.
+        learned: lines of the service's log on each check that turned, where there are problems.
 
     """
 
@@ -44,6 +45,7 @@ class Outcome:
     live: float = 0.0
     held_up: float = 0.0
     problems: list[str] = field(default_factory=list)
+    learned: list[str] = field(default_factory=list)
 
 
 class Trial:
@@ -57,6 +59,7 @@ class Trial:
 
     def run(self, stage: Stage) -> Outcome:
         """Try it; the dependency serves again afterwards."""
+        logged = self._service.log.stat().st_size
         begun = time.monotonic()
         with self._row.fault(stage):
             broken = time.monotonic()
@@ -75,6 +78,9 @@ class Trial:
         self._judge_others(begun, mending)
         self._judge_fault(begun, broken, mending)
         self._judge_repair(mended)
+        if self._outcome.problems:
+            lines = self._service.log.read_bytes()[logged:].decode().splitlines()
+            self._outcome.learned += [line for line in lines if "check turned" in line]
         return self._outcome
 
     def _see_reason(self) -> None:
