@@ -1,6 +1,7 @@
 """uvicorn as `vitals serve` runs it."""
 
 import asyncio
+import gc
 import socket
 from collections.abc import Callable
 from contextlib import suppress
@@ -27,6 +28,15 @@ class Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
         self.server_state.connections = self._connections = Connections(connection_limit())
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Come up, and keep what is there by then from the garbage collector.
+
+        It stays until the end, and to look through all of it takes as long as some hundred answers,
+        which nobody is given meanwhile.
+        """
+        await super().startup(sockets)
+        gc.freeze()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Close the door, hear out who is inside, and only then send away who is silent.

@@ -1,7 +1,9 @@
 """uvicorn's end, as `vitals serve` has it."""
 
 import asyncio
+import gc
 import socket
+from collections.abc import Iterator
 from typing import Any, cast
 
 import pytest
@@ -12,6 +14,13 @@ from app.serving.server import Server
 
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"
+
+
+@pytest.fixture(autouse=True)
+def _thawed() -> Iterator[None]:
+    """The tests' own garbage is to be collected afterwards."""
+    yield
+    gc.unfreeze()
 
 
 async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -67,3 +76,10 @@ def test_who_comes_as_the_door_closes_is_let_in(loop: Any) -> None:
     """The kernel has greeted them, so they have asked, and a reset would lose what they ask."""
     with asyncio.Runner(loop_factory=loop) as runner:
         assert b"served" in runner.run(heard_at_the_door())
+
+
+def test_what_is_there_at_the_start_is_no_garbage() -> None:
+    """To look through it would keep every answer waiting, now and then."""
+    before = gc.get_freeze_count()
+    asyncio.run(heard_at_the_door())
+    assert gc.get_freeze_count() > before
