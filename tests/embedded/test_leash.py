@@ -1,10 +1,12 @@
 import json
 import os
+import select
 import signal
 import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TextIO
 
 import pytest
@@ -21,15 +23,18 @@ time.sleep(60)
 """
 PYTHON = [sys.executable, "-c"]
 
+# Seconds within which an answer comes.
+PATIENCE = 10
+
 
 class Held:
-    """A leash in this process, where its orders come from and its answers go to."""
+    """A leash in this process, and the pipes on which it is given orders and answers."""
 
-    def __init__(self, folder: Path, orders: TextIO, capture: pytest.CaptureFixture[str]) -> None:
+    def __init__(self, folder: Path, orders: TextIO, answering: int) -> None:
         self.folder = folder
         self._orders = orders
-        self._capture = capture
-        self._answers: list[str] = []
+        self._answering = answering
+        self._answers: list[int] = []
         self._thread = threading.Thread(
             target=leash.main, args=("SIGTERM", "none: ", str(folder), "")
         )
@@ -41,12 +46,10 @@ class Held:
 
     def answers(self, count: int) -> list[int]:
         """Wait for so many answers."""
-        until(lambda: self._read() >= count)
-        return [int(answer) for answer in self._answers]
-
-    def _read(self) -> int:
-        self._answers += self._capture.readouterr().out.split()
-        return len(self._answers)
+        while len(self._answers) < count:
+            assert select.select([self._answering], [], [], PATIENCE)[0]
+            self._answers += map(int, os.read(self._answering, 4096).split())
+        return self._answers
 
     def lose(self) -> None:
         """Leave it as an owner does that ends."""
@@ -55,19 +58,25 @@ class Held:
 
 
 @pytest.fixture(name="held")
-def _held(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> Iterator[Held]:
+def _held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Held]:
     """Hold a folder that is also the working folder."""
     folder = tmp_path / "folder"
     folder.mkdir()
     monkeypatch.chdir(folder)
-    incoming, outgoing = os.pipe()
-    with os.fdopen(incoming) as orders, os.fdopen(outgoing, "w", 1) as pipe:
-        monkeypatch.setattr(sys, "stdin", orders)
-        held = Held(folder, pipe, capfd)
+    (orders, ordering), (answering, answers) = os.pipe(), os.pipe()
+    with (
+        os.fdopen(orders) as stdin,
+        os.fdopen(ordering, "w", 1) as owner,
+        os.fdopen(answers, "w") as stdout,
+    ):
+        # Streams of its own: pytest puts back the process's before each test, and loses what is
+        # written while it reads.
+        streams = SimpleNamespace(stdin=stdin, stdout=stdout, stderr=sys.__stderr__)
+        monkeypatch.setattr(leash, "sys", streams)
+        held = Held(folder, owner, answering)
         yield held
         held.lose()
+    os.close(answering)
 
 
 def test_a_program_reads_its_text_and_its_end_is_told(held: Held) -> None:
