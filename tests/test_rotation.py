@@ -123,11 +123,16 @@ def test_a_password_of_redis_is_rotated_without_red(
 
 
 def renewed(client: Any) -> None:
-    """Wait until the service has made a connection anew."""
-    before = ids(client)
+    """Wait until the service has made a connection anew; ended the old one it has before that."""
+    another(client, another(client, set()))
+
+
+def another(client: Any, known: set[str]) -> set[str]:
+    """Wait until the service has a connection that is none of these, and tell which."""
     deadline = time.monotonic() + 5
-    while ids(client) & before:
+    while not (found := ids(client) - known):
         assert time.monotonic() < deadline
+    return found
 
 
 def ids(client: Any) -> set[str]:
