@@ -3,7 +3,6 @@
 import asyncio
 import gc
 import socket
-from collections.abc import Iterator
 from typing import Any, cast
 
 import pytest
@@ -14,13 +13,6 @@ from app.serving.server import Server
 
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"
-
-
-@pytest.fixture(autouse=True)
-def _thawed() -> Iterator[None]:
-    """The tests' own garbage is to be collected afterwards."""
-    yield
-    gc.unfreeze()
 
 
 async def app(scope: Any, receive: Any, send: Any) -> None:
