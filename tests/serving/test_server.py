@@ -1,4 +1,4 @@
-"""uvicorn's end, as `vitals serve` has it."""
+"""uvicorn's start and end, as `vitals serve` has them."""
 
 import asyncio
 import gc
