@@ -2,18 +2,21 @@
 
 import json
 import math
+import os
 import subprocess
 import sys
+import tempfile
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable
+from contextlib import ExitStack
 from itertools import chain
 from operator import attrgetter
 from types import TracebackType
 from typing import Self
 
 from tests.matrix.asker import Answered
-from tests.matrix.priority import ASKING, hasten
+from tests.matrix.priority import ASKING, WITNESSING, hasten
 from tests.service import ROOT, Reply, Service, p99
 
 
@@ -30,14 +33,26 @@ PROMPT = 0.01
 
 AT = attrgetter("at")
 
+# From one moment of the steady clock to another.
+Span = tuple[float, float]
+
 
 class Load:
-    """Asks a service and its healthy twin the same, over 32 connections each, until left."""
+    """Asks a service and its healthy twin the same, over 32 connections each, until left.
+
+    And has witnesses of whether the machine runs, one on each processor.
+    """
 
     def __init__(self, service: Service, twin: Service, *more: str) -> None:
         self._service, self._twin = service.port, twin.port
         self._answers: defaultdict[tuple[int, str], list[Reply]] = defaultdict(list)
         paths, ports = ",".join((*BUDGETED, *more)), (str(service.port), str(twin.port))
+        # Before anything is asked, as their beginning is work that goes before the rest.
+        with ExitStack() as stack:
+            self._testimony = stack.enter_context(tempfile.TemporaryFile(mode="a+"))
+            for processor in os.sched_getaffinity(0):
+                self._witness(processor, stack)
+            self._witnesses = stack.pop_all()
         self._asker = subprocess.Popen(
             [sys.executable, "-m", "tests.matrix.asker", paths, *ports],
             cwd=ROOT,
@@ -57,9 +72,10 @@ class Load:
     def late(self, begin: float, end: float) -> list[str]:
         """Tell which paths were answered later than is promised."""
         late = []
-        beside = [reply for path in BUDGETED for reply in self.healthy(path, begin, end)]
+        twin = [reply for path in BUDGETED for reply in self.healthy(path, begin, end)]
+        pauses = [*_pauses(twin), *self._standstills()]
         for path in BUDGETED:
-            own = _p99(unhindered(self.answers(path, begin, end), beside))
+            own = _p99(unhindered(self.answers(path, begin, end), pauses))
             healthy = _p99(self.healthy(path, begin, end))
             if own > TIMES * healthy + MORE:
                 late.append(f"{path}: p99 {own * 1000:.1f} ms, healthy {healthy * 1000:.1f} ms")
@@ -81,6 +97,20 @@ class Load:
         replies.sort(key=AT)
         return replies[bisect_left(replies, begin, key=AT) : bisect_left(replies, end, key=AT)]
 
+    def _witness(self, processor: int, stack: ExitStack) -> None:
+        """Have one on this processor until the end."""
+        command = [sys.executable, "-m", "tests.matrix.witness", str(processor)]
+        witness = subprocess.Popen(command, cwd=ROOT, stdout=self._testimony)
+        stack.enter_context(witness)
+        stack.callback(witness.kill)
+        hasten(witness.pid, WITNESSING)
+
+    def _standstills(self) -> list[Span]:
+        """Tell when a processor stood still."""
+        self._testimony.seek(0)
+        spans = (line.split() for line in self._testimony)
+        return [(float(begin), float(end)) for begin, end in spans]
+
     def _collect(self) -> None:
         assert self._asker.stdin
         assert self._asker.stdout
@@ -100,6 +130,7 @@ class Load:
         traceback: TracebackType | None,
     ) -> None:
         self._asker.communicate()
+        self._witnesses.close()
 
 
 def waited(replies: Iterable[Reply]) -> float:
@@ -120,15 +151,23 @@ def waited(replies: Iterable[Reply]) -> float:
     return seconds
 
 
-def unhindered(replies: Iterable[Reply], twin: Iterable[Reply]) -> list[Reply]:
-    """Tell those answers during which the twin kept nobody waiting: the machine did not either."""
-    pauses = [reply for reply in twin if reply.seconds > PROMPT]
-    return [reply for reply in replies if not any(_together(reply, pause) for pause in pauses)]
+def unhindered(replies: Iterable[Reply], pauses: Iterable[Span]) -> list[Reply]:
+    """Tell those answers during which the machine kept nobody else waiting."""
+    pauses = list(pauses)
+    return [reply for reply in replies if not any(_meet(_span(reply), pause) for pause in pauses)]
 
 
-def _together(one: Reply, other: Reply) -> bool:
-    """Whether two waited at the same time."""
-    return one.at < other.at + other.seconds and other.at < one.at + one.seconds
+def _pauses(twin: Iterable[Reply]) -> list[Span]:
+    """Tell when the twin, whom nothing befalls, kept somebody waiting."""
+    return [_span(reply) for reply in twin if reply.seconds > PROMPT]
+
+
+def _span(reply: Reply) -> Span:
+    return reply.at, reply.at + reply.seconds
+
+
+def _meet(one: Span, other: Span) -> bool:
+    return one[0] < other[1] and other[0] < one[1]
 
 
 def _p99(replies: list[Reply]) -> float:

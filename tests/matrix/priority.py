@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 # Of the kernel's real-time scheduler; all else, what is broken included, has no such priority.
-ANSWERING, ASKING = 1, 2
+ANSWERING, ASKING, WITNESSING = 1, 2, 3
 
 
 def unavailable() -> bool:
