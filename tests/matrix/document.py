@@ -37,7 +37,9 @@ stays as it was while a run sees no more than one step of a difference. The slow
 answers tells more of the machine than of the service. What tells of the service: during every fault
 99 of 100 answers of `/health/ready`, `/health/live` and `/metrics`, asked over 32 connections, come
 within twice the time that the same answers of a healthy service take, asked in the same moments,
-and 5 ms. Each fault happens once: no row is tried again.
+and 5 ms. Answers during which the machine or one of its processors stood still do not count for
+that; that it did is told by the healthy service and by a witness on each processor. Each fault
+happens once: no row is tried again.
 
 | dependency | fault | reason | red | green | live |
 | --- | --- | --- | --- | --- | --- |

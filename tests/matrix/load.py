@@ -8,7 +8,7 @@ import sys
 import tempfile
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from itertools import chain
 from operator import attrgetter
@@ -151,9 +151,8 @@ def waited(replies: Iterable[Reply]) -> float:
     return seconds
 
 
-def unhindered(replies: Iterable[Reply], pauses: Iterable[Span]) -> list[Reply]:
+def unhindered(replies: Iterable[Reply], pauses: Sequence[Span]) -> list[Reply]:
     """Tell those answers during which the machine kept nobody else waiting."""
-    pauses = list(pauses)
     return [reply for reply in replies if not any(_meet(_span(reply), pause) for pause in pauses)]
 
 
