@@ -10,7 +10,7 @@ from typing import Self
 
 import psutil
 
-from app.embedded.server import free_port
+from app.embedded.server import reserve
 from benchmarks.contenders import Contender
 
 
@@ -36,7 +36,8 @@ class Running:
         self, contender: Contender, environ: Mapping[str, str], processor: int = FIRST
     ) -> None:
         self.contender = contender
-        self.port = free_port()
+        self._reservation = reserve()
+        self.port = self._reservation.getsockname()[1]
         self._environ = {**os.environ, **environ, "PORT": str(self.port)}
         self._processor = processor
         self.cold = 0.0
@@ -63,6 +64,7 @@ class Running:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        self._reservation.close()
         self._process.terminate()
         try:
             self._process.wait(10)

@@ -7,10 +7,9 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-from app.embedded import Postgres, Valkey, server
+from app.embedded import Postgres, Valkey
 from app.settings import Settings
 from tests.broken_settings import CANARY, PG, REDIS
-from tests.ports import free_port
 
 
 # How long an example takes is a matter of the machine, and of what else it does.
@@ -21,14 +20,6 @@ hypothesis.settings.load_profile("patient")
 def pytest_collection_finish() -> None:
     """Keep what was imported from the garbage collector: each full look through it took 0.4 s."""
     gc.freeze()
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _ports_of_its_own() -> Iterator[None]:
-    """Have no embedded server find the port free that a test's own server is yet to listen on."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(server, "free_port", free_port)
-        yield
 
 
 @pytest.fixture(scope="session", autouse=True)

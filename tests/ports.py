@@ -8,14 +8,17 @@ import random
 import socket
 from collections.abc import Iterator
 
-from app.embedded.server import PORTS
+
+# Below those of the embedded servers, which may be started by a process that is tested.
+PORTS = range(10000, 20000)
 
 
 @functools.cache
 def _of_this_worker() -> Iterator[int]:
     """Tell the ports that no other worker gets, in an order of this run's own."""
     number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-    ports = PORTS[number :: int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))]
+    share = len(PORTS) // int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    ports = PORTS[number * share :][:share]
     return itertools.cycle(random.sample(ports, len(ports)))
 
 

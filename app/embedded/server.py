@@ -28,7 +28,7 @@ class Server(ABC):
     """A server with a password, and everything of it in a temporary folder of its own.
 
     Attributes:
-        port: free when it was chosen; it stays the same over restarts.
+        port: its own until it is closed, also while it does not run.
         password_file: holds the password of the user `vitals`.
         arguments: further ones for the server, from the next start on.
 
@@ -38,7 +38,8 @@ class Server(ABC):
     give = staticmethod(give)
 
     def __init__(self) -> None:
-        self.port = free_port()
+        self._reservation = reserve()
+        self.port = self._reservation.getsockname()[1]
         self.arguments: tuple[str, ...] = ()
         self.folder = Path(tempfile.mkdtemp(prefix="vitals-"))
         self.log = self.folder / "log"
@@ -104,6 +105,7 @@ class Server(ABC):
     def close(self) -> None:
         """End it, and remove its folder."""
         self._lifeline.close()
+        self._reservation.close()
         self._pid = 0
 
     def finish(self, command: list[str]) -> None:
@@ -136,14 +138,22 @@ class Server(ABC):
         self.close()
 
 
-def free_port() -> int:
-    """Find a port that stays free over a restart.
+def reserve() -> socket.socket:
+    """Find a port that nobody listens on, and keep it from whoever else reserves one.
+
+    Between the choice and the listening PostgreSQL's data are made, and a restart frees the port
+    again. So the same port of UDP is taken until the socket is closed: it is in no server's way,
+    and gone with this process.
 
     Those above are what the system hands out: to whoever asks for any, and to each client that
     connects, which might even meet itself there while the server is down.
     """
     for port in secrets.SystemRandom().sample(PORTS, len(PORTS)):
-        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
-            return port
+        with contextlib.suppress(OSError), contextlib.ExitStack() as failing:
+            reservation = failing.enter_context(socket.socket(type=socket.SOCK_DGRAM))
+            reservation.bind(("127.0.0.1", port))
+            socket.create_server(("127.0.0.1", port)).close()
+            failing.pop_all()
+            return reservation
     msg = f"no port from {PORTS.start} to {PORTS.stop - 1} is free"
     raise EmbeddedServerError(msg)

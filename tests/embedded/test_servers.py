@@ -14,8 +14,10 @@ import pytest
 from redis import AuthenticationError, Redis
 
 from app.embedded import EmbeddedServerError, Postgres, Valkey
-from app.embedded.server import Server
+from app.embedded import server as servers
+from app.embedded.server import Server, reserve
 from tests.faults.servers import command, frozen, killed, signal_all, sql, tree
+from tests.ports import free_port
 
 
 KINDS = [Postgres, Valkey]
@@ -149,3 +151,22 @@ def test_a_frozen_server_goes_on(valkey: Valkey) -> None:
     with frozen(valkey):
         assert psutil.Process(valkey.pid).status() == psutil.STATUS_STOPPED
     assert command(valkey, "PING")
+
+
+def test_a_port_is_nobody_elses_before_it_is_listened_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """PostgreSQL takes a second to make its data, and a restart frees the port again."""
+    with reserve() as reservation:
+        port = reservation.getsockname()[1]
+        monkeypatch.setattr(servers, "PORTS", range(port, port + 1))
+        with pytest.raises(EmbeddedServerError, match=f"no port from {port} to {port} is free"):
+            reserve()
+    reserve().close()
+
+
+def test_a_port_that_somebody_listens_on_is_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor is anything left of the attempt."""
+    port = free_port()
+    monkeypatch.setattr(servers, "PORTS", range(port, port + 1))
+    with socket.create_server(("127.0.0.1", port)), pytest.raises(EmbeddedServerError):
+        reserve()
+    reserve().close()
