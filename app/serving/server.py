@@ -33,10 +33,11 @@ class Server(uvicorn.Server):
         """Come up, and keep what is there by then from the garbage collector.
 
         It stays until the end, and to look through all of it takes as long as some hundred answers,
-        which nobody is given meanwhile.
+        which nobody is given meanwhile. The command line has had nothing collected until now.
         """
         await super().startup(sockets)
         gc.freeze()
+        gc.enable()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Close the door, hear out who is inside, and only then send away who is silent.
