@@ -4,6 +4,7 @@ import contextlib
 import json
 import re
 import threading
+import time
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from queue import Empty, SimpleQueue
 from typing import Annotated, Any
@@ -14,6 +15,9 @@ import typer
 
 # With Python's own start and end it is within the 5 seconds that a prober waits.
 TIMEOUT = 4.5
+
+# A Ctrl-C that comes between Python's last look for one and a wait is heard when the wait is over.
+STEP = 0.1
 
 # A health answer is shorter, with however many checks of a user's own; of anything else this much
 # is enough to see that it is not one.
@@ -101,13 +105,19 @@ def ask(url: SplitResult, path: str) -> Answer:
             outcome.put(error)
 
     threading.Thread(target=run, daemon=True).start()
-    try:
-        answer = outcome.get(timeout=TIMEOUT)
-    except Empty:
-        answer = TimeoutError(f"not within {TIMEOUT} seconds")
+    answer = awaited(outcome)
     if isinstance(answer, Exception):
         raise answer
     return answer
+
+
+def awaited(outcome: SimpleQueue[Answer | Exception]) -> Answer | Exception:
+    """Wait in steps for what comes of asking."""
+    deadline = time.monotonic() + TIMEOUT
+    while (left := deadline - time.monotonic()) > 0:
+        with contextlib.suppress(Empty):
+            return outcome.get(timeout=min(left, STEP))
+    return TimeoutError(f"not within {TIMEOUT} seconds")
 
 
 def request(url: SplitResult, path: str) -> Answer:

@@ -131,14 +131,33 @@ def test_the_version_is_told(call: Call) -> None:
     assert call("--version") == call("--version", "check") == (0, f"vitals {__version__}\n", "")
 
 
-def test_ctrl_c_ends_a_command_without_a_traceback() -> None:
+# Ctrl-C reaches the thread that asks, so that it ends no wait of the main one: as if it had come
+# just before that.
+UNHEARD = """
+import signal, sys
+from app.cli import check, main
+ask = check.request
+def heard(*arguments):
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
+    return ask(*arguments)
+check.request = heard
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+del sys.argv[:3]  # what would be run without this
+main()
+"""
+
+
+@pytest.mark.parametrize(
+    "before", [(), (sys.executable, "-c", UNHEARD)], ids=["at once", "in time"]
+)
+def test_ctrl_c_ends_a_command_without_a_traceback(before: tuple[str, ...]) -> None:
     """It has the exit code of every program that it ends."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         silent.settimeout(10)
         # A shell has its background jobs ignore Ctrl-C, and what they start inherits that.
-        before = signal.signal(signal.SIGINT, signal.default_int_handler)
-        process = start("check", PORT=str(silent.getsockname()[1]))
-        signal.signal(signal.SIGINT, before)
+        ignored = signal.signal(signal.SIGINT, signal.default_int_handler)
+        process = start("check", before=before, PORT=str(silent.getsockname()[1]))
+        signal.signal(signal.SIGINT, ignored)
         connection, _ = silent.accept()
         with connection:
             process.send_signal(signal.SIGINT)
