@@ -142,8 +142,8 @@ def reserve() -> socket.socket:
     """Find a port that nobody listens on, and keep it from whoever else reserves one.
 
     Between the choice and the listening PostgreSQL's data are made, and a restart frees the port
-    again. So the same port of UDP is taken until the socket is closed: it is in no server's way,
-    and gone with this process.
+    again. So the same port of UDP is taken until the socket is closed: what listens on TCP alone
+    does not mind, and it is gone with this process.
 
     Those above are what the system hands out: to whoever asks for any, and to each client that
     connects, which might even meet itself there while the server is down.

@@ -122,8 +122,9 @@ class SecureCaddy(Caddy):
 
     @property
     def changes(self) -> dict[str, str]:
-        """Nor does it listen on port 80, or tell the system whom to trust."""
-        more = "\tauto_https disable_redirects\n\tskip_install_trust\n"
+        """Nor does it listen on port 80 or on UDP, or tell the system whom to trust."""
+        quiet = "\tservers {\n\t\tprotocols h1 h2\n\t}\n"  # HTTP/3 is spoken over UDP
+        more = f"\tauto_https disable_redirects\n\tskip_install_trust\n{quiet}"
         changes = super().changes
         return {**changes, "(vitals) {": changes["(vitals) {"].replace("{\n", "{\n" + more, 1)}
 
