@@ -1,13 +1,15 @@
+import gc
 import json
 import signal
 import socket
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 
-from app import __version__
-from app.cli import COMMANDS
+from app import __version__, cli
+from app.cli import COMMANDS, imported
 from tests.cli.conftest import Call, end, start
 from tests.service import ROOT
 
@@ -129,6 +131,22 @@ def test_what_can_not_be_understood_is_told_in_one_line(
 def test_the_version_is_told(call: Call) -> None:
     """Whatever follows."""
     assert call("--version") == call("--version", "check") == (0, f"vitals {__version__}\n", "")
+
+
+def test_no_garbage_is_looked_for_until_a_command_is_there(
+    call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever it imports stays; afterwards all is as before."""
+    enabled = []
+
+    def noted(name: str) -> Any:
+        enabled.append(gc.isenabled())
+        return imported(name)
+
+    monkeypatch.setattr(cli, "imported", noted)
+    assert call("probes", "docker").code == 0
+    assert enabled == [False]
+    assert gc.isenabled()
 
 
 # Ctrl-C reaches the thread that asks, so that it ends no wait of the main one: as if it had come
