@@ -32,7 +32,7 @@ def demand() -> None:
 def faults(words: str = "", seed: str = "") -> None:
     """Try the rows whose names hold these words; all of them, and random ones, without any."""
     outcomes = try_all(words)
-    wrong = [outcome for outcome in outcomes if outcome.problems]
+    wrong = [outcome for outcome in outcomes if outcome.wrong]
     failed = bool(wrong)
     if not words:
         random_ones = weather(FAULTS, seed)

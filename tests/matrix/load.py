@@ -75,10 +75,16 @@ class Load:
         twin = [reply for path in BUDGETED for reply in self.healthy(path, begin, end)]
         pauses = [*_pauses(twin), *self._standstills()]
         for path in BUDGETED:
-            own = _p99(unhindered(self.answers(path, begin, end), pauses))
-            healthy = _p99(self.healthy(path, begin, end))
-            if own > TIMES * healthy + MORE:
-                late.append(f"{path}: p99 {own * 1000:.1f} ms, healthy {healthy * 1000:.1f} ms")
+            replies = unhindered(self.answers(path, begin, end), pauses)
+            own, healthy = _p99(replies), _p99(self.healthy(path, begin, end))
+            allowed = TIMES * healthy + MORE
+            if own > allowed:
+                when = " ".join(
+                    f"{reply.at - begin:.2f}" for reply in replies if reply.seconds > allowed
+                )
+                late.append(
+                    f"{path}: p99 {own * 1000:.1f} ms, healthy {healthy * 1000:.1f} ms, at {when} s"
+                )
         return late
 
     def held_up(self, begin: float, end: float) -> float:

@@ -34,8 +34,9 @@ class Outcome:
         green: seconds from the repair's end to the first answer that told it.
         live: the most seconds that `/health/live` took.
         held_up: seconds for which the machine held up the healthy twin, which are allowed for.
-        problems: what was not as it was promised.
-        learned: lines of the service's log on each check that turned, where there are problems.
+        problems: what was not as it was promised, but for how long answers took.
+        late: which answers took longer than is promised.
+        learned: lines of the service's log on each check that turned, where something was wrong.
 
     """
 
@@ -45,7 +46,13 @@ class Outcome:
     live: float = 0.0
     held_up: float = 0.0
     problems: list[str] = field(default_factory=list)
+    late: list[str] = field(default_factory=list)
     learned: list[str] = field(default_factory=list)
+
+    @property
+    def wrong(self) -> list[str]:
+        """All that was not as it was promised."""
+        return self.problems + self.late
 
 
 class Trial:
@@ -59,6 +66,7 @@ class Trial:
 
     def run(self, stage: Stage) -> Outcome:
         """Try it; the dependency serves again afterwards."""
+        self._load.forget()
         logged = self._service.log.stat().st_size
         begun = time.monotonic()
         with self._row.fault(stage):
@@ -78,7 +86,7 @@ class Trial:
         self._judge_others(begun, mending)
         self._judge_fault(begun, broken, mending)
         self._judge_repair(mended)
-        if self._outcome.problems:
+        if self._outcome.wrong:
             lines = self._service.log.read_bytes()[logged:].decode().splitlines()
             self._outcome.learned += [line for line in lines if "check turned" in line]
         return self._outcome
@@ -99,7 +107,7 @@ class Trial:
         replies += self._load.answers(METRICS, begun, time.monotonic())
         with self._noting():
             assert {reply.code for reply in replies} == {200}, "/health/live or /metrics fails"
-        self._outcome.problems += self._load.late(begun, mending)
+        self._outcome.late = self._load.late(begun, mending)
 
     def _judge_fault(self, begun: float, broken: float, mending: float) -> None:
         replies = self._load.answers(READY, begun, mending)
