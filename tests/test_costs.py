@@ -25,10 +25,9 @@ REQUESTS = 10_000
 
 def test_requests_cause_no_statement(tmp_path: Path) -> None:
     """Ten thousand requests add nothing to the schedule's one statement and one PING a round."""
-    with Postgres() as postgres, Valkey() as valkey:
-        postgres.arguments = ("-c", "log_statement=all")
-        postgres.stop()
-        postgres.start()
+    postgres = Postgres()
+    postgres.arguments = ("-c", "log_statement=all")
+    with postgres, Valkey() as valkey:
         environ = {**on(postgres, valkey), "RECONNECT_INTERVAL": "86400"}
         with running(environ, tmp_path / "log") as service:
             before = statements(postgres), pings(valkey)

