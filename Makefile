@@ -72,7 +72,7 @@ test: $(MADE) ## check format, lint and types, and run every test that needs not
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/pytest $(TOGETHER)
-	$(BIN)/pytest $(ALONE) -m alone --numprocesses 2 --dist loadfile
+	$(BIN)/pytest $(ALONE) -m alone --numprocesses 3 --dist loadfile
 
 coverage: $(MADE) ## run most of those again, and see that they run all of app/health and 95 % of app/
 	@$(BIN)/coverage erase
