@@ -23,6 +23,9 @@ SERVE = (*VITALS, "serve")
 UVICORN = (sys.executable, "-m", "uvicorn", "app.main:app", "--port")
 ROOT = Path(__file__).parent.parent
 
+# How many lines of a log tell what a service did last.
+LAST_LINES = 50
+
 # How the names of what configures the service begin.
 MINE = (
     *("CHECK_", "DATABASE_", "DRAIN_", "HEALTH_", "HTTP_", "JWT_", "LOG_"),
@@ -75,6 +78,16 @@ class Service:
         """How many descriptors it has."""
         return len(list(Path(f"/proc/{self.process.pid}/fd").iterdir()))
 
+    def state(self) -> str:
+        """Whether it runs, and the last that it said: for whoever wonders what has happened."""
+        try:
+            # Its connections go a little before it does.
+            state = f"has ended with {self.process.wait(0.2)}"
+        except subprocess.TimeoutExpired:
+            state = "runs"
+        said = self.log.read_text(errors="replace").splitlines()[-LAST_LINES:]
+        return "\n".join([f"The service on port {self.port} {state}. It said:", *said])
+
     def reason(self, name: str) -> str | None:
         """Why a check fails; none while it passes."""
         known = self.ask("/health").json["checks"][name]
@@ -116,6 +129,9 @@ def running(
     try:
         await_answer(service)
         yield service
+    except Exception as error:
+        error.add_note(service.state())
+        raise
     finally:
         service.process.terminate()
         try:

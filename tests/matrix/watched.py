@@ -12,7 +12,8 @@ from tests.matrix.stage import CHECKS, Stage
 from tests.service import Service, on, running
 
 
-SUBJECT = (sys.executable, "-m", "tests.matrix.subject")
+# Whatever it should die of is told.
+SUBJECT = (sys.executable, "-X", "faulthandler", "-m", "tests.matrix.subject")
 
 # Seconds within which everything passes after the start.
 UP = 10
