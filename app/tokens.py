@@ -3,8 +3,6 @@
 import logging
 from collections.abc import Callable
 
-import jwt
-
 from app.settings.secret_files import Secret, SecretError
 from app.settings.signing_key import ALGORITHM, key
 
@@ -19,6 +17,8 @@ logger = logging.getLogger("vitals")
 
 def issue(signing: str, scope: str, expires: float) -> str:
     """Make a token of a scope; it expires at that Unix time."""
+    import jwt  # noqa: PLC0415 - as where the key is read
+
     return jwt.encode({"scope": scope, "exp": int(expires)}, signing, ALGORITHM)
 
 
@@ -47,6 +47,9 @@ class Tokens:
         """Whether an operator holds it: signed, unexpired, and of the scope that reads health."""
         if self._key is None or len(token) > MAX_LENGTH:
             return False
+
+        import jwt  # noqa: PLC0415 - as where the key is read
+
         try:
             claims = jwt.decode(token, self._key, [ALGORITHM], {"require": ["exp", "scope"]})
         except jwt.InvalidTokenError:

@@ -1,7 +1,5 @@
 """The key that tokens are signed with."""
 
-import jwt
-
 from app.settings.secret_files import Secret, SecretError
 
 
@@ -21,6 +19,9 @@ def key(secret: Secret) -> str:
         SecretError: it can't be read, or it is so short that it might be guessed, or public.
 
     """
+    # Imported where there is such a key: beside cryptography it takes a sixth of the start.
+    import jwt  # noqa: PLC0415
+
     text = secret.read()
     if len(text.encode()) < SHORTEST:
         msg = f"{secret.name}: {secret.path} is shorter than {SHORTEST} bytes: write a longer one"

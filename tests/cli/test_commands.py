@@ -57,13 +57,13 @@ def test_a_command_imports_nothing_of_the_service(arguments: list[str], own: set
     assert not HEAVY & modules
 
 
-def test_a_server_starts_without_templates_and_websockets() -> None:
-    """Together they would take as long as an eighth of a start, and most starts need neither."""
+def test_a_server_starts_without_what_few_need() -> None:
+    """Templates and websockets would take an eighth of a start, tokens and PostgreSQL a third."""
     command = [sys.executable, "-c", SERVING]
     told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     modules = set(json.loads(told.stdout))
     assert {"fastapi", "uvloop"} <= modules
-    assert not {"jinja2", "websockets"} & modules
+    assert not {"jinja2", "jwt", "sqlalchemy", "websockets"} & modules
 
 
 def test_help_tells_each_command_in_a_sentence() -> None:
