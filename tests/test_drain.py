@@ -176,17 +176,12 @@ def test_a_second_signal_ends_it_at_once(
         assert code == 0
 
 
-def test_sigint_skips_the_drain(serve: Serve) -> None:
-    """Ctrl-C is for people, who need no grace; the exit code is 0."""
+def test_sigint_skips_the_drain_and_hears_out_who_is_inside(serve: Serve) -> None:
+    """Ctrl-C is for people, who need no grace; the exit code is 0.
+
+    A request on a connection that was silent so far, as a proxy keeps them, is answered.
+    """
     with serve(OURS, drain=60) as service:
-        wait_until_ready(service)
-        service.process.send_signal(signal.SIGINT)
-        assert service.process.wait(3) == 0
-
-
-def test_who_is_inside_when_the_door_closes_is_heard_out(serve: Serve) -> None:
-    """A request on a connection that was silent so far, as a proxy keeps them, is answered."""
-    with serve(OURS, drain=0) as service:
         wait_until_ready(service)
         with socket.create_connection(("127.0.0.1", service.port), timeout=5) as silent:
             service.process.send_signal(signal.SIGINT)
