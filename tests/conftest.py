@@ -1,4 +1,4 @@
-"""The servers and settings that tests share, and the servers that a test may break."""
+"""The servers, settings and folder that tests share, and the servers that a test may break."""
 
 import gc
 import tempfile

@@ -68,6 +68,7 @@ def test_names_may_come_after_the_service(
     try:
         with running(environ, tmp_path / "log", command(SERVE, names.host)) as service:
             service.until("postgres", "dns", BOUND)
+            service.until("redis", None, BOUND)
             assert service.ask("/health/started").code == service.ask("/health/live").code == 200
             names.manner = Manner.ANSWER
             service.until("postgres", None, BOUND)
