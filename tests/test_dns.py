@@ -44,9 +44,12 @@ def test_a_name_that_is_not_resolved_is_told_and_so_is_its_repair(
 ) -> None:
     """However the name server fails: told at the next connection, and nothing else suffers."""
     service.until("postgres", None, BOUND)
+    service.until("redis", None, BOUND)
     with Prober(service, "/health/live") as live, Prober(service, "/health/ready") as ready:
         names.manner = manner
         service.until("postgres", "dns", BOUND + RECONNECT)
+        live.fill()
+        ready.fill()
         asked = names.queries
         names.manner = Manner.ANSWER
         service.until("postgres", None, BOUND)

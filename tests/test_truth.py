@@ -130,6 +130,8 @@ def test_a_fault_is_told_within_the_bound_and_so_is_its_repair(
             stage.strict.until(name, reason, BOUND + unseen)
             assert stage.strict.ask("/health/ready").code == 503
             assert_warns(stage.lenient, name, reason)
+            live.fill()
+            ready.fill()
         stage.strict.until(name, None, BOUND + (RECONNECT if unseen else 0))
         assert stage.strict.ask("/health/ready").code == 200
     other = "redis" if name == "postgres" else "postgres"
