@@ -110,9 +110,9 @@ def test_readiness_says_no_before_the_door_closes(serve: Serve, command: tuple[s
     """At once, with Retry-After and a goodbye to the connection, for as long as was set."""
     with serve(command) as service:
         wait_until_ready(service)
-        slow = Slow(service, DRAIN * 0.7)
-        service.process.terminate()
+        slow = Slow(service, DRAIN * 1.2)
         told = time.monotonic()
+        service.process.terminate()
         seen = [(time.monotonic() - told, reply) for reply in probe_until_closed(service)]
         closed = time.monotonic() - told
         code = service.process.wait(10)

@@ -44,7 +44,9 @@ def test_an_object_store_is_watched_beside_the_rest(
     store: int, valkey: Valkey, tmp_path: Path
 ) -> None:
     """Its failure is told as a status; the key is read again when it changes."""
-    (tmp_path / "stack_auth_secret").write_text("the key\n")
+    secret, another = tmp_path / "stack_auth_secret", tmp_path / "another"
+    secret.write_text("the key\n")
+    another.write_text("another")
     check = {
         "url": f"http://127.0.0.1:{store}/minio/health/cluster",
         "headers": {"Authorization": "Bearer secret:stack_auth_secret"},
@@ -58,13 +60,13 @@ def test_an_object_store_is_watched_beside_the_rest(
     with running(environ, tmp_path / "log") as service:
         service.until("minio", None, 5)
         service.until("redis", None, 5)
-        (tmp_path / "stack_auth_secret").write_text("another")
+        another.replace(secret)  # at once, as an empty one would be another failure
         service.until("minio", "http_status", BOUND)
         assert service.ask("/health").json["status"] == "warn"
         assert service.ask("/health/checks/minio").code == 503
-        (tmp_path / "stack_auth_secret").unlink()
+        secret.unlink()
         service.until("minio", "auth", BOUND)
-        (tmp_path / "stack_auth_secret").write_text("the key")
+        secret.write_text("the key")
         service.until("minio", None, BOUND)
     log = (tmp_path / "log").read_text()
     assert "HTTP status 403" in log

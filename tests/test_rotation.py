@@ -113,6 +113,8 @@ def test_a_password_of_redis_is_rotated_without_red(
     old = own_valkey.password_file.read_text()
     with admin(own_valkey) as client, Prober(service, "/health/ready", pause=0.001) as prober:
         client.execute_command("ACL", "SETUSER", "default", ">the-next-one")
+        # While it is written a file may be empty for a moment, which is nobody's to read.
+        another(client, ids(client))
         replace(folder / "redis_password", "the-next-one")
         renewed(client)
         client.execute_command("ACL", "SETUSER", "default", f"<{old}")

@@ -21,6 +21,7 @@ signal.signal(signal.SIGTERM, signal.SIG_IGN)
 pathlib.Path("deaf").touch()
 time.sleep(60)
 """
+SLEEPING = "import time; time.sleep(60)"
 PYTHON = [sys.executable, "-c"]
 
 # Seconds within which an answer comes.
@@ -32,6 +33,8 @@ class Held:
 
     def __init__(self, folder: Path, orders: TextIO, answering: int) -> None:
         self.folder = folder
+        # What is left of a program is looked for by its whole command, and then killed.
+        self.name = str(folder)
         self._orders = orders
         self._answering = answering
         self._answers: list[int] = []
@@ -81,24 +84,24 @@ def _held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Held]:
 
 def test_a_program_reads_its_text_and_its_end_is_told(held: Held) -> None:
     """First the process id, then the exit code; the folder stays."""
-    held.order(*PYTHON, "import sys; sys.exit(int(input()))", text="3")
+    held.order(*PYTHON, "import sys; sys.exit(int(input()))", held.name, text="3")
     assert held.answers(2)[1] == 3
     assert held.folder.exists()
 
 
 def test_an_empty_order_ends_the_program_and_keeps_the_folder(held: Held) -> None:
     """With the signal that the leash was given; another program may follow."""
-    held.order("sleep", "60")
+    held.order(*PYTHON, SLEEPING, held.name)
     held.order()
     assert held.answers(2)[1] == -signal.SIGTERM
-    held.order("true")
+    held.order(*PYTHON, "", held.name)
     assert held.answers(4)[3] == 0
     assert held.folder.exists()
 
 
 def test_the_end_of_the_owner_ends_the_program_and_removes_the_folder(held: Held) -> None:
     """The leash itself ends, too."""
-    held.order("sleep", "60")
+    held.order(*PYTHON, SLEEPING, held.name)
     held.lose()
     assert held.answers(2)[1] == -signal.SIGTERM
     assert not held.folder.exists()
@@ -109,7 +112,7 @@ def test_a_program_that_does_not_obey_is_killed(
 ) -> None:
     """After some patience."""
     monkeypatch.setattr(leash, "STOP_TIMEOUT", 0.1)
-    held.order(*PYTHON, STUBBORN)
+    held.order(*PYTHON, STUBBORN, held.name)
     until((held.folder / "deaf").exists)
     held.order()
     assert held.answers(2)[1] == -signal.SIGKILL

@@ -45,7 +45,8 @@ def serving(
 
 def told(service: Service) -> list[dict[str, Any]]:
     """What the log says of stalls."""
-    lines = [line for line in service.log.read_text().splitlines() if line[:1] == "{"]
+    whole, _, _ = service.log.read_text().rpartition("\n")
+    lines = [line for line in whole.splitlines() if line[:1] == "{"]
     return [line for line in map(json.loads, lines) if line["event"] == "event loop blocked"]
 
 

@@ -23,8 +23,9 @@ from tests.faults.proxy import HOST, Proxy
 async def test_asyncpg_meets_the_fault(proxy: Proxy, fault: Fault, error: type[Exception]) -> None:
     """As it would from a PostgreSQL in that state."""
     proxy.break_with(fault)
+    timeout = 0.2 if error is TimeoutError else 5
     with pytest.raises(error):
-        await asyncpg.connect(host=HOST, port=proxy.port, user="x", timeout=0.2)
+        await asyncpg.connect(host=HOST, port=proxy.port, user="x", timeout=timeout)
 
 
 @pytest.mark.parametrize(

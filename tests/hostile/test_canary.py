@@ -132,7 +132,9 @@ def _row(
     (tmp_path / "minio_password").write_text(word("minio\0\npassword"))
     with ExitStack() as stack:
         row: Row = request.param(stack, postgres, valkey)
-        common = {**on(), "SECRETS_DIR": str(tmp_path), "LOG_LEVEL": "debug"}
+        # Each is to fail for its reason at once, however busy who answers is.
+        patient = {"CHECK_TIMEOUT": "5"}
+        common = {**on(), **patient, "SECRETS_DIR": str(tmp_path), "LOG_LEVEL": "debug"}
         yield Row({**common, **row.environ}, row.reasons)
 
 

@@ -25,6 +25,7 @@ def _service(
     key = tmp_path_factory.mktemp("key") / "jwt_secret"
     key.write_text("k" * 32)
     environ = {**on(valkey=valkey), "HEALTH_DETAILS": "authorized", "JWT_SECRET_FILE": str(key)}
+    environ["RECONNECT_INTERVAL"] = "86400"  # between two sessions it holds a descriptor less
     log: Path = tmp_path_factory.mktemp("log") / "log"
     with running(environ, log, request.param) as service:
         while service.ask("/health/ready").code != 200:

@@ -15,6 +15,7 @@ from app.logs.filters import Repetitions, SuccessfulProbes
 from app.logs.formats import ConsoleFormatter, JsonFormatter
 from tests.faults.fault import Refuse
 from tests.faults.proxy import proxy_in_thread
+from tests.ports import free_port
 from tests.service import ROOT, SERVE, UVICORN, clean, on, running
 
 
@@ -118,6 +119,7 @@ def test_a_check_that_turns_is_one_line(valkey: Valkey, tmp_path: Path) -> None:
         environ = on(None, valkey) | {
             "REDIS_URL": f"redis://127.0.0.1:{proxy.port}/0",
             "CHECK_INTERVAL": "0.03",
+            "CHECK_TIMEOUT": "5",  # of nothing but what is broken
         }
         with running(environ, tmp_path / "log") as service:
             service.until("redis", None, 5)
@@ -137,7 +139,8 @@ def test_a_check_that_turns_is_one_line(valkey: Valkey, tmp_path: Path) -> None:
 
 def test_stock_uvicorn_logs_as_serve_does(valkey: Valkey, tmp_path: Path) -> None:
     """From when the settings are read: each turn with its fields, a repair too, in JSON."""
-    with running(on(None, valkey), tmp_path / "log", UVICORN) as service:
+    environ = on(None, valkey) | {"CHECK_TIMEOUT": "5"}
+    with running(environ, tmp_path / "log", UVICORN) as service:
         service.until("redis", None, 5)
         service.ask("/nowhere")
     told = [
@@ -170,7 +173,7 @@ def test_a_log_that_is_set_up_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_the_format_is_json_unless_somebody_looks(valkey: Valkey, tmp_path: Path) -> None:
     """Console lines are for terminals; LOG_FORMAT decides where it is set."""
-    environ = on(None, valkey)
+    environ = on(None, valkey) | {"CHECK_TIMEOUT": "5"}
     with running(environ | {"LOG_FORMAT": "console"}, tmp_path / "log") as service:
         service.until("redis", None, 5)
     assert "check turned check=redis from=unknown to=pass" in (tmp_path / "log").read_text()
@@ -180,7 +183,8 @@ def test_the_format_is_json_unless_somebody_looks(valkey: Valkey, tmp_path: Path
 def seen_on_a_terminal(environ: dict[str, str]) -> bytes:
     """What a service writes to a terminal until its check has turned."""
     master, slave = os.openpty()
-    with subprocess.Popen(SERVE, env=clean(os.environ) | environ, stderr=slave) as service:
+    environ = clean(os.environ) | environ | {"PORT": str(free_port())}
+    with subprocess.Popen(SERVE, env=environ, stderr=slave) as service:
         os.close(slave)
         seen = b""
         while b" to=pass" not in seen:

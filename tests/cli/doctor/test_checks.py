@@ -60,7 +60,7 @@ def test_a_blocked_port_is_told(ask: Ask, well: pytest.MonkeyPatch, postgres: Po
     with proxy_in_thread("127.0.0.1", postgres.port) as proxy:
         proxy.break_with(Blackhole())
         well.setenv("DATABASE_URL", f"postgresql://vitals@127.0.0.1:{proxy.port}/postgres")
-        well.setenv("POSTGRES_CHECK_TIMEOUT", "0.3")
+        well.setenv("POSTGRES_CHECK_TIMEOUT", "1")
         diagnosis = ask()
     assert failed(diagnosis, "postgres") == ("tcp", "connect_timeout")
     assert diagnosis["checks"]["postgres"]["steps_ms"]["tcp"] >= 200  # before it a password is read
@@ -99,7 +99,7 @@ def test_a_silent_name_server_is_told_in_time(
 ) -> None:
     """The C library would wait for a minute, and so would an exit."""
     well.setenv("DATABASE_URL", "postgresql://vitals@pg.test/postgres")
-    well.setenv("POSTGRES_CHECK_TIMEOUT", "0.3")
+    well.setenv("POSTGRES_CHECK_TIMEOUT", "1")
     before = tuple(command((), names, timeout=30))
     runs = [run(*more, before=before) for more in ((), ("--json",))]
     diagnosis = judged(runs[0], runs[1], tmp_path)

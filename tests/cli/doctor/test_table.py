@@ -65,7 +65,7 @@ def test_an_http_service_is_asked_too(ask: Ask, well: pytest.MonkeyPatch, tmp_pa
     with speaker([answer(200, "")], certificate=served) as port, speaker() as silent:
         checks = {
             "good": {"url": f"https://localhost:{port}/path?key={CANARY}"},
-            "silent": {"url": f"http://127.0.0.1:{silent}/", "timeout": 0.2},
+            "silent": {"url": f"http://127.0.0.1:{silent}/", "timeout": 0.5},
             "keyed": {
                 "url": f"https://localhost:{port}/",
                 "expect": 204,
