@@ -13,6 +13,7 @@ from urllib.parse import urlencode
 import yaml
 
 from app.embedded.server import Server
+from app.event_loop.lag import TOLD_FOR
 from tests.service import ROOT
 from tests.system.servers import program
 
@@ -111,9 +112,12 @@ class Prometheus(Server):
             assert time.monotonic() < deadline, f"no {expression}"
             time.sleep(0.1)
 
-    def until(self, job: str, alerts: Iterable[str], within: float = 10) -> None:
-        """Wait until these alerts' expressions hold for a job, and no other's."""
-        deadline = time.monotonic() + within
+    def until(self, job: str, alerts: Iterable[str]) -> None:
+        """Wait until these alerts' expressions hold for a job, and no other's.
+
+        A pause of the machine is told of a service, and for how long is the service's to say.
+        """
+        deadline = time.monotonic() + TOLD_FOR + 10
         while (raised := self.raised(job)) != set(alerts):
             assert time.monotonic() < deadline, f"{raised} instead of {set(alerts)}"
             time.sleep(0.1)

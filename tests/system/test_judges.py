@@ -40,7 +40,7 @@ def _stage() -> Iterator[Stage]:
     ],
 )
 def test_what_is_wrong_is_seen_and_nothing_else(stage: Stage, mutant: str, seen: list[str]) -> None:
-    """An honest service, one that turns three seconds late either way, and one that leaks."""
+    """An honest service, one that turns two seconds late either way, and one that leaks."""
     problems = verdict(stage, 9, "1", warming=3, subject=(*SUBJECT, mutant)).problems
     assert list(dict.fromkeys(problem.split(": Lie")[0] for problem in problems)) == seen
 
