@@ -33,8 +33,6 @@ class Held:
 
     def __init__(self, folder: Path, orders: TextIO, answering: int) -> None:
         self.folder = folder
-        # What is left of a program is looked for by its whole command, and then killed.
-        self.name = str(folder)
         self._orders = orders
         self._answering = answering
         self._answers: list[int] = []
@@ -45,7 +43,9 @@ class Held:
 
     def order(self, *command: str, text: str = "") -> None:
         """Have it run a command, or with none end what runs."""
-        self._orders.write(json.dumps([command, text]) * bool(command) + "\n")
+        # What is left of a program is looked for by its whole command, which is nobody else's.
+        mine = (*command, str(self.folder))
+        self._orders.write(json.dumps([mine, text]) * bool(command) + "\n")
 
     def answers(self, count: int) -> list[int]:
         """Wait for so many answers."""
@@ -84,24 +84,24 @@ def _held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Held]:
 
 def test_a_program_reads_its_text_and_its_end_is_told(held: Held) -> None:
     """First the process id, then the exit code; the folder stays."""
-    held.order(*PYTHON, "import sys; sys.exit(int(input()))", held.name, text="3")
+    held.order(*PYTHON, "import sys; sys.exit(int(input()))", text="3")
     assert held.answers(2)[1] == 3
     assert held.folder.exists()
 
 
 def test_an_empty_order_ends_the_program_and_keeps_the_folder(held: Held) -> None:
     """With the signal that the leash was given; another program may follow."""
-    held.order(*PYTHON, SLEEPING, held.name)
+    held.order(*PYTHON, SLEEPING)
     held.order()
     assert held.answers(2)[1] == -signal.SIGTERM
-    held.order(*PYTHON, "", held.name)
+    held.order(*PYTHON, "")
     assert held.answers(4)[3] == 0
     assert held.folder.exists()
 
 
 def test_the_end_of_the_owner_ends_the_program_and_removes_the_folder(held: Held) -> None:
     """The leash itself ends, too."""
-    held.order(*PYTHON, SLEEPING, held.name)
+    held.order(*PYTHON, SLEEPING)
     held.lose()
     assert held.answers(2)[1] == -signal.SIGTERM
     assert not held.folder.exists()
@@ -112,7 +112,7 @@ def test_a_program_that_does_not_obey_is_killed(
 ) -> None:
     """After some patience."""
     monkeypatch.setattr(leash, "STOP_TIMEOUT", 0.1)
-    held.order(*PYTHON, STUBBORN, held.name)
+    held.order(*PYTHON, STUBBORN)
     until((held.folder / "deaf").exists)
     held.order()
     assert held.answers(2)[1] == -signal.SIGKILL

@@ -99,7 +99,7 @@ def test_a_silent_name_server_is_told_in_time(
 ) -> None:
     """The C library would wait for a minute, and so would an exit."""
     well.setenv("DATABASE_URL", "postgresql://vitals@pg.test/postgres")
-    well.setenv("POSTGRES_CHECK_TIMEOUT", "1")
+    well.setenv("POSTGRES_CHECK_TIMEOUT", "0.3")
     before = tuple(command((), names, timeout=30))
     runs = [run(*more, before=before) for more in ((), ("--json",))]
     diagnosis = judged(runs[0], runs[1], tmp_path)
