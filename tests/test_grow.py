@@ -1,5 +1,6 @@
 """docs/grow.md, done as it says, in a copy of the application."""
 
+import os
 import re
 import shutil
 import socketserver
@@ -39,13 +40,11 @@ class Copy:
         """Add a file."""
         (self.folder / file).write_text(text)
 
-    def insert(self, file: str, line: str, *, before: str, imports: str) -> None:
-        """Add a line before another one, and an import at the head of the others."""
+    def insert(self, file: str, line: str, *, before: str) -> None:
+        """Add a line before another one."""
         text = (self.folder / file).read_text()
         assert text.count(before) == 1
-        text = text.replace(before, line + before)
-        first = text.index("\nfrom app.")
-        self.write(file, f"{text[:first]}\n{imports}{text[first:]}")
+        self.write(file, text.replace(before, line + before))
 
 
 @pytest.fixture(name="copy")
@@ -76,7 +75,7 @@ def _relay() -> Iterator[int]:
 def test_the_page_names_the_files_that_it_shows() -> None:
     """Two files, and a line for each."""
     assert [one or other for one, other in FILES] == ["app/probes/smtp.py", "app/clock.py"]
-    assert [len(CHECK), len(ROUTER)] == [2, 2]
+    assert [len(CHECK), len(ROUTER)] == [2, 3]
 
 
 def test_the_linter_and_the_formatter_have_nothing_to_say(copy: Copy) -> None:
@@ -93,6 +92,20 @@ def test_the_linter_and_the_formatter_have_nothing_to_say(copy: Copy) -> None:
         assert judged.returncode == 0, judged.stdout
 
 
+def test_the_rules_of_who_imports_whom_hold(copy: Copy) -> None:
+    """With the row that the page tells of, and not without."""
+    rules = "tests/test_architecture.py"
+    (copy.folder / "tests").mkdir()
+    copy.write(rules, (ROOT / rules).read_text())
+    copy.write("app/probes/smtp.py", CHECK[0].text)
+    copy.write("app/clock.py", ROUTER[0].text)
+    judge = (sys.executable, "-P", "-m", "pytest", "-q", "-p", "no:cacheprovider", rules)
+    environ = {**os.environ, "PYTHONPATH": str(copy.folder)}
+    assert subprocess.run(judge, cwd=copy.folder, env=environ, check=False).returncode == 1
+    copy.insert(rules, ROUTER[2].text, before='    "checks": {')
+    assert subprocess.run(judge, cwd=copy.folder, env=environ, check=False).returncode == 0
+
+
 def test_a_new_kind_of_check_is_one_file_and_one_line(
     copy: Copy, relay: int, valkey: Valkey, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -103,8 +116,9 @@ def test_a_new_kind_of_check_is_one_file_and_one_line(
         "app/checks.py",
         line.replace('"mail.internal", 25', f'"127.0.0.1", {relay}'),
         before="    return checks\n",
-        imports="from app.probes.dialer import Dialer\nfrom app.probes.smtp import SmtpProbe",
     )
+    names = "from app.probes.dialer import Dialer\nfrom app.probes.smtp import SmtpProbe\n"
+    copy.insert("app/checks.py", names, before="from app.health import Check")
     environ = {**on(None, valkey), "PYTHONPATH": str(copy.folder)}
     with running(environ, copy.folder / "log", SERVE) as service:
         service.until("smtp", None, 5)
@@ -122,14 +136,11 @@ def test_a_new_kind_of_check_is_one_file_and_one_line(
 
 def test_a_router_has_a_pool_of_its_own_beside_the_probes(copy: Copy, postgres: Postgres) -> None:
     """It answers from the database, and readiness from memory."""
-    router, line = (block.text for block in ROUTER)
+    router, line, _ = (block.text for block in ROUTER)
     copy.write("app/clock.py", router)
-    copy.insert(
-        "app/application.py",
-        line,
-        before="    return application\n",
-        imports="from app.clock import router",
-    )
+    copy.insert("app/application.py", line, before="    return application\n")
+    names = "from app.clock import router\n"
+    copy.insert("app/application.py", names, before="from app.health import")
     environ = {**on(postgres), "PYTHONPATH": str(copy.folder)}
     with running(environ, copy.folder / "log", SERVE) as service:
         assert re.match(r"20\d\d-", service.ask("/clock").json)
