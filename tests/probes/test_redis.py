@@ -134,6 +134,17 @@ async def test_the_documented_grants_are_enough(
         await probe()
 
 
+async def test_another_database_needs_one_grant_more(valkey: Valkey, user: str) -> None:
+    """As it is chosen when the connection is made."""
+    elsewhere = user.replace("/0", "/3")
+    command(valkey, "ACL", "SETUSER", "probed", "+ping")
+    async with asking(valkey, elsewhere) as probe:
+        assert await failure(probe) is Reason.DENIED
+    command(valkey, "ACL", "SETUSER", "probed", "+select")
+    async with asking(valkey, elsewhere) as probe:
+        await probe()
+
+
 async def test_memory_that_is_full_fails_what_must_write(valkey: Valkey) -> None:
     """PING still passes: the server can be read."""
     async with asking(valkey) as readable, asking(valkey, require="writable") as writable:
