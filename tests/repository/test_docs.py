@@ -6,6 +6,7 @@ from urllib.parse import unquote
 import pytest
 
 from app.cli import COMMANDS
+from app.health.advice import ADVICE
 from app.settings import Settings
 from app.settings.http_checks import read
 from tests.pages import PAGES, Block, alike, blocks
@@ -79,6 +80,7 @@ def test_help_tells_every_target() -> None:
 
 
 SETTINGS = PAGES["docs/settings.md"]
+REASONS = PAGES["docs/operations.md"].partition("## Every reason")[2]
 
 
 def explained() -> dict[str, str]:
@@ -105,6 +107,12 @@ def test_a_default_is_what_the_page_says(name: str) -> None:
     """Where it is one that can be told in a word."""
     default = Settings.model_fields[name.lower()].default
     assert not default or explained()[name].strip("`").startswith(str(default))
+
+
+def test_every_reason_is_explained_as_the_service_explains_it() -> None:
+    """Whoever has the word from an alert reads on the page what `/health` would say of it."""
+    told = re.findall(r"^\| `([a-z_]+)` \| (.*?) \| (.*?) \|$", REASONS, re.MULTILINE)
+    assert told == [(reason, known.words, known.remedy) for reason, known in ADVICE.items()]
 
 
 def test_the_http_check_of_the_page_is_one() -> None:
