@@ -17,7 +17,7 @@ NEXT = {
     "postgres_password": "tell PostgreSQL: ALTER ROLE ... PASSWORD; it reads no file again",
     "redis_password": "tell Redis: ACL SETUSER ... >PASSWORD, or restart it",
     "jwt_secret": "make new tokens: the old ones are void within a second or two",
-    "stack_auth_secret": "restart the services that ask for it",
+    "stack_auth_secret": "have the services that ask for it accept it",
     "minio_user": "restart MinIO",
     "minio_password": "restart MinIO",
 }

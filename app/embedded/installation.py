@@ -41,8 +41,7 @@ def program(wheel: str, path: str, folder: Path) -> Path:
     package = importlib.util.find_spec(name)
     if package is None or package.origin is None:
         msg = (
-            f"the wheel {wheel} is not installed: run `pip install 'vitals[development]'`,"
-            f" or {OWN_SERVERS}"
+            f"the wheel {wheel} is not installed: run `make .venv` in a checkout, or {OWN_SERVERS}"
         )
         raise EmbeddedServerError(msg)
     site = Path(package.origin).parents[1]

@@ -66,7 +66,7 @@ def test_root_runs_what_was_installed_for_root_alone(
 
 def test_a_wheel_that_is_not_installed_is_named_with_the_remedy(tmp_path: Path) -> None:
     """One line; the wheel is looked for, and not imported."""
-    with pytest.raises(EmbeddedServerError, match=r"^the wheel no-such.*vitals\[development\].*$"):
+    with pytest.raises(EmbeddedServerError, match=r"^the wheel no-such.*make \.venv.*$"):
         program("no-such", "bin/server", tmp_path)
 
 
