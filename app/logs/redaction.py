@@ -7,8 +7,16 @@ from collections.abc import Callable, Iterable, Iterator
 from urllib.parse import quote, quote_plus
 
 
+# What we say ourselves of a secret's file: who mends it has to know which.
+FILE = (
+    r"(?<=password: )(?=\S*/)\S+ "
+    r"(?:is missing|is empty|is not (?:a file|UTF-8)|can't be read|and \S+ both offer it)"
+)
+
 # Credentials in a URL, whatever is in them, and what follows a word that announces them.
-CREDENTIALS = re.compile(r"(://)\S{1,300}@|((?i:bearer |basic |password[\"']? ?[=:] ?))\S+")
+CREDENTIALS = re.compile(
+    rf"(://)\S{{1,300}}@|((?i:bearer |basic |password[\"']? ?[=:] ?(?!{FILE})))\S+"
+)
 
 # Characters of a secret from which on its beginning is taken out too, as a text may be cut off;
 # a shorter one is taken out as it is and in no other dress, or little would be left of a text.

@@ -3,11 +3,13 @@
 import json
 from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Callable
+from pathlib import Path
 from urllib.parse import quote, quote_plus
 
 import pytest
 
 from app.logs.redaction import TELLING, Redactor
+from app.settings.secret_files import Secret, SecretError
 
 
 # It looks different wherever it is quoted.
@@ -48,6 +50,16 @@ DRESSES: dict[str, Callable[[str], str]] = {
             "can't reach postgresql://***host/db now",
         ),
         ("Password: word, it said", "Password: *** it said"),
+        ("password: w/rd is wrong", "password: *** is wrong"),
+        ("password=w/rd is empty", "password=*** is empty"),
+        ('"password": "w/rd is missing', '"password": *** is missing'),
+        *(
+            (f"x_password: {told}", f"x_password: {told}")
+            for told in (
+                "/run/secrets/x_password can't be read by uid 10001 (owner 0, mode 0400): ...",
+                "/one/x_password and /run/secrets/x_password both offer it: keep one",
+            )
+        ),
         ('{"password": "word"}', '{"password": ***'),
         (
             'password authentication failed for user "x"',
@@ -58,6 +70,40 @@ DRESSES: dict[str, Callable[[str], str]] = {
 def test_what_looks_like_credentials_is_taken_out(text: str, told: str) -> None:
     """Wherever it stands in a text."""
     assert redactor().redact(text) == told
+
+
+def missing(file: Path) -> None:
+    """Have no file."""
+
+
+def empty(file: Path) -> None:
+    """Have nothing in it."""
+    file.touch()
+
+
+def binary(file: Path) -> None:
+    """Have no text in it."""
+    file.write_bytes(b"\xff")
+
+
+def folder(file: Path) -> None:
+    """Have no file, but something of its name."""
+    file.mkdir()
+
+
+def loop(file: Path) -> None:
+    """Have what can't be followed."""
+    file.symlink_to(file)
+
+
+@pytest.mark.parametrize("spoil", [missing, empty, binary, folder, loop])
+def test_the_file_of_a_secret_is_told(tmp_path: Path, spoil: Callable[[Path], None]) -> None:
+    """What is wrong with a file is no password, although `postgres_password:` stands before it."""
+    spoil(file := tmp_path / "postgres_password")
+    with pytest.raises(SecretError) as raised:
+        Secret(file.name, file).read()
+    told = f"CredentialError: {raised.value}"
+    assert str(file) in redactor().redact(told) == told
 
 
 def redactor(*words: str) -> Redactor:
