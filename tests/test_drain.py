@@ -173,6 +173,7 @@ def test_a_second_signal_ends_it_at_once(
     assert "in lifespan" not in told
     if command is OURS:
         assert "ended at once, as told twice" in told
+        assert ('"event": "drain began", "seconds": 60.0' in told) is (first is signal.SIGTERM)
         assert code == 0
 
 

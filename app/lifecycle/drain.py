@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -10,6 +11,9 @@ from types import FrameType
 from typing import Any
 
 from app.lifecycle import Lifecycle
+
+
+logger = logging.getLogger("vitals")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +36,15 @@ class Drain:
         second = self.lifecycle.draining
         self.lifecycle.drain()
         if number == signal.SIGTERM and not second:
-            later = self.loop.call_later
-            self.loop.call_soon_threadsafe(later, self.seconds, self._tell, number, frame)
+            self.loop.call_soon_threadsafe(self._tell_later, number, frame)
             return
         self._tell(number, frame)
         if second:
             self._tell(signal.SIGINT, frame)
+
+    def _tell_later(self, number: int, frame: FrameType | None) -> None:
+        self.loop.call_later(self.seconds, self._tell, number, frame)
+        logger.info("drain began", extra={"seconds": self.seconds})
 
     def _tell(self, number: int, frame: FrameType | None) -> None:
         if callable(handler := self.server[signal.Signals(number)]):

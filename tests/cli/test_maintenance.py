@@ -1,4 +1,5 @@
 import os
+import re
 import stat
 import tempfile
 import time
@@ -23,7 +24,7 @@ def _file(tmp_path: Path, call: Call, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_it_takes_an_instance_out_of_rotation_and_puts_it_back(
     valkey: Valkey, tmp_path: Path
 ) -> None:
-    """With nothing but its port and its temporary folder in common."""
+    """With nothing but its port and its temporary folder in common; the log tells both."""
     folder = str(tmp_path)
     with running({**on(valkey=valkey), "TMPDIR": folder}, tmp_path / "log") as service:
         service.until("redis", None, 5)
@@ -37,6 +38,8 @@ def test_it_takes_an_instance_out_of_rotation_and_puts_it_back(
             while service.ask("/health/ready").code != code and time.monotonic() < deadline:
                 time.sleep(0.01)
             assert end(start("check", PORT=port)).out == line
+    told = re.findall(r'"event": "(maintenance .*?)", "file"', service.log.read_text())
+    assert told == ["maintenance began", "maintenance ended"]
 
 
 def test_where_nothing_can_be_written_the_usual_folder_is_looked_into(
