@@ -14,7 +14,7 @@ from app.settings.secret_files import SECRETS, SecretError
 
 # What else must happen before a new secret opens anything.
 NEXT = {
-    "postgres_password": "tell PostgreSQL: ALTER ROLE ... PASSWORD; it reads no file again",
+    "postgres_password": "tell PostgreSQL, with psql's \\password: it reads no file again",
     "redis_password": "tell Redis: ACL SETUSER ... >PASSWORD, or restart it",
     "jwt_secret": "make new tokens: the old ones are void within a second or two",
     "stack_auth_secret": "have the services that ask for it accept it",
