@@ -125,6 +125,7 @@ async def serving(
     except ConfigurationError as error:
         application.state.problems = error.problems
         raise
+    application.state.settings = settings  # for routers of your own: docs/grow.md
     configure_if_nobody_has(settings.log_level, settings.log_format)
     try:
         async with AsyncExitStack() as stack:

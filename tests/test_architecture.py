@@ -80,6 +80,7 @@ def test_imports_point_inward() -> None:
 def test_only_the_composition_root_knows_everyone() -> None:
     """And nobody knows the composition root but what starts it."""
     assert importers("api", "checks") == {"application.py"}
+    assert {name for name in importers("probes", "settings") if name[:4] != "cli/"} == {"checks.py"}
     starters = {name for name in importers("application") if not name.startswith("cli/")}
     assert starters <= {"main.py", "__main__.py"}
 

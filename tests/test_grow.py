@@ -9,11 +9,16 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from starlette.testclient import TestClient
 
+from app.application import create_app
 from app.embedded import Postgres, Valkey
+from app.settings import Settings
 from tests.pages import PAGES, shown
+from tests.ports import free_port
 from tests.service import ROOT, on, running
 
 
@@ -96,13 +101,14 @@ def test_the_rules_of_who_imports_whom_hold(copy: Copy) -> None:
     """With the row that the page tells of, and not without."""
     rules = "tests/test_architecture.py"
     (copy.folder / "tests").mkdir()
-    copy.write(rules, (ROOT / rules).read_text())
+    row = ROUTER[2].text
+    copy.write(rules, (ROOT / rules).read_text().replace(row, ""))
     copy.write("app/probes/smtp.py", CHECK[0].text)
     copy.write("app/clock.py", ROUTER[0].text)
     judge = (sys.executable, "-P", "-m", "pytest", "-q", "-p", "no:cacheprovider", rules)
     environ = {**os.environ, "PYTHONPATH": str(copy.folder)}
     assert subprocess.run(judge, cwd=copy.folder, env=environ, check=False).returncode == 1
-    copy.insert(rules, ROUTER[2].text, before='    "checks": {')
+    copy.insert(rules, row, before='    "checks": {')
     assert subprocess.run(judge, cwd=copy.folder, env=environ, check=False).returncode == 0
 
 
@@ -132,6 +138,19 @@ def test_a_new_kind_of_check_is_one_file_and_one_line(
         )
         monkeypatch.undo()
         service.until("smtp", None, BOUND)
+
+
+def test_a_router_goes_by_the_settings_of_its_application(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And not by the environment's, which are others in a test."""
+    for name in ("DATABASE_URL", "REDIS_URL", "HTTP_CHECKS"):
+        monkeypatch.delenv(name, raising=False)
+    names = dict[str, Any]()
+    exec(ROUTER[0].text, names)  # noqa: S102 - it is ours
+    url = f"redis://127.0.0.1:{free_port()}"
+    application = create_app(lambda: Settings(redis_url=url, redis_auth="none"))
+    application.include_router(names["router"])
+    with TestClient(application) as client:
+        assert client.get("/health/live").status_code == 200
 
 
 def test_a_router_has_a_pool_of_its_own_beside_the_probes(copy: Copy, postgres: Postgres) -> None:
