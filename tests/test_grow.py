@@ -78,7 +78,7 @@ def _relay() -> Iterator[int]:
 
 
 def test_the_page_names_the_files_that_it_shows() -> None:
-    """Two files, and a line for each."""
+    """Two files with a line each, and a row for the second."""
     assert [one or other for one, other in FILES] == ["app/probes/smtp.py", "app/clock.py"]
     assert [len(CHECK), len(ROUTER)] == [2, 3]
 
