@@ -1,0 +1,188 @@
+"""TLS contexts that follow the CA certificates on the disk: one policy on every Python."""
+
+import contextlib
+import os
+import re
+import ssl
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+from app.probes.blocking import Blocking
+
+
+# Bytes. The bundle of a Linux distribution has a quarter of a megabyte.
+MAX_FILE = 2_000_000
+
+# The names by which OpenSSL finds a certificate in a directory, which it reads in a handshake.
+# https://docs.openssl.org/3.0/man3/X509_LOOKUP_hash_dir/
+HASHED = re.compile(r"[0-9a-f]{8}\.\d+")
+
+# Python's own ciphers without DHE: a server could choose a group of 8192 bits, whose arithmetic
+# blocks the event loop for 0.25 s.
+CIPHERS = "@SECLEVEL=2:ECDH+AESGCM:ECDH+CHACHA20:ECDH+AES:!aNULL:!eNULL:!aDSS:!SHA1:!AESCCM"
+
+NO_CERTIFICATE = (
+    "No CA certificate found. Install ca-certificates, name a PEM file in SSL_CERT_FILE, "
+    "or run `openssl rehash` on the directory in SSL_CERT_DIR."
+)
+
+Identity = tuple[str, int, int, int, int, int]
+
+
+class AuthorityError(ssl.SSLError):
+    """The CA certificates can't be used. The message names the file and the remedy."""
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(0, problem)
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A context, and what its CA certificates were read from.
+
+    Attributes:
+        seen: identities of the file and of the directories, whose times change with their names.
+        entries: identities of the files in the directories.
+        certificates: how many the context held when it was made.
+
+    """
+
+    context: ssl.SSLContext
+    seen: list[Identity]
+    entries: list[Identity]
+    certificates: int
+
+    def is_current(self, seen: list[Identity], folders: list[str]) -> bool:
+        """Return whether a context made now would trust the same CAs.
+
+        OpenSSL reads a directory's entry when a handshake needs it, and keeps it. While it has
+        kept none, none can be outdated: a look at each of 150 costs more than the handshake.
+        """
+        untouched = _certificates(self.context) == self.certificates
+        return self.seen == seen and (untouched or self.entries == _entries(folders))
+
+
+class Trust:
+    """Decides which servers a TLS client trusts.
+
+    Private CAs often lack what RFC 5280 demands, so `VERIFY_X509_STRICT`, which Python 3.13 sets
+    by default and psql and redis-cli do not, is off. `VERIFY_X509_PARTIAL_CHAIN`, which 3.13 sets
+    too, is on: an intermediate CA that is trusted needs no root.
+
+    Args:
+        ca_file: PEM file with the trusted CAs. Without one, those of the system are trusted, or
+            those that OpenSSL's variables `SSL_CERT_FILE` and `SSL_CERT_DIR` name.
+        check_hostname: whether the certificate must be issued for the host.
+        verify: whether the certificate is verified at all.
+
+    """
+
+    def __init__(
+        self, ca_file: str | None = None, *, check_hostname: bool = True, verify: bool = True
+    ) -> None:
+        self._ca_file = ca_file
+        self._check_hostname = check_hostname and verify
+        self._verify = verify
+        self._made: Made | None = None
+        self._read = Blocking(self.read, "read CA certificates")
+
+    async def context(self) -> ssl.SSLContext:
+        """Return the context for the next connection, without blocking the event loop.
+
+        Raises:
+            AuthorityError: the CA certificates can't be used.
+
+        """
+        return await self._read()
+
+    def read(self) -> ssl.SSLContext:
+        """Return the context for the next connection: the last one unless the disk has changed.
+
+        Raises:
+            AuthorityError: the CA certificates can't be used.
+
+        """
+        file, folders = self._places() if self._verify else (None, [])
+        # Examined before it is read: what is replaced in between is noticed at the next call.
+        seen = [*([_file(Path(file))] if file else []), *_directories(folders)]
+        if not self._made or not self._made.is_current(seen, folders):
+            entries = _entries(folders)
+            if self._verify and not (file or entries):
+                raise AuthorityError(NO_CERTIFICATE)
+            context = self._context(file, folders)
+            self._made = Made(context, seen, entries, _certificates(context))
+        return self._made.context
+
+    def _places(self) -> tuple[str | None, list[str]]:
+        """Return the file and the directories of the trusted CAs."""
+        if self._ca_file:
+            return self._ca_file, []
+        paths = ssl.get_default_verify_paths()
+        folders = os.environ.get(paths.openssl_capath_env) or paths.openssl_capath
+        file = os.environ.get(paths.openssl_cafile_env) or paths.cafile
+        return file, [folder for folder in folders.split(":") if folder]
+
+    def _context(self, file: str | None, folders: list[str]) -> ssl.SSLContext:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.set_ciphers(CIPHERS)
+        context.check_hostname = self._check_hostname
+        context.verify_mode = ssl.CERT_REQUIRED if self._verify else ssl.CERT_NONE
+        context.verify_flags = ssl.VERIFY_X509_TRUSTED_FIRST | ssl.VERIFY_X509_PARTIAL_CHAIN
+        if folders:
+            context.load_verify_locations(capath=":".join(folders))
+        if file:
+            try:
+                context.load_verify_locations(cafile=file)
+            except ssl.SSLError:
+                raise _unfit(file, "is not PEM") from None
+            except OSError as error:
+                raise _unfit(file, f"can't be read ({error.strerror})") from None
+            if not _certificates(context):
+                raise _unfit(file, "holds no certificate")
+        return context
+
+
+def _certificates(context: ssl.SSLContext) -> int:
+    return context.cert_store_stats()["x509"]
+
+
+def _file(path: Path) -> Identity:
+    """Identify a file that OpenSSL can read without hanging or filling the memory."""
+    try:
+        found = path.stat()
+    except OSError as error:
+        raise _unfit(path, f"can't be read ({error.strerror})") from None
+    if not stat.S_ISREG(found.st_mode):
+        raise _unfit(path, "is not a file")
+    if found.st_size > MAX_FILE:
+        raise _unfit(path, f"has more than {MAX_FILE} bytes")
+    return _identity(path, found)
+
+
+def _directories(folders: list[str]) -> list[Identity]:
+    """Identify the directories. One that can't be seen has no entries, as for OpenSSL."""
+    found = []
+    for folder in map(Path, folders):
+        with contextlib.suppress(OSError):
+            found.append(_identity(folder, folder.stat()))
+    return found
+
+
+def _entries(folders: list[str]) -> list[Identity]:
+    """Identify the files that OpenSSL may read in the directories."""
+    paths = list[Path]()
+    for folder in map(Path, folders):
+        with contextlib.suppress(OSError):
+            paths += sorted(path for path in folder.iterdir() if HASHED.fullmatch(path.name))
+    # A certificate that was removed often leaves its link behind.
+    return [_file(path) for path in paths if os.access(path, os.R_OK)]
+
+
+def _identity(path: Path, found: os.stat_result) -> Identity:
+    times = found.st_mtime_ns, found.st_ctime_ns
+    return str(path), found.st_dev, found.st_ino, found.st_size, *times
+
+
+def _unfit(path: str | Path, problem: str) -> AuthorityError:
+    return AuthorityError(f"CA file {path} {problem}. Put a PEM file there, or correct its path.")
