@@ -42,20 +42,34 @@ class Blocking(Generic[T]):
                     raise outcome
 
     def _begin(self) -> asyncio.Future[T | Exception]:
-        loop = asyncio.get_running_loop()
-        call: asyncio.Future[T | Exception] = loop.create_future()
-
-        def run() -> None:
-            outcome: T | Exception
-            try:
-                outcome = self._call()
-            except Exception as error:  # noqa: BLE001 - whatever it is, somebody waits for it
-                outcome = error
-            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
-                loop.call_soon_threadsafe(call.set_result, outcome)
-
-        # Kept only once it has begun: no thread may be had.
-        threading.Thread(target=run, name=self._name, daemon=True).start()
+        call = on_thread(self._call, self._name)
         self._calls.add(call)
         call.add_done_callback(self._calls.discard)
         return call
+
+
+def on_thread(call: Callable[[], T], name: str) -> asyncio.Future[T | Exception]:
+    """Run a call on a thread of its own; return the future of what it returns or raises.
+
+    Raises:
+        RuntimeError: no thread could be started.
+
+    """
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[T | Exception] = loop.create_future()
+
+    def settle(outcome: T | Exception) -> None:
+        if not future.done():
+            future.set_result(outcome)
+
+    def run() -> None:
+        outcome: T | Exception
+        try:
+            outcome = call()
+        except Exception as error:  # noqa: BLE001 - the future's reader decides what it means
+            outcome = error
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nothing waits for it
+            loop.call_soon_threadsafe(settle, outcome)
+
+    threading.Thread(target=run, name=name, daemon=True).start()
+    return future

@@ -49,10 +49,14 @@ class Dialer:
         return self.waiting_for if isinstance(error, TimeoutError) else on_the_way(error)
 
     async def _resolve(self) -> list[Address]:
-        with contextlib.suppress(socket.gaierror):
-            return _addresses(self._host, self._port, socket.AI_NUMERICHOST)
-        begins(Step.DNS)
-        return await self._look_up()
+        try:
+            with contextlib.suppress(socket.gaierror):
+                return _addresses(self._host, self._port, socket.AI_NUMERICHOST)
+            begins(Step.DNS)
+            return await self._look_up()
+        except UnicodeError as error:
+            msg = "the name is not one that DNS can hold"
+            raise socket.gaierror(socket.EAI_NONAME, msg) from error
 
 
 def _addresses(host: str, port: int, flags: int = 0) -> list[Address]:
@@ -76,8 +80,18 @@ async def _connect(family: socket.AddressFamily, address: Any) -> socket.socket:
     connecting = socket.socket(family, socket.SOCK_STREAM)
     try:
         connecting.settimeout(0)
+        if family is not socket.AF_UNIX:
+            _notice_a_dead_peer(connecting)
         await asyncio.get_running_loop().sock_connect(connecting, address)
     except BaseException:
         connecting.close()
         raise
     return connecting
+
+
+def _notice_a_dead_peer(connection: socket.socket) -> None:
+    """Have the kernel end a connection whose other side has been silent for 15 s."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 5)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 5)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 15_000)

@@ -12,6 +12,10 @@ class CredentialError(Exception):
     """The password could not be read where it is kept."""
 
 
+class ProtocolError(Exception):
+    """A dependency sent what its protocol does not allow there, or more than it needs."""
+
+
 UNREACHABLE = frozenset(
     {
         errno.EADDRNOTAVAIL,
@@ -24,7 +28,6 @@ UNREACHABLE = frozenset(
 
 ON_THE_WAY: Mapping[type[BaseException], Reason] = {
     socket.gaierror: Reason.DNS,
-    UnicodeError: Reason.DNS,  # a name that can't be one
     ssl.SSLError: Reason.TLS,
     ConnectionRefusedError: Reason.REFUSED,
     FileNotFoundError: Reason.REFUSED,  # the Unix socket of a server that does not run
@@ -32,6 +35,7 @@ ON_THE_WAY: Mapping[type[BaseException], Reason] = {
     ConnectionError: Reason.DISCONNECTED,
     EOFError: Reason.DISCONNECTED,
     CredentialError: Reason.AUTH,
+    ProtocolError: Reason.PROTOCOL,
 }
 
 

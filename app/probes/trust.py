@@ -126,6 +126,7 @@ class Trust:
     def _context(self, file: str | None, folders: list[str]) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.set_ciphers(CIPHERS)
+        context.options |= ssl.OP_NO_RENEGOTIATION  # a handshake, while no thread waits for one
         context.check_hostname = self._check_hostname
         context.verify_mode = ssl.CERT_REQUIRED if self._verify else ssl.CERT_NONE
         context.verify_flags = ssl.VERIFY_X509_TRUSTED_FIRST | ssl.VERIFY_X509_PARTIAL_CHAIN

@@ -8,7 +8,7 @@ import pytest
 from redis import exceptions
 
 from app.health import Reason
-from app.probes.reasons import on_the_way
+from app.probes.reasons import ProtocolError, on_the_way
 from app.probes.redis_replies import of_redis
 from app.probes.sqlstates import of_postgres
 
@@ -25,7 +25,8 @@ from app.probes.sqlstates import of_postgres
         (ssl.SSLError(1, "handshake failure"), Reason.TLS),
         (ssl.SSLCertVerificationError("expired"), Reason.TLS),
         (BrokenPipeError(), Reason.DISCONNECTED),
-        (UnicodeError("label too long"), Reason.DNS),
+        (ProtocolError("too much"), Reason.PROTOCOL),
+        (UnicodeError("an answer that is no text"), Reason.ERROR),
         (RuntimeError("can't start new thread"), Reason.ERROR),
     ],
     ids=repr,

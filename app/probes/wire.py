@@ -1,0 +1,200 @@
+"""A connection to a dependency: the one place where its bytes arrive, bounded."""
+
+import asyncio
+import re
+import ssl
+from typing import Self
+
+from app.probes.dialer import Dialer
+from app.probes.reasons import ProtocolError
+from app.probes.steps import Step, begins
+from app.probes.tls import RECORD, Tls
+
+
+# The budget of an attempt. A usual answer has 1 KB in a handful of messages, and a certificate
+# with its chain 5 KB. Reads are counted too, as each one wakes the event loop.
+MAX_BYTES = 64 * 1024
+MAX_FRAMES = 100
+MAX_READS = 8 * 1024
+
+CLOSED = "closed the connection"
+
+
+class Wire(asyncio.Protocol):
+    """Receives what a dependency sends, as far as its budget goes, and hands it out on request.
+
+    A dependency that sends more is cut off with `ProtocolError`. TLS happens here as well, so that
+    the budget counts what the network carries, handshakes and empty records included.
+    """
+
+    def __init__(self) -> None:
+        self._transport: asyncio.Transport | None = None
+        self._received = bytearray()
+        self._failure: Exception | None = None
+        self._arrival: asyncio.Future[None] | None = None
+        self._tls: Tls | None = None
+        self._encrypts = self._has_begun = False
+        self.renew()
+
+    @classmethod
+    async def open(cls, dialer: Dialer) -> Self:
+        """Connect, or raise the `OSError` that keeps every address from being connected to."""
+        connected = await dialer.dial()
+        wire = cls()
+        await asyncio.get_running_loop().create_connection(lambda: wire, sock=connected)
+        return wire
+
+    def renew(self) -> None:
+        """Begin a new budget, as each question does.
+
+        Raises:
+            ProtocolError: something has arrived that nothing asked for.
+
+        """
+        if self._received:
+            msg = "sent something before it was asked"
+            raise ProtocolError(msg)
+        self._bytes, self._frames, self._reads = MAX_BYTES, MAX_FRAMES, MAX_READS
+
+    async def start_tls(self, context: ssl.SSLContext, server_name: str | None) -> None:
+        """Shake hands, on a thread: certificates and key exchange are the other side's choice.
+
+        Raises:
+            ssl.SSLError: no trusted connection can be had.
+            EOFError, OSError, ProtocolError: as in `read`.
+
+        """
+        begins(Step.TLS)
+        self.renew()  # an answer in plain text may not be taken for one that was encrypted
+        tls = Tls(context, server_name)
+        self._encrypts = True
+        try:
+            while not await tls.shakes_hands():
+                self._send(tls.outgoing.read())
+                while not tls.take_records(self._received):
+                    await self._more()
+        finally:
+            self._send(tls.outgoing.read())  # an alert too, which the server's log explains
+        self._tls = tls
+        self._keep(self._take(len(self._received)))
+        self._bytes = MAX_BYTES
+
+    def write(self, data: bytes) -> None:
+        """Send something. What has ended the connection shows in the next read."""
+        if self._tls:
+            try:
+                self._tls.object.write(data)
+            except ssl.SSLError as error:
+                self._fail(error)
+            data = self._tls.outgoing.read()
+        self._send(data)
+
+    async def read(self, length: int) -> bytes:
+        """Return so many bytes, when they have arrived.
+
+        Raises:
+            EOFError, OSError: the connection was closed, or reset.
+            ProtocolError: the budget is used up.
+
+        """
+        if length > MAX_BYTES:
+            msg = f"announced {length} bytes"
+            raise ProtocolError(msg)
+        while len(self._received) < length:
+            await self._more()
+        return self._take(length)
+
+    async def read_until(self, end: re.Pattern[bytes], overlap: int) -> bytes:
+        """Return everything up to the first match, with it.
+
+        Args:
+            overlap: how many bytes the longest match has beyond the first.
+
+        """
+        searched = 0
+        while not (match := end.search(self._received, searched)):
+            searched = max(0, len(self._received) - overlap)
+            await self._more()
+        return self._take(match.end())
+
+    def count_frame(self) -> None:
+        """Count one message of the protocol, and raise `ProtocolError` if there are too many."""
+        self._frames -= 1
+        if self._frames < 0:
+            msg = f"sent more than {MAX_FRAMES} messages"
+            raise ProtocolError(msg)
+
+    @property
+    def has_unread(self) -> bool:
+        """Return whether something has arrived that was not read."""
+        return bool(self._received)
+
+    async def ended(self) -> None:
+        """Wait until the connection has ended, and raise what has ended it."""
+        while True:
+            self._received.clear()
+            await self._more()
+
+    def abort(self) -> None:
+        """Cut the connection."""
+        if self._transport:
+            self._transport.abort()
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Keep the transport to write to."""
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        """Keep what the budget allows, and cut the connection when it is used up."""
+        kept = data[: self._bytes]
+        self._bytes -= len(kept)
+        self._reads -= 1
+        try:
+            self._keep(kept)
+        except (ssl.SSLError, EOFError, ProtocolError) as error:
+            self._fail(error)
+        if len(kept) < len(data) or self._reads < 0:
+            self._fail(ProtocolError(f"sent more than {MAX_BYTES} bytes or {MAX_READS} pieces"))
+        self._wake()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Have whatever waits for more end."""
+        self._fail(exc or EOFError(CLOSED))
+        self._wake()
+
+    def _keep(self, data: bytes) -> None:
+        if self._tls:
+            self._tls.receive(data)
+            self._received += self._tls.read()
+            self._send(self._tls.outgoing.read())  # the answer to a new key
+            if self._tls.is_over:
+                raise EOFError(CLOSED)
+            return
+        self._received += data
+        is_first, self._has_begun = not self._has_begun, True
+        if is_first and not self._encrypts and RECORD.match(data):
+            msg = "answers with TLS where plain text is expected"
+            raise ProtocolError(msg)
+
+    def _send(self, data: bytes) -> None:
+        if data and self._transport and not self._transport.is_closing():
+            self._transport.write(data)
+
+    def _take(self, length: int) -> bytes:
+        data = bytes(self._received[:length])
+        del self._received[:length]
+        return data
+
+    async def _more(self) -> None:
+        if self._failure:
+            raise self._failure
+        self._arrival = asyncio.get_running_loop().create_future()
+        await self._arrival
+
+    def _wake(self) -> None:
+        if self._arrival and not self._arrival.done():
+            self._arrival.set_result(None)
+
+    def _fail(self, error: Exception) -> None:
+        self._failure = self._failure or error
+        self.abort()
