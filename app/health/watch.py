@@ -149,9 +149,10 @@ async def _turns(attempt: Attempt) -> None:
 
 
 def _words(error: BaseException) -> str:
-    """Tell an error in its own words, if it has any."""
+    """Return an error's class, text and notes, if it has any."""
     try:
-        return f"{type(error).__name__}: {error}"
+        text = f"{type(error).__name__}: {error}"
+        return "; ".join([text, *getattr(error, "__notes__", ())])
     except Exception:  # noqa: BLE001 - an error that can't be told is no reason to end
         return type(error).__name__
 

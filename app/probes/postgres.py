@@ -1,5 +1,6 @@
 """Whether a PostgreSQL can serve: asked by a session of the probe's own."""
 
+import asyncio
 import contextlib
 import math
 import time
@@ -7,20 +8,22 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import asyncpg
 
 from app.health import Reason
 from app.probes.blocking import Blocking
-from app.probes.postgres_server import PostgresServer
+from app.probes.postgres_messages import message
+from app.probes.postgres_server import Connected, PostgresServer
 from app.probes.reasons import credential
 from app.probes.session import SessionProbe
 from app.probes.steps import Step, begins
 
 
-# Seconds that taking leave may cost an attempt.
+# Seconds that an attempt waits for a session to end.
 GOODBYE = 0.1
+
+TERMINATE = message(b"X", b"")
 
 # What has no parameters goes by the simple protocol: one round trip, and nothing left prepared,
 # which PgBouncer's transaction mode would trip over. That protocol returns no rows here, so a
@@ -33,32 +36,48 @@ QUESTIONS = {
     " /* vitals: divides by zero where writes are refused */",
 }
 
+# A limit, and what it is for.
+STATEMENTS = 2
+
 
 @dataclass(frozen=True, slots=True)
 class PostgresSession:
-    """A connection to PostgreSQL and the statement that it puts."""
+    """A session and the statement that it asks with."""
 
-    connection: Any
+    connected: Connected
     question: str
 
     async def ask(self) -> None:
-        """Put the statement; connecting was the question where there is none."""
-        if self.question:
-            begins(Step.QUERY)
-            try:
-                await self.connection.execute(self.question)
-            except (asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
-                # So asyncpg tells of a session that was ended before it was asked.
-                raise EOFError(error) from None
+        """Run the statement. Without one, connecting was the question."""
+        if not self.question:
+            return
+        begins(Step.QUERY)
+        await self.connected.transport.drop_unasked()
+        answer = asyncio.create_task(
+            self.connected.transport.answer(STATEMENTS), name="read an answer"
+        )
+        try:
+            await self.connected.driver.execute(self.question)
+        except asyncpg.InterfaceError as error:
+            # asyncpg has lost the connection before it could ask.
+            raise EOFError(error) from None
+        except asyncpg.ConnectionDoesNotExistError:
+            await answer  # has raised what this one is made of
+            raise
+        finally:
+            answer.cancel()
 
     async def close(self) -> None:
-        """Say goodbye and wait until the server has given up the slot."""
+        """Take the session off the server, which has given up the slot when it hangs up."""
         with contextlib.suppress(Exception):
-            await self.connection.close(timeout=GOODBYE)
+            self.connected.wire.write(TERMINATE)
+            async with asyncio.timeout(GOODBYE):
+                await self.connected.wire.ended()
+        self.terminate()
 
     def terminate(self) -> None:
         """Cut the connection."""
-        self.connection.terminate()
+        self.connected.abort()
 
 
 def limit(seconds: float) -> str:
@@ -98,11 +117,11 @@ async def postgres(
 
     async def open_session() -> PostgresSession:
         server.dialer.waiting_for = Reason.TIMEOUT
-        # An empty password keeps asyncpg from looking for one in the environment and at home.
-        connection = await server.connect(await reading() if reading else "")
-        return PostgresSession(connection, question)
+        connected = await server.connect(await reading() if reading else "")
+        return PostgresSession(connected, question)
 
     lasting = 0 if require == "connect" else renew_after
     probe = SessionProbe(open_session, server.explain, lasting, time.monotonic)
-    async with aclosing(probe):
-        yield probe
+    with contextlib.closing(server.starts):
+        async with aclosing(probe):
+            yield probe

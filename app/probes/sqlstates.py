@@ -1,8 +1,7 @@
-"""What PostgreSQL, asyncpg and PgBouncer mean by an error, in a word of the closed list."""
-
-import asyncpg
+"""What PostgreSQL and PgBouncer mean by an error, in a word of the closed list."""
 
 from app.health import Reason
+from app.probes.postgres_messages import ServerError
 
 
 # https://www.postgresql.org/docs/current/errcodes-appendix.html; a class (two characters) speaks
@@ -26,8 +25,7 @@ SQLSTATES = {
     "57P05": Reason.DISCONNECTED,
 }
 
-# PgBouncer has one code, 08P01, for all that it says or passes on, and asyncpg has another for
-# whatever ends a connection that waits; so a part of the text tells.
+# PgBouncer has one code, 08P01, for all that it says or passes on; so a part of the text decides.
 PGBOUNCER = {
     "authentication failed": Reason.AUTH,
     "no such database": Reason.MISCONFIGURED,
@@ -48,16 +46,11 @@ def of_pgbouncer(message: str) -> Reason | None:
     return next((why for text, why in PGBOUNCER.items() if text in message), None)
 
 
-def of_postgres(error: BaseException, *, wants_tls: bool) -> Reason | None:
-    """Explain what PostgreSQL or asyncpg says, if it is theirs."""
-    if isinstance(error, asyncpg.PostgresError):
-        state = error.sqlstate or ""
-        if state[:2] == "08" and (known := of_pgbouncer(str(error))):
-            return known
-        return SQLSTATES.get(state) or SQLSTATES.get(state[:2]) or Reason.ERROR
-    if isinstance(error, asyncpg.InterfaceError | asyncpg.InternalClientError):
-        return Reason.PROTOCOL
-    if type(error) is ConnectionError and "SSL" in str(error):
-        # The server's answer was neither yes nor no; a plain no is an error where TLS is wanted.
-        return Reason.TLS if wants_tls else Reason.PROTOCOL
-    return None
+def of_postgres(error: BaseException) -> Reason | None:
+    """Explain what PostgreSQL says, if it is its error."""
+    if not isinstance(error, ServerError):
+        return None
+    state = error.sqlstate
+    if state[:2] == "08" and (known := of_pgbouncer(error.text)):
+        return known
+    return SQLSTATES.get(state) or SQLSTATES.get(state[:2]) or Reason.ERROR

@@ -1,41 +1,45 @@
 """How libpq reads `sslmode`: the ways to connect to a PostgreSQL, with TLS and without."""
 
 import ssl
-from pathlib import Path
+from dataclasses import dataclass
+
+from app.probes.trust import Trust
 
 
-Security = ssl.SSLContext | str | bool
+@dataclass(frozen=True, slots=True)
+class Way:
+    """One way to connect.
+
+    Attributes:
+        trust: the servers to trust; None: no TLS is asked for.
+        demands: whether TLS is a must, and a server that has none is refused.
+
+    """
+
+    trust: Trust | None
+    demands: bool = False
 
 
-def securities(mode: str, root: str | None) -> list[Security]:
-    """Read `sslmode` and `sslrootcert` as libpq does: the ways to connect, in their order.
+def ways(mode: str | None, root: str | None) -> list[Way]:
+    """Return the ways that `sslmode` and `sslrootcert` allow, in the order of libpq.
 
-    Without a root file the system's authorities speak.
+    Without a root file the system's authorities are trusted. Files in the home directory are not
+    read.
 
     https://www.postgresql.org/docs/current/libpq-ssl.html#LIBPQ-SSL-PROTECTION
     """
     if mode == "disable":
-        return [False]
-    if mode.startswith("verify-") or (mode == "require" and root):
-        context = ssl.create_default_context(cafile=root)
-        context.check_hostname = mode == "verify-full"
-        return [context]
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
+        return [Way(None)]
+    if mode in {"verify-ca", "verify-full"} or (mode == "require" and root):
+        return [Way(Trust(root, check_hostname=mode == "verify-full"), demands=True)]
+    unverified = Trust(verify=False)
     if mode == "require":
-        return [context]
-    # asyncpg knows the other two, but looks for files in the home, which may be closed to it.
-    try:
-        Path.home().joinpath(".postgresql").stat()
-    except PermissionError:
-        return [context, False] if mode == "prefer" else [False, context]
-    except (OSError, RuntimeError):
-        return [mode]
-    return [mode]
+        return [Way(unverified, demands=True)]
+    if mode == "allow":
+        return [Way(None), Way(unverified)]
+    return [Way(unverified), Way(None)]
 
 
-def wants_another(error: BaseException) -> bool:
-    """Whether a server may accept with TLS what it refuses without, or the other way round."""
-    refused = type(error) is ConnectionError or isinstance(error, ssl.SSLError)
-    return refused or getattr(error, "sqlstate", "") == "28000"
+def should_try_next(error: BaseException) -> bool:
+    """Return whether a server may accept with TLS what it refuses without, or the reverse."""
+    return isinstance(error, ssl.SSLError) or getattr(error, "sqlstate", "") == "28000"

@@ -3,11 +3,11 @@
 import errno
 import ssl
 
-import asyncpg
 import pytest
 from redis import exceptions
 
 from app.health import Reason
+from app.probes.postgres_messages import ServerError
 from app.probes.reasons import ProtocolError, on_the_way
 from app.probes.redis_replies import of_redis
 from app.probes.sqlstates import of_postgres
@@ -59,23 +59,12 @@ def test_errors_on_the_way(error: BaseException, reason: Reason) -> None:
 )
 def test_states_of_postgresql(state: str, reason: Reason) -> None:
     """Each that has a word, and one that has none."""
-    error = asyncpg.PostgresError("what the server says")
-    error.sqlstate = state
-    assert of_postgres(error, wants_tls=False) is reason
+    assert of_postgres(ServerError(state, "what the server says")) is reason
 
 
-@pytest.mark.parametrize(
-    ("error", "reason"),
-    [
-        (asyncpg.InterfaceError("connection is closed"), Reason.PROTOCOL),
-        (asyncpg.InternalClientError("unexpected message"), Reason.PROTOCOL),
-        (OSError("anything else"), None),
-    ],
-    ids=repr,
-)
-def test_errors_of_asyncpg(error: BaseException, reason: Reason | None) -> None:
-    """What the client itself can't make sense of; the way to the server is not its."""
-    assert of_postgres(error, wants_tls=False) is reason
+def test_an_error_of_another_is_not_explained_by_postgresql() -> None:
+    """The network's and redis-py's are explained elsewhere."""
+    assert of_postgres(OSError("anything else")) is None
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,150 @@
+"""asyncpg behind a boundary: it writes what it wants, and reads what was checked before.
+
+Its parser is C that trusts the server: a length below zero ends the process. So it is told only
+the little that it needs, in messages that are whole, expected and valid.
+"""
+
+import asyncio
+from typing import Any
+
+from app.probes.postgres_login import ASIDES, Login
+from app.probes.postgres_messages import is_text, message, read_message
+from app.probes.reasons import ProtocolError
+from app.probes.steps import Step, begins
+from app.probes.wire import Wire
+
+
+# What asyncpg learns of a session: that it may begin, on a version that it knows. It would parse
+# the server's own words and not need them for what a probe asks.
+WELCOME = message(b"R", bytes(4)) + message(b"S", b"server_version\0" + b"14.0\0")
+READY = {message(b"Z", status) for status in (b"I", b"T", b"E")}
+
+# What a server may send beside the answer to a question: settings that have changed, notices,
+# and what a pooler's earlier client has asked to be notified of.
+UNASKED = frozenset({b"S", b"N", b"A"})
+ANSWER = frozenset({b"T", b"D", b"C", b"Z"})
+
+
+class DriverTransport(asyncio.Transport):
+    """A wire, as asyncpg sees it."""
+
+    def __init__(self, wire: Wire, protocol: Any) -> None:
+        super().__init__()
+        self._wire = wire
+        self._protocol = protocol
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Send what asyncpg has written."""
+        self._wire.write(bytes(data))
+
+    def close(self) -> None:
+        """Cut the connection."""
+        self._wire.abort()
+
+    abort = close
+
+    async def enter(self, login: Login) -> None:
+        """Take a session to where it can be asked, and let asyncpg know.
+
+        Raises:
+            as `Login`.
+
+        """
+        self._protocol.connection_made(self)  # it sends who connects
+        await login(self._wire)
+        kind, ready = b"", b""
+        while kind != b"Z":
+            kind, ready = await read_message(self._wire, {b"S", b"K", b"Z", *ASIDES})
+        self._tell(WELCOME + _ready(ready))
+
+    async def drop_unasked(self) -> None:
+        """Read what has come since the last answer, and begin a new budget.
+
+        Raises:
+            ServerError: the server has ended the session.
+            ProtocolError: something came that answers no question.
+            EOFError, OSError: the connection has ended.
+
+        """
+        while self._wire.has_unread:
+            await read_message(self._wire, UNASKED)
+        self._wire.renew()
+
+    async def answer(self, statements: int) -> None:
+        """Pass on the answer to a question, and end asyncpg's waiting whatever happens.
+
+        Args:
+            statements: how many the question has; the last one returns a row.
+
+        Raises:
+            as `drop_unasked`.
+
+        """
+        try:
+            self._tell(await self._answer(statements))
+        except BaseException as error:
+            lost = error if isinstance(error, Exception) else None
+            self._protocol.connection_lost(lost)
+            raise
+
+    async def _answer(self, statements: int) -> bytes:
+        """Read an answer to its end, and return as much of it as asyncpg looks at."""
+        seen, end, kind, content = b"", b"", b"", b""
+        while kind != b"Z":
+            kind, content = await read_message(self._wire, UNASKED | ANSWER)
+            seen += kind if kind in ANSWER else b""
+            if kind == b"C":
+                end = message(kind, content)
+                if not is_text(content):
+                    msg = "the end of a statement without its text"
+                    raise ProtocolError(msg)
+        if seen != b"C" * (statements - 1) + b"TDCZ":
+            msg = "an answer that does not belong to the question"
+            raise ProtocolError(msg)
+        return end + _ready(content)
+
+    def _tell(self, data: bytes) -> None:
+        self._protocol.data_received(data)
+
+
+def _ready(status: bytes) -> bytes:
+    ready = message(b"Z", status)
+    if ready not in READY:
+        msg = "ready for a question, in a state that is none"
+        raise ProtocolError(msg)
+    return ready
+
+
+class DriverLoop:
+    """The running event loop, as asyncpg gets it: it connects where a wire leads.
+
+    Attributes:
+        transport: what asyncpg writes to, once it has connected.
+
+    """
+
+    def __init__(self, wire: Wire, login: Login) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._wire = wire
+        self._login = login
+        self.transport: DriverTransport | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._loop, name)
+
+    async def create_connection(self, factory: Any, *_: Any) -> tuple[DriverTransport, Any]:
+        """Begin a session over the wire.
+
+        Raises:
+            as `Login`; ConnectionError: there is a session, and the driver wants to cancel what
+            it asks. The server ends that by itself.
+
+        """
+        if self.transport:
+            msg = "one connection is all that there is"
+            raise ConnectionError(msg)
+        begins(Step.AUTHENTICATION)
+        protocol = factory()
+        self.transport = DriverTransport(self._wire, protocol)
+        await self.transport.enter(self._login)
+        return self.transport, protocol

@@ -1,0 +1,119 @@
+"""Logins that a server holds up: they do not add up, and the first that is answered is used."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+import asyncpg
+import pytest
+
+from app.embedded import Postgres
+from app.health import Reason
+from app.probes.postgres import postgres
+from app.probes.session_starts import GIVE_UP_AFTER, MAX_UNANSWERED, SessionStarts
+from tests.faults.servers import tree
+from tests.probes.attempt import eventually, failure
+from tests.probes.test_postgres import sessions
+
+
+class Starts:
+    """Sessions, by number, that start when they are told to."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.discarded: list[int] = []
+        self.futures: list[asyncio.Future[int]] = []
+        self.known = SessionStarts(lambda: self.now, self.discarded.append)
+
+    def begin(self) -> None:
+        """Begin another one."""
+        future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self.futures.append(future)
+        self.known.begin(_awaited(future))
+
+    async def attempt(self) -> asyncio.Task[int]:
+        """Wait for the first, as an attempt does."""
+        task = asyncio.create_task(self.known.first())
+        await asyncio.sleep(0)
+        return task
+
+
+async def _awaited(future: asyncio.Future[int]) -> int:
+    return await future
+
+
+@pytest.fixture(name="starts")
+async def _starts() -> AsyncIterator[Starts]:
+    starts = Starts()
+    yield starts
+    starts.known.close()
+
+
+async def test_a_session_that_an_earlier_attempt_began_is_used(starts: Starts) -> None:
+    """And the others are given up."""
+    starts.begin()
+    (await starts.attempt()).cancel()
+    starts.begin()
+    attempt = await starts.attempt()
+    starts.futures[0].set_result(1)
+    assert await attempt == 1
+    await asyncio.sleep(0)
+    assert starts.futures[1].cancelled()
+
+
+async def test_one_that_started_too_late_is_discarded(starts: Starts) -> None:
+    """As the server holds it, and nothing asks it."""
+    starts.begin()
+    starts.begin()
+    for number, future in enumerate(starts.futures):
+        future.set_result(number)
+    await asyncio.sleep(0.01)
+    assert await (await starts.attempt()) + sum(starts.discarded) == 1
+
+
+async def test_the_newest_one_decides_where_it_fails(starts: Starts) -> None:
+    """An earlier one's failure may be a thing of the past."""
+    starts.begin()
+    starts.begin()
+    attempt = await starts.attempt()
+    starts.futures[0].set_exception(OSError("earlier"))
+    await asyncio.sleep(0.01)
+    assert not attempt.done()
+    starts.futures[1].set_exception(OSError("newest"))
+    with pytest.raises(OSError, match="newest"):
+        await attempt
+
+
+async def test_there_are_few_unanswered_ones_and_they_get_old(starts: Starts) -> None:
+    """The oldest is replaced after a minute, and later after half of the time that it takes."""
+    begun = list[int]()
+    for second in range(24 * 3600):
+        starts.now = float(second)
+        if starts.known.may_begin:
+            starts.begin()
+            begun.append(second)
+    assert begun[:MAX_UNANSWERED] == [0, 1, 2]
+    assert begun[MAX_UNANSWERED] == GIVE_UP_AFTER + 1
+    assert len(begun) < 50
+    assert "86399 s" in starts.known.describe()
+
+
+async def test_a_server_that_holds_up_logins_keeps_its_slots(own_postgres: Postgres) -> None:
+    """As a lock on pg_authid does; when it is released, the check passes at once."""
+    read = own_postgres.password_file.read_text
+    holder = await asyncpg.connect(own_postgres.url, password=read(), ssl=False)
+    opening = postgres(own_postgres.url, read, require="query", renew_after=86400)
+    async with opening as probe, contextlib.AsyncExitStack() as stack:
+        stack.callback(holder.terminate)
+        before = len(tree(own_postgres))
+        await holder.execute("BEGIN; LOCK pg_catalog.pg_authid IN ACCESS EXCLUSIVE MODE")
+        for _ in range(3 * MAX_UNANSWERED):
+            assert await failure(probe, within=0.1) is Reason.TIMEOUT
+        late = TimeoutError()
+        probe.explain(late)
+        assert "3 session starts" in late.__notes__[0]
+        assert len(tree(own_postgres)) <= before + MAX_UNANSWERED
+        await holder.execute("COMMIT")
+        await probe()
+        await eventually(lambda: sessions(own_postgres) == 1)
+    await eventually(lambda: sessions(own_postgres) == 0)
