@@ -1,8 +1,9 @@
 """Whether a Redis can serve: asked by a session of the probe's own."""
 
 import asyncio
+import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -13,7 +14,8 @@ from app.health import Reason
 from app.probes.blocking import Blocking
 from app.probes.reasons import credential
 from app.probes.redis_replies import of_redis
-from app.probes.redis_server import DialedConnection, RedisServer
+from app.probes.redis_server import RedisServer
+from app.probes.redis_wire import WireConnection
 from app.probes.session import SessionProbe
 from app.probes.steps import Step, begins
 
@@ -24,39 +26,39 @@ CLIENT_NAME = "vitals"
 # A write is refused when it is queued, for want of memory, of a disk, of replicas or of being the
 # primary; what was queued is discarded, so nothing is ever written.
 PROBE_KEY = "vitals:probe"
-QUESTIONS: Mapping[str, tuple[tuple[str, ...], ...]] = {
-    "connect": (),
-    "query": (("PING",),),
-    "writable": (("MULTI",), ("SET", PROBE_KEY, ""), ("DISCARD",)),
-}
+WRITE = (("MULTI",), ("SET", PROBE_KEY, ""), ("DISCARD",))
+WRITTEN = (b"OK", b"QUEUED", b"OK")
 
 
 @dataclass(frozen=True, slots=True)
 class RedisSession:
-    """An authenticated connection to Redis and the commands that it puts."""
+    """An authenticated connection to Redis, and how deep to ask."""
 
-    connection: DialedConnection
-    question: tuple[tuple[str, ...], ...]
+    connection: WireConnection
+    require: str
 
     async def introduce(self) -> None:
         """Say who is connected; a server without a password answers here first."""
-        await self.connection.send_command("CLIENT", "SETNAME", CLIENT_NAME)
         try:
-            await self.connection.read_response()
+            await self.connection.ask([("CLIENT", "SETNAME", CLIENT_NAME)], [b"OK"])
         except exceptions.ResponseError as error:
             if of_redis(error) not in {None, Reason.DENIED}:
                 raise
 
     async def ask(self) -> None:
-        """Send the commands in one piece; connecting was the question where there are none."""
-        if self.question:
-            begins(Step.QUERY)
-            await self.connection.send_packed_command(self.connection.pack_commands(self.question))
-        for _ in self.question:
-            await self.connection.read_response()
+        """Ask; connecting was the question at the depth `connect`."""
+        if self.require == "connect":
+            return
+        begins(Step.QUERY)
+        if self.require == "writable":
+            await self.connection.ask(WRITE, WRITTEN)
+        else:
+            # The reply to an earlier question must not pass for the reply to this one.
+            nonce = secrets.token_hex(8)
+            await self.connection.ask([("PING", nonce)], [nonce.encode()])
 
     async def close(self) -> None:
-        """Redis wants no goodbye; the socket is closed in the event loop's next turn."""
+        """Cut the connection; the socket is closed in the event loop's next iteration."""
         self.terminate()
         await asyncio.sleep(0)
 
@@ -84,10 +86,9 @@ async def redis(
 
     async def open_session() -> RedisSession:
         server.dialer.waiting_for = Reason.TIMEOUT
-        connection = server.connection(await reading() if reading else None)
-        session = RedisSession(connection, QUESTIONS[require])
+        connection = await server.connect(await reading() if reading else None)
+        session = RedisSession(connection, require)
         try:
-            await connection.connect()  # type: ignore[no-untyped-call]
             await session.introduce()
         except BaseException:
             session.terminate()
