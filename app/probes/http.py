@@ -1,32 +1,35 @@
 """Whether an HTTP service can serve: asked over a new connection each time."""
 
-import asyncio
-import ssl
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from http import HTTPStatus
 from urllib.parse import SplitResult, urlsplit
-
-import h11
 
 from app.health import Reason
 from app.probes.blocking import Blocking
 from app.probes.dialer import Dialer
-from app.probes.reasons import CredentialError, by_class
+from app.probes.reasons import CredentialError, ProtocolError
 from app.probes.steps import Step, begins
-from app.probes.stream import open_stream
+from app.probes.trust import Trust
+from app.probes.wire import Wire
 
 
 # How a probe introduces itself in the service's access log.
 USER_AGENT = "vitals"
 
-# Every answer begins so. What does not is told at once, before a whole line of it has come.
+# Every answer begins so. What does not is refused before a whole line of it has come.
 START = b"HTTP/"
+STATUS_LINE = re.compile(rb"HTTP/1\.[0-9] ([1-9][0-9]{2})(?:[ \t].*)?\r?\n")
 
-# Answers that may come before the final one, such as 103 Early Hints.
-MAX_INTERIM = 20
+# The end of a head. What else the head holds is not judged: servers write it in many ways.
+BLANK_LINE = re.compile(rb"\r?\n\r?\n")
+BLANK_LINE_OVERLAP = 3
+
+# What no header may hold, https://www.rfc-editor.org/rfc/rfc9110#section-5.5
+FORBIDDEN = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 PORTS = {"http": 80, "https": 443}
 
@@ -35,92 +38,83 @@ class StatusError(Exception):
     """The service answered with another status than the expected one."""
 
 
-ANSWERS: Mapping[type[BaseException], Reason] = {
-    StatusError: Reason.HTTP_STATUS,
-    h11.RemoteProtocolError: Reason.PROTOCOL,
-}
-
-
 @dataclass(frozen=True, slots=True)
 class HttpProbe:
-    """Puts a GET and hears the head of the answer; the connection is cut before the body.
+    """Sends a GET and reads the head of the answer; the connection is cut before the body.
 
     It could be kept only by reading the body, which may have no end. A new one each time keeps
     name resolution, TLS and the secrets in the headers under watch, and can't have died idle.
 
     Attributes:
-        request: makes the request anew, with the secrets as they are.
-        server_name: whom the certificate must speak for; None without TLS.
+        request: writes the request, with the secrets as they are now.
+        host: whom the certificate must speak for.
+        trust: the servers to trust; None without TLS.
 
     """
 
     dialer: Dialer
-    request: Callable[[], Awaitable[h11.Request]]
+    request: Callable[[], Awaitable[bytes]]
     expect: int
-    context: ssl.SSLContext | None
-    server_name: str | None
+    host: str
+    trust: Trust | None
 
     async def __call__(self) -> None:
         """Ask, and compare the status with the expected one; a redirect is an answer too."""
-        conversation = h11.Connection(h11.CLIENT)
         self.dialer.waiting_for = Reason.TIMEOUT
-        question = conversation.send(await self.request()) or b""
-        connected = await self.dialer.dial()
-        reader, writer = await open_stream(connected, self.context, self.server_name)
-        begins(Step.QUERY)
+        request = await self.request()
+        wire = await Wire.open(self.dialer)
         try:
-            writer.write(question)
-            status = await _status(reader, conversation)
-        except h11.RemoteProtocolError:
-            msg = "not an HTTP answer"
-            # In other words than h11's: they quote the answer, which may echo a header.
-            raise h11.RemoteProtocolError(msg) from None
+            if self.trust:
+                await wire.start_tls(await self.trust.context(), self.host)
+            begins(Step.QUERY)
+            wire.write(request)
+            status = await _final_status(wire)
         finally:
-            writer.transport.abort()
+            wire.abort()
         if status != self.expect:
             msg = f"HTTP status {status}"
             raise StatusError(msg)
 
     def explain(self, error: BaseException) -> Reason:
-        """Tell why an attempt failed."""
-        return by_class(ANSWERS, error) or self.dialer.explain(error)
+        """Return why an attempt failed."""
+        if isinstance(error, StatusError):
+            return Reason.HTTP_STATUS
+        return self.dialer.explain(error)
 
 
-async def _status(reader: asyncio.StreamReader, conversation: h11.Connection) -> int:
-    start = await reader.readexactly(len(START))
+async def _final_status(wire: Wire) -> int:
+    """Return the status of the first answer that is not interim, such as 103 Early Hints."""
+    status = HTTPStatus.CONTINUE.value
+    while status < HTTPStatus.OK:
+        status = await _status(wire)
+    return status
+
+
+async def _status(wire: Wire) -> int:
+    wire.count_frame()
+    start = await wire.read(len(START))
     if start == START:
-        conversation.receive_data(start)
-        for _ in range(MAX_INTERIM):
-            event = await _event(reader, conversation)
-            if isinstance(event, h11.Response):
-                return event.status_code
-    msg = "no final answer"
-    raise h11.RemoteProtocolError(msg)
+        head = start + await wire.read_until(BLANK_LINE, BLANK_LINE_OVERLAP)
+        # Nothing was asked that could switch to another protocol.
+        if (match := STATUS_LINE.match(head)) and match[1] != b"101":
+            return int(match[1])
+    # Without a word of the answer, which may echo a header of the request.
+    msg = "not an HTTP answer"
+    raise ProtocolError(msg)
 
 
-async def _event(reader: asyncio.StreamReader, conversation: h11.Connection) -> Any:
-    """Hear one head; h11 gives up one that is longer than 16 KB."""
-    while (event := conversation.next_event()) is h11.NEED_DATA:
-        data = await reader.read(4096)
-        if not data:
-            msg = "closed before an answer"
-            raise EOFError(msg)
-        conversation.receive_data(data)
-    return event
-
-
-def _request(url: SplitResult, headers: Callable[[], Mapping[str, str]]) -> h11.Request:
+def _request(url: SplitResult, headers: Callable[[], Mapping[str, str]]) -> bytes:
     own = {"Host": url.netloc, "User-Agent": USER_AGENT, "Accept": "*/*", "Connection": "close"}
     target = (url.path or "/") + (f"?{url.query}" if url.query else "")
     try:
         added = {name.title(): value for name, value in headers().items()}
-        sent = [(name.encode(), value.encode()) for name, value in {**own, **added}.items()]
-        return h11.Request(method="GET", target=target, headers=sent)
-    except h11.LocalProtocolError:
-        msg = "a secret holds what no header may hold"
-        raise CredentialError(msg) from None
     except Exception as error:
         raise CredentialError(error) from error
+    if any(FORBIDDEN.search(value) for value in added.values()):
+        msg = "a secret holds what no header may hold"
+        raise CredentialError(msg)
+    lines = [f"GET {target} HTTP/1.1", *(f"{name}: {text}" for name, text in (own | added).items())]
+    return "\r\n".join([*lines, "", ""]).encode()
 
 
 @asynccontextmanager
@@ -139,11 +133,10 @@ async def http(
     """
     parts = urlsplit(url)
     host = parts.hostname or "localhost"
-    secure = parts.scheme == "https"
     yield HttpProbe(
         dialer=Dialer(host, parts.port or PORTS[parts.scheme]),
         request=Blocking(partial(_request, parts, headers), "read headers"),
         expect=expect,
-        context=ssl.create_default_context() if secure else None,
-        server_name=host if secure else None,
+        host=host,
+        trust=Trust() if parts.scheme == "https" else None,
     )

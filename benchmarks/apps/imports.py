@@ -1,7 +1,6 @@
 """A FastAPI application that imports what the service imports, and does nothing with it."""
 
 import asyncpg
-import h11
 import hiredis
 import jwt
 import prometheus_client
@@ -15,7 +14,6 @@ from benchmarks.apps.fixed import app
 __all__ = [
     "app",
     "asyncpg",
-    "h11",
     "hiredis",
     "jwt",
     "prometheus_client",
