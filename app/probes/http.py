@@ -22,7 +22,7 @@ USER_AGENT = "vitals"
 
 # Every answer begins so. What does not is refused before a whole line of it has come.
 START = b"HTTP/"
-STATUS_LINE = re.compile(rb"HTTP/1\.[0-9] ([1-9][0-9]{2})(?:[ \t].*)?\r?\n")
+STATUS_LINE = re.compile(rb"HTTP/1\.[0-9][ \t]+([1-9][0-9]{2})(?:[ \t].*)?\r?\n")
 
 # The end of a head. What else the head holds is not judged: servers write it in many ways.
 BLANK_LINE = re.compile(rb"\r?\n\r?\n")

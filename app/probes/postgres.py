@@ -17,6 +17,7 @@ from app.probes.postgres_messages import message
 from app.probes.postgres_server import Connected, PostgresServer
 from app.probes.reasons import credential
 from app.probes.session import SessionProbe
+from app.probes.session_starts import ignore_outcome
 from app.probes.steps import Step, begins
 
 
@@ -52,10 +53,10 @@ class PostgresSession:
         if not self.question:
             return
         begins(Step.QUERY)
-        await self.connected.transport.drop_unasked()
-        answer = asyncio.create_task(
-            self.connected.transport.answer(STATEMENTS), name="read an answer"
-        )
+        transport = self.connected.transport
+        await transport.drop_unasked()
+        answer = asyncio.create_task(transport.answer(STATEMENTS), name="read an answer")
+        answer.add_done_callback(ignore_outcome)
         try:
             await self.connected.driver.execute(self.question)
         except asyncpg.InterfaceError as error:

@@ -5,6 +5,7 @@ https://www.rfc-editor.org/rfc/rfc5802, https://www.rfc-editor.org/rfc/rfc7677
 
 import asyncio
 import base64
+import contextlib
 import hashlib
 import hmac
 import os
@@ -68,7 +69,8 @@ class KeyDerivation:
 
 def _derive(password: bytes, salt: bytes, iterations: int) -> bytes:
     # The event loop shares a processor with this thread, and goes first.
-    os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 19)
+    with contextlib.suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 19)
     return hashlib.pbkdf2_hmac("sha256", password, salt, iterations)
 
 

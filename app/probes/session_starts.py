@@ -17,6 +17,12 @@ GIVE_UP_AFTER = 60
 T = TypeVar("T")
 
 
+def ignore_outcome(task: asyncio.Task[Any]) -> None:
+    """Keep asyncio from logging the failure of a task that an attempt has left behind."""
+    if not task.cancelled():
+        task.exception()
+
+
 class SessionStarts(Generic[T]):
     """Starts sessions, each on a task that outlives the attempt which has begun it.
 
@@ -48,6 +54,7 @@ class SessionStarts(Generic[T]):
         elif len(self._unanswered) >= MAX_UNANSWERED:
             self._give_up(next(iter(self._unanswered)))
         task = asyncio.create_task(start, name="start a session")
+        task.add_done_callback(ignore_outcome)
         self._unanswered[task] = self._clock()
 
     async def first(self) -> T:

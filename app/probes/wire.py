@@ -59,10 +59,7 @@ class Wire(asyncio.Protocol):
     async def start_tls(self, context: ssl.SSLContext, server_name: str | None) -> None:
         """Shake hands, on a thread: certificates and key exchange are the other side's choice.
 
-        Raises:
-            ssl.SSLError: no trusted connection can be had.
-            EOFError, OSError, ProtocolError: as in `read`.
-
+        Raises `ssl.SSLError` if no trusted connection can be had, and what `read` raises.
         """
         begins(Step.TLS)
         self.renew()  # an answer in plain text may not be taken for one that was encrypted
@@ -73,8 +70,10 @@ class Wire(asyncio.Protocol):
                 self._send(tls.outgoing.read())
                 while not tls.take_records(self._received):
                     await self._more()
-        finally:
-            self._send(tls.outgoing.read())  # an alert too, which the server's log explains
+        except ssl.SSLError:
+            self._send(tls.outgoing.read())  # an alert, which the server's log explains
+            raise
+        self._send(tls.outgoing.read())
         self._tls = tls
         self._keep(self._take(len(self._received)))
         self._bytes = MAX_BYTES
