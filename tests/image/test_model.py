@@ -159,10 +159,18 @@ def test_secrets_are_files_and_each_service_has_its_own(production: Any) -> None
 
 def test_the_password_of_redis_comes_on_standard_input(services: Any) -> None:
     """No argument and no variable, which Redis would hide from the tools that list processes."""
-    start, *configuration, end = services["redis"]["command"][-1].splitlines()
-    assert (start, end) == ("exec docker-entrypoint.sh redis-server - <<END", "END")
-    assert 'requirepass "$$(cat /run/secrets/redis_password)"' in configuration
+    script = services["redis"]["command"][-1]
+    _, configuration = script.split("exec docker-entrypoint.sh redis-server - <<END\n")
+    assert configuration.endswith('\nrequirepass "$$hex"\nEND\n')
     assert "environment" not in services["redis"]
+
+
+def test_minio_has_no_account_but_that_of_its_files(services: Any) -> None:
+    """Where a file is empty it takes the variable, which is too short, and not `minioadmin`."""
+    environment = services["minio"]["environment"]
+    for name, shortest in (("MINIO_ROOT_USER", 3), ("MINIO_ROOT_PASSWORD", 8)):
+        assert 0 < len(environment[name]) < shortest
+        assert environment[f"{name}_FILE"].startswith("/run/secrets/minio_")
 
 
 @pytest.mark.parametrize("service", ["backend", "caddy", *MONITORING, *STORES])
@@ -204,6 +212,7 @@ def test_the_stores_health_checks_cant_lie(services: Any) -> None:
     """They ask over TCP, with the password, and for what can fail."""
     tests = {name: services[name]["healthcheck"]["test"] for name in ("postgres", "redis", "minio")}
     assert tests["postgres"][:4] == ["CMD", "pg_isready", "-h", "127.0.0.1"]
+    assert tests["redis"][1].startswith("redis-cli ping | grep -q ^NOAUTH && ")
     assert "redis-cli -e ping" in tests["redis"][1]
     assert "REDISCLI_AUTH=" in tests["redis"][1]
     assert tests["minio"][-1].endswith("/minio/health/cluster")
