@@ -12,10 +12,15 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import IO
 
-from app.settings.secret_files import Secret, SecretError, find, same
+from app.settings.secret_files import SECRETS, Secret, SecretError, find, same
 
 
 FOLDER_MODE, FILE_MODE = 0o700, 0o444
+
+# What a directory of secrets may hold besides: this repository's has the first two, an empty one in
+# git the third, and a file system of its own the last.
+BESIDE = frozenset({"README.md", ".gitignore", ".gitkeep", "lost+found"})
+DRAFT = ".new-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,20 +29,40 @@ class Folder:
 
     path: Path
 
-    def close(self) -> None:
-        """Make the folder, or see that its owner alone can enter it.
+    def close(self) -> bool:
+        """Create the directory, or restrict it to its owner.
+
+        An empty one counts as one for secrets.
+
+        Returns:
+            Whether its mode changed.
 
         Raises:
-            SecretError: it holds folders too: that of `--dir /etc` must stay open.
+            SecretError: others can enter it, and it holds more than secrets, as `/etc` does.
 
         """
         self.path.mkdir(FOLDER_MODE, parents=True, exist_ok=True)
         if mode(self.path) == FOLDER_MODE:
-            return
-        if any(entry.is_dir() for entry in self.path.iterdir()):
-            msg = f"{self.path} holds folders too: chmod 0700 it, or name one for secrets alone"
-            raise SecretError(msg)
+            return False
+        if self.stranger():
+            raise SecretError(*self.exposure())
         self.path.chmod(FOLDER_MODE)
+        return True
+
+    def exposure(self) -> Iterator[str]:
+        """Yield what is wrong with the directory's mode, with `chmod` only for secrets alone."""
+        if not (other := self.stranger()):
+            yield from wrong_mode(self.path, FOLDER_MODE)
+        elif mode(self.path) != FOLDER_MODE:
+            yield (
+                f"{self.path.absolute()} has mode {mode(self.path):04o} and holds {other} too: "
+                f"use a folder for secrets alone, with mode {FOLDER_MODE:04o}"
+            )
+
+    def stranger(self) -> str | None:
+        """Return the name of something in the directory that is no secret, if there is any."""
+        entries = sorted(self.path.iterdir())
+        return next((entry.name for entry in entries if not belongs(entry)), None)
 
     def make(self, name: str) -> str:
         """Make a secret that is missing, whole or not at all, and tell what was done."""
@@ -81,6 +106,13 @@ class Folder:
         return [path for path in paths if os.path.lexists(path)]
 
 
+def belongs(entry: Path) -> bool:
+    """Return whether something lies rightly in a directory of secrets, also while one is made."""
+    if entry.name in BESIDE or entry.name.startswith(DRAFT):
+        return True
+    return entry.name.removesuffix(".txt") in SECRETS and not entry.is_dir()
+
+
 def new(name: str) -> str:
     """Make up a secret that needs no quotes in a URL or a shell; of a user, a plain name."""
     return f"minio-{secrets.token_hex(4)}" if name == "minio_user" else secrets.token_urlsafe(32)
@@ -88,7 +120,7 @@ def new(name: str) -> str:
 
 def write(file: Path, value: str) -> None:
     """Make a file whose name appears when all is in it, unless there is one: FileExistsError."""
-    with TemporaryDirectory(dir=file.parent, prefix=".new-") as place:
+    with TemporaryDirectory(dir=file.parent, prefix=DRAFT) as place:
         draft = Path(place, file.name)
         with draft.open("xb") as content:
             fill(content, value)

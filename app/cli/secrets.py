@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from app.cli.folder import FOLDER_MODE, Folder, wrong_mode
+from app.cli.folder import FOLDER_MODE, Folder
 from app.settings.secret_files import SECRETS, SecretError
 
 
@@ -34,13 +34,16 @@ def init(where: Where = HERE) -> None:
     """Make the files that are missing.
 
     What is there keeps its content. The folder gets mode 0700 and the files 0444: the user of any
-    container can read them, and no other user of this machine can reach them.
+    container can read them, and no other user of this machine can reach them. A folder that others
+    can enter and that holds more than secrets is refused, and stays as it is.
     """
     folder = Folder(where)
     with in_one_line(where):
-        folder.close()
+        closed = folder.close()
         for name in SECRETS:
             typer.echo(f"{name}: {folder.make(name)}")
+        if closed:
+            typer.echo(f"folder: {where} now has mode {FOLDER_MODE:04o}")
 
 
 def check(where: Where = HERE) -> None:
@@ -51,7 +54,7 @@ def check(where: Where = HERE) -> None:
     with in_one_line(where):
         enter(where)
         problems = {name: list(Folder(where).problems(name)) for name in SECRETS}
-        problems["folder"] = list(wrong_mode(where, FOLDER_MODE))
+        problems["folder"] = list(Folder(where).exposure())
     for name, lines in problems.items():
         typer.echo(f"{name}: {'; '.join(lines) or 'ok'}")
     raise typer.Exit(1 if any(problems.values()) else 0)

@@ -5,7 +5,7 @@ import resource
 import stat
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -94,15 +94,70 @@ def test_init_makes_no_second_file_of_a_secret(folder: Path, call: Call) -> None
     assert not (folder / "nowhere").exists()
 
 
-def test_a_folder_of_folders_is_not_closed(tmp_path: Path, call: Call) -> None:
-    """`--dir /etc` would lock everyone out."""
-    (tmp_path / "conf.d").mkdir()
-    tmp_path.chmod(0o755)
-    line = f"vitals: {tmp_path} holds folders too: chmod 0700 it, or name one for secrets alone\n"
-    assert call("secrets", "init", "--dir", tmp_path) == (1, "", line)
-    assert mode(tmp_path) == 0o755
-    tmp_path.chmod(0o700)
-    assert call("secrets", "init", "--dir", tmp_path).code == 0
+FOREIGN = {
+    "file": ("notes.txt", Path.touch),
+    "directory": ("conf.d", Path.mkdir),
+    "directory with the name of a secret": ("jwt_secret.txt", Path.mkdir),
+    "link": ("data", lambda path: path.symlink_to("nowhere")),
+}
+
+
+@pytest.mark.parametrize(("name", "make"), FOREIGN.values(), ids=FOREIGN)
+@pytest.mark.parametrize("through", ["path", "link", "cwd"])
+def test_a_folder_that_holds_more_than_secrets_stays_as_it_is(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    call: Call,
+    name: str,
+    make: Callable[[Path], None],
+    through: str,
+) -> None:
+    """`--dir /etc` would lock out every other user. With mode 0700 it may hold anything."""
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    make(folder / name)
+    (folder / "postgres_password.txt").write_text("mine")
+    folder.chmod(0o755)
+    (folder / "postgres_password.txt").chmod(0o640)
+    (tmp_path / "link").symlink_to(folder)
+    monkeypatch.chdir(folder)
+    told = {"path": folder, "link": tmp_path / "link", "cwd": Path()}[through]
+    refused = (
+        f"{folder if through == 'cwd' else told} has mode 0755 and holds {name} too: "
+        "use a folder for secrets alone, with mode 0700"
+    )
+    assert call("secrets", "init", "--dir", told) == (1, "", f"vitals: {refused}\n")
+    assert {path.name for path in folder.iterdir()} == {name, "postgres_password.txt"}
+    assert (mode(folder), mode(folder / "postgres_password.txt")) == (0o755, 0o640)
+    checked = call("secrets", "check", "--dir", told)
+    assert (checked.code, checked.out.splitlines()[-1]) == (1, f"folder: {refused}")
+    assert "chmod 0700" not in checked.out.splitlines()[-1]
+    folder.chmod(0o700)
+    assert call("secrets", "init", "--dir", told).code == 0
+    assert call("secrets", "check", "--dir", told).out.endswith("folder: ok\n")
+
+
+@pytest.mark.parametrize(
+    "files", [(), ("README.md", ".gitignore"), (".gitkeep",), ("jwt_secret", "minio_user.txt")]
+)
+def test_a_folder_of_secrets_alone_is_closed(
+    folder: Path, call: Call, files: tuple[str, ...]
+) -> None:
+    """An empty one too, and one that git has; nothing but secrets gets another mode."""
+    folder.mkdir()
+    for name in files:
+        (folder / name).write_text("x")
+        (folder / name).chmod(0o640)
+    folder.chmod(0o755)
+    result = call("secrets", "init", "--dir", folder)
+    assert (result.code, result.err) == (0, "")
+    assert result.out.splitlines()[-1] == f"folder: {folder} now has mode 0700"
+    assert mode(folder) == 0o700
+    made = [name for name in files if name.endswith(".txt")]
+    assert [mode(folder / name) for name in files] == [
+        0o444 if name in made else 0o640 for name in files
+    ]
+    assert "folder" not in call("secrets", "init", "--dir", folder).out.replace(str(folder), "")
 
 
 def test_inits_at_the_same_time_make_each_file_once(folder: Path) -> None:
