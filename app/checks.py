@@ -8,7 +8,9 @@ from itertools import chain
 from typing import Protocol
 
 from app.health import Check, Probe, Reason
+from app.health.advice import Advice
 from app.probes.http import http
+from app.probes.reasons import unwanted
 from app.probes.session import SessionProbe
 from app.settings import Settings
 
@@ -82,9 +84,36 @@ def check(name: str, probe: Explained, settings: Settings) -> Check:
         name=name,
         probe=probe,
         explain=probe.explain,
+        advise=partial(advise, name, probe, getattr(settings, f"{name}_auth", None)),
         interval=interval,
         timeout=timeout,
         failure_threshold=settings.failure_threshold,
         success_threshold=settings.success_threshold,
         required=name not in settings.optional,
     )
+
+
+def advise(
+    name: str, probe: Explained, auth: str | None, error: BaseException | None
+) -> Advice | None:
+    """Return advice if a store and its setting disagree on whether there is a password.
+
+    Args:
+        auth: `password` or `none` as the setting says; None if the check has no such setting.
+        error: what the last attempt raised; None if it passed.
+
+    """
+    variable = f"{name.upper()}_AUTH"
+    unasked = unwanted(error) if error is not None else getattr(probe, "unasked", False)
+    if auth == "password" and unasked:
+        return Advice(
+            "It asks for no password, but one is configured here.",
+            f"Set {variable}=none if that is right; otherwise make the server require the "
+            "password.",
+        )
+    if auth == "none" and error is not None and probe.explain(error) is Reason.AUTH:
+        return Advice(
+            f"It asks for a password, but {variable} is none.",
+            f"Unset {variable}, and put the password into the secret {name}_password.",
+        )
+    return None

@@ -11,8 +11,6 @@ import typer
 
 from app.cli.examination import Examination, examine
 from app.cli.table import Row, lines
-from app.health import Reason
-from app.health.advice import ADVICE
 from app.probes.steps import Step
 from app.settings import Settings, judge
 from app.settings.secret_files import SecretError
@@ -110,18 +108,16 @@ def file_facts(settings: Settings, name: str) -> dict[str, str | int | None]:
 def check_row(found: Examination) -> Row:
     """Tell how far an attempt came, and what to try where it failed."""
     step, reason = found.failed or (None, None)
+    texts = [str(found.advice) if found.seconds else UNREAD] if found.advice else []
+    notes = [] if reason else texts
     steps = {step: round(seconds * 1000, 1) for step, seconds in found.seconds.items()}
     return Row(
         name=found.name,
         cells=(*times(found), reason or "pass"),
-        facts={"steps_ms": steps, "failed": step, "reason": reason},
-        problems=[advice(found, reason)] if reason else [],
+        facts={"steps_ms": steps, "failed": step, "reason": reason, "notes": notes},
+        problems=texts if reason else [],
+        notes=notes,
     )
-
-
-def advice(found: Examination, reason: Reason) -> str:
-    """Tell what a reason means, and what to try."""
-    return f"{ADVICE[reason].words} {ADVICE[reason].remedy}" if found.seconds else UNREAD
 
 
 def times(found: Examination) -> Iterator[str]:

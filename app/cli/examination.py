@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from app.checks import open_checks
 from app.health import Check, Clock, Monitor, Observation, Probe, Reason
+from app.health.advice import Advice
 from app.probes.steps import LISTENER, Step
 from app.settings import Settings
 
@@ -19,12 +20,14 @@ class Examination:
     Attributes:
         seconds: how long each step took that was begun.
         failed: the step that failed, and why; none where the dependency answered.
+        advice: what to try; an attempt that passed may have some too.
 
     """
 
     name: str
     seconds: Mapping[Step, float]
     failed: tuple[Step, Reason] | None
+    advice: Advice | None
 
 
 class Recorder:
@@ -51,7 +54,9 @@ class Recorder:
         # Before the first step stands the reading of a secret.
         last = self._marks[-1][0] if self._marks else Step.AUTHENTICATION
         failed = (last, known.reason) if known.reason else None
-        return Examination(name=known.check.name, seconds=seconds, failed=failed)
+        return Examination(
+            name=known.check.name, seconds=seconds, failed=failed, advice=known.advice
+        )
 
 
 async def examine(settings: Settings) -> list[Examination]:

@@ -20,6 +20,7 @@ class Row:
         cells: the facts as a table shows them, one a column.
         facts: the same for a program.
         problems: what is wrong with it, each with its remedy.
+        notes: what is not wrong, but worth a look; the facts have it too.
 
     """
 
@@ -27,6 +28,7 @@ class Row:
     cells: Sequence[str]
     facts: Mapping[str, Any]
     problems: Sequence[str] = ()
+    notes: Sequence[str] = ()
 
     @property
     def told(self) -> dict[str, Any]:
@@ -35,21 +37,26 @@ class Row:
 
 
 def lines(head: Sequence[str], rows: Iterable[Row]) -> Iterator[str]:
-    """Write rows in aligned columns, each problem below its row."""
-    table = [(head, ()), *(([row.name, *row.cells], row.problems) for row in rows)]
+    """Write rows in aligned columns, problems and notes below their row."""
+    table = [(head, []), *(([row.name, *row.cells], _below(row)) for row in rows)]
     widths = [max(map(len, column)) for column in zip(*(cells for cells, _ in table), strict=True)]
-    for cells, problems in table:
+    for cells, below in table:
         padded = map(str.ljust, cells, widths)
         yield visible(GAP.join(padded).rstrip())
-        for problem in problems:
-            yield from _wrapped(problem)
+        yield from below
 
 
-def _wrapped(problem: str) -> list[str]:
+def _below(row: Row) -> list[str]:
+    """Return the lines below a row: `!` marks a problem, and `*` a note."""
+    marked = [("  ! ", text) for text in row.problems] + [("  * ", text) for text in row.notes]
+    return [line for mark, text in marked for line in _wrapped(mark, text)]
+
+
+def _wrapped(mark: str, text: str) -> list[str]:
     return textwrap.wrap(
-        problem,
+        text,
         WIDTH,
-        initial_indent="  ! ",
+        initial_indent=mark,
         subsequent_indent="    ",
         break_long_words=False,
         break_on_hyphens=False,

@@ -13,6 +13,9 @@ class Advice:
     words: str
     remedy: str
 
+    def __str__(self) -> str:
+        return f"{self.words} {self.remedy}"
+
 
 ADVICE: Mapping[Reason, Advice] = {
     Reason.DNS: Advice(

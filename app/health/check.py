@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from app.health.advice import Advice
 from app.health.status import Reason
 
 
@@ -28,6 +29,11 @@ def unexplained(error: BaseException) -> Reason:
     return Reason.TIMEOUT if isinstance(error, TimeoutError) else Reason.ERROR
 
 
+def unadvised(error: BaseException | None) -> None:
+    """Leave the advice to the reason."""
+    del error
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
     """A named probe and the terms on which it is judged.
@@ -35,6 +41,8 @@ class Check:
     Attributes:
         explain: turns what a probe raised into a reason; a missed deadline is a `TimeoutError`,
             explained while the attempt is still under way.
+        advise: returns what to try after an attempt, if it is known better than by the reason; it
+            gets what the probe raised, or None after a success.
         interval: seconds from the start of one attempt to the start of the next.
         timeout: seconds that an attempt may take.
         failure_threshold: consecutive failures that turn a passing check.
@@ -46,6 +54,7 @@ class Check:
     name: str
     probe: Probe
     explain: Callable[[BaseException], Reason] = unexplained
+    advise: Callable[[BaseException | None], Advice | None] = unadvised
     interval: float = 1.0
     timeout: float = 1.0
     failure_threshold: int = 1
@@ -63,3 +72,10 @@ class Check:
             return self.explain(error)
         except BaseException:  # noqa: BLE001 - a bad explanation must not end the check
             return Reason.ERROR
+
+    def hint_after(self, error: BaseException | None) -> Advice | None:
+        """Return the advice after an attempt, whatever becomes of it."""
+        try:
+            return self.advise(error)
+        except BaseException:  # noqa: BLE001 - as above
+            return None

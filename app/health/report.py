@@ -4,6 +4,7 @@ import math
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 
+from app.health.advice import ADVICE, Advice
 from app.health.check import Check
 from app.health.clock import Instant
 from app.health.status import Reason, Status
@@ -21,6 +22,7 @@ class Result:
         at: when it was known.
         latency: seconds that the attempt took, or was given.
         cause: the error in its own words, for the log and nobody else.
+        hint: what to try, if it is known better than by the reason; a success may have one too.
 
     """
 
@@ -28,6 +30,7 @@ class Result:
     latency: float
     reason: Reason | None = None
     cause: str = ""
+    hint: Advice | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +43,7 @@ class Observation:
         latency: seconds that the last attempt took.
         failures: results in a row that failed.
         successes: results in a row that did not.
+        hint: that of the last result.
 
     """
 
@@ -51,6 +55,7 @@ class Observation:
     latency: float = 0.0
     failures: int = 0
     successes: int = 0
+    hint: Advice | None = None
 
     def __hash__(self) -> int:
         # Of what tells observations apart: a probe need not have a hash.
@@ -68,7 +73,7 @@ class Observation:
         if now.steady <= self.expires or self.observed is None:
             return self
         since = self.since if self.status is Status.FAIL else self.observed + self.check.lifetime
-        return replace(self, status=Status.FAIL, reason=Reason.STALE, since=since)
+        return replace(self, status=Status.FAIL, reason=Reason.STALE, since=since, hint=None)
 
     def after(self, result: Result) -> "Observation":
         """What is known once *result* is."""
@@ -80,6 +85,7 @@ class Observation:
             latency=result.latency,
             failures=known.failures + 1 if failed else 0,
             successes=0 if failed else known.successes + 1,
+            hint=result.hint,
         )
         turned = Status.FAIL if failed else Status.PASS
         status = turned if _decides(counted, result) else known.status
@@ -89,6 +95,11 @@ class Observation:
             reason=None if status is turned and not failed else result.reason or known.reason,
             since=known.since if status is known.status else result.at,
         )
+
+    @property
+    def advice(self) -> Advice | None:
+        """What to try: the last result's hint, otherwise what its reason says."""
+        return self.hint or (ADVICE[self.reason] if self.reason else None)
 
     @property
     def severity(self) -> Status:

@@ -85,7 +85,7 @@ class Watch:
             if error is None:
                 # However late it is read, an answer vouches for no moment after its deadline.
                 at = self._clock.now() + min(0.0, self.check.timeout - latency)
-                return Result(at=at, latency=latency)
+                return Result(at=at, latency=latency, hint=self.check.hint_after(None))
             return self._result(latency, self.check.reason_for(error), error)
         # Explained before the cancellation takes away what the attempt was waiting for.
         late = TimeoutError("no answer within the deadline")
@@ -97,7 +97,8 @@ class Watch:
 
     def _result(self, latency: float, reason: Reason, error: BaseException) -> Result:
         now = self._clock.now()
-        return Result(at=now, latency=latency, reason=reason, cause=_words(error))
+        hint = self.check.hint_after(error)
+        return Result(at=now, latency=latency, reason=reason, cause=_words(error), hint=hint)
 
     def _learn(self, result: Result) -> None:
         self._turn(self.known.at(result.at), "no result in time")

@@ -5,6 +5,7 @@ import logging
 from collections.abc import Callable
 
 from app.health import Report, Result, Status, Transition
+from app.health.advice import Advice
 
 
 # Seconds between two reminders of a check that stays broken.
@@ -26,10 +27,14 @@ class Journal:
         self._report = report
         self._redact = redact
         self._causes: dict[str, str] = {}
+        self._hints: dict[str, Advice] = {}
 
     def hear(self, name: str, result: Result) -> None:
-        """Keep the latest cause for the next reminder: it may be another than at the turn."""
-        self._causes[name] = result.cause
+        """Keep the latest cause for the next reminder, and log a hint that is new."""
+        self._causes[name] = result.cause  # it may be another than at the turn
+        if result.hint and result.hint != self._hints.get(name):
+            self._hints[name] = result.hint
+            logger.warning("advice given", extra={"check": name, "advice": str(result.hint)})
 
     def tell(self, transition: Transition, cause: str) -> None:
         """Write down a transition; the cause goes nowhere but here."""

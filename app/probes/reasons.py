@@ -8,6 +8,13 @@ from collections.abc import Callable, Mapping
 from app.health import Reason
 
 
+# How Redis refuses a password that it does not want: since version 6, and before.
+UNWANTED = (
+    "AUTH <password> called without any password configured",
+    "Client sent AUTH, but no password is set",
+)
+
+
 class CredentialError(Exception):
     """The password could not be read where it is kept."""
 
@@ -51,6 +58,11 @@ def on_the_way(error: BaseException | None) -> Reason:
     if isinstance(error, OSError) and error.errno in UNREACHABLE:
         return Reason.UNREACHABLE
     return by_class(ON_THE_WAY, error) or Reason.ERROR
+
+
+def unwanted(error: BaseException) -> bool:
+    """Return whether the server refused a password because it has none."""
+    return str(error).removeprefix("ERR ").startswith(UNWANTED)
 
 
 def credential(read: Callable[[], str]) -> str:

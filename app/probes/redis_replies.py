@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from redis import exceptions
 
 from app.health import Reason
-from app.probes.reasons import by_class
+from app.probes.reasons import UNWANTED, by_class
 
 
 REPLIES: Mapping[type[BaseException], Reason] = {
@@ -22,6 +22,7 @@ REPLIES: Mapping[type[BaseException], Reason] = {
 
 # What redis-py has no class of its own for, by how the server's message begins.
 MESSAGES: Mapping[str, Reason] = {
+    **dict.fromkeys(UNWANTED, Reason.AUTH),
     "BUSY": Reason.TIMEOUT,  # a script keeps it from answering anybody
     "DB index is out of range": Reason.MISCONFIGURED,
     "DENIED": Reason.DENIED,  # protected mode
@@ -36,5 +37,5 @@ def of_redis(error: BaseException) -> Reason | None:
     """Explain what Redis or redis-py says, if it is theirs."""
     if known := by_class(REPLIES, error):
         return known
-    message = str(error)
+    message = str(error).removeprefix("ERR ")
     return next((why for start, why in MESSAGES.items() if message.startswith(start)), None)

@@ -27,6 +27,10 @@ class SessionProbe:
     that lasts keeps the watch cheap. An attempt owns the session that it uses, so that one which
     outlives its deadline can't disturb the next.
 
+    Attributes:
+        unasked: whether the server opened the last session without asking for the password that
+            it would have got. *open_session* sets it.
+
     Args:
         open_session: connects and authenticates.
         explain: tells the reason of what a session raises.
@@ -46,6 +50,7 @@ class SessionProbe:
         phase: Callable[[], float] = random.random,
     ) -> None:
         self.explain = explain
+        self.unasked = False
         self._open = open_session
         self._renew_after = renew_after
         self._clock = clock

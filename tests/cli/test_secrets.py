@@ -121,20 +121,20 @@ def test_a_folder_that_holds_more_than_secrets_stays_as_it_is(
     (folder / "postgres_password.txt").chmod(0o640)
     (tmp_path / "link").symlink_to(folder)
     monkeypatch.chdir(folder)
-    told = {"path": folder, "link": tmp_path / "link", "cwd": Path()}[through]
+    where = {"path": folder, "link": tmp_path / "link", "cwd": Path()}[through]
     refused = (
-        f"{folder if through == 'cwd' else told} has mode 0755 and holds {name} too: "
+        f"{folder if through == 'cwd' else where} has mode 0755 and holds {name} too: "
         "use a folder for secrets alone, with mode 0700"
     )
-    assert call("secrets", "init", "--dir", told) == (1, "", f"vitals: {refused}\n")
+    assert call("secrets", "init", "--dir", where) == (1, "", f"vitals: {refused}\n")
     assert {path.name for path in folder.iterdir()} == {name, "postgres_password.txt"}
     assert (mode(folder), mode(folder / "postgres_password.txt")) == (0o755, 0o640)
-    checked = call("secrets", "check", "--dir", told)
+    checked = call("secrets", "check", "--dir", where)
     assert (checked.code, checked.out.splitlines()[-1]) == (1, f"folder: {refused}")
     assert "chmod 0700" not in checked.out.splitlines()[-1]
     folder.chmod(0o700)
-    assert call("secrets", "init", "--dir", told).code == 0
-    assert call("secrets", "check", "--dir", told).out.endswith("folder: ok\n")
+    assert call("secrets", "init", "--dir", where).code == 0
+    assert call("secrets", "check", "--dir", where).out.endswith("folder: ok\n")
 
 
 @pytest.mark.parametrize(

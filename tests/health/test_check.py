@@ -4,6 +4,7 @@ from dataclasses import FrozenInstanceError
 import pytest
 
 from app.health import Check, Reason
+from app.health.advice import Advice
 from tests.fakes import answers
 
 
@@ -53,6 +54,17 @@ def test_the_explanation_of_the_check_is_the_reason() -> None:
 def test_an_explanation_that_fails_makes_it_an_error(error: BaseException) -> None:
     """A bad explanation, one that raises what it was given included, must not end the check."""
     assert Check(name="it", probe=answers, explain=broken).reason_for(error) is Reason.ERROR
+
+
+@pytest.mark.parametrize("error", [ValueError(), SystemExit(1), CancelledError()])
+def test_advice_that_fails_is_none(error: BaseException) -> None:
+    """A check has none of its own by default, and one that raises must not end it."""
+    assert Check(name="it", probe=answers).hint_after(error) is None
+
+    def refuse(_: BaseException | None) -> Advice | None:
+        raise error
+
+    assert Check(name="it", probe=answers, advise=refuse).hint_after(error) is None
 
 
 def test_a_check_can_not_be_changed() -> None:

@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.health import Instant, Reason, Result, Status
+from app.health.advice import ADVICE, Advice
 from tests.health.scene import START, after
 
 
@@ -26,6 +27,20 @@ from tests.health.scene import START, after
 def test_since_is_the_moment_of_the_latest_turn(story: str, seconds: float) -> None:
     """Results that only confirm a status leave the date of its beginning alone."""
     assert after(story, (2, 2)).since == START + seconds
+
+
+def test_advice_is_that_of_the_last_result_or_of_its_reason() -> None:
+    """A success may have some; a result that is too old has that of `stale`."""
+    hint = Advice("It is odd.", "Look at it.")
+    passing = after("P")
+    assert passing.advice is None
+    hinted = passing.after(Result(at=START + 1, latency=0.1, hint=hint))
+    assert hinted.advice is hint
+    assert hinted.at(START + 9).advice is ADVICE[Reason.STALE]
+    failing = hinted.after(Result(at=START + 2, latency=0.1, reason=Reason.AUTH, hint=hint))
+    assert failing.advice is hint
+    plain = failing.after(Result(at=START + 3, latency=0.1, reason=Reason.DNS))
+    assert plain.advice is ADVICE[Reason.DNS]
 
 
 def test_before_the_first_result_nothing_is_counted() -> None:

@@ -6,7 +6,7 @@ from app.api.archive import Memory
 from app.api.page import words
 from app.api.page.sparkline import Sparkline, sparkline
 from app.health import History, Instant, Observation, Reason, Report, Status
-from app.health.advice import ADVICE, Advice
+from app.health.advice import Advice
 
 
 # So many turns are shown of each check, and of all: thirty that flap make a page under 60 KB.
@@ -70,7 +70,7 @@ def _row(known: Observation, history: History, now: Instant, most: int) -> Row:
         sparkline=drawn,
         availability=None if available is None else words.share(available),
         observed=words.duration(now - history.begun) if history.begun else None,
-        advice=ADVICE[known.reason] if known.reason else None,
+        advice=known.advice,
         reason=known.reason,
         changes=changes[:most],
         earlier=len(changes[most:]),

@@ -12,6 +12,7 @@ from app.api.page import POLICY, page
 from app.api.page.view import rows
 from app.api.probers import MAX_PROBERS, Probers
 from app.health import Check, Reason, Report
+from app.health.advice import Advice
 from app.lifecycle import Phase
 from tests.api.scenes import MINUTE, NOW, SCENES, Scene, lived, now_and_then, operator, since
 from tests.fakes import answers
@@ -85,6 +86,17 @@ def test_a_threshold_that_holds_a_turn_back_is_told() -> None:
         assert row.words == told
         assert row.advice
         assert (row.latency is None) is (known.failures > 0)
+
+
+def test_a_check_that_passes_may_have_advice() -> None:
+    """It stands without a reason."""
+    check = Check(name="it", probe=answers)
+    known, history = lived(check, lambda _: None, 60)
+    known = replace(known, hint=Advice("It is odd.", "Look at it."))
+    scene = Scene().check("it")
+    finding = replace(scene.finding(), report=Report((known,)))
+    shown = page(replace(finding, memory=Memory(now=NOW, histories={"it": history}))).decode()
+    assert "<p>It is odd.</p>\n<p>Look at it.</p>" in shown
 
 
 def test_a_check_that_went_stale_unheard_is_among_the_changes() -> None:

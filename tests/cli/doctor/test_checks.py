@@ -4,13 +4,19 @@ from pathlib import Path
 
 import pytest
 
+from app.cli.doctor import HEADS, check_row
+from app.cli.examination import Examination
+from app.cli.table import lines
 from app.embedded import Postgres, Valkey
 from app.embedded.server import Server
+from app.health.advice import Advice
+from app.probes.steps import Step
 from tests.broken_settings import CANARY
-from tests.cli.doctor.diagnosis import Ask, failed, judged, run
+from tests.cli.doctor.diagnosis import Ask, failed, judged, run, wrong
 from tests.faults.fault import Blackhole
 from tests.faults.nameserver import Manner, command, name_server, unavailable
 from tests.faults.proxy import proxy_in_thread
+from tests.faults.redis import configured
 from tests.faults.servers import frozen
 from tests.ports import free_port
 
@@ -53,6 +59,32 @@ def test_a_wrong_password_is_told(ask: Ask, tmp_path: Path, name: str) -> None:
     """By the step that it fails."""
     (tmp_path / f"{name}_password").write_text(CANARY)
     assert failed(ask(), name) == ("auth", "auth")
+
+
+def test_a_needless_password_is_told_with_the_setting(
+    ask: Ask, well: pytest.MonkeyPatch, own_valkey: Valkey, tmp_path: Path
+) -> None:
+    """It is refused, and no other password would be accepted."""
+    well.setenv("REDIS_URL", own_valkey.url)
+    (tmp_path / "redis_password").write_text(own_valkey.password_file.read_text())
+    with configured(own_valkey, "requirepass", ""):
+        diagnosis = ask()
+    assert diagnosis["checks"]["redis"]["reason"] == "auth"
+    assert wrong(diagnosis).keys() == {"redis"}
+    assert "REDIS_AUTH=none" in wrong(diagnosis)["redis"]
+
+
+def test_advice_on_a_check_that_passes_is_a_note() -> None:
+    """Nothing is wrong with it."""
+    found = Examination(
+        name="postgres",
+        seconds={Step.QUERY: 0.001},
+        failed=None,
+        advice=Advice("It is odd.", "Look at it."),
+    )
+    row = check_row(found)
+    assert (row.told["problems"], row.told["notes"]) == ([], ["It is odd. Look at it."])
+    assert [*lines(HEADS["checks"], [row])][-1] == "  * It is odd. Look at it."
 
 
 def test_a_blocked_port_is_told(ask: Ask, well: pytest.MonkeyPatch, postgres: Postgres) -> None:
