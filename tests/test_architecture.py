@@ -20,7 +20,7 @@ MAY_IMPORT = {
     "lifecycle": {"background"},
     "event_loop": {"background"},
     "api": {"health", "lifecycle"},
-    "settings": {"text"},
+    "settings": {"probes", "text"},
     "timing": {"settings"},
     "tokens": {"settings"},
     "serving": {"api", "settings"},

@@ -1,6 +1,5 @@
 """The URLs of the dependencies, as far as they are accepted; no message holds a part of one."""
 
-import ssl
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -95,8 +94,10 @@ def _is_port(port: int | None) -> bool:
 def _demand_authority(path: str | None, name: str) -> None:
     if path is None:
         return
+    from app.probes.trust import AuthorityError, Trust  # noqa: PLC0415 - as above
+
     try:
-        ssl.create_default_context(cafile=path)
-    except (OSError, ValueError):  # an error of TLS is one of the operating system's to Python
+        Trust(path).read()
+    except AuthorityError:
         msg = f"names a {name} that can't be used: mount a PEM file there, or correct the path"
         raise ValueError(msg) from None

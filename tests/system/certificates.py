@@ -3,10 +3,13 @@
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from trustme import CA
+from trustme import CA, KeyType
+
+from tests.private_ca import PrivateCA
 
 
-KINDS = ("good", "expired", "misnamed", "untrusted")
+# The private one is what `VERIFY_X509_STRICT` refuses, and no client of these servers sets.
+KINDS = ("good", "private", "expired", "misnamed", "untrusted")
 HOSTS = ("localhost", "127.0.0.1")
 
 
@@ -14,7 +17,7 @@ class Certificates:
     """A certificate of each kind, with its key in the same file.
 
     Attributes:
-        root: the certificate of the authority that issued all but the untrusted one.
+        root: the certificates of the authorities that issued all but the untrusted one.
 
     """
 
@@ -25,14 +28,18 @@ class Certificates:
             "good": own.issue_cert(*HOSTS),
             "expired": own.issue_cert(*HOSTS, not_after=yesterday),
             "misnamed": own.issue_cert("127.0.0.1"),  # what is connected to, by another name
+            "rsa": own.issue_cert(*HOSTS, key_type=KeyType.RSA),
             "untrusted": other.issue_cert(*HOSTS),
         }
         self.root = folder / "root.pem"
-        own.cert_pem.write_to_path(self.root)
+        self._private = PrivateCA()
+        self.root.write_bytes(own.cert_pem.bytes() + self._private.pem)
 
     def write(self, kind: str, folder: Path) -> Path:
         """Write one where a server reads it."""
         file = folder / f"{kind}.pem"
+        if kind == "private":
+            return self._private.issue(file, *HOSTS)
         self._issued[kind].private_key_and_cert_chain_pem.write_to_path(file)
         file.chmod(0o600)
         return file

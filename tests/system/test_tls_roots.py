@@ -1,3 +1,5 @@
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -6,10 +8,13 @@ from app.settings import store_urls
 from tests.system.certificates import Certificates
 
 
-def test_a_root_that_is_no_certificate_is_refused(tmp_path: Path) -> None:
-    """When the settings are read: it would end the service with a traceback later."""
+@pytest.mark.parametrize("make", [Path.touch, Path.mkdir, os.mkfifo])
+def test_a_root_that_is_no_certificate_is_refused(
+    tmp_path: Path, make: Callable[[Path], object]
+) -> None:
+    """When the settings are read, by the check's own function; a pipe would hang OpenSSL."""
     file = tmp_path / "root.pem"
-    file.write_text("nothing of the kind")
+    make(file)
     with pytest.raises(ValueError, match="sslrootcert"):
         store_urls.postgres(f"postgresql://user@host/db?sslmode=verify-full&sslrootcert={file}")
     with pytest.raises(ValueError, match="ssl_ca_certs"):
