@@ -10,6 +10,7 @@ from uuid import uuid4
 import pytest
 
 from tests.image.stack import CommandFailedError, checkout, run, until
+from tests.private_ca import PrivateCA
 
 
 BASE = "python:3.13-slim-trixie"
@@ -17,6 +18,17 @@ MAX_ADDED = 130_000_000
 
 # What a start imports that watches both stores.
 STARTED = "app.main, app.serving.server, app.probes.postgres, app.probes.redis"
+
+# Serves HTTPS, and asks for it as the service does.
+EXAMINED = """
+import http.server, ssl, subprocess, threading
+server = http.server.ThreadingHTTPServer(("127.0.0.1", 8443), http.server.SimpleHTTPRequestHandler)
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+context.load_cert_chain("/tls/server.pem")
+server.socket = context.wrap_socket(server.socket, server_side=True)
+threading.Thread(target=server.serve_forever, daemon=True).start()
+subprocess.run(["vitals", "doctor", "--json"])
+"""
 
 
 class Image:
@@ -141,6 +153,19 @@ def test_it_serves_as_any_user(image: Image, user: str) -> None:
         until(live, "live: pass\n", within=20)
     finally:
         run("docker", "rm", "--force", name)
+
+
+def test_it_trusts_a_private_ca(image: Image, tmp_path: Path) -> None:
+    """One that lacks what RFC 5280 demands, and that Python 3.13 refuses by default."""
+    ca = PrivateCA()
+    (tmp_path / "ca.pem").write_bytes(ca.pem)
+    ca.issue(tmp_path / "server.pem", "localhost")
+    checks = {"private": {"url": "https://localhost:8443/", "timeout": 10}}
+    settings = (f"HTTP_CHECKS={json.dumps(checks)}", "SSL_CERT_FILE=/tls/ca.pem")
+    options = [part for setting in settings for part in ("--env", setting)]
+    mounted = ("--user", "0", "--volume", f"{tmp_path}:/tls:ro", *options)
+    printed = run("docker", "run", "--rm", *mounted, image.name, "python", "-c", EXAMINED)
+    assert json.loads(printed)["checks"]["private"]["reason"] is None, printed
 
 
 def test_a_start_compiles_nothing(image: Image) -> None:
