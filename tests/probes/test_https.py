@@ -67,6 +67,7 @@ async def test_a_certificate_that_is_no_good_is_told(authority: trustme.CA, wron
         assert server.asked == []
 
 
+@pytest.mark.usefixtures("authority")
 async def test_a_server_that_speaks_no_tls_is_told() -> None:
     """It answers the greeting in plain words."""
 

@@ -54,5 +54,5 @@ async def test_the_name_of_the_url_is_told_to_the_server(
     async with await asyncio.start_server(answer, "127.0.0.1") as listener:
         port = listener.sockets[0].getsockname()[1]
         async with make(url.format(port), None, require="query", renew_after=86400) as probe:
-            await failure(probe)
+            await failure(probe, within=5)
     assert set(asked_for) == {"localhost"}
