@@ -1,6 +1,6 @@
 """What is checked: a probe for each dependency that is configured, and the terms on which."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from functools import partial
 from importlib import import_module
@@ -10,8 +10,16 @@ from typing import Protocol
 from app.health import Check, Probe, Reason
 from app.health.advice import Advice
 from app.probes.http import http
-from app.probes.reasons import unwanted
+from app.probes.reasons import (
+    UNANSWERED_HANDSHAKE,
+    PlainAnswerError,
+    TlsAnswerError,
+    UnansweredError,
+    by_class,
+    unwanted,
+)
 from app.probes.session import SessionProbe
+from app.probes.trust import Trust
 from app.settings import Settings
 
 
@@ -21,6 +29,29 @@ class Explained(Probe, Protocol):
     def explain(self, error: BaseException) -> Reason:
         """Tell why an attempt failed."""
 
+
+PLAIN = "write http:// or redis:// in the URL, or sslmode=disable"
+TLS = "write https:// or rediss:// in the URL, or sslmode=require"
+
+# What to try where one side may speak TLS, and the other one plain text.
+MISMATCHES: Mapping[type[BaseException], Advice] = {
+    TlsAnswerError: Advice(
+        "It answers with TLS, and the URL asks for plain text.",
+        f"Correct the port, or {TLS}.",
+    ),
+    PlainAnswerError: Advice(
+        "It answers in plain text, and the URL asks for TLS.",
+        f"Switch on TLS there, correct the port, or {PLAIN}.",
+    ),
+    UnansweredError: Advice(
+        "It closes the connection before it sends anything.",
+        f"See whether it restarts or crashes; its log has the cause. If it expects TLS, {TLS}.",
+    ),
+}
+SILENT = Advice(
+    "It accepts the connection, but does not answer the TLS handshake.",
+    f"Look at its load; it may be frozen. If it speaks plain text, {PLAIN}.",
+)
 
 # The name of a dependency, and its probe, which is yet to be opened.
 Opening = tuple[str, AbstractAsyncContextManager[Explained]]
@@ -65,8 +96,10 @@ def stores(settings: Settings, read: Callable[[str], str]) -> Iterator[Opening]:
 def services(settings: Settings, read: Callable[[str], str]) -> Iterator[Opening]:
     """Tell the probes of HTTP services, each when it is asked for."""
     # One whose URL was refused has none; nobody serves then, but the doctor asks all the others.
+    trust = Trust()
     for target in filter(lambda one: one.url, settings.http_targets):
-        yield target.name, http(target.url, partial(target.filled, read), expect=target.expect)
+        headers = partial(target.filled, read)
+        yield target.name, http(target.url, headers, expect=target.expect, trust=trust)
 
 
 def opener(name: str) -> Callable[..., AbstractAsyncContextManager[SessionProbe]]:
@@ -96,13 +129,17 @@ def check(name: str, probe: Explained, settings: Settings) -> Check:
 def advise(
     name: str, probe: Explained, auth: str | None, error: BaseException | None
 ) -> Advice | None:
-    """Return advice if a store and its setting disagree on whether there is a password.
+    """Return advice if a server and a setting disagree on whether there is a password, or TLS.
 
     Args:
         auth: `password` or `none` as the setting says; None if the check has no such setting.
         error: what the last attempt raised; None if it passed.
 
     """
+    if mismatch := by_class(MISMATCHES, error):
+        return mismatch
+    if UNANSWERED_HANDSHAKE in getattr(error, "__notes__", ()):
+        return SILENT
     variable = f"{name.upper()}_AUTH"
     unasked = unwanted(error) if error is not None else getattr(probe, "unasked", False)
     if auth == "password" and unasked:

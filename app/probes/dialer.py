@@ -8,7 +8,7 @@ from typing import Any
 
 from app.health import Reason
 from app.probes.blocking import Blocking
-from app.probes.reasons import on_the_way
+from app.probes.reasons import UNANSWERED_HANDSHAKE, on_the_way
 from app.probes.steps import Step, begins
 
 
@@ -20,11 +20,13 @@ class Dialer:
 
     Attributes:
         waiting_for: the reason to give if a deadline passes now.
+        awaits_tls: whether the server has yet to answer a TLS handshake.
 
     """
 
     def __init__(self, host: str, port: int = 0) -> None:
         self.waiting_for = Reason.TIMEOUT
+        self.awaits_tls = False
         self._host = host
         self._port = port
         self._look_up = Blocking(partial(_addresses, host, port), f"resolve {host}")
@@ -36,7 +38,7 @@ class Dialer:
             OSError: no address could be found (`socket.gaierror`), or none could be connected to.
 
         """
-        self.waiting_for = Reason.DNS
+        self.waiting_for, self.awaits_tls = Reason.DNS, False
         addresses = await self._resolve()
         self.waiting_for = Reason.CONNECT_TIMEOUT
         begins(Step.TCP)
@@ -46,7 +48,11 @@ class Dialer:
 
     def explain(self, error: BaseException | None) -> Reason:
         """Tell why the server was not reached; a missed deadline, by what was waited for."""
-        return self.waiting_for if isinstance(error, TimeoutError) else on_the_way(error)
+        if not isinstance(error, TimeoutError):
+            return on_the_way(error)
+        if self.awaits_tls:
+            error.add_note(UNANSWERED_HANDSHAKE)
+        return self.waiting_for
 
     async def _resolve(self) -> list[Address]:
         try:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import math
+import secrets
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
@@ -30,15 +31,17 @@ TERMINATE = message(b"X", b"")
 # which PgBouncer's transaction mode would trip over. That protocol returns no rows here, so a
 # server that takes no writes is made to say so by an error; in recovery every transaction is
 # read-only. No grant is needed.
+# The number is another one each time: the answer to an earlier question must not pass for the
+# answer to this one, nor a proxy's cache for the server.
 QUESTIONS = {
     "connect": "",
-    "query": "SELECT 1",
-    "writable": "SELECT 1 / (current_setting('transaction_read_only') = 'off')::int"
+    "query": "SELECT {number}",
+    "writable": "SELECT {number} / (current_setting('transaction_read_only') = 'off')::int"
     " /* vitals: divides by zero where writes are refused */",
 }
 
-# A limit, and what it is for.
-STATEMENTS = 2
+# Beyond this an int4 ends.
+NUMBERS = 2**31
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +58,11 @@ class PostgresSession:
         begins(Step.QUERY)
         transport = self.connected.transport
         await transport.drop_unasked()
-        answer = asyncio.create_task(transport.answer(STATEMENTS), name="read an answer")
+        number = str(secrets.randbelow(NUMBERS))
+        answer = asyncio.create_task(transport.answer(number), name="read an answer")
         answer.add_done_callback(ignore_outcome)
         try:
-            await self.connected.driver.execute(self.question)
+            await self.connected.driver.execute(self.question.format(number=number))
         except asyncpg.InterfaceError as error:
             # asyncpg has lost the connection before it could ask.
             raise EOFError(error) from None
@@ -119,6 +123,7 @@ async def postgres(
     async def open_session() -> PostgresSession:
         server.dialer.waiting_for = Reason.TIMEOUT
         connected = await server.connect(await reading() if reading else "")
+        probe.unasked = reading is not None and not connected.transport.was_asked
         return PostgresSession(connected, question)
 
     lasting = 0 if require == "connect" else renew_after

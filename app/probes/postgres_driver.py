@@ -5,6 +5,7 @@ the little that it needs, in messages that are whole, expected and valid.
 """
 
 import asyncio
+import struct
 from typing import Any
 
 from app.probes.postgres_login import ASIDES, Login
@@ -26,10 +27,16 @@ ANSWER = frozenset({b"T", b"D", b"C", b"Z"})
 
 
 class DriverTransport(asyncio.Transport):
-    """A wire, as asyncpg sees it."""
+    """A wire, as asyncpg sees it.
+
+    Attributes:
+        was_asked: whether the server has asked for a password.
+
+    """
 
     def __init__(self, wire: Wire, protocol: Any) -> None:
         super().__init__()
+        self.was_asked = False
         self._wire = wire
         self._protocol = protocol
 
@@ -51,7 +58,7 @@ class DriverTransport(asyncio.Transport):
 
         """
         self._protocol.connection_made(self)  # it sends who connects
-        await login(self._wire)
+        self.was_asked = await login(self._wire)
         kind, ready = b"", b""
         while kind != b"Z":
             kind, ready = await read_message(self._wire, {b"S", b"K", b"Z", *ASIDES})
@@ -70,35 +77,37 @@ class DriverTransport(asyncio.Transport):
             await read_message(self._wire, UNASKED)
         self._wire.renew()
 
-    async def answer(self, statements: int) -> None:
+    async def answer(self, value: str) -> None:
         """Pass on the answer to a question, and end asyncpg's waiting whatever happens.
 
         Args:
-            statements: how many the question has; the last one returns a row.
+            value: what the question's second statement returns; its first one returns nothing.
 
         Raises:
             as `drop_unasked`.
 
         """
         try:
-            self._tell(await self._answer(statements))
+            self._tell(await self._answer(value.encode()))
         except BaseException as error:
             lost = error if isinstance(error, Exception) else None
             self._protocol.connection_lost(lost)
             raise
 
-    async def _answer(self, statements: int) -> bytes:
+    async def _answer(self, value: bytes) -> bytes:
         """Read an answer to its end, and return as much of it as asyncpg looks at."""
-        seen, end, kind, content = b"", b"", b"", b""
+        seen, row, end, kind, content = b"", b"", b"", b"", b""
         while kind != b"Z":
             kind, content = await read_message(self._wire, UNASKED | ANSWER)
             seen += kind if kind in ANSWER else b""
+            if kind == b"D":
+                row = content
             if kind == b"C":
                 end = message(kind, content)
                 if not is_text(content):
                     msg = "the end of a statement without its text"
                     raise ProtocolError(msg)
-        if seen != b"C" * (statements - 1) + b"TDCZ":
+        if seen != b"CTDCZ" or row != struct.pack("!hi", 1, len(value)) + value:
             msg = "an answer that does not belong to the question"
             raise ProtocolError(msg)
         return end + _ready(content)

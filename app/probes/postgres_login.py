@@ -33,8 +33,8 @@ class Login:
     password: str
     derive: KeyDerivation
 
-    async def __call__(self, wire: Wire) -> None:
-        """Authenticate.
+    async def __call__(self, wire: Wire) -> bool:
+        """Authenticate, and return whether the server has asked for the password.
 
         Raises:
             ServerError: the server refuses.
@@ -51,13 +51,14 @@ class Login:
         elif number == MD5 and len(content) == INT:
             wire.write(message(b"p", self._text(self._hashed(content))))
         elif number == OK and not content:
-            return
+            return False
         else:
             msg = f"authentication of type {number}"
             raise ProtocolError(msg)
         if await _request(wire) != (OK, b""):
             msg = "another request in the middle of an authentication"
             raise ProtocolError(msg)
+        return True
 
     async def _prove(self, wire: Wire, mechanisms: bytes) -> None:
         if MECHANISM not in mechanisms.split(b"\0"):

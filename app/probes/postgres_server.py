@@ -14,7 +14,7 @@ from app.probes.dialer import Dialer
 from app.probes.postgres_driver import DriverLoop, DriverTransport
 from app.probes.postgres_login import Login
 from app.probes.postgres_messages import ServerError
-from app.probes.reasons import ProtocolError
+from app.probes.reasons import PlainAnswerError, ProtocolError
 from app.probes.scram import KeyDerivation
 from app.probes.session_starts import SessionStarts
 from app.probes.sqlstates import of_postgres
@@ -131,7 +131,7 @@ class PostgresServer:
             raise ProtocolError(msg)
         elif answer == b"E" or way.demands:
             msg = "the server does not speak TLS"
-            raise ssl.SSLError(msg)
+            raise PlainAnswerError(msg)
 
     def _arguments(self, loop: DriverLoop) -> Mapping[str, Any]:
         """Return what asyncpg is given: all that it would look for in the environment, too."""

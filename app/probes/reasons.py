@@ -4,9 +4,12 @@ import errno
 import socket
 import ssl
 from collections.abc import Callable, Mapping
+from typing import TypeVar
 
 from app.health import Reason
 
+
+T = TypeVar("T")
 
 # How Redis refuses a password that it does not want: since version 6, and before.
 UNWANTED = (
@@ -22,6 +25,24 @@ class CredentialError(Exception):
 class ProtocolError(Exception):
     """A dependency sent what its protocol does not allow there, or more than it needs."""
 
+
+class TlsAnswerError(ProtocolError):
+    """A dependency answers with TLS where plain text is expected."""
+
+
+class PlainAnswerError(ssl.SSLError):
+    """A dependency answers in plain text, or that it has no TLS, where TLS is expected."""
+
+
+class UnansweredError(EOFError):
+    """A dependency closed a connection in plain text before it sent anything.
+
+    So do most servers that expect TLS.
+    """
+
+
+# Noted in the error of a deadline that passes meanwhile; so does a server that speaks plain text.
+UNANSWERED_HANDSHAKE = "the server has not answered the TLS handshake"
 
 UNREACHABLE = frozenset(
     {
@@ -46,11 +67,9 @@ ON_THE_WAY: Mapping[type[BaseException], Reason] = {
 }
 
 
-def by_class(
-    reasons: Mapping[type[BaseException], Reason], error: BaseException | None
-) -> Reason | None:
-    """Find the reason of an error's class, or of the nearest class that it descends from."""
-    return next((reasons[kind] for kind in type(error).__mro__ if kind in reasons), None)
+def by_class(known: Mapping[type[BaseException], T], error: BaseException | None) -> T | None:
+    """Return what is known of an error's class, or of the nearest class that it descends from."""
+    return next((known[kind] for kind in type(error).__mro__ if kind in known), None)
 
 
 def on_the_way(error: BaseException | None) -> Reason:

@@ -4,6 +4,7 @@ import re
 import ssl
 
 from app.probes.blocking import on_thread
+from app.probes.reasons import PlainAnswerError
 
 
 # A record begins with one of these types, then 3, whatever its version. No answer in plain text
@@ -42,7 +43,7 @@ class Tls:
         A step of the handshake is worth a thread when it can go on.
 
         Raises:
-            ssl.SSLError: something is no record.
+            PlainAnswerError: something is no record.
 
         """
         end = following = 0
@@ -50,7 +51,7 @@ class Tls:
             end = following
             if end < len(received) and received[end] not in TYPES:
                 msg = "answers in plain text where TLS is expected"
-                raise ssl.SSLError(msg)
+                raise PlainAnswerError(msg)
             header = received[end : end + HEADER]
             following = end + HEADER + int.from_bytes(header[3:])
             if len(header) < HEADER:

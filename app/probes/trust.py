@@ -19,7 +19,7 @@ MAX_FILE = 2_000_000
 HASHED = re.compile(r"[0-9a-f]{8}\.\d+")
 
 # Python's own ciphers without DHE: a server could choose a group of 8192 bits, whose arithmetic
-# blocks the event loop for 0.25 s. Python can't leave out the groups of TLS 1.3.
+# takes 0.25 s. Python can't leave out the groups of TLS 1.3.
 CIPHERS = "@SECLEVEL=2:ECDH+AESGCM:ECDH+CHACHA20:ECDH+AES:!aNULL:!eNULL:!aDSS:!SHA1:!AESCCM"
 
 NO_CERTIFICATE = (

@@ -6,7 +6,7 @@ import ssl
 from typing import Self
 
 from app.probes.dialer import Dialer
-from app.probes.reasons import ProtocolError
+from app.probes.reasons import ProtocolError, TlsAnswerError, UnansweredError
 from app.probes.steps import Step, begins
 from app.probes.tls import RECORD, Tls
 
@@ -18,6 +18,7 @@ MAX_FRAMES = 100
 MAX_READS = 8 * 1024
 
 CLOSED = "closed the connection"
+UNANSWERED = "closed the connection before it sent anything"
 
 
 class Wire(asyncio.Protocol):
@@ -27,7 +28,8 @@ class Wire(asyncio.Protocol):
     the budget counts what the network carries, handshakes and empty records included.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, dialer: Dialer) -> None:
+        self._dialer = dialer
         self._transport: asyncio.Transport | None = None
         self._received = bytearray()
         self._failure: Exception | None = None
@@ -40,7 +42,7 @@ class Wire(asyncio.Protocol):
     async def open(cls, dialer: Dialer) -> Self:
         """Connect, or raise the `OSError` that keeps every address from being connected to."""
         connected = await dialer.dial()
-        wire = cls()
+        wire = cls(dialer)
         await asyncio.get_running_loop().create_connection(lambda: wire, sock=connected)
         return wire
 
@@ -64,12 +66,13 @@ class Wire(asyncio.Protocol):
         begins(Step.TLS)
         self.renew()  # an answer in plain text may not be taken for one that was encrypted
         tls = Tls(context, server_name)
-        self._encrypts = True
+        self._encrypts = self._dialer.awaits_tls = True
         try:
             while not await tls.shakes_hands():
                 self._send(tls.outgoing.read())
                 while not tls.take_records(self._received):
                     await self._more()
+                self._dialer.awaits_tls = False
         except ssl.SSLError:
             self._send(tls.outgoing.read())  # an alert, which the server's log explains
             raise
@@ -104,12 +107,7 @@ class Wire(asyncio.Protocol):
         return self._take(length)
 
     async def read_until(self, end: re.Pattern[bytes], overlap: int) -> bytes:
-        """Return everything up to the first match, with it.
-
-        Args:
-            overlap: how many bytes the longest match has beyond the first.
-
-        """
+        """Return everything up to the first match, which is *overlap* + 1 bytes long at most."""
         searched = 0
         while not (match := end.search(self._received, searched)):
             searched = max(0, len(self._received) - overlap)
@@ -158,7 +156,8 @@ class Wire(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Have whatever waits for more end."""
-        self._fail(exc or EOFError(CLOSED))
+        is_silent = not (self._has_begun or self._encrypts)
+        self._fail(UnansweredError(UNANSWERED) if is_silent else exc or EOFError(CLOSED))
         self._wake()
 
     def _keep(self, data: bytes) -> None:
@@ -169,11 +168,11 @@ class Wire(asyncio.Protocol):
             if self._tls.is_over:
                 raise EOFError(CLOSED)
             return
-        self._received += data
         is_first, self._has_begun = not self._has_begun, True
         if is_first and not self._encrypts and RECORD.match(data):
             msg = "answers with TLS where plain text is expected"
-            raise ProtocolError(msg)
+            raise TlsAnswerError(msg)
+        self._received += data
 
     def _send(self, data: bytes) -> None:
         if data and self._transport and not self._transport.is_closing():

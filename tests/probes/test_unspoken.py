@@ -9,6 +9,7 @@ from app.health import Reason
 from app.probes.dialer import Dialer
 from app.probes.postgres import postgres as postgres_probe
 from app.probes.redis import redis as redis_probe
+from tests.faults.servers import sql
 from tests.probes.attempt import failure
 
 
@@ -53,3 +54,18 @@ async def test_an_address_without_a_route_is_unreachable() -> None:
     with pytest.raises(OSError, match="unreachable") as caught:
         await dialer.dial()
     assert dialer.explain(caught.value) is Reason.UNREACHABLE
+
+
+async def test_a_postgres_that_wants_no_password_is_noticed(own_postgres: Postgres) -> None:
+    """It lets anyone in, and the check passes."""
+    rules = own_postgres.data / "pg_hba.conf"
+    before = rules.read_text()
+    read = own_postgres.password_file.read_text
+    for rule, unasked in (("host all all all trust\n", True), (before, False)):
+        rules.write_text(rule)
+        sql(own_postgres, "SELECT pg_reload_conf()")
+        async with postgres_probe(
+            own_postgres.url, read, require="query", renew_after=86400
+        ) as probe:
+            await probe()
+            assert probe.unasked is unasked

@@ -33,7 +33,7 @@ async def test_two_hundred_questions_at_once_leave_nothing_prepared(
     await asyncio.gather(*(put_forty(require) for require in depths))
     assert asked(bouncer, "SELECT count(*) FROM pg_prepared_statements") == "0"
     said = system_postgres.log.read_text()[before:]
-    assert said.count("statement: SET LOCAL statement_timeout = 60000; SELECT 1") == 160
+    assert said.count("statement: SET LOCAL statement_timeout = 60000; SELECT ") == 160
     assert not [word for word in ("execute ", "ERROR", "prepared statement") if word in said]
     assert "prepared" not in bouncer.log.read_text()
 
