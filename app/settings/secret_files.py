@@ -16,6 +16,9 @@ SECRETS = (
     "minio_password",
 )
 
+# A longer file is there by mistake, and may have any size.
+MAX_BYTES = 64 * 1024
+
 REMEDY = "chmod 0444 it and keep its folder 0700"
 
 
@@ -54,8 +57,13 @@ class Secret:
         if not stat.S_ISREG(self.path.stat().st_mode):
             msg = f"{self.name}: {self.path} is not a file: remove it and put a file in its place"
             raise SecretError(msg)
-        text = self.path.read_bytes().decode()
-        text = text.removesuffix("\n").removesuffix("\r")
+        with self.path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+        if len(content) > MAX_BYTES:
+            most = f"{MAX_BYTES // 1024} KB"
+            msg = f"{self.name}: {self.path} holds more than {most}: write the secret alone into it"
+            raise SecretError(msg)
+        text = content.decode().removesuffix("\n").removesuffix("\r")
         if not text:
             msg = f"{self.name}: {self.path} is empty: write the secret into it"
             raise SecretError(msg)

@@ -1,9 +1,10 @@
 import os
+import tracemalloc
 from pathlib import Path
 
 import pytest
 
-from app.settings.secret_files import Secret, SecretError, find
+from app.settings.secret_files import MAX_BYTES, Secret, SecretError, find
 
 
 CANARY = "CANARY"
@@ -35,6 +36,7 @@ def test_one_trailing_newline_is_not_part_of_a_secret(
         (b"", "is empty: write the secret into it"),
         (b"\n", "is empty: write the secret into it"),
         (b"CANARY\xff", "is not UTF-8: write it again as text"),
+        (b"CANARY" * 11_000, "holds more than 64 KB: write the secret alone into it"),
     ],
 )
 def test_a_file_that_can_not_be_used_is_named_with_the_remedy(
@@ -47,6 +49,21 @@ def test_a_file_that_can_not_be_used_is_named_with_the_remedy(
     with pytest.raises(SecretError) as caught:
         Secret("jwt_secret", path).read()
     assert str(caught.value) == f"jwt_secret: {path} {problem}"
+
+
+def test_a_file_of_any_size_costs_no_memory(tmp_path: Path) -> None:
+    """A secret may have 64 KB; a file of a terabyte is refused without reading on."""
+    (path := tmp_path / "jwt_secret").write_text("k" * MAX_BYTES)
+    assert len(Secret("jwt_secret", path).read()) == MAX_BYTES
+    os.truncate(path, 2**40)
+    tracemalloc.start()
+    try:
+        with pytest.raises(SecretError, match="holds more than 64 KB"):
+            Secret("jwt_secret", path).read()
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 10 * MAX_BYTES
 
 
 def test_a_folder_or_a_pipe_is_not_a_file(tmp_path: Path) -> None:
