@@ -2,6 +2,7 @@
 
 import contextlib
 import fcntl
+import http.client
 import json
 import os
 import signal
@@ -150,6 +151,22 @@ def read(descriptor: int, lines: int) -> bytes:
         with contextlib.suppress(BlockingIOError):
             seen += os.read(descriptor, 65536)
     return seen
+
+
+def test_long_lines_that_no_one_reads_fill_no_memory(
+    valkey: Valkey, pipe: tuple[Path, int]
+) -> None:
+    """Paths as long as a head may be, of bytes that take nine characters each in a line."""
+    with running(on(None, valkey), pipe[0]) as service:
+        connection = http.client.HTTPConnection("127.0.0.1", service.port, timeout=5)
+        process, sizes = psutil.Process(service.process.pid), list[int]()
+        with contextlib.closing(connection):
+            for _ in range(400):
+                connection.request("GET", "/" + "%ff" * 5000)
+                connection.getresponse().read()
+                sizes.append(process.memory_info().rss)
+    # What the first requests import stays.
+    assert sizes[-1] - sizes[50] < 5 * 2**20
 
 
 def test_a_log_whose_reader_is_gone_costs_lines_alone(

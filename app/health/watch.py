@@ -27,6 +27,10 @@ MAX_ABANDONED = 2
 # Intervals shorten at random by up to this share, so that a fleet does not ask in step.
 JITTER = 0.1
 
+# Characters of a cause that are kept: a server may send megabytes. The log shows fewer still, so
+# that redaction knows where it was cut off.
+MAX_CAUSE = 1000
+
 # How long closing waits for attempts that were cancelled.
 CLOSE_GRACE = 0.5
 
@@ -150,9 +154,9 @@ async def _turns(attempt: Attempt) -> None:
 
 
 def _words(error: BaseException) -> str:
-    """Return an error's class, text and notes, if it has any."""
+    """Return an error's class, the beginning of its text, and its notes, if it has any."""
     try:
-        text = f"{type(error).__name__}: {error}"
+        text = f"{type(error).__name__}: {str(error)[:MAX_CAUSE]}"
         return "; ".join([text, *getattr(error, "__notes__", ())])
     except Exception:  # noqa: BLE001 - an error that can't be told is no reason to end
         return type(error).__name__

@@ -28,6 +28,7 @@ class Journal:
         self._redact = redact
         self._causes: dict[str, str] = {}
         self._hints: dict[str, Advice] = {}
+        self._reminders: dict[str, asyncio.TimerHandle] = {}
 
     def hear(self, name: str, result: Result) -> None:
         """Keep the latest cause for the next reminder, and log a hint that is new."""
@@ -50,11 +51,16 @@ class Journal:
                 "cause": self._redact(cause),
             },
         )
+        # One timer a check, however often it turns.
+        if earlier := self._reminders.pop(transition.name, None):
+            earlier.cancel()
         if transition.after is Status.FAIL:
             self._remind_later(transition)
 
     def _remind_later(self, transition: Transition) -> None:
-        asyncio.get_running_loop().call_later(REMIND_EVERY, self._remind, transition)
+        loop = asyncio.get_running_loop()
+        timer = loop.call_later(REMIND_EVERY, self._remind, transition)
+        self._reminders[transition.name] = timer
 
     def _remind(self, transition: Transition) -> None:
         for known in self._report().checks:

@@ -3,19 +3,25 @@
 import json
 import re
 from base64 import b64encode, urlsafe_b64encode
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
+from itertools import groupby, takewhile
+from operator import itemgetter
 from urllib.parse import quote, quote_plus
+
+from app.text import MAX_LENGTH, cut
 
 
 # What we say ourselves of a secret's file: who mends it has to know which.
 FILE = (
     r"(?<=password: )(?=\S*/)\S+ "
-    r"(?:is missing|is empty|is not (?:a file|UTF-8)|can't be read|and \S+ both offer it)"
+    r"(?:is missing|is empty|is not (?:a file|UTF-8)|can't be read|holds more than"
+    r"|and \S+ both offer it)"
 )
 
-# Credentials in a URL, whatever is in them, and what follows a word that announces them.
+# Credentials in a URL, whatever is in them, and what follows a word that announces them. Where a
+# text was cut off, their end may be missing.
 CREDENTIALS = re.compile(
-    rf"(://)\S{{1,300}}@|((?i:bearer |basic |password[\"']? ?[=:] ?(?!{FILE})))\S+"
+    rf"(://)\S+(?:@|\u2026\Z)|((?i:bearer |basic |password[\"']? ?[=:] ?(?!{FILE})))\S+"
 )
 
 # Characters of a secret from which on its beginning is taken out too, as a text may be cut off;
@@ -44,13 +50,19 @@ class Redactor:
         return word
 
     def redact(self, text: str) -> str:
-        """Take out of a text what should not stand there."""
-        text = CREDENTIALS.sub(r"\1\2***", text)
-        for word in tuple(self._words.values()):
-            dresses = {word, *(dress for dress in _dresses(word) if len(dress) >= TELLING)}
-            for piece in sorted(_pieces(dresses, text), key=len, reverse=True):
-                text = text.replace(piece, "***")
-        return text
+        """Take out of a text what should not stand there, and cut it if it is long.
+
+        It is cut first, so that the work does not grow with the text. The last characters before
+        the cut are left out: they may be a secret's beginning that is too short to be recognised.
+        """
+        is_cut = len(text) > MAX_LENGTH
+        text = CREDENTIALS.sub(r"\1\2***", cut(text))
+        dresses = {dress for word in tuple(self._words.values()) for dress in _worn(word, text)}
+        text = _without(dresses, text)
+        if not is_cut:
+            return text
+        text = text.removesuffix("\u2026")
+        return f"{text if text.endswith('***') else text[: 1 - TELLING]}\u2026"
 
 
 def _dresses(secret: str) -> Iterator[str]:
@@ -66,11 +78,26 @@ def _dresses(secret: str) -> Iterator[str]:
             yield encode(bytes(before) + octets).decode()[start:end]
 
 
-def _pieces(dresses: Iterable[str], text: str) -> set[str]:
-    """Tell the beginnings of what is in a text, each whole one among them."""
-    return {
-        dress[:end]
-        for dress in dresses
-        if dress[:TELLING] in text
-        for end in range(min(len(dress), TELLING), len(dress) + 1)
-    }
+def _worn(word: str, text: str) -> set[str]:
+    """Return the dresses of a secret, as far as the text can hold any of them.
+
+    None is shorter than the secret itself, so the text holds no more of it than its own length.
+    """
+    word = word[: len(text) + TELLING]
+    return {word, *(dress for dress in _dresses(word) if len(dress) >= TELLING)} - {""}
+
+
+def _without(dresses: set[str], text: str) -> str:
+    """Replace each beginning of a dress in a text, as far as it goes, by asterisks."""
+    hidden = bytearray(len(text))
+    for dress in dresses:
+        at = text.find(dress[:TELLING])
+        while at >= 0:
+            same = takewhile(lambda pair: pair[0] == pair[1], zip(dress, text[at:], strict=False))
+            length = sum(1 for _ in same)
+            hidden[at : at + length] = b"*" * length
+            at = text.find(dress[:TELLING], at + 1)
+    return "".join(
+        "***" if is_hidden else "".join(one for one, _ in pairs)
+        for is_hidden, pairs in groupby(zip(text, hidden, strict=True), itemgetter(1))
+    )

@@ -3,6 +3,7 @@ import asyncio
 import pytest
 
 from app.health import Reason, Status
+from app.health.watch import MAX_CAUSE
 from tests.fakes import Dependency, Hands, answers, fails, hangs
 from tests.health.scene import at, check, told, watch
 
@@ -47,6 +48,7 @@ async def test_whatever_a_probe_raises_is_a_failure_and_no_more(error: BaseExcep
     ("error", "words"),
     [
         (OSError("refused"), "OSError: refused"),
+        (OSError("n" * 10**6), "OSError: " + "n" * MAX_CAUSE),
         (Unprintable(), "Unprintable"),
         (asyncio.CancelledError(), "CancelledError: cancelled by the driver"),
     ],

@@ -3,8 +3,10 @@ import logging
 
 import pytest
 
-from app.health import Check, Monitor
+from app.health import Check, Monitor, Report, Status, Transition
+from app.health.watch import MAX_CAUSE
 from app.logs.journal import REMIND_EVERY, Journal
+from app.text import MAX_LENGTH
 from tests.fakes import Hands, simulate
 
 
@@ -82,3 +84,34 @@ def test_a_check_that_breaks_anew_is_reminded_of_anew(caplog: pytest.LogCaptureF
     with caplog.at_level(logging.INFO, logger="vitals"):
         simulate(twice())
     assert "check still fails" not in [record.getMessage() for record in caplog.records]
+
+
+def test_a_check_that_flaps_has_one_reminder_waiting() -> None:
+    """Whatever the interval: a hundred turns a second would leave thousands of timers."""
+
+    async def flap() -> int:
+        hands = Hands(asyncio.get_running_loop())
+        journal = Journal(lambda: Report(()), redact)
+        for number in range(1000):
+            before, after = (Status.PASS, Status.FAIL)[:: 1 if number % 2 else -1]
+            journal.tell(
+                Transition(
+                    name="it",
+                    before=before,
+                    after=after,
+                    reason=None,
+                    at=hands.clock.now(),
+                    lasted=0.01,
+                ),
+                "",
+            )
+        await asyncio.sleep(0)
+        timers = asyncio.get_running_loop()._scheduled  # type: ignore[attr-defined]  # noqa: SLF001 - asyncio counts them nowhere else
+        return sum(not timer.cancelled() for timer in timers)
+
+    assert simulate(flap()) == 1
+
+
+def test_redaction_knows_where_a_cause_was_cut_off() -> None:
+    """The log shows less of a cause than is kept of it."""
+    assert MAX_CAUSE > MAX_LENGTH

@@ -1,6 +1,7 @@
 """No secret stands in a text, however it was written there."""
 
 import json
+import tracemalloc
 from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +10,8 @@ from urllib.parse import quote, quote_plus
 import pytest
 
 from app.logs.redaction import TELLING, Redactor
-from app.settings.secret_files import Secret, SecretError
+from app.settings.secret_files import MAX_BYTES, Secret, SecretError
+from app.text import MAX_LENGTH
 
 
 # It looks different wherever it is quoted.
@@ -96,7 +98,12 @@ def loop(file: Path) -> None:
     file.symlink_to(file)
 
 
-@pytest.mark.parametrize("spoil", [missing, empty, binary, folder, loop])
+def huge(file: Path) -> None:
+    """Have more in it than a secret may."""
+    file.write_bytes(bytes(MAX_BYTES + 1))
+
+
+@pytest.mark.parametrize("spoil", [missing, empty, binary, folder, loop, huge])
 def test_the_file_of_a_secret_is_told(tmp_path: Path, spoil: Callable[[Path], None]) -> None:
     """What is wrong with a file is no password, although `postgres_password:` stands before it."""
     spoil(file := tmp_path / "postgres_password")
@@ -138,6 +145,46 @@ def test_a_secret_is_taken_out_in_every_dress(dress: str) -> None:
     assert told.endswith(", twice")
     assert "***" in told
     assert len(told) <= len("it said ***, twice") + (9 if dress[:4] == "base" else 3)
+
+
+@pytest.mark.parametrize("dress", DRESSES)
+def test_a_text_is_cut_without_a_secrets_beginning(dress: str) -> None:
+    """Wherever in a secret the cut falls, and whatever of it is too short to be recognised."""
+    dressed = DRESSES[dress](WORD)
+    for length in range(len(dressed) + 3):
+        text = "\N{SNOWMAN}" * (MAX_LENGTH - length) + dressed + "\N{COMET}" * MAX_LENGTH
+        told = redactor(WORD).redact(text)
+        assert len(told) <= MAX_LENGTH
+        assert told.endswith("\u2026")
+        # Of base64 in the middle of a text the first letter belongs to what stands before.
+        assert len(told.strip("\N{SNOWMAN}\N{COMET}*\u2026")) <= (9 if dress[:4] == "base" else 2)
+
+
+@pytest.mark.parametrize("announced", ["redis://me:", "Bearer ", "password=", '"password": "'])
+def test_credentials_that_are_cut_off_are_taken_out(announced: str) -> None:
+    """Their end, such as the @ of a URL, is not in the text."""
+    for length in range(20, 60):
+        text = "x " * ((MAX_LENGTH - length) // 2) + announced + "W0RD" * 90 + "@host"
+        assert "W0" not in redactor().redact(text)
+
+
+def test_a_secret_that_repeats_itself_is_taken_out_whole() -> None:
+    """Its beginning is found several times, each a little further on."""
+    assert redactor("a" * 9 + "b").redact(f"it said {'a' * 12}b, twice") == "it said ***, twice"
+
+
+def test_the_work_does_not_grow_with_the_secret_or_the_text() -> None:
+    """Both may have any length: no more than the beginning of either is looked at."""
+    secret = "".join(map(chr, range(0x4E00, 0x9E00))) * 50
+    text, redact = f"it said {secret} {secret!r}", redactor(secret).redact
+    tracemalloc.start()
+    try:
+        told = redact(text)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert told == "it said ***\u2026"
+    assert peak < 500_000  # of the text's 6 MB
 
 
 def test_a_short_secret_leaves_the_text_readable() -> None:

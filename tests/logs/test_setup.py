@@ -3,6 +3,8 @@ import logging
 import os
 import subprocess
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ from app.api.endpoints import is_probe
 from app.embedded import Valkey
 from app.logs import configure_if_nobody_has
 from app.logs.filters import Repetitions, SuccessfulProbes
-from app.logs.formats import ConsoleFormatter, JsonFormatter
+from app.logs.formats import MAX_LINE, ConsoleFormatter, JsonFormatter
 from tests.faults.fault import Refuse
 from tests.faults.proxy import proxy_in_thread
 from tests.ports import free_port
@@ -62,6 +64,82 @@ def test_an_exceptions_text_begins_no_line_and_steers_no_terminal() -> None:
     )
     assert first == "10:00:00.250 warning  check turned"
     assert told == ["  LookupError: no", "  10:00:00.250 warning  all is \\x1b[32mwell"]
+
+
+def group() -> ExceptionGroup[Exception]:
+    """Return a group of exceptions with texts of a megabyte, each in a chain of a thousand."""
+    errors = list[Exception]()
+    for number in range(100):
+        error = ValueError(number)
+        for _ in range(1000):
+            error, earlier = ValueError(HUGE), error
+            error.__cause__ = earlier
+        errors.append(error)
+    return ExceptionGroup(HUGE, errors)
+
+
+def deep(calls: int) -> None:
+    """Raise an error with a long text below so many calls."""
+    if calls:
+        deep(calls - 1)
+    raise ValueError(HUGE)
+
+
+def raised(error: Callable[[], None]) -> BaseException:
+    """Return what a call raises."""
+    with pytest.raises(ValueError, match=HUGE[:9]) as caught:
+        error()
+    return caught.value
+
+
+HUGE = "\N{SNOWMAN}\udcff" * 500_000
+
+LONG: dict[str, Callable[[], dict[str, Any]]] = {
+    "event": lambda: {"msg": HUGE, "args": ()},
+    "argument": lambda: {"msg": "%s went", "args": (HUGE,)},
+    "logger": lambda: {"name": HUGE},
+    "level": lambda: {"levelname": HUGE},
+    "field": lambda: {"path": HUGE},
+    "field's name": lambda: {HUGE: 1},
+    "list": lambda: {"stack": [HUGE] * 9},
+    "object": lambda: {"odd": Path(HUGE)},
+    "many fields": lambda: {f"field{number}": HUGE for number in range(1000)},
+    "error": lambda: with_error(ValueError(HUGE)),
+    "note": lambda: with_error(raised(partial(deep, 900))),
+    "group": lambda: with_error(group()),
+}
+
+
+def with_error(error: BaseException) -> dict[str, Any]:
+    """Return the field of a record that holds an exception."""
+    error.add_note(HUGE)
+    return {"exc_info": (type(error), error, error.__traceback__)}
+
+
+@pytest.mark.parametrize("long", LONG)
+def test_a_line_has_a_bounded_length(long: str) -> None:
+    """Whichever part of a record is long: the line is JSON, names its event and shows the cut."""
+    fields = LONG[long]()
+    line = JsonFormatter().format(record(**fields))
+    assert len(line) <= MAX_LINE
+    told = json.loads(line)
+    assert "\u2026" in line.encode().decode("unicode_escape") or "cut" in told
+    assert told["event"].startswith(HUGE[:9] if long in {"event", "argument"} else "check turned")
+    assert len(ConsoleFormatter().format(record(**fields)).encode(errors="replace")) <= 4 * MAX_LINE
+
+
+def test_an_exception_keeps_its_latest_calls_and_its_cause() -> None:
+    """Cut or not: where it was raised, what it says, its notes and what it came from."""
+    error = raised(partial(deep, 900))
+    error.add_note("a note")
+    error.__cause__ = KeyError("the cause")
+    line = JsonFormatter().format(record(exc_info=(type(error), error, error.__traceback__)))
+    cause, _, told = json.loads(line)["error"].partition("\n\n")
+    assert cause == "KeyError: 'the cause'"
+    assert told.startswith("Traceback (most recent call last):\n")
+    assert "raise ValueError(HUGE)" in told
+    assert told.splitlines()[-2].startswith(f"ValueError: {HUGE[:9]}")
+    assert told.endswith("\na note")
 
 
 @pytest.mark.parametrize("formatter", [JsonFormatter, ConsoleFormatter])

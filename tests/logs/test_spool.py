@@ -8,6 +8,7 @@ import os
 import select
 import threading
 import time
+import tracemalloc
 from collections.abc import Iterator
 from concurrent.futures import Future
 from itertools import count, islice
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import pytest
 
 from app.logs.formats import JsonFormatter
-from app.logs.spool import MAX_LINES, Spool
+from app.logs.spool import MAX_BYTES, Spool
 
 
 if TYPE_CHECKING:
@@ -88,8 +89,8 @@ def test_the_end_waits_for_whoever_reads_late(pipe: tuple[int, int]) -> None:
 
 
 def test_nobody_waits_for_a_pipe_that_is_not_read(pipe: tuple[int, int]) -> None:
-    """Memory has a bound; what is beyond it is dropped, and told once somebody reads."""
-    written = MAX_LINES + 500
+    """Lines beyond the bound in bytes are dropped, and counted once someone reads."""
+    written = MAX_BYTES // len(LONG)
     with logging_to(pipe[1]) as logger:
         # It is stuck before the first line is dropped, and so tells of all of them at once.
         for _ in range(written - filled(logger, pipe[1])):
@@ -97,7 +98,8 @@ def test_nobody_waits_for_a_pipe_that_is_not_read(pipe: tuple[int, int]) -> None
         reader = Reader(pipe[0])
         dropped = reader.dropped.result(WITHIN)
         assert reader.lines(written - dropped + 1)
-    assert 0 < dropped < 500
+    # A line is a little longer than its event.
+    assert 0 < dropped < written / 3
     os.close(pipe[1])
     reader.join()
     assert reader.count == written - dropped + 1
@@ -152,6 +154,24 @@ def test_a_pipe_that_nobody_reads_does_not_hold_the_end_up(pipe: tuple[int, int]
     with logging_to(pipe[1]) as logger:
         for _ in range(200):
             logger.warning(LONG)
+
+
+@pytest.mark.parametrize("length", [1, 8_000])
+def test_a_full_queue_takes_little_more_memory_than_its_bytes(
+    length: int, pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of short lines and of long ones, whose characters take several bytes, none is written."""
+    monkeypatch.setattr("app.logs.spool.MAX_BYTES", most := MAX_BYTES // 16)
+    with logging_to(pipe[1]) as logger:
+        logger.warning("x" * 8_000)
+        tracemalloc.start()
+        try:
+            for _ in range(2 * most // (length + 100)):
+                logger.warning("\N{SNOWMAN}" * length)
+            held, _ = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+    assert held < 2 * most
 
 
 def test_a_reader_who_is_gone_costs_lines_and_nothing_else(pipe: tuple[int, int]) -> None:
