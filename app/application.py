@@ -7,11 +7,12 @@ from functools import partial
 from typing import Any
 
 from fastapi import FastAPI
+from fastapi.responses import JSONResponse
 from starlette.types import Receive, Scope, Send
 
 import app
 from app.api.access import Access
-from app.api.answers import Answers
+from app.api.answers import HEADERS, RETRY_AFTER, Answers
 from app.api.archive import Archive
 from app.api.counts import Counts
 from app.api.endpoints import is_probe
@@ -21,6 +22,7 @@ from app.api.readymade import Readymade
 from app.api.routes import install, ready
 from app.background import repeated
 from app.checks import open_checks
+from app.event_loop.admission import Admission
 from app.event_loop.lag import Lag
 from app.event_loop.stalls import Stalls
 from app.health import Check, Clock, Monitor, Result, Transition
@@ -38,6 +40,11 @@ from app.telemetry import unobserved
 from app.tokens import Tokens
 
 
+OVERLOADED = JSONResponse(
+    {"detail": "too many requests at once"}, 503, {**HEADERS, "retry-after": RETRY_AFTER}
+)
+
+
 class Vitals(FastAPI):
     """The application, which has answers ready ahead of its routes.
 
@@ -47,11 +54,13 @@ class Vitals(FastAPI):
     Attributes:
         lifecycle: where it stands, while it serves.
         readymade: the answers, while it serves.
+        admission: when other requests may begin, while it serves.
 
     """
 
     lifecycle: Lifecycle | None = None
     readymade: Readymade | None = None
+    admission: Admission | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer what an answer is ready for, and leave the rest to the routes."""
@@ -65,7 +74,10 @@ class Vitals(FastAPI):
                 send = self._in_words(send)
             elif self.lifecycle:
                 send = close_when_draining(send, self.lifecycle)
-            await super().__call__(scope, receive, send)
+            if kind == "http" and self.admission and not await self.admission.admitted():
+                await OVERLOADED(scope, receive, send)
+            else:
+                await super().__call__(scope, receive, send)
 
     def _in_words(self, send: Send) -> Send:
         """Tell in our words why a start has failed or an end was cut short."""
@@ -133,6 +145,7 @@ async def serving(
             yield
     finally:
         application.lifecycle = application.readymade = application.state.answers = None
+        application.admission = None
 
 
 async def open_service(
@@ -158,6 +171,7 @@ async def open_service(
     access = Access(settings.health_details, tokens.valid, everybody=everybody)
     metrics = Metrics(counts, lag.worst)
     application.state.answers = Answers(monitor.report, lifecycle, access, metrics, archive)
+    application.admission = Admission()
     application.readymade = Readymade(ready(application), monitor, lifecycle, clock)
 
 

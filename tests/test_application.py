@@ -1,6 +1,7 @@
 from starlette.testclient import TestClient
 
 from app.application import create_app
+from app.event_loop.admission import Admission
 from app.settings import Settings
 from tests.ports import free_port
 
@@ -16,3 +17,23 @@ def test_nothing_is_answered_when_the_service_has_ended() -> None:
             assert client.get("/health/live?format=text").status_code == 200
         assert client.get("/health/live").status_code == 500
         assert client.get("/health/live?format=text").status_code == 500
+
+
+class Full(Admission):
+    """Has no room."""
+
+    async def admitted(self) -> bool:
+        """Refuse."""
+        return False
+
+
+def test_requests_beyond_the_room_are_answered_at_once() -> None:
+    """With a 503 that may be repeated; the usual probes do not wait, and are answered as ever."""
+    url = f"redis://127.0.0.1:{free_port()}"
+    app = create_app(lambda: Settings(redis_url=url, redis_auth="none"))
+    with TestClient(app) as client:
+        app.admission = Full()
+        refused = client.get("/health/live?verbose")
+        assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
+        assert refused.json() == {"detail": "too many requests at once"}
+        assert client.get("/health/live").status_code == 200

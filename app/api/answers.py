@@ -1,6 +1,6 @@
 """What is answered, from memory: nothing here waits for anything."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 
@@ -21,6 +21,9 @@ HEADERS = {
     "x-content-type-options": "nosniff",
 }
 
+# Pages that are kept, of up to 60 KB.
+MAX_PAGES = 16
+
 # Seconds after which a prober may ask again of an instance that does not serve.
 RETRY_AFTER = "1"
 
@@ -35,7 +38,11 @@ class Answer:
 
 
 class Answers:
-    """What is answered at any moment."""
+    """What is answered at any moment.
+
+    A page takes a hundred times as long as any other answer. It is rendered once a second, and
+    each time that a check has a result, and kept for clients without a token.
+    """
 
     def __init__(
         self,
@@ -50,16 +57,28 @@ class Answers:
         self._lifecycle = lifecycle
         self._access = access
         self._metrics = metrics
+        self._pages: dict[Hashable, Answer] = {}
 
     def to(self, question: Question, representation: Representation, authorization: str) -> Answer:
         """Answer a question now, as far as it may be answered to whoever asks."""
         report, phase = self._now()
         details = self._access.shows(authorization)
         finding = question(report, phase)
-        if finding:
-            memory = self._archive.memory(operator=self._access.operator(authorization))
-            finding = replace(finding, memory=memory)
-        return answer(finding, representation, details=details)
+        if finding is None or representation.policy is None:
+            return answer(finding, representation, details=details)
+        if self._access.operator(authorization):
+            finding = replace(finding, memory=self._archive.memory(operator=True))
+            return answer(finding, representation, details=details)
+        return self._page(finding, representation, details=details)
+
+    def _page(self, finding: Finding, representation: Representation, *, details: bool) -> Answer:
+        key = finding, details, int(self._archive.clock.steady())
+        if key not in self._pages:
+            if len(self._pages) >= MAX_PAGES:
+                del self._pages[next(iter(self._pages))]
+            finding = replace(finding, memory=self._archive.memory(operator=False))
+            self._pages[key] = answer(finding, representation, details=details)
+        return self._pages[key]
 
     def scrape(self, accept: str, authorization: str) -> Answer:
         """Answer Prometheus, which always succeeds."""

@@ -52,6 +52,7 @@ class Counts:
     Attributes:
         requests: how often, by the endpoint, which is one of the documented paths or `other`, and
             by the code of the answer.
+        edition: another number after each result and turn.
 
     """
 
@@ -64,6 +65,7 @@ class Counts:
         self._successes = Gauge(*SUCCESSES, registry=None)
         self.requests: defaultdict[tuple[str, int], Tally] = defaultdict(Tally)
         self._stalls = Counter(*STALLS, registry=None)
+        self.edition = 0
         for check in checks:
             self._begin(check.name)
 
@@ -77,6 +79,7 @@ class Counts:
 
     def hear(self, name: str, result: Result) -> None:
         """Count a result."""
+        self.edition += 1
         self._runs.labels(name, (Status.FAIL if result.reason else Status.PASS).word).inc()
         self._durations.labels(name).observe(result.latency)
         if result.reason is None:
@@ -84,6 +87,7 @@ class Counts:
 
     def turn(self, transition: Transition) -> None:
         """Count a turn of a check."""
+        self.edition += 1
         before, after = transition.before.word, transition.after.word
         self._transitions.labels(transition.name, before, after).inc()
 

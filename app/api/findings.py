@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import islice
 
 from app.api.archive import Memory
 from app.health import Report, Status
@@ -71,14 +72,14 @@ def check(name: str) -> Question:
 
 
 def _ready(exclude: Collection[str], report: Report, phase: Phase) -> Finding:
-    asked = report.without(exclude)
+    asked = report.without(frozenset(exclude))
     known = {observation.check.name for observation in report.checks}
-    unknown = [name[:MAX_NAME_LENGTH] for name in exclude if name not in known]
+    unknown = (name[:MAX_NAME_LENGTH] for name in exclude if name not in known)
     return Finding(
         status=asked.status if phase is Phase.SERVING else Status.FAIL,
         phase=phase,
         report=asked,
-        warnings=tuple(f"no check is named {name}" for name in unknown[:MAX_WARNINGS]),
+        warnings=tuple(f"no check is named {name}" for name in islice(unknown, MAX_WARNINGS)),
     )
 
 

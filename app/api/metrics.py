@@ -39,27 +39,43 @@ WRITERS: Mapping[str, tuple[str, Callable[[Families], bytes]]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+# How OpenMetrics ends.
+EOF = b"# EOF\n"
+
+
 class Metrics:
     """What is known and what was counted, written down on demand.
 
-    Attributes:
+    The part about the checks, which takes the longest, is kept until one of them has a result.
+
+    Args:
         lag: how late the event loop is, in seconds.
 
     """
 
-    counts: Counts
-    lag: Callable[[], float]
+    def __init__(self, counts: Counts, lag: Callable[[], float]) -> None:
+        self.counts = counts
+        self._lag = lag
+        self._kept: dict[str, tuple[tuple[Report, int], bytes]] = {}
 
     def written(
         self, accept: str, report: Report, phase: Phase, *, details: bool
     ) -> tuple[str, bytes]:
         """Write them down, with each check or without; tell the content type too."""
-        families = [*_instance(report, phase, self.lag()), *self.counts.of_instance()]
+        kind = preferred(accept, list(WRITERS))
+        content_type, write = WRITERS[kind]
+        families = [*_instance(report, phase, self._lag()), *self.counts.of_instance()]
+        body = write(Families(families))
         if details:
-            families += [*_checks(report), *self.counts.of_checks()]
-        content_type, write = WRITERS[preferred(accept, list(WRITERS))]
-        return content_type, write(Families(families))
+            body = body.removesuffix(EOF) + self._of_checks(kind, report)
+        return content_type, body
+
+    def _of_checks(self, kind: str, report: Report) -> bytes:
+        edition = report, self.counts.edition
+        if kind not in self._kept or self._kept[kind][0] != edition:
+            families = Families([*_checks(report), *self.counts.of_checks()])
+            self._kept[kind] = edition, WRITERS[kind][1](families)
+        return self._kept[kind][1]
 
 
 def _instance(report: Report, phase: Phase, lag: float) -> Iterator[Metric]:

@@ -1,15 +1,18 @@
 """What Prometheus is told of reports that the tests make up."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
+from prometheus_client import Metric
 from prometheus_client.openmetrics.parser import (
     text_string_to_metric_families as openmetrics_families,
 )
 from prometheus_client.parser import text_string_to_metric_families as families
 
 from app import __version__
-from app.health import Reason, Result, Status, Transition
+from app.api.metrics import _checks as of_checks
+from app.health import Reason, Report, Result, Status, Transition
 from tests.api.desk import BORN, Desk, observation
 
 
@@ -215,3 +218,30 @@ def test_the_format_is_the_preferred_one(
     assert reply.headers["connection"] == "close"
     assert int(reply.headers["content-length"]) > 1000
     assert reply.content.endswith(b"# EOF\n") is (method != "HEAD" and "openmetrics" in expected)
+
+
+@pytest.mark.parametrize("accept", ["text/plain", OPENMETRICS])
+def test_the_part_about_the_checks_is_written_once_a_change(
+    desk: Desk, accept: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However often it is scraped: writing it takes longer than everything else."""
+    written = list[Report]()
+
+    def count(report: Report) -> Iterator[Metric]:
+        written.append(report)
+        return of_checks(report)
+
+    monkeypatch.setattr("app.api.metrics._checks", count)
+
+    def writes() -> int:
+        before = len(written)
+        for _ in range(5):
+            scrape(desk, accept)
+        return len(written) - before
+
+    assert writes() == 1
+    assert writes() == 0
+    desk.counts.hear("redis", Result(at=BORN, latency=0.002))
+    assert writes() == 1
+    desk.known[1] = observation("redis", Status.FAIL, Reason.AUTH)
+    assert writes() == 1

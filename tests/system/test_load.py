@@ -1,6 +1,7 @@
 """One processor, and more probers than any fleet has."""
 
 import http.client
+import json
 import subprocess
 from collections.abc import Iterator
 from contextlib import closing
@@ -9,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from app.embedded import Postgres, Valkey
-from tests.service import SERVE, Prober, Service, on, running
+from app.settings.http_checks import MAX_CHECKS
+from tests.service import SERVE, Prober, Service, on, p99, running
 from tests.system.servers import program
 
 
@@ -31,10 +33,10 @@ def _service(postgres: Postgres, valkey: Valkey, tmp_path: Path) -> Iterator[Ser
         yield service
 
 
-def flood(service: Service, connections: int, *arguments: str) -> str:
+def flood(service: Service, connections: int, *arguments: str, path: str = "/health/ready") -> str:
     """Ask as fast as can be for some seconds, and tell what came of it."""
     command = [str(program("wrk")), "--threads=1", f"--connections={connections}", "--duration=3s"]
-    url = f"http://127.0.0.1:{service.port}/health/ready"
+    url = f"http://127.0.0.1:{service.port}{path}"
     told = subprocess.run([*command, *arguments, url], capture_output=True, text=True, check=True)
     return told.stdout
 
@@ -57,6 +59,33 @@ def test_a_flood_turns_nothing_red_and_grows_nothing(service: Service) -> None:
     assert "to=fail" not in service.log.read_text()
     assert memory(service, "VmRSS") - at_first < 8 * MIB
     assert memory(service, "VmHWM") < 128 * MIB
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/health?format=html",
+        f"/health?format=html&{'exclude=a&' * 1000}",
+        f"/health?{'a&' * 7000}",
+        "/metrics",
+        "/openapi.json",
+        "/nowhere",
+    ],
+    ids=lambda path: path[:30],
+)
+def test_a_flood_of_costly_requests_holds_no_probe_up(path: str, tmp_path: Path) -> None:
+    """Pages of thirty failing checks, and all that is not ready: liveness comes in between."""
+    checks = {f"check{number}": {"url": "http://127.0.0.1:1/"} for number in range(MAX_CHECKS)}
+    environ = {**DEFAULTS, "DRAIN_SECONDS": "0", "HTTP_CHECKS": json.dumps(checks)}
+    command = ("taskset", "--cpu-list", "0", *SERVE)
+    with running(environ, tmp_path / "log", command) as service:
+        service.until("check29", "refused", 5)
+        with Prober(service, "/health/live") as live:
+            for connection in ("keep-alive", "close"):
+                flood(service, 256, f"-HConnection: {connection}", path=path)
+        assert {reply.code for reply in live.replies} == {200}
+        # A machine that runs other tests too is several times as slow as one that does not.
+        assert p99(live.replies) < 0.5
 
 
 def test_an_answer_is_never_refused_for_the_many_that_wait(service: Service) -> None:

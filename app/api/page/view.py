@@ -57,7 +57,7 @@ def rows(report: Report, memory: Memory) -> list[Row]:
 def _row(known: Observation, history: History, now: Instant, most: int) -> Row:
     available = history.availability(known, now)
     drawn = sparkline(history.trend.at(now))
-    changes = _changes(known, history, now)
+    changes, earlier = _changes(known, history, now, most)
     return Row(
         name=known.check.name,
         kind=_kind(known),
@@ -72,8 +72,8 @@ def _row(known: Observation, history: History, now: Instant, most: int) -> Row:
         observed=words.duration(now - history.begun) if history.begun else None,
         advice=known.advice,
         reason=known.reason,
-        changes=changes[:most],
-        earlier=len(changes[most:]),
+        changes=changes,
+        earlier=earlier,
     )
 
 
@@ -95,12 +95,20 @@ def _words(known: Observation) -> str:
     return WORDS[known.status]
 
 
-def _changes(known: Observation, history: History, now: Instant) -> list[Change]:
-    """Show the turns, the latest first; the one that only began the story is none."""
+def _changes(
+    known: Observation, history: History, now: Instant, most: int
+) -> tuple[list[Change], int]:
+    """Return the latest turns, the last one first, and the number of earlier ones.
+
+    A turn that only began the story is none. A history may hold a thousand, of which few are shown.
+    """
     begun = [(turn.at, turn.after, turn.reason) for turn in history.transitions]
     if begun and begun[-1][0] != known.since:
         begun.append((known.since, known.status, known.reason))  # stale, which no result has told
-    ends = [at for at, _, _ in begun[1:]] + [now]
+    if len(begun) <= 1:
+        return [], 0
+    latest = begun[-most:]
+    ends = [at for at, _, _ in latest[1:]] + [now]
     bad = Status.FAIL if known.check.required else Status.WARN
     changes = [
         Change(
@@ -109,6 +117,6 @@ def _changes(known: Observation, history: History, now: Instant) -> list[Change]
             words=WORDS[status] + (f": {reason.replace('_', ' ')}" if reason else ""),
             lasted=words.duration(end - at),
         )
-        for (at, status, reason), end in zip(begun, ends, strict=False)
+        for (at, status, reason), end in zip(latest, ends, strict=True)
     ]
-    return changes[::-1] if len(changes) > 1 else []
+    return changes[::-1], len(begun) - len(changes)

@@ -1,11 +1,15 @@
 """The page, as it is asked for."""
 
 import pytest
+from starlette.testclient import TestClient
 
 from app.api.access import Access
+from app.api.archive import Memory
 from app.api.page import POLICY
-from app.health import Reason, Status
+from app.api.page.view import Row, rows
+from app.health import Reason, Report, Status
 from tests.api.desk import Desk, observation
+from tests.api.scene import Scene
 
 
 BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
@@ -54,3 +58,44 @@ def test_on_a_machine_of_ones_own_everybody_is_an_operator() -> None:
     assert access.operator("")
     assert not access.shows("")
     assert access.shows("Bearer good")
+
+
+def test_a_page_is_rendered_once_a_second_and_after_each_result(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """However often it is asked for, but for an operator, to whom it is shown as it is now."""
+    rendered = list[Report]()
+
+    def count(report: Report, memory: Memory) -> list[Row]:
+        rendered.append(report)
+        return rows(report, memory)
+
+    monkeypatch.setattr("app.api.page.document.rows", count)
+    scene = Scene()
+    scene.know(Status.PASS, Status.PASS)
+    client = TestClient(scene.routes)
+
+    def renders(path: str = "/health", headers: dict[str, str] = BROWSER) -> int:
+        before = len(rendered)
+        for _ in range(5):
+            assert "<h1>" in client.get(path, headers=headers).text
+        return len(rendered) - before
+
+    assert renders() == 1
+    assert renders("/health?format=html") == 0
+    assert renders("/health/checks/redis") == 1
+    assert renders(headers=OPERATOR) == 5
+    scene.seconds += 1
+    assert renders() == 1
+    scene.know(Status.PASS, Status.FAIL)
+    assert renders() == 1
+    scene.lifecycle.maintenance = True
+    assert renders() == 1
+
+
+def test_pages_of_many_kinds_fill_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The oldest makes room: an answer is right all the same."""
+    monkeypatch.setattr("app.api.answers.MAX_PAGES", 2)
+    client = TestClient(Scene().routes)
+    for name in ("a", "b", "c", "a"):
+        assert f"no check is named {name}" in client.get(f"/health?exclude={name}&format=html").text
