@@ -2,14 +2,22 @@
 
 import asyncio
 import contextlib
+import math
 import threading
+import time
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
 
 # Calls that may hang at once, of one kind: the C library's resolver gives up after ten seconds
 # with one server, more with several or with search domains; a file on a share may never do.
-MAX_CALLS = 16
+MAX_CALLS = 40
+
+# So many of them begin as often as there are attempts. The others begin no sooner than so many
+# seconds after the one before: so that a check with a short interval has some left when the
+# resolver works again. It is within the half second that an answer may be late.
+UNPACED = 8
+PACE = 0.4
 
 T = TypeVar("T")
 
@@ -26,10 +34,11 @@ class Blocking(Generic[T]):
         self._call = call
         self._name = name
         self._calls = set[asyncio.Future[T | Exception]]()
+        self._begun = -math.inf
 
     async def __call__(self) -> T:
         """Call, and tell what that returns or raises."""
-        own = self._begin() if len(self._calls) < MAX_CALLS else None
+        own = self._begin() if self._may_begin() else None
         pending = set(self._calls)
         while True:
             # What an earlier call comes to late is as true as what this one does.
@@ -41,8 +50,14 @@ class Blocking(Generic[T]):
                 if call is own or not pending:
                     raise outcome
 
+    def _may_begin(self) -> bool:
+        hanging = len(self._calls)
+        paced = hanging < UNPACED or time.monotonic() - self._begun >= PACE
+        return hanging < MAX_CALLS and paced
+
     def _begin(self) -> asyncio.Future[T | Exception]:
         call = on_thread(self._call, self._name)
+        self._begun = time.monotonic()
         self._calls.add(call)
         call.add_done_callback(self._calls.discard)
         return call

@@ -1,6 +1,7 @@
 """Secrets on a share that hangs."""
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from app.health import Reason
+from app.probes.blocking import MAX_CALLS, UNPACED, Blocking
 from app.probes.http import http
 from app.probes.postgres import postgres
 from app.probes.redis import redis
@@ -26,6 +28,31 @@ PROBES: dict[str, Opening] = {
     "redis": lambda read: redis(f"redis://{NOBODY}", read, **TERMS),
     "http": lambda read: http(f"http://{NOBODY}", lambda: {"x-key": read()}, expect=200),
 }
+
+
+async def test_short_intervals_leave_calls_for_when_it_works_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """However many attempts are made while earlier calls hang, which end ten seconds later."""
+    monkeypatch.setattr("app.probes.blocking.PACE", 60)
+    hanging, calls = threading.Event(), list[int]()
+
+    def call() -> str:
+        calls.append(len(calls))
+        if len(calls) <= UNPACED:
+            hanging.wait()
+        return "answer"
+
+    blocking = Blocking(call, "call")
+    for _ in range(2 * MAX_CALLS):
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(0.005):
+                await blocking()
+    assert len(calls) == UNPACED
+    monkeypatch.setattr("app.probes.blocking.PACE", 0)
+    async with asyncio.timeout(5):
+        assert await blocking() == "answer"
+    hanging.set()
 
 
 @pytest.mark.parametrize("name", PROBES)

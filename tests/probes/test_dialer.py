@@ -120,9 +120,10 @@ async def test_an_abandoned_lookup_does_not_hold_up_the_next(
 
 
 async def test_what_an_abandoned_lookup_hears_late_is_used(
-    resolver: Resolver, listener: socket.socket
+    resolver: Resolver, listener: socket.socket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """When no further look-up is begun, the earlier ones still bring recovery."""
+    monkeypatch.setattr("app.probes.blocking.PACE", 0)
     dialer = Dialer("db.test", port_of(listener))
     for _ in range(MAX_CALLS + 2):
         await miss(dialer, 0.005)

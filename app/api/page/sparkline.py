@@ -31,6 +31,8 @@ class Sparkline:
     @property
     def words(self) -> str:
         """The same for whoever does not see it."""
+        if self.highest is None and not self.failures:
+            return "no attempt"  # as with an interval of an hour
         answers = "no answer" if self.highest is None else f"up to {latency(self.highest)}"
         return f"{answers}, with failures" if self.failures else answers
 

@@ -39,7 +39,7 @@ def test_a_line_is_drawn_from_zero_to_the_highest(story: str, line: str, failure
 @pytest.mark.parametrize(
     ("story", "told"),
     [
-        ("----", "no answer"),
+        ("----", "no attempt"),
         ("1214", "up to 4.0 ms"),
         ("12x4", "up to 4.0 ms, with failures"),
         ("xxxx", "no answer, with failures"),
