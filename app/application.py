@@ -15,11 +15,12 @@ from app.api.access import Access
 from app.api.answers import HEADERS, RETRY_AFTER, Answers
 from app.api.archive import Archive
 from app.api.counts import Counts
-from app.api.endpoints import is_probe
+from app.api.endpoints import is_probe, route_path
 from app.api.metrics import Metrics
 from app.api.probers import Probers
 from app.api.readymade import Readymade
 from app.api.routes import install, ready
+from app.api.unserved import ENDED, NOT_STARTED, Unserved
 from app.background import repeated
 from app.checks import open_checks
 from app.event_loop.admission import Admission
@@ -93,8 +94,8 @@ class Vitals(FastAPI):
 
 
 def unasked(scope: Scope) -> bool:
-    """Whether nobody who traces the application has asked for what goes on."""
-    return scope["type"] == "lifespan" or is_probe(scope["path"])
+    """Return whether tracing should skip this scope."""
+    return scope["type"] == "lifespan" or is_probe(route_path(scope))
 
 
 def cancelled() -> bool:
@@ -132,6 +133,7 @@ async def serving(
     application: Vitals, read_settings: Callable[[], Settings], *, everybody: bool
 ) -> AsyncIterator[None]:
     """Serve on the settings as they are now, and leave nothing to answer with afterwards."""
+    application.state.answers = Unserved(NOT_STARTED)
     try:
         settings = read_settings()
     except ConfigurationError as error:
@@ -144,8 +146,8 @@ async def serving(
             await open_service(application, settings, stack, everybody=everybody)
             yield
     finally:
-        application.lifecycle = application.readymade = application.state.answers = None
-        application.admission = None
+        application.state.answers = Unserved(ENDED if application.readymade else NOT_STARTED)
+        application.lifecycle = application.readymade = application.admission = None
 
 
 async def open_service(

@@ -10,13 +10,13 @@ def test_nothing_is_answered_when_the_service_has_ended() -> None:
     """Not even that it is alive, from answers that were ready; it may begin again."""
     url = f"redis://127.0.0.1:{free_port()}"
     app = create_app(lambda: Settings(redis_url=url, redis_auth="none"))
-    client = TestClient(app, raise_server_exceptions=False)
+    client = TestClient(app)
     for _ in range(2):
         with client:
             assert client.get("/health/live").status_code == 200
             assert client.get("/health/live?format=text").status_code == 200
-        assert client.get("/health/live").status_code == 500
-        assert client.get("/health/live?format=text").status_code == 500
+        assert client.get("/health/live").status_code == 503
+        assert client.get("/health/live?format=text").status_code == 503
 
 
 class Full(Admission):

@@ -28,9 +28,10 @@ Moment = Annotated[str, Field(examples=["2026-11-23T10:00:00.120Z"])]
 
 
 class StatusBody(BaseModel):
-    """A status and nothing else."""
+    """A status, with a `detail` only where no lifespan runs."""
 
     status: Annotated[str, one_of("pass", "warn", "fail")]
+    detail: str | None = None
 
 
 class CheckBody(BaseModel):
@@ -79,7 +80,7 @@ class ErrorBody(BaseModel):
 def write(finding: Finding) -> bytes:
     """Write a finding down in JSON."""
     if finding.report is None:
-        text = _text(StatusBody(status=finding.status.word))
+        text = _text(StatusBody(status=finding.status.word, detail=finding.detail))
     elif finding.alone:
         text = _check(finding.report.checks[0])
     else:

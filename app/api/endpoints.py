@@ -6,6 +6,7 @@ from typing import Any
 
 from fastapi import Request
 from fastapi.security import HTTPBearer
+from starlette.types import Scope
 
 from app.api import findings
 from app.api.bodies import CheckBody, ErrorBody, HealthBody, StatusBody
@@ -138,3 +139,11 @@ def _documented(code: int | str, body: Any) -> dict[str, Any]:
 def is_probe(path: str) -> bool:
     """Whether a path is one on which a question is asked."""
     return path.startswith("/health/") or path.rstrip("/") in PATHS
+
+
+def route_path(scope: Scope) -> str:
+    """Return the path below the one where a server or another application mounts this one."""
+    path: str = scope.get("path", "")
+    root = scope.get("root_path", "")
+    # Not every server puts the root into the path: https://asgi.readthedocs.io/en/latest/specs/www.html
+    return path.removeprefix(root) if path.startswith(f"{root}/") else path

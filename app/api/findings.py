@@ -26,6 +26,7 @@ class Finding:
         alone: whether one check was asked about, and nothing else.
         warnings: what could not be done of what was asked for.
         memory: what has been; none where it is not shown.
+        detail: why there is no report, where that is a fault of the hosting.
 
     """
 
@@ -35,6 +36,7 @@ class Finding:
     alone: bool = False
     warnings: tuple[str, ...] = ()
     memory: Memory | None = None
+    detail: str | None = None
 
     @property
     def passes(self) -> bool:

@@ -25,6 +25,8 @@ def write(finding: Finding) -> bytes:
             body["output"] = finding.phase
         if finding.warnings:
             body["notes"] = finding.warnings
+    if finding.detail:
+        body["output"] = finding.detail
     return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
 
 

@@ -16,6 +16,8 @@ def write(finding: Finding) -> bytes:
             lines.append(f"[-]phase failed: {finding.phase}")
         # What was asked for must not make lines of its own.
         lines += [re.sub("[^ -~]", "?", f"warn: {warning}") for warning in finding.warnings]
+    if finding.detail:
+        lines.append(f"[-]lifespan failed: {finding.detail}")
     lines.append(f"health check {'passed' if finding.passes else 'failed'}\n")
     return "\n".join(lines).encode()
 

@@ -11,6 +11,7 @@ from app.api.answers import HEADERS, Answer, Answers, error
 from app.api.endpoints import ANYBODY, ENDPOINTS, FORMATS, OPERATOR, Endpoint
 from app.api.readymade import Ready
 from app.api.representations import TEXT, Representation, negotiated
+from app.api.unserved import NEVER_RUN, Unserved
 
 
 METHODS = ("GET", "HEAD", "OPTIONS")
@@ -33,7 +34,8 @@ representation, verbose is format=text
 
 
 def install(app: FastAPI) -> None:
-    """Give the application its paths; `app.state.answers` must be there while it serves."""
+    """Give the application its paths; while it serves, `app.state.answers` is an `Answers`."""
+    app.state.answers = Unserved(NEVER_RUN)
     for endpoint in ENDPOINTS:
         _add(app, endpoint)
     app.add_route("/", _root, methods=list(METHODS), include_in_schema=False)
@@ -82,7 +84,7 @@ def _add(app: FastAPI, endpoint: Endpoint) -> None:
 
 
 def _answer(endpoint: Endpoint, request: Request) -> Answer:
-    answers: Answers = request.app.state.answers
+    answers: Answers | Unserved = request.app.state.answers
     accept = ", ".join(request.headers.getlist("accept"))
     authorization = request.headers.get("authorization", "")
     if endpoint.question is None:

@@ -31,7 +31,8 @@ def page(finding: Finding) -> bytes:
     """Write the page; where the checks are not shown it is the code and the status alone."""
     code = HTTPStatus.OK if finding.passes else HTTPStatus.SERVICE_UNAVAILABLE
     if finding.report is None or finding.memory is None:
-        return _render("bare.html", status=finding.status.word, code=code.value)
+        status, detail = finding.status.word, finding.detail
+        return _render("bare.html", status=status, code=code.value, detail=detail)
     return _render(
         "page.html",
         finding=finding,
