@@ -6,6 +6,43 @@ REDIS = "redis://host:6379/0"
 
 # Name, value, line.
 BROKEN = [
+    *[
+        (
+            "HOST",
+            value,
+            (
+                "HOST must be a name, or an IP address without brackets and port: "
+                "correct it, or unset it"
+            ),
+        )
+        for value in ("[::1]", "127.0.0.1:8000", f"http://{CANARY}", f"{CANARY} ", f"{CANARY}\n")
+    ],
+    *[
+        (
+            name,
+            f"{value}\r",
+            (
+                f"{name} holds a carriage return: "
+                "save the file that sets it with the line ends of Unix (LF)"
+            ),
+        )
+        for name, value in (
+            ("HOST", "127.0.0.1"),
+            ("PORT", "8000"),
+            ("LOG_LEVEL", "info"),
+            ("DATABASE_URL", PG),
+            ("CHECK_INTERVAL", "1"),
+            ("MAINTENANCE_FILE", f"/{CANARY}"),
+        )
+    ],
+    *[
+        (
+            "MAINTENANCE_FILE",
+            f"/{CANARY}{character}",
+            "MAINTENANCE_FILE holds a character that is not printable: remove it",
+        )
+        for character in ("\n", "\x1b", "\u200b")
+    ],
     ("PORT", "0", "PORT must be a port from 1 to 65535: correct it, or unset it"),
     ("PORT", CANARY, "PORT must be a port from 1 to 65535: correct it, or unset it"),
     (
@@ -126,7 +163,6 @@ BROKEN = [
         (name, url, f"{name} holds a blank or a line break: remove it")
         for name, url in (
             ("DATABASE_URL", f"{PG}\n"),
-            ("DATABASE_URL", f"{PG}\r"),
             ("DATABASE_URL", f"postgresql://user@{CANARY} host/db"),
             ("REDIS_URL", f" {REDIS.replace('redis', 'rediss')}"),
             ("REDIS_URL", f"redis://{CANARY}\n"),

@@ -1,5 +1,6 @@
 """The linter of Dockerfiles, which needs no engine: tests/image has what does."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -14,3 +15,9 @@ def test_the_linter_finds_nothing() -> None:
         (hadolint, "docker/Dockerfile"), cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert (linted.stdout, linted.returncode) == ("", 0)
+
+
+def own_check() -> str:
+    """Return the command of the image's own health check, in one line."""
+    text = (ROOT / "docker/Dockerfile").read_text().replace("\\\n", "")
+    return " ".join(re.findall(r"^HEALTHCHECK .* CMD (case .*)$", text, re.MULTILINE)[-1].split())

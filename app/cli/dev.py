@@ -14,7 +14,6 @@ from uvicorn import Config
 from uvicorn.supervisors import ChangeReload
 
 import app
-from app import logs
 from app.cli.check import listening
 from app.cli.listening import listen
 from app.cli.serve import read_settings, run
@@ -70,8 +69,8 @@ def run_once(settings: Settings, sockets: list[socket.socket]) -> None:
 
 
 def run_again(settings: Settings, sockets: list[socket.socket]) -> None:
-    """Serve in a process that is begun anew whenever the code changes."""
-    logs.configure(settings.log_level, settings.log_format)
+    """Serve in a process that is started again whenever the code changes."""
+    del settings  # that process reads them
     code = str(Path(app.__file__).parent)
     config = Config("app.main:app", reload=True, reload_dirs=[code], log_config=None)
     ChangeReload(config, serve_once, sockets).run()

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from app.cli.examination import Examination, examine
+from app.cli.listening import refused
 from app.cli.table import Row, lines
 from app.probes.steps import Step
 from app.settings import Settings, judge
@@ -39,6 +40,7 @@ def doctor(
     check comes. Exits with 1 if anything is wrong. No secret is shown.
     """
     settings, problems = judge()
+    problems += refused(settings.host, settings.port)
     sections = {
         "settings": [*settings_rows(settings, problems)],
         "secrets": [*secret_rows(settings, problems)],

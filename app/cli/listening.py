@@ -1,6 +1,7 @@
 """The sockets that the service listens on, bound before anything else is started."""
 
 import errno
+import logging
 import os
 import socket
 from collections.abc import Iterator
@@ -12,8 +13,12 @@ import typer
 
 HIGHEST_PORT = 65535
 
+ANY_IPV4, ANY_IPV6 = "0.0.0.0", "::"  # noqa: S104  # only where HOST says so
+
 # What is said of an address whose family is not in use here.
 ABSENT = {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}
+
+logger = logging.getLogger("vitals")
 
 
 def listen(host: str, port: int, most: int = 1) -> list[socket.socket]:
@@ -30,6 +35,9 @@ def listen(host: str, port: int, most: int = 1) -> list[socket.socket]:
         try:
             return bound(host, tried)
         except (OSError, UnicodeError) as error:
+            if lacks_ipv6(host, error):
+                logger.warning("IPv6 is disabled, listening on IPv4 alone", extra={"host": host})
+                return listen(ANY_IPV4, port, most)
             if getattr(error, "errno", None) != errno.EADDRINUSE:
                 raise misconfigured(remedy(error, tried)) from None
     taken = f"PORT {port} is taken" if most == 1 else f"no port from {port} on is free"
@@ -37,11 +45,29 @@ def listen(host: str, port: int, most: int = 1) -> list[socket.socket]:
     raise typer.TyperException(msg)
 
 
-def bound(host: str, port: int) -> list[socket.socket]:
+def refused(host: str, port: int) -> list[str]:
+    """Return the line with which `listen` would refuse, if it would, without listening.
+
+    A port that is taken is no problem: the service that is examined may have taken it.
+    """
+    try:
+        bound(host, port, listens=False)
+    except (OSError, UnicodeError) as error:
+        if lacks_ipv6(host, error):
+            return refused(ANY_IPV4, port)
+        if getattr(error, "errno", None) != errno.EADDRINUSE:
+            return [remedy(error, port)]
+    return []
+
+
+def bound(host: str, port: int, *, listens: bool = True) -> list[socket.socket]:
     """Listen on every address of a host, or on none.
 
     A name may have an address of IPv6 where there is no IPv6, as localhost has in most containers:
     that one is passed over, if there is another.
+
+    Args:
+        listens: whether the sockets stay; otherwise they are only bound, and closed again.
 
     Raises:
         OSError: one of them can't be listened on.
@@ -53,17 +79,35 @@ def bound(host: str, port: int) -> list[socket.socket]:
     with ExitStack() as stack:
         for family, address in addresses(host, port):
             try:
-                listener = socket.create_server(address, family=family)
+                sockets.append(stack.enter_context(opened(family, address)))
             except OSError as error:
                 if family != socket.AF_INET6 or error.errno not in ABSENT:
                     raise
                 absent = error
-            else:
-                sockets.append(stack.enter_context(listener))
         if absent and not sockets:
             raise absent
-        stack.pop_all()
+        if listens:
+            for one in sockets:
+                one.listen()
+            stack.pop_all()
     return sockets
+
+
+def opened(family: int, address: Any) -> socket.socket:
+    """Bind a socket to one address; `::` stands for every address of IPv4 as well."""
+    with ExitStack() as stack:
+        one = stack.enter_context(socket.socket(family, socket.SOCK_STREAM))
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, address[0] != ANY_IPV6)
+        one.bind(address)
+        stack.pop_all()
+    return one
+
+
+def lacks_ipv6(host: str, error: Exception) -> bool:
+    """Return whether every address was meant, and there are only those of IPv4."""
+    return host == ANY_IPV6 and getattr(error, "errno", None) in ABSENT
 
 
 def addresses(host: str, port: int) -> Iterator[tuple[int, Any]]:
@@ -80,7 +124,7 @@ def remedy(error: OSError | UnicodeError, port: int) -> str:
     if error.errno == errno.EACCES:
         return f"PORT {port} needs a privilege: set it above 1023"
     words = str(error.strerror).partition(" (")[0]
-    return f"HOST can't be listened on ({words}): set it to an address of this machine"
+    return f"HOST can't be listened on ({words}): set it to an address of this machine, or unset it"
 
 
 def misconfigured(line: str) -> typer.TyperException:

@@ -43,22 +43,23 @@ def fill_standard_descriptors() -> None:
 
 
 def read_settings() -> "Settings":
-    """Read the settings, or say what is wrong with them and exit."""
+    """Read the settings and set the log up, or print what is wrong with them and exit."""
+    from app import logs
     from app.settings import ConfigurationError, load
 
     try:
-        return load()
+        settings = load()
     except ConfigurationError as error:
         for problem in error.problems:
             typer.echo(f"vitals: {problem}", err=True)
         raise typer.Exit(os.EX_CONFIG) from None
+    logs.configure(settings.log_level, settings.log_format)
+    return settings
 
 
 def run(settings: "Settings", sockets: list[socket.socket], *, everybody: bool = False) -> None:
     """Serve on sockets that are bound already, to operators or *everybody*."""
-    from app import logs
     from app.application import create_app
     from app.serving.server import server
 
-    logs.configure(settings.log_level, settings.log_format)
     server(create_app(lambda: settings, everybody=everybody), settings).run(sockets)

@@ -6,10 +6,10 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from app.settings import http_checks, http_members, store_urls
+from app.settings import http_checks, http_members, store_urls, texts
 from app.settings.http_checks import HttpTarget
 from app.settings.maintenance_file import default_file
 from app.settings.secret_files import SECRETS, Secret, find
@@ -39,7 +39,7 @@ class Settings(BaseSettings):
         hide_input_in_errors=True,
     )
 
-    host: str = "127.0.0.1"
+    host: Annotated[str, AfterValidator(texts.host)] = "127.0.0.1"
     port: int = Field(
         default=8000, ge=1, le=store_urls.HIGHEST_PORT, description="a port from 1 to 65535"
     )
@@ -70,8 +70,10 @@ class Settings(BaseSettings):
     drain_seconds: Grace = 5
     shutdown_seconds: Grace = 3
     health_details: Details = "always"
-    maintenance_file: Path | None = None
-    secrets_dir: Path = Path("/run/secrets")
+    maintenance_file: Annotated[Path, AfterValidator(texts.path)] | None = None
+    secrets_dir: Annotated[Path, AfterValidator(texts.path)] = Path("/run/secrets")
+
+    _ends = field_validator("*", mode="before")(texts.unix)
 
     @property
     def optional(self) -> frozenset[str]:

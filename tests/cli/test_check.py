@@ -58,7 +58,7 @@ def test_it_is_asked_where_it_listens(service: Service, host: str) -> None:
 
 def test_ipv6_is_asked_likewise(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     """With the brackets that a URL wants."""
-    monkeypatch.setenv("HOST", "::")
+    monkeypatch.setenv("HOST", "::1")
     monkeypatch.setenv("PORT", "1")
     assert call("check").out.startswith("ready: no answer from http://[::1]:1: ")
 

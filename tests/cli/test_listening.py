@@ -25,14 +25,14 @@ def served(host: str = "127.0.0.1", port: int = 0) -> Result:
             "-vitals",  # no name server need be asked
             (
                 "HOST can't be listened on (Name or service not known): "
-                "set it to an address of this machine"
+                "set it to an address of this machine, or unset it"
             ),
         ),
         (
             "203.0.113.9",
             (
                 "HOST can't be listened on (Cannot assign requested address): "
-                "set it to an address of this machine"
+                "set it to an address of this machine, or unset it"
             ),
         ),
     ],

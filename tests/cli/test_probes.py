@@ -9,6 +9,7 @@ from app.settings import Settings
 from app.timing import Prober, answered, docker, outlasts, promise, started, stopped
 from tests.cli.conftest import Call
 from tests.service import ROOT
+from tests.test_dockerfile import own_check
 from tests.written_figures import Figure, broken, figure
 
 
@@ -86,7 +87,9 @@ def test_the_stop_of_the_stack_keeps_the_rule() -> None:
 def test_docker_prints_what_the_image_has(call: Call) -> None:
     """To the letter."""
     dockerfile = (ROOT / "docker/Dockerfile").read_text()
-    (check,) = re.findall(r"^HEALTHCHECK .*\\\n.*\n", call("probes", "docker").out, re.MULTILINE)
+    (check,) = re.findall(
+        r"^HEALTHCHECK (?:.*\\\n)*.*\n", call("probes", "docker").out, re.MULTILINE
+    )
     assert check in dockerfile
 
 
@@ -101,7 +104,7 @@ def test_compose_prints_what_the_stack_has(call: Call) -> None:
     )
     deployed = yaml.safe_load(text)["services"]["backend"]
     test = backend["healthcheck"].pop("test")
-    assert test[-1] == "http://127.0.0.1:8000/health"
+    assert test == ["CMD-SHELL", own_check().replace("${PORT:-8000}", "8000").replace("$", "$$")]
     assert backend["healthcheck"] == deployed["healthcheck"]
     assert backend["stop_grace_period"] == deployed["stop_grace_period"]
 
