@@ -7,6 +7,7 @@ import socket
 import threading
 from ipaddress import ip_address
 from pathlib import Path
+from types import FrameType
 from typing import Annotated
 
 import typer
@@ -32,6 +33,8 @@ def dev(
     ] = False,
 ) -> None:
     """Serve on an embedded PostgreSQL and a Redis-compatible server, both gone at the end."""
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:  # with nohup it is ignored
+        signal.signal(signal.SIGHUP, hang_up)
     try:
         with Postgres() as postgres, Valkey() as valkey:
             point_to(postgres, valkey)
@@ -44,6 +47,12 @@ def dev(
             serve(read_settings(), sockets)
     except EmbeddedServerError as error:
         raise typer.TyperException(str(error)) from None
+
+
+def hang_up(number: int, frame: FrameType | None) -> None:
+    """End as at Ctrl-C: the terminal has been closed, and the service ignores SIGHUP."""
+    del number, frame
+    signal.raise_signal(signal.SIGINT)
 
 
 def point_to(postgres: Postgres, valkey: Valkey) -> None:

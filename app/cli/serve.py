@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NoReturn
 import typer
 
 from app.cli.listening import listen
+from app.lifecycle.signals import LIKE_SIGTERM, ignore
 
 
 if TYPE_CHECKING:
@@ -22,8 +23,9 @@ def serve() -> None:
     """Serve on HOST and PORT until told to stop."""
     # The imports take a while, and as the first process of a container a program is not even
     # ended by a signal that it does not handle.
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, *LIKE_SIGTERM):
         signal.signal(number, leave)
+    ignore()
     fill_standard_descriptors()
     settings = read_settings()
     run(settings, listen(settings.host, settings.port))

@@ -1,4 +1,4 @@
-"""What SIGTERM and SIGINT do to a server, uvicorn's own or ours."""
+"""What signals do to a server, uvicorn's own or ours."""
 
 import asyncio
 import contextlib
@@ -11,6 +11,7 @@ from types import FrameType
 from typing import Any
 
 from app.lifecycle import Lifecycle
+from app.lifecycle.signals import LIKE_SIGTERM, ignoring
 
 
 logger = logging.getLogger("vitals")
@@ -34,6 +35,10 @@ class Drain:
     def handle(self, number: int, frame: FrameType | None) -> None:
         """Drain, and tell the server when that is over, or at once."""
         second = self.lifecycle.draining
+        if number in LIKE_SIGTERM:
+            if second:  # the kernel repeats SIGXCPU, which does not ask for more haste
+                return
+            number = signal.SIGTERM
         self.lifecycle.drain()
         if number == signal.SIGTERM and not second:
             self.loop.call_soon_threadsafe(self._tell_later, number, frame)
@@ -58,17 +63,20 @@ def drain_on_signal(lifecycle: Lifecycle, seconds: float) -> Iterator[None]:
     A server closes its door when it hears SIGTERM, before the application is told. So what it has
     installed as handlers is called later: for SIGTERM when the drain is over, for SIGINT at once,
     and for a second signal, whichever, in the way that has uvicorn end without more ado. Outside
-    the main thread, where no handler can be installed, nothing changes.
+    the main thread, where no handler can be installed, nothing changes. Signals that ask for no
+    end, such as SIGHUP, are ignored meanwhile.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    server = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    numbers = (signal.SIGTERM, signal.SIGINT, *LIKE_SIGTERM)
+    server = {number: signal.getsignal(number) for number in numbers}
     drain = Drain(lifecycle, seconds, server, asyncio.get_running_loop())
     for number in server:
         signal.signal(number, drain.handle)
     try:
-        yield
+        with ignoring():
+            yield
     finally:
         for number, handler in server.items():
             signal.signal(number, handler)

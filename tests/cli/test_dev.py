@@ -145,6 +145,12 @@ def test_nothing_is_left_where_it_was_killed(run: Run) -> None:
     assert run.end(signal.SIGKILL) == -signal.SIGKILL
 
 
+def test_a_terminal_that_is_closed_ends_it(run: Run) -> None:
+    """The service ignores SIGHUP, and a developer's must not outlive its terminal."""
+    run.service()
+    assert run.end(signal.SIGHUP) == 0
+
+
 def test_a_port_that_is_taken_is_passed_over(tmp_path: Path, open_folder: Path) -> None:
     """It says so, and serves on the next, by which its maintenance file is named too."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
@@ -196,10 +202,11 @@ def test_a_change_of_the_code_is_served(reloading: Run, code: Path) -> None:
     reloading.end(signal.SIGINT)
 
 
-def test_nothing_is_left_of_a_service_that_reloads(reloading: Run) -> None:
+@pytest.mark.parametrize("ending", [signal.SIGKILL, signal.SIGHUP])
+def test_nothing_is_left_of_a_service_that_reloads(reloading: Run, ending: signal.Signals) -> None:
     """Not even the process that serves, where the one that looks for changes was killed."""
     reloading.service()
-    reloading.end(signal.SIGKILL)
+    reloading.end(ending)
 
 
 def test_without_its_servers_it_names_the_remedy(tmp_path: Path, open_folder: Path) -> None:
