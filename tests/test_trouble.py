@@ -77,7 +77,7 @@ def test_secrets_may_be_mounted_after_a_first_start(valkey: Valkey, tmp_path: Pa
     environ = {**on(None, valkey), "REDIS_PASSWORD_FILE": str(secret)}
     code, told = refused(environ)
     assert code == os.EX_CONFIG
-    assert f"{secret} is missing" in told
+    assert f"{secret} (REDIS_PASSWORD_FILE) is missing" in told
     secret.write_text(valkey.password_file.read_text())
     with running(environ, tmp_path / "log") as service:
         service.until("redis", None, 5)

@@ -13,7 +13,7 @@ from app.text import MAX_LENGTH, cut
 
 # What we say ourselves of a secret's file: who mends it has to know which.
 FILE = (
-    r"(?<=password: )(?=\S*/)\S+ "
+    r"(?<=password: )(?=\S*/)\S+ (?:\([A-Z_]+_FILE\) )?"
     r"(?:is missing|is empty|is not (?:a file|UTF-8)|can't be read|holds more than"
     r"|and \S+ both offer it)"
 )

@@ -28,10 +28,21 @@ class SecretError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Secret:
-    """A secret's name and the file that holds it."""
+    """A secret's name and the file that holds it.
+
+    Attributes:
+        variable: the name of the one that named the file; empty if none did.
+
+    """
 
     name: str
     path: Path
+    variable: str = ""
+
+    @property
+    def place(self) -> str:
+        """The file as messages name it: with the variable that has to change, if there is one."""
+        return f"{self.path} ({self.variable})" if self.variable else str(self.path)
 
     def read(self) -> str:
         """Read the secret, without the one newline that editors leave at the end.
@@ -50,12 +61,12 @@ class Secret:
             problem = "is not UTF-8: write it again as text"
         except OSError as error:
             problem = f"can't be read ({error.strerror}): mount a file there"
-        msg = f"{self.name}: {self.path} {problem}"
+        msg = f"{self.name}: {self.place} {problem}"
         raise SecretError(msg)
 
     def _text(self) -> str:
         if not stat.S_ISREG(self.path.stat().st_mode):
-            msg = f"{self.name}: {self.path} is not a file: remove it and put a file in its place"
+            msg = f"{self.name}: {self.place} is not a file: remove it and put a file in its place"
             raise SecretError(msg)
         with self.path.open("rb") as file:
             content = file.read(MAX_BYTES + 1)
@@ -65,7 +76,7 @@ class Secret:
             raise SecretError(msg)
         text = content.decode().removesuffix("\n").removesuffix("\r")
         if not text:
-            msg = f"{self.name}: {self.path} is empty: write the secret into it"
+            msg = f"{self.name}: {self.place} is empty: write the secret into it"
             raise SecretError(msg)
         return text
 
@@ -87,13 +98,20 @@ def find(name: str, folder: Path, environ: Mapping[str, str]) -> Secret:
     if environ.get(name.upper()):
         msg = f"{name.upper()}: a secret has no place in the environment: unset it, use a file"
         raise SecretError(msg)
-    named = environ.get(f"{name.upper()}_FILE")
-    found = [path for path in (folder / name, folder / f"{name}.txt") if seen(path)]
-    paths = [Path(named), *found] if named else found or [folder / name]
-    if any(not same(paths[0], other) for other in paths[1:]):
-        msg = f"{name}: {' and '.join(map(str, paths))} both offer it: keep one"
+    variable = f"{name.upper()}_FILE"
+    named = environ.get(variable, "")
+    if not named.isprintable():
+        msg = f"{name}: {variable} holds a character that is not printable: write the path again"
         raise SecretError(msg)
-    return Secret(name, paths[0])
+    found = [path for path in (folder / name, folder / f"{name}.txt") if seen(path)]
+    offered = [Secret(name, path) for path in found or ([] if named else [folder / name])]
+    if named:
+        offered.insert(0, Secret(name, Path(named), variable))
+    if any(not same(offered[0].path, other.path) for other in offered[1:]):
+        places = " and ".join(one.place for one in offered)
+        msg = f"{name}: {places} both offer it: keep one"
+        raise SecretError(msg)
+    return offered[0]
 
 
 def seen(path: Path) -> bool:

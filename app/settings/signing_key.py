@@ -24,11 +24,11 @@ def key(secret: Secret) -> str:
 
     text = secret.read()
     if len(text.encode()) < SHORTEST:
-        msg = f"{secret.name}: {secret.path} is shorter than {SHORTEST} bytes: write a longer one"
+        msg = f"{secret.name}: {secret.place} is shorter than {SHORTEST} bytes: write a longer one"
         raise SecretError(msg)
     try:
         jwt.get_algorithm_by_name(ALGORITHM).prepare_key(text)
     except jwt.InvalidKeyError:
-        msg = f"{secret.name}: {secret.path} holds a key pair's key: write random text instead"
+        msg = f"{secret.name}: {secret.place} holds a key pair's key: write random text instead"
         raise SecretError(msg) from None
     return text

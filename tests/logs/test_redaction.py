@@ -60,6 +60,8 @@ DRESSES: dict[str, Callable[[str], str]] = {
             for told in (
                 "/run/secrets/x_password can't be read by uid 10001 (owner 0, mode 0400): ...",
                 "/one/x_password and /run/secrets/x_password both offer it: keep one",
+                "/one/x_password (X_PASSWORD_FILE) is missing: write the secret into it",
+                "/one/x_password (X_PASSWORD_FILE) and /run/x_password both offer it: keep one",
             )
         ),
         ('{"password": "word"}', '{"password": ***'),

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from app.settings.secret_files import MAX_BYTES, Secret, SecretError, find
+from app.settings.signing_key import key
 
 
 CANARY = "CANARY"
@@ -147,8 +148,44 @@ def test_two_files_for_one_secret_are_refused(tmp_path: Path, files: tuple[str, 
         if name != "gone":
             (tmp_path / name).touch()
     environ = {} if files[1].startswith("jwt") else {"JWT_SECRET_FILE": str(tmp_path / files[1])}
-    with pytest.raises(SecretError, match="both offer it: keep one"):
+    with pytest.raises(SecretError) as caught:
         find("jwt_secret", tmp_path, environ)
+    if environ:
+        first, second = f"{tmp_path}/{files[1]} (JWT_SECRET_FILE)", f"{tmp_path}/{files[0]}"
+    else:
+        first, second = f"{tmp_path}/{files[0]}", f"{tmp_path}/{files[1]}"
+    assert str(caught.value) == f"jwt_secret: {first} and {second} both offer it: keep one"
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (None, "is missing: write the secret into it, or mount it"),
+        ("", "is empty: write the secret into it"),
+        ("short", "is shorter than 32 bytes: write a longer one"),
+    ],
+)
+def test_a_file_that_a_variable_names_is_named_with_it(
+    tmp_path: Path, content: str | None, problem: str
+) -> None:
+    """It is the variable that may have to change, and no one finds it by the path."""
+    path = tmp_path / "elsewhere"
+    if content is not None:
+        path.write_text(content)
+    secret = find("jwt_secret", tmp_path, {"JWT_SECRET_FILE": str(path)})
+    with pytest.raises(SecretError) as caught:
+        key(secret)
+    assert str(caught.value) == f"jwt_secret: {path} (JWT_SECRET_FILE) {problem}"
+
+
+@pytest.mark.parametrize("end", ["\r", "\n", "\u200b"])
+def test_a_variable_with_what_can_not_be_seen_is_told(tmp_path: Path, end: str) -> None:
+    """A file with the line ends of Windows leaves a carriage return, and the path looks right."""
+    with pytest.raises(SecretError) as caught:
+        find("jwt_secret", tmp_path, {"JWT_SECRET_FILE": f"{tmp_path}/jwt_secret{end}"})
+    assert str(caught.value) == (
+        "jwt_secret: JWT_SECRET_FILE holds a character that is not printable: write the path again"
+    )
 
 
 def test_a_secret_in_the_environment_is_refused(tmp_path: Path) -> None:

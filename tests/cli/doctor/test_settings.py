@@ -86,6 +86,16 @@ def test_a_secret_of_two_sources_is_told(ask: Ask, tmp_path: Path) -> None:
     assert wrong(diagnosis)["redis_password"] == f"redis_password: {two} both offer it: keep one"
 
 
+def test_a_secret_of_a_variable_and_the_folder_names_both(
+    ask: Ask, well: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The variable, because no one finds it by the path."""
+    (tmp_path / "other").write_text("word")
+    well.setenv("REDIS_PASSWORD_FILE", f"{tmp_path}/other")
+    two = f"{tmp_path}/other (REDIS_PASSWORD_FILE) and {tmp_path}/redis_password"
+    assert wrong(ask())["redis_password"] == f"redis_password: {two} both offer it: keep one"
+
+
 def test_a_secret_in_the_environment_is_told(ask: Ask, well: pytest.MonkeyPatch) -> None:
     """And not shown."""
     well.setenv("MINIO_USER", CANARY)
