@@ -15,6 +15,7 @@ from app.cli.table import Row, lines
 from app.probes.steps import Step
 from app.settings import Settings, judge
 from app.settings.secret_files import SecretError
+from app.settings.secret_text import hints
 from app.settings.shown import in_force
 
 
@@ -44,7 +45,7 @@ def doctor(
     sections = {
         "settings": [*settings_rows(settings, problems)],
         "secrets": [*secret_rows(settings, problems)],
-        "checks": [check_row(found) for found in asyncio.run(examine(settings))],
+        "checks": [check_row(found, settings) for found in asyncio.run(examine(settings))],
     }
     well = not (problems or any(row.problems for row in sections["checks"]))
     typer.echo(told(sections, well=well) if as_json else table(sections, well=well))
@@ -64,6 +65,8 @@ def table(sections: dict[str, list[Row]], *, well: bool) -> str:
         f"Secrets are read by uid {os.geteuid()}.",
         "Nothing is wrong." if well else "What is wrong is marked with !",
     ]
+    if any(row.notes for row in sections["secrets"]):
+        written.append("What may be wrong is marked with ?")
     return "\n".join(written)
 
 
@@ -87,7 +90,16 @@ def secret_rows(settings: Settings, problems: Sequence[str]) -> Iterator[Row]:
         wrong = [line for line in problems if first(line) in {f"{name}:", f"{name.upper()}:"}]
         facts = file_facts(settings, name)
         cells = [NOTHING if fact is None else str(fact) for fact in facts.values()]
-        yield Row(name=name, cells=cells, facts=facts, problems=wrong)
+        hinted = [f"{name}: {facts['file']} {hint}" for hint in secret_hints(settings, name)]
+        yield Row(name=name, cells=cells, facts=facts, problems=wrong, notes=hinted)
+
+
+def secret_hints(settings: Settings, name: str) -> list[str]:
+    """Return what may be wrong with a secret, if it can be read at all."""
+    try:
+        return hints(settings.read_secret(name))
+    except SecretError:
+        return []
 
 
 def file_facts(settings: Settings, name: str) -> dict[str, str | int | None]:
@@ -107,19 +119,27 @@ def file_facts(settings: Settings, name: str) -> dict[str, str | int | None]:
     return {"state": state, "owner": owner, "mode": mode, "file": file}
 
 
-def check_row(found: Examination) -> Row:
+def check_row(found: Examination, settings: Settings) -> Row:
     """Tell how far an attempt came, and what to try where it failed."""
     step, reason = found.failed or (None, None)
-    texts = [str(found.advice) if found.seconds else UNREAD] if found.advice else []
-    notes = [] if reason else texts
+    texts = [advice(found, settings)] if found.advice else []
     steps = {step: round(seconds * 1000, 1) for step, seconds in found.seconds.items()}
     return Row(
         name=found.name,
         cells=(*times(found), reason or "pass"),
-        facts={"steps_ms": steps, "failed": step, "reason": reason, "notes": notes},
+        facts={"steps_ms": steps, "failed": step, "reason": reason},
         problems=texts if reason else [],
-        notes=notes,
+        notes=[] if reason else texts,
     )
+
+
+def advice(found: Examination, settings: Settings) -> str:
+    """Return what to try; for a refused password, also what looks wrong with its file."""
+    if not found.seconds:
+        return UNREAD
+    is_refused = found.failed and found.failed[1] is Reason.AUTH
+    suspect = secret_hints(settings, f"{found.name}_password") if is_refused else []
+    return " ".join([str(found.advice), *(f"The secret's file {hint}." for hint in suspect)])
 
 
 def times(found: Examination) -> Iterator[str]:

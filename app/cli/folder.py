@@ -13,6 +13,7 @@ from tempfile import TemporaryDirectory
 from typing import IO
 
 from app.settings.secret_files import SECRETS, Secret, SecretError, find, same
+from app.settings.secret_text import hints
 
 
 FOLDER_MODE, FILE_MODE = 0o700, 0o444
@@ -99,6 +100,12 @@ class Folder:
             yield f"{files[0]} and {files[1]} both offer it: keep one"
         for file in files:
             yield from flaws(Secret(name, file))
+
+    def hints(self, name: str) -> Iterator[str]:
+        """Return what may be wrong with the content of a secret's file."""
+        for file in self.files(name):
+            with contextlib.suppress(SecretError):
+                yield from (f"{file} {hint}" for hint in hints(Secret(name, file).read()))
 
     def files(self, name: str) -> list[Path]:
         """Find what lies where a secret may lie, also a link that leads nowhere."""

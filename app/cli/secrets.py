@@ -49,14 +49,16 @@ def init(where: Where = HERE) -> None:
 def check(where: Where = HERE) -> None:
     """Judge each file, and tell what mends it.
 
-    Exits with 1 if anything is wrong.
+    Exits with 1 if anything is wrong; what only looks wrong, such as quotes, may be meant.
     """
     with in_one_line(where):
         enter(where)
         problems = {name: list(Folder(where).problems(name)) for name in SECRETS}
         problems["folder"] = list(Folder(where).exposure())
+        hints = {name: list(Folder(where).hints(name)) for name in SECRETS}
     for name, lines in problems.items():
-        typer.echo(f"{name}: {'; '.join(lines) or 'ok'}")
+        words = ["; ".join(lines) or "ok", *hints.get(name, ())]
+        typer.echo(f"{name}: {', but '.join(words)}")
     raise typer.Exit(1 if any(problems.values()) else 0)
 
 

@@ -20,7 +20,7 @@ class Row:
         cells: the facts as a table shows them, one a column.
         facts: the same for a program.
         problems: what is wrong with it, each with its remedy.
-        notes: what is not wrong, but worth a look; the facts have it too.
+        notes: what is not wrong, but worth a look.
 
     """
 
@@ -33,7 +33,7 @@ class Row:
     @property
     def told(self) -> dict[str, Any]:
         """What a program reads."""
-        return {**self.facts, "problems": list(self.problems)}
+        return {**self.facts, "problems": list(self.problems), "notes": list(self.notes)}
 
 
 def lines(head: Sequence[str], rows: Iterable[Row]) -> Iterator[str]:

@@ -50,7 +50,8 @@ ADVICE: Mapping[Reason, Advice] = {
     ),
     Reason.AUTH: Advice(
         "It does not accept the password, or the secret's file can't be read here.",
-        "Compare the secret's file with what the server has; a rotated one is used at once.",
+        "Compare the secret's file with what the server has; a rotated one is used at once. vitals "
+        "doctor finds quotes, blanks and marks in it that are not meant.",
     ),
     Reason.DENIED: Advice(
         "It knows the user, but does not permit this.",

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from app.settings.secret_text import undecodable
+
 
 SECRETS = (
     "postgres_password",
@@ -57,8 +59,8 @@ class Secret:
             problem = "is missing: write the secret into it, or mount it"
         except PermissionError:
             problem = f"can't be read by uid {os.geteuid()} ({self._facts()}): {REMEDY}"
-        except UnicodeDecodeError:
-            problem = "is not UTF-8: write it again as text"
+        except UnicodeDecodeError as error:
+            problem = undecodable(error.object)
         except OSError as error:
             problem = f"can't be read ({error.strerror}): mount a file there"
         msg = f"{self.name}: {self.place} {problem}"

@@ -31,6 +31,10 @@ def test_check_finds_nothing_wrong_with_what_init_makes(full: Path, call: Call) 
             "{file} is not UTF-8: write it again as text",
         ),
         (
+            r"chmod 600 {file}; printf '\377\376C\0' > {file}",
+            "{file} is not UTF-8, but looks like UTF-16: save it as UTF-8",
+        ),
+        (
             "rm {file}; mkdir {file}",
             "{file} is not a file: remove it and put a file in its place",
         ),
@@ -62,6 +66,35 @@ def test_check_tells_what_is_wrong_and_what_mends_it(
     lines = result.out.splitlines()
     assert lines.pop(2) == f"jwt_secret: {line.format(**names)}"
     assert lines == [f"{name}: ok" for name in (*SECRETS, "folder") if name != "jwt_secret"]
+
+
+@pytest.mark.parametrize(
+    ("content", "hints"),
+    [
+        ("\ufeffCANARY", ["begins with a byte order mark: save it as UTF-8 without one"]),
+        ("'CANARY'", ["stands in quotes, which are part of it: remove them"]),
+        (
+            'JWT_SECRET="CANARY" ',
+            [
+                "begins or ends with a blank or a line break, which is part of it: remove it",
+                "reads like NAME=value: keep the value alone",
+            ],
+        ),
+    ],
+)
+def test_check_hints_at_what_may_be_wrong(
+    full: Path, call: Call, content: str, hints: list[str]
+) -> None:
+    """It may be meant, so that is no failure, and nothing of it is shown."""
+    file = full / "jwt_secret.txt"
+    file.chmod(0o644)
+    file.write_text(content)
+    file.chmod(0o444)
+    code, out, err = call("secrets", "check", "--dir", full)
+    assert (code, err) == (0, "")
+    words = ["ok", *(f"{file} {hint}" for hint in hints)]
+    assert out.splitlines()[2] == f"jwt_secret: {', but '.join(words)}"
+    assert "CANARY" not in out
 
 
 def test_a_link_to_the_other_name_is_no_second_file(full: Path, call: Call) -> None:

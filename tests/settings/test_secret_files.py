@@ -38,6 +38,7 @@ def test_one_trailing_newline_is_not_part_of_a_secret(
         (b"\n", "is empty: write the secret into it"),
         (b"CANARY\xff", "is not UTF-8: write it again as text"),
         (b"CANARY" * 11_000, "holds more than 64 KB: write the secret alone into it"),
+        (b"\xff\xfeC\0", "is not UTF-8, but looks like UTF-16: save it as UTF-8"),
     ],
 )
 def test_a_file_that_can_not_be_used_is_named_with_the_remedy(

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.broken_settings import BROKEN, CANARY
+from tests.cli.conftest import Call
 from tests.cli.doctor.diagnosis import Ask, cells, judged, run, wrong
 from tests.cli.test_secrets_check import PLAINLY
 
@@ -94,6 +95,37 @@ def test_a_secret_of_a_variable_and_the_folder_names_both(
     well.setenv("REDIS_PASSWORD_FILE", f"{tmp_path}/other")
     two = f"{tmp_path}/other (REDIS_PASSWORD_FILE) and {tmp_path}/redis_password"
     assert wrong(ask())["redis_password"] == f"redis_password: {two} both offer it: keep one"
+
+
+def test_a_refused_password_that_looks_wrong_is_hinted_at(
+    ask: Ask, call: Call, tmp_path: Path
+) -> None:
+    """Below its file, and with the advice of the check that it failed."""
+    file = tmp_path / "redis_password"
+    file.write_text(f"'{file.read_text()}'\n\n")
+    diagnosis = ask()
+    hints = [
+        "begins or ends with a blank or a line break, which is part of it: remove it",
+        "stands in quotes, which are part of it: remove them",
+    ]
+    row = diagnosis["secrets"]["redis_password"]
+    assert row["problems"] == []
+    assert row["notes"] == [f"redis_password: {file} {hint}" for hint in hints]
+    assert diagnosis["checks"]["redis"]["reason"] == "auth"
+    said = wrong(diagnosis)["redis"]
+    assert all(f"The secret's file {hint}." in said for hint in hints)
+    shown = " ".join(call("doctor").out.split())
+    assert f"* redis_password: {file} {hints[0]}" in shown
+    assert shown.endswith("What may be wrong is marked with ?")
+
+
+def test_a_hint_alone_is_no_failure(well: pytest.MonkeyPatch, call: Call, tmp_path: Path) -> None:
+    """The file may hold what is meant."""
+    del well
+    (tmp_path / "minio_user").write_text("'minio'")
+    code, out, _ = call("doctor")
+    assert code == 0
+    assert "Nothing is wrong.\nWhat may be wrong is marked with ?\n" in out
 
 
 def test_a_secret_in_the_environment_is_told(ask: Ask, well: pytest.MonkeyPatch) -> None:
