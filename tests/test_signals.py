@@ -93,7 +93,7 @@ def test_a_signal_that_ends_it_drains(
 @pytest.mark.parametrize("number", [signal.SIGQUIT, signal.SIGSEGV])
 @pytest.mark.usefixtures("command")
 def test_a_crash_is_left_to_be_one(service: Service, number: signal.Signals) -> None:
-    """And SIGQUIT is for whoever wants an end at once."""
+    """And SIGQUIT asks for an end at once."""
     service.process.send_signal(number)
     assert service.process.wait(10) == -number
 

@@ -162,7 +162,7 @@ def test_the_doctor_leaves_a_port_that_is_taken(valkey: Valkey, tmp_path: Path) 
 
 
 def test_a_port_for_the_privileged_is_refused_by_both() -> None:
-    """Whoever is not root, and root without that right, as in a container that drops it."""
+    """To users other than root, and to root in a container that drops the capability."""
     if not (setpriv := shutil.which("setpriv")) and not os.geteuid():
         pytest.skip("root can't be made to obey here")
     if int(Path("/proc/sys/net/ipv4/ip_unprivileged_port_start").read_text()) <= 80:
