@@ -1,26 +1,21 @@
 """The composition root: settings become checks, checks a monitor, the monitor an application."""
 
-import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
-from typing import Any
-
-from fastapi import FastAPI
-from fastapi.responses import JSONResponse
-from starlette.types import Receive, Scope, Send
 
 import app
 from app.api.access import Access
-from app.api.answers import HEADERS, RETRY_AFTER, Answers
+from app.api.answers import Answers
 from app.api.archive import Archive
 from app.api.counts import Counts
-from app.api.endpoints import is_probe, route_path
+from app.api.endpoints import is_probe
 from app.api.metrics import Metrics
 from app.api.probers import Probers
 from app.api.readymade import Readymade
 from app.api.routes import install, ready
 from app.api.unserved import ENDED, NOT_STARTED, Unserved
+from app.asgi import Vitals, unasked
 from app.background import repeated
 from app.checks import open_checks
 from app.event_loop.admission import Admission
@@ -28,7 +23,6 @@ from app.event_loop.lag import Lag
 from app.event_loop.stalls import Stalls
 from app.health import Check, Clock, Monitor, Result, Transition
 from app.lifecycle import Lifecycle
-from app.lifecycle.closing import close_when_draining
 from app.lifecycle.drain import drain_on_signal
 from app.lifecycle.maintenance import watch_file
 from app.logs import configure_if_nobody_has, without_chatter
@@ -37,71 +31,7 @@ from app.logs.redaction import Redactor
 from app.settings import ConfigurationError, Settings, load
 from app.settings.shown import in_force
 from app.settings.signing_key import SIGNS
-from app.telemetry import unobserved
 from app.tokens import Tokens
-
-
-OVERLOADED = JSONResponse(
-    {"detail": "too many requests at once"}, 503, {**HEADERS, "retry-after": RETRY_AFTER}
-)
-
-
-class Vitals(FastAPI):
-    """The application, which has answers ready ahead of its routes.
-
-    It spares the log the tracebacks that tell nothing. Whoever traces it sees neither the probes'
-    requests nor the checks, which go on for ever.
-
-    Attributes:
-        lifecycle: where it stands, while it serves.
-        readymade: the answers, while it serves.
-        admission: when other requests may begin, while it serves.
-
-    """
-
-    lifecycle: Lifecycle | None = None
-    readymade: Readymade | None = None
-    admission: Admission | None = None
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer what an answer is ready for, and leave the rest to the routes."""
-        kind = scope["type"]
-        if kind == "http" and (readymade := self.readymade) and (answer := readymade.to(scope)):
-            await send(answer.start)
-            await send(answer.body)
-            return
-        with unobserved() if unasked(scope) else nullcontext():
-            if kind == "lifespan":
-                send = self._in_words(send)
-            elif self.lifecycle:
-                send = close_when_draining(send, self.lifecycle)
-            if kind == "http" and self.admission and not await self.admission.admitted():
-                await OVERLOADED(scope, receive, send)
-            else:
-                await super().__call__(scope, receive, send)
-
-    def _in_words(self, send: Send) -> Send:
-        """Tell in our words why a start has failed or an end was cut short."""
-
-        async def tell(message: Any) -> None:
-            if problems := getattr(self.state, "problems", None):
-                message["message"] = "\n".join(problems)
-            elif cancelled():
-                message["message"] = "ended at once, as told twice"
-            await send(message)
-
-        return tell
-
-
-def unasked(scope: Scope) -> bool:
-    """Return whether tracing should skip this scope."""
-    return scope["type"] == "lifespan" or is_probe(route_path(scope))
-
-
-def cancelled() -> bool:
-    """Whether what runs now has been told to end."""
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
 
 
 def create_app(read_settings: Callable[[], Settings] = load, *, everybody: bool = False) -> Vitals:
@@ -125,6 +55,7 @@ def create_app(read_settings: Callable[[], Settings] = load, *, everybody: bool 
         lifespan=partial(serving, read_settings=read_settings, everybody=everybody),
     )
     install(application)
+    application.own_routes = len(application.routes)
     return application
 
 

@@ -28,12 +28,13 @@ class Full(Admission):
 
 
 def test_requests_beyond_the_room_are_answered_at_once() -> None:
-    """With a 503 that may be repeated; the usual probes do not wait, and are answered as ever."""
+    """With a 503 that may be repeated. Usual probes and liveness do not wait for room."""
     url = f"redis://127.0.0.1:{free_port()}"
     app = create_app(lambda: Settings(redis_url=url, redis_auth="none"))
     with TestClient(app) as client:
         app.admission = Full()
-        refused = client.get("/health/live?verbose")
+        refused = client.get("/health/ready?verbose")
         assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
         assert refused.json() == {"detail": "too many requests at once"}
-        assert client.get("/health/live").status_code == 200
+        for path in ("/health/live", "/livez/?verbose", "/"):
+            assert client.get(path).status_code == 200

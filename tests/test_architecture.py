@@ -20,6 +20,7 @@ MAY_IMPORT = {
     "lifecycle": {"background"},
     "event_loop": {"background"},
     "api": {"health", "lifecycle"},
+    "asgi": {"api", "event_loop", "lifecycle", "telemetry"},
     "settings": {"probes", "text"},
     "timing": {"settings"},
     "tokens": {"settings"},

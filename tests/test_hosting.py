@@ -14,7 +14,8 @@ from starlette.types import ASGIApp
 from starlette.websockets import WebSocketDisconnect
 
 from app.api.endpoints import PATHS
-from app.application import Vitals, create_app, unasked
+from app.application import create_app
+from app.asgi import Vitals, unasked
 from app.settings import ConfigurationError, Settings
 from tests.pages import shown
 from tests.ports import free_port

@@ -141,6 +141,11 @@ def is_probe(path: str) -> bool:
     return path.startswith("/health/") or path.rstrip("/") in PATHS
 
 
+def is_liveness(path: str) -> bool:
+    """Return whether a path is liveness', which is answered however many requests wait."""
+    return path.rstrip("/") in {"/health/live", "/livez"}
+
+
 def route_path(scope: Scope) -> str:
     """Return the path below the one where a server or another application mounts this one."""
     path: str = scope.get("path", "")

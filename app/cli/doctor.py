@@ -12,6 +12,7 @@ import typer
 from app.cli.examination import Examination, examine
 from app.cli.listening import refused
 from app.cli.table import Row, lines
+from app.health import Reason
 from app.probes.steps import Step
 from app.settings import Settings, judge
 from app.settings.secret_files import SecretError
@@ -66,7 +67,7 @@ def table(sections: dict[str, list[Row]], *, well: bool) -> str:
         "Nothing is wrong." if well else "What is wrong is marked with !",
     ]
     if any(row.notes for row in sections["secrets"]):
-        written.append("What may be wrong is marked with ?")
+        written.append("What may be wrong is marked with *")
     return "\n".join(written)
 
 

@@ -12,7 +12,7 @@ from app.api.metrics import Metrics
 from app.api.probers import Probers
 from app.api.readymade import Ready, Readymade
 from app.api.routes import install, ready
-from app.application import Vitals
+from app.asgi import Vitals
 from app.health import Check, Clock, Instant, Monitor, Observation, Reason, Report, Status
 from app.lifecycle import Lifecycle
 from tests.fakes import answers

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from app.api.endpoints import ENDPOINTS
 from app.api.readymade import Ready
 from app.api.routes import ready
-from app.application import Vitals
+from app.asgi import Vitals
 from app.health import Status
 from tests.api.scene import Details, Scene
 

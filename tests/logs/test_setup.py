@@ -211,7 +211,7 @@ def test_a_check_that_turns_is_one_line(valkey: Valkey, tmp_path: Path) -> None:
     failed = turned[1]
     assert failed.keys() >= {"time", "check", "from", "to", "reason", "cause", "lasted_s"}
     assert (failed["check"], failed["reason"], failed["level"]) == ("redis", "refused", "warning")
-    assert "Error 111 connecting to 127.0.0.1" in failed["cause"]
+    assert "[Errno 111] Connect call failed ('127.0.0.1'" in failed["cause"]
     assert valkey.password_file.read_text() not in (tmp_path / "log").read_text()
 
 

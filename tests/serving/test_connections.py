@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import uvicorn
 
-from app.application import Vitals
+from app.asgi import Vitals
 from app.serving.connections import (
     IDLE_TIMEOUT,
     MAX_CONNECTIONS,

@@ -11,6 +11,7 @@ from app.embedded import Postgres, Valkey
 from app.embedded.server import Server
 from app.health.advice import Advice
 from app.probes.steps import Step
+from app.settings import Settings
 from tests.broken_settings import CANARY
 from tests.cli.doctor.diagnosis import Ask, failed, judged, run, wrong
 from tests.faults.fault import Blackhole
@@ -82,7 +83,7 @@ def test_advice_on_a_check_that_passes_is_a_note() -> None:
         failed=None,
         advice=Advice("It is odd.", "Look at it."),
     )
-    row = check_row(found)
+    row = check_row(found, Settings())
     assert (row.told["problems"], row.told["notes"]) == ([], ["It is odd. Look at it."])
     assert [*lines(HEADS["checks"], [row])][-1] == "  * It is odd. Look at it."
 

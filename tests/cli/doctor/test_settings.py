@@ -116,7 +116,7 @@ def test_a_refused_password_that_looks_wrong_is_hinted_at(
     assert all(f"The secret's file {hint}." in said for hint in hints)
     shown = " ".join(call("doctor").out.split())
     assert f"* redis_password: {file} {hints[0]}" in shown
-    assert shown.endswith("What may be wrong is marked with ?")
+    assert shown.endswith("What may be wrong is marked with *")
 
 
 def test_a_hint_alone_is_no_failure(well: pytest.MonkeyPatch, call: Call, tmp_path: Path) -> None:
@@ -125,7 +125,7 @@ def test_a_hint_alone_is_no_failure(well: pytest.MonkeyPatch, call: Call, tmp_pa
     (tmp_path / "minio_user").write_text("'minio'")
     code, out, _ = call("doctor")
     assert code == 0
-    assert "Nothing is wrong.\nWhat may be wrong is marked with ?\n" in out
+    assert "Nothing is wrong.\nWhat may be wrong is marked with *\n" in out
 
 
 def test_a_secret_in_the_environment_is_told(ask: Ask, well: pytest.MonkeyPatch) -> None:

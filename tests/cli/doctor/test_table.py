@@ -49,6 +49,7 @@ def test_a_program_is_told_the_same(well: pytest.MonkeyPatch, call: Call) -> Non
     assert told["settings"]["POSTGRES_REQUIRE"] == {
         "value": "connect",
         "source": "environment",
+        "notes": [],
         "problems": [],
     }
     assert list(told["checks"]["postgres"]["steps_ms"]) == ["tcp", "auth"]

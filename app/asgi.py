@@ -1,0 +1,93 @@
+"""The application as a server calls it: answers that are ready go before its routes."""
+
+import asyncio
+from contextlib import nullcontext
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.responses import JSONResponse
+from starlette.types import Receive, Scope, Send
+
+from app.api.answers import HEADERS, RETRY_AFTER
+from app.api.endpoints import is_liveness, is_probe, route_path
+from app.api.readymade import Readymade
+from app.event_loop.admission import Admission
+from app.lifecycle import Lifecycle
+from app.lifecycle.closing import close_when_draining
+from app.telemetry import unobserved
+
+
+OVERLOADED = JSONResponse(
+    {"detail": "too many requests at once"}, 503, {**HEADERS, "retry-after": RETRY_AFTER}
+)
+
+
+class Vitals(FastAPI):
+    """The application, which has answers ready ahead of its routes.
+
+    It spares the log the tracebacks that tell nothing. Whoever traces it sees neither the probes'
+    requests nor the checks, which go on for ever.
+
+    Attributes:
+        lifecycle: where it stands, while it serves.
+        readymade: the answers, while it serves.
+        admission: when other requests may begin, while it serves.
+        own_routes: how many routes it has without those of your own.
+
+    """
+
+    lifecycle: Lifecycle | None = None
+    readymade: Readymade | None = None
+    admission: Admission | None = None
+    own_routes = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer what an answer is ready for, and leave the rest to the routes."""
+        kind = scope["type"]
+        if kind == "http" and (readymade := self.readymade) and (answer := readymade.to(scope)):
+            await send(answer.start)
+            await send(answer.body)
+            return
+        with unobserved() if unasked(scope) else nullcontext():
+            if kind == "lifespan":
+                send = self._in_words(send)
+            elif self.lifecycle:
+                send = close_when_draining(send, self.lifecycle)
+            if kind == "http" and not await self._admits(scope):
+                await OVERLOADED(scope, receive, send)
+            else:
+                await super().__call__(scope, receive, send)
+
+    async def _admits(self, scope: Scope) -> bool:
+        """Wait until a request may begin, and return whether there was room to wait.
+
+        Liveness never waits, and neither does a router of your own.
+        """
+        path = route_path(scope)
+        is_own = is_probe(path) or path == self.openapi_url or len(self.routes) == self.own_routes
+        if not self.admission or not is_own or is_liveness(path):
+            return True
+        return await self.admission.admitted()
+
+    def _in_words(self, send: Send) -> Send:
+        """Tell in our words why a start has failed or an end was cut short."""
+
+        async def tell(message: Any) -> None:
+            if problems := getattr(self.state, "problems", None):
+                message["message"] = "\n".join(problems)
+            elif cancelled():
+                message["message"] = "ended at once, as told twice"
+            await send(message)
+
+        return tell
+
+
+def unasked(scope: Scope) -> bool:
+    """Return whether tracing should skip this scope."""
+    return scope["type"] == "lifespan" or is_probe(route_path(scope))
+
+
+def cancelled() -> bool:
+    """Whether what runs now has been told to end."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
