@@ -91,7 +91,7 @@ async def _final_status(wire: Wire) -> int:
 
 
 async def _status(wire: Wire) -> int:
-    wire.count_frame()
+    wire.count()
     start = await wire.read(len(START))
     if start == START:
         head = start + await wire.read_until(BLANK_LINE, BLANK_LINE_OVERLAP)

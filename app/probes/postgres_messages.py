@@ -51,7 +51,7 @@ async def read_message(wire: Wire, kinds: Container[bytes]) -> tuple[bytes, byte
     if (kind not in kinds and kind != b"E") or not INT <= length <= MAX_BYTES:
         msg = f"a message of type {kind!r} and length {length}"
         raise ProtocolError(msg)
-    wire.count_frame()
+    wire.count()
     content = await wire.read(length - INT)
     if kind == b"E":
         raise server_error(content)

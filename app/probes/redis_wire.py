@@ -61,7 +61,7 @@ class WireParser(AsyncBaseParser):
         if kind not in KINDS:
             msg = f"a reply of type {kind!r}"
             raise ProtocolError(msg)
-        self._wire.count_frame()
+        self._wire.count()
         content = (await self._wire.read_until(LINE, overlap=1))[:-2]
         if kind == b"+":
             return content

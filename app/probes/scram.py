@@ -5,14 +5,11 @@ https://www.rfc-editor.org/rfc/rfc5802, https://www.rfc-editor.org/rfc/rfc7677
 
 import asyncio
 import base64
-import contextlib
 import hashlib
 import hmac
-import os
 import re
 import secrets
 import stringprep
-import threading
 import unicodedata
 from functools import partial
 
@@ -63,19 +60,12 @@ class KeyDerivation:
         while self._latest and not self._latest.done() and inputs != self._inputs:
             await asyncio.wait({self._latest})
         if not self._latest or inputs != self._inputs:
-            derive = partial(_derive, password.encode(), salt, iterations)
+            derive = partial(hashlib.pbkdf2_hmac, "sha256", password.encode(), salt, iterations)
             self._inputs, self._latest = inputs, on_thread(derive, "derive a key")
         outcome = await asyncio.shield(self._latest)
         if isinstance(outcome, Exception):
             raise outcome
         return outcome
-
-
-def _derive(password: bytes, salt: bytes, iterations: int) -> bytes:
-    # On a processor that both want, this thread gets a quarter and the event loop goes first.
-    with contextlib.suppress(OSError):
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 5)
-    return hashlib.pbkdf2_hmac("sha256", password, salt, iterations)
 
 
 class Scram:

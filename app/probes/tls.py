@@ -31,24 +31,27 @@ class Tls:
         self.is_over = False
         self.outgoing = ssl.MemoryBIO()
         self._incoming = ssl.MemoryBIO()
+        self._partial = bytearray()
         self.object = context.wrap_bio(self._incoming, self.outgoing, server_hostname=server_name)
 
-    def receive(self, data: bytes) -> None:
-        """Take in what has arrived after the handshake."""
-        self._incoming.write(data)
+    def receive(self, data: bytes) -> int:
+        """Take in what has arrived after the handshake, and return the number of whole records."""
+        self._partial += data
+        return self.take_records(self._partial)
 
-    def take_records(self, received: bytearray) -> bool:
-        """Move whole records out of what has arrived, and return whether there were any.
+    def take_records(self, received: bytearray) -> int:
+        """Move whole records out of what has arrived, and return how many there were.
 
-        A step of the handshake is worth a thread when it can go on.
+        A step of the handshake is worth a thread when it can go on. Each record costs work that
+        its length does not show, such as new keys.
 
         Raises:
             PlainAnswerError: something is no record.
 
         """
-        end = following = 0
+        records, end, following = -1, 0, 0
         while following <= len(received):
-            end = following
+            records, end = records + 1, following
             if end < len(received) and received[end] not in TYPES:
                 msg = "answers in plain text where TLS is expected"
                 raise PlainAnswerError(msg)
@@ -58,7 +61,7 @@ class Tls:
                 break
         self._incoming.write(received[:end])
         del received[:end]
-        return end > 0
+        return records
 
     async def shakes_hands(self) -> bool:
         """Return whether the handshake is complete; if not, more has to arrive."""

@@ -70,7 +70,7 @@ class Wire(asyncio.Protocol):
         try:
             while not await tls.shakes_hands():
                 self._send(tls.outgoing.read())
-                while not tls.take_records(self._received):
+                while not self.count(tls.take_records(self._received)):
                     await self._more()
                 self._dialer.awaits_tls = False
         except ssl.SSLError:
@@ -114,12 +114,13 @@ class Wire(asyncio.Protocol):
             await self._more()
         return self._take(match.end())
 
-    def count_frame(self) -> None:
-        """Count one message of the protocol, and raise `ProtocolError` if there are too many."""
-        self._frames -= 1
+    def count(self, frames: int = 1) -> int:
+        """Count messages, or records of TLS, and raise `ProtocolError` if there are too many."""
+        self._frames -= frames
         if self._frames < 0:
-            msg = f"sent more than {MAX_FRAMES} messages"
+            msg = f"sent more than {MAX_FRAMES} messages or TLS records"
             raise ProtocolError(msg)
+        return frames
 
     @property
     def has_unread(self) -> bool:
@@ -162,7 +163,7 @@ class Wire(asyncio.Protocol):
 
     def _keep(self, data: bytes) -> None:
         if self._tls:
-            self._tls.receive(data)
+            self.count(self._tls.receive(data))
             self._received += self._tls.read()
             self._send(self._tls.outgoing.read())  # the answer to a new key
             if self._tls.is_over:
