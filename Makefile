@@ -30,7 +30,7 @@ PROBLEM = $(shell exec 2>/dev/null; \
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help .venv run test coverage system-test edge-test browser-test picture image-test swarm-test image-bench mutants faults soak bench bench-quick system-servers system-proxies system-browser fmt lock clean fleet release
+.PHONY: help .venv run test coverage system-test edge-test browser-test picture image-test swarm-test image-bench mutants fuzz faults soak bench bench-quick system-servers system-proxies system-browser fmt lock clean fleet release
 
 help: ## list what can be made
 	@echo 'New here?'
@@ -138,6 +138,10 @@ system-servers: ## install what TLS, PgBouncer, metrics, load and manifests are 
 
 mutants: $(MADE) ## change the core in every small way, and see that a test notices; MODULES=watch for one
 	$(BIN)/python -m tests.mutants $(MODULES)
+
+# Each kind gets a third of the time.
+fuzz: $(MADE) ## attack the probes with mutated conversations until Ctrl-C; SECONDS=3600, KINDS=redis, SEED=7
+	@$(BIN)/python -m tests.fuzz $(KINDS) $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED))
 
 system-proxies: ## install the proxies that the service is run behind (Debian, as root)
 	@ls $(addprefix /usr/*bin/,haproxy caddy nginx) >/dev/null 2>&1 \

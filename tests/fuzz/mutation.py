@@ -1,0 +1,193 @@
+"""What a hostile or broken dependency makes of a conversation."""
+
+import random
+import re
+import struct
+from collections.abc import Callable, Sequence
+
+from tests.fuzz.conversation import Conversation
+
+
+NUMBERS = (-(2**31), -1, 0, 1, 3, 4, 5, 255, 65_535, 65_536, 2_000_000, 2**31 - 1, 2**32 - 1)
+DIGITS = re.compile(rb"\d+")
+REPEATS = (2, 3, 20, 101, 1000)
+FLOODS = (1, 10, 1000, 70_000, 1_000_000)
+
+Messages = list[bytes]
+Operation = Callable[[random.Random, Messages, Sequence[bytes]], Messages]
+
+
+def _edited(edit: Callable[[random.Random, bytearray, int], None]) -> Operation:
+    """Return the operation that edits one message at a random place."""
+
+    def operation(rng: random.Random, messages: Messages, _: Sequence[bytes]) -> Messages:
+        number = rng.randrange(len(messages))
+        data = bytearray(messages[number])
+        edit(rng, data, rng.randrange(len(data)))
+        return [*messages[:number], bytes(data), *messages[number + 1 :]]
+
+    return operation
+
+
+def _flip(rng: random.Random, data: bytearray, at: int) -> None:
+    data[at] ^= 1 << rng.randrange(8)
+
+
+def _replace(rng: random.Random, data: bytearray, at: int) -> None:
+    data[at] = rng.choice((0, 10, 13, 32, 127, 128, 255, rng.randrange(256)))
+
+
+def _insert(rng: random.Random, data: bytearray, at: int) -> None:
+    data[at:at] = rng.randbytes(rng.choice((1, 2, 4, 100)))
+
+
+def _delete(rng: random.Random, data: bytearray, at: int) -> None:
+    del data[at : at + rng.choice((1, 2, 4, 100))]
+
+
+def _double(rng: random.Random, data: bytearray, at: int) -> None:
+    data[at:at] = data[at : at + rng.choice((1, 2, 4, 100))]
+
+
+def _shorten(_: random.Random, data: bytearray, at: int) -> None:
+    del data[at:]
+
+
+def _count(rng: random.Random, data: bytearray, at: int) -> None:
+    """Change a number in digits, or one in bytes where there are none."""
+    if found := list(DIGITS.finditer(data)):
+        match = rng.choice(found)
+        near = (int(match[0][:9]) - 1, int(match[0][:9]) + 1)
+        data[match.start() : match.end()] = b"%d" % rng.choice((*NUMBERS, *near))
+    else:
+        _size(rng, data, at)
+
+
+def _size(rng: random.Random, data: bytearray, at: int) -> None:
+    """Change a number in bytes, most often the length that follows a type."""
+    at = rng.choice((1, 1, 3, 5, at))
+    own = len(data) - 1
+    value = rng.choice((*NUMBERS, own - 1, own + 1))
+    size = rng.choice((4, 4, 2))
+    data[at : at + size] = struct.pack("!I", value & 0xFFFFFFFF)[-size:]
+
+
+def _swap(rng: random.Random, messages: Messages, _: Sequence[bytes]) -> Messages:
+    return rng.sample(messages, len(messages))
+
+
+def _repeat(rng: random.Random, messages: Messages, _: Sequence[bytes]) -> Messages:
+    at = rng.randrange(len(messages))
+    return messages[:at] + [messages[at]] * rng.choice(REPEATS) + messages[at + 1 :]
+
+
+def _drop(rng: random.Random, messages: Messages, _: Sequence[bytes]) -> Messages:
+    at = rng.randrange(len(messages))
+    return messages[:at] + messages[at + 1 :]
+
+
+def _foreign(rng: random.Random, messages: Messages, others: Sequence[bytes]) -> Messages:
+    """Add or put in place of one: a message of another phase or conversation, or an odd one."""
+    at = rng.randrange(len(messages))
+    added = [rng.choice(others)] * rng.choice((1, 1, 1, 2, 200))
+    return messages[:at] + added + messages[at + rng.randrange(2) :]
+
+
+def _surplus(rng: random.Random, messages: Messages, others: Sequence[bytes]) -> Messages:
+    """Add more at the end than was asked for."""
+    return [*messages, rng.choice((rng.randbytes(rng.choice(FLOODS)), rng.choice(others)))]
+
+
+def _flood(rng: random.Random, messages: Messages, _: Sequence[bytes]) -> Messages:
+    """Put one byte, a great many times, somewhere within."""
+    at = rng.randrange(len(messages))
+    data, within = messages[at], rng.randrange(len(messages[at]) + 1)
+    flood = bytes([rng.choice((0, 10, 32, 65, 255))]) * rng.choice(FLOODS)
+    return [*messages[:at], data[:within] + flood + data[within:], *messages[at + 1 :]]
+
+
+OPERATIONS: dict[str, Operation] = {
+    **{edit.__name__.strip("_"): _edited(edit) for edit in (_flip, _replace, _insert, _delete)},
+    **{edit.__name__.strip("_"): _edited(edit) for edit in (_double, _shorten, _count, _size)},
+    **{one.__name__.strip("_"): one for one in (_swap, _repeat, _foreign, _surplus, _flood)},
+    "drop": _drop,
+}
+ENDINGS = ("close", "reset", "silence")
+
+
+class Mutation:
+    """How one attempt's conversation differs from the recorded one, the same at each replay.
+
+    Args:
+        seed: what all its choices follow from.
+        others: messages of other conversations, and odd ones.
+
+    Attributes:
+        turn: the one that is changed.
+
+    """
+
+    def __init__(self, seed: str, conversation: Conversation, others: Sequence[bytes]) -> None:
+        rng = random.Random(seed)
+        self._seed, self._conversation, self._others = seed, conversation, others
+        self.turn = rng.randrange(len(conversation.turns))
+        self._cuts = rng.random() < 0.1
+        count = rng.choice((1, 1, 1, 2, 3, 5))
+        self._names = [] if self._cuts else rng.choices(list(OPERATIONS), k=count)
+        self._ending = rng.choice(ENDINGS) if self._cuts or rng.random() < 0.2 else ""
+        self._is_early = rng.random() < 0.05
+        self._pieces = rng.choice((_whole, _whole, _each_byte, _anywhere))
+        self._loses_vital = False
+
+    def __str__(self) -> str:
+        what = [*(["cut"] if self._cuts else self._names), self._ending, "early" * self._is_early]
+        return f"turn {self.turn}: {' '.join(filter(None, what))}, {self._pieces.__name__[1:]}"
+
+    @property
+    def is_fatal(self) -> bool:
+        """Whether the first question can't have been answered, as it was played."""
+        return self._loses_vital and self.turn < self._conversation.first
+
+    def is_early(self, turn: int) -> bool:
+        """Return whether this turn is sent before the client has asked for it."""
+        return self._is_early and turn == self.turn
+
+    def ending(self, turn: int) -> str:
+        """Return how the connection ends after this turn; the next one follows if it does not."""
+        return self._ending if turn == self.turn else ""
+
+    def apply(self, turn: int, messages: Sequence[bytes]) -> list[bytes]:
+        """Return what is sent in this turn, in pieces."""
+        rng = random.Random(f"{self._seed} {turn}")
+        changed = list(messages)
+        if turn == self.turn and self._cuts:
+            changed = self._cut(rng, changed)
+        elif turn == self.turn:
+            for name in self._names:
+                changed = OPERATIONS[name](rng, changed or [b"?"], self._others)
+                changed = [message or b"?" for message in changed]
+            count = self._conversation.is_vital
+            lost = sum(map(count, messages)) - sum(map(count, changed))
+            self._loses_vital = self._names == ["drop"] and lost > 0
+        return self._pieces(rng, b"".join(changed))
+
+    def _cut(self, rng: random.Random, messages: Messages) -> Messages:
+        vital = [at for at, one in enumerate(messages) if self._conversation.is_vital(one)]
+        data = b"".join(messages)
+        needed = sum(map(len, messages[: vital[-1] + 1])) if vital else 0
+        cut = rng.randrange(len(data))
+        self._loses_vital = cut < needed
+        return [data[:cut]]
+
+
+def _whole(_: random.Random, data: bytes) -> list[bytes]:
+    return [data]
+
+
+def _each_byte(_: random.Random, data: bytes) -> list[bytes]:
+    return [bytes([byte]) for byte in data[:1000]] + [data[1000:]]
+
+
+def _anywhere(rng: random.Random, data: bytes) -> list[bytes]:
+    cuts = sorted(rng.randrange(len(data) + 1) for _ in range(rng.randrange(1, 8)))
+    return [data[start:end] for start, end in zip([0, *cuts], [*cuts, len(data)], strict=True)]

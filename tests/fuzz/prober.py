@@ -1,0 +1,115 @@
+"""The child process that runs the probes, as the fuzzer sees it."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any, Self
+
+
+CHILD = Path(__file__).with_name("child.py")
+
+# Seconds in which any order is obeyed, on however busy a machine.
+PATIENCE = 30
+
+
+class DiedError(Exception):
+    """The child has ended, or does not obey any more."""
+
+
+class Prober:
+    """Runs the child.
+
+    Args:
+        app: the folder of the checkout whose `app` is attacked.
+        loop: the event loop that it runs on, `asyncio` or `uvloop`.
+        root: the certificate that it trusts.
+
+    Attributes:
+        faults: what it has reported by itself.
+
+    """
+
+    def __init__(self, app: Path, loop: str, root: Path) -> None:
+        self._loop = loop
+        trusted = {"SSL_CERT_FILE": str(root)}
+        self._environ = {**os.environ, "PYTHONPATH": str(app), **trusted}
+        self.faults: list[str] = []
+        self._waiting: dict[int | None, asyncio.Future[dict[str, Any]]] = {}
+
+    async def __aenter__(self) -> Self:
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115 - closed when this is left
+        self._process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-X", "faulthandler", "-W", "error::ResourceWarning"),
+            *(str(CHILD), self._loop),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=self._log,
+            env=self._environ,
+            start_new_session=True,  # Ctrl-C is for the fuzzer
+        )
+        self._hearing = asyncio.create_task(self._hear())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._process.returncode is None:
+            self._process.kill()
+        await self._hearing
+        self._log.close()
+
+    async def ask(self, order: dict[str, Any]) -> list[list[str]]:
+        """Have a question asked; return the outcomes.
+
+        Raises:
+            DiedError: the child has ended.
+
+        """
+        answer = await self._obeyed(order["lane"], order)
+        return list(answer["outcomes"])
+
+    async def rest(self) -> dict[str, Any]:
+        """Return what is left when nothing is asked.
+
+        Raises:
+            DiedError: the child has ended.
+
+        """
+        return await self._obeyed(None, {})
+
+    def output(self) -> str:
+        """Return the end of what it has written to its standard error."""
+        self._log.seek(0)
+        return self._log.read().decode(errors="replace")[-4000:]
+
+    async def _obeyed(self, lane: int | None, order: dict[str, Any]) -> dict[str, Any]:
+        if self._hearing.done():
+            raise DiedError(self._end())
+        future = asyncio.get_running_loop().create_future()
+        self._waiting[lane] = future
+        assert self._process.stdin
+        self._process.stdin.write(json.dumps(order).encode() + b"\n")
+        try:
+            return await asyncio.wait_for(future, PATIENCE)
+        except TimeoutError:
+            msg = f"does nothing for {PATIENCE} s"
+            raise DiedError(msg) from None
+
+    async def _hear(self) -> None:
+        assert self._process.stdout
+        while line := await self._process.stdout.readline():
+            report = json.loads(line)
+            if "fault" in report:
+                self.faults.append(report["fault"])
+            else:
+                self._waiting.pop(report["lane"]).set_result(report)
+        await self._process.wait()
+        for future in self._waiting.values():
+            if not future.done():
+                future.set_exception(DiedError(self._end()))
+
+    def _end(self) -> str:
+        code = self._process.returncode or 0
+        return f"ended by {signal.Signals(-code).name}" if code < 0 else f"exited with {code}"

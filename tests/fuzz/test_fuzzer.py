@@ -1,0 +1,105 @@
+"""The fuzzer finds what it is there to find, in probes that are made to have it."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.fuzz.conversation import Conversation, Question, Turn
+from tests.fuzz.fuzzer import Fuzzer
+from tests.fuzz.prober import Prober
+
+
+pytestmark = pytest.mark.alone
+
+ANSWER = Turn(b"", (b"HTTP/1.1 200 OK\r\n\r\n",))
+QUESTION = Question("http", "http://127.0.0.1:{port}/")
+CONVERSATION = Conversation("plain", QUESTION, "http", (ANSWER,), 1, ("pass",), closes=False)
+
+# A probe that does something, and then fails properly.
+PROBE = """
+import asyncio, os, signal, threading, time
+from contextlib import asynccontextmanager
+from urllib.parse import urlsplit
+
+KEPT = []
+
+def spin():
+    end = time.thread_time() + 0.1
+    while time.thread_time() < end:
+        pass
+
+async def read(url):
+    reader, writer = await asyncio.open_connection("127.0.0.1", urlsplit(url).port)
+    await reader.read()
+    writer.close()
+
+class Probe:
+    def __init__(self, url):
+        self.url = url
+    async def __call__(self):
+        {body}
+        raise EOFError
+    def explain(self, error):
+        return "{reason}"
+
+@asynccontextmanager
+async def {name}(url, *_, **__):
+    yield Probe(url)
+"""
+FAULTS = {
+    "the child ended by SIGSEGV": "os.kill(os.getpid(), signal.SIGSEGV)",
+    "the child exited with 3": "os._exit(3)",
+    "a block of": "KEPT or (KEPT.append(1), spin())",
+    "asyncio: ": "asyncio.get_running_loop().call_soon(None)",
+    "unraisable: ": "threading.Thread(target=lambda: 1 / 0).start()",
+    "left behind: {'threads'": "threading.Timer(99, print).start()",
+    "left behind: {'descriptors'": "os.dup(0)",
+    "grew by": "KEPT.append(b'x' * 50_000)",
+    "passes without an answer": "return await read(self.url)",
+}
+
+
+def fuzzer(folder: Path, body: str, reason: str = "disconnected") -> Fuzzer:
+    """Return one that attacks these probes."""
+    probes = folder / "app" / "probes"
+    probes.mkdir(parents=True)
+    for package in (probes, probes.parent):
+        (package / "__init__.py").touch()
+    for name in ("http", "redis", "postgres"):
+        text = PROBE.format(name=name, body=body, reason=reason)
+        (probes / f"{name}.py").write_text(text)
+    return Fuzzer([CONVERSATION], 1, lambda loop: Prober(folder, loop, folder / "no roots"))
+
+
+async def problems(fuzzer: Fuzzer) -> list[str]:
+    """Return what is found within two rounds."""
+    async with fuzzer:
+        await fuzzer.round()
+        if not fuzzer.findings:
+            await fuzzer.round()
+    return [finding.problem for finding in fuzzer.findings]
+
+
+@pytest.mark.parametrize(("problem", "body"), FAULTS.items())
+async def test_a_fault_is_found(tmp_path: Path, problem: str, body: str) -> None:
+    """At the latest in the second round."""
+    assert [one for one in await problems(fuzzer(tmp_path, body)) if one.startswith(problem)]
+
+
+async def test_a_fault_is_traced_to_its_attempt(tmp_path: Path) -> None:
+    """Of those that ran when the child died, and that one alone."""
+    body = "if not KEPT: KEPT.append(1); await asyncio.sleep(0.01); os.abort()"
+    attack = fuzzer(tmp_path, body)
+    await problems(attack)
+    assert [len(finding.numbers) for finding in attack.findings] == [1]
+
+
+@pytest.mark.parametrize("reason", ["error", "stuck", "dns"])
+async def test_a_reason_that_no_server_can_give_is_found(tmp_path: Path, reason: str) -> None:
+    """Whatever is sent has a reason of its own."""
+    assert f"reason {reason} for EOFError" in await problems(fuzzer(tmp_path, "", reason))
+
+
+async def test_proper_probes_pass(tmp_path: Path) -> None:
+    """Nothing is found where there is nothing."""
+    assert await problems(fuzzer(tmp_path, "await asyncio.sleep(0)")) == []
