@@ -13,6 +13,9 @@ DIGITS = re.compile(rb"\d+")
 REPEATS = (2, 3, 20, 101, 1000)
 FLOODS = (1, 10, 1000, 70_000, 1_000_000)
 
+# Bytes that are sent in a turn at most: far more than any probe may read.
+MOST = 2_000_000
+
 Messages = list[bytes]
 Operation = Callable[[random.Random, Messages, Sequence[bytes]], Messages]
 
@@ -78,7 +81,8 @@ def _swap(rng: random.Random, messages: Messages, _: Sequence[bytes]) -> Message
 
 def _repeat(rng: random.Random, messages: Messages, _: Sequence[bytes]) -> Messages:
     at = rng.randrange(len(messages))
-    return messages[:at] + [messages[at]] * rng.choice(REPEATS) + messages[at + 1 :]
+    times = min(rng.choice(REPEATS), max(1, MOST // len(messages[at])))
+    return messages[:at] + [messages[at]] * times + messages[at + 1 :]
 
 
 def _drop(rng: random.Random, messages: Messages, _: Sequence[bytes]) -> Messages:
@@ -168,8 +172,8 @@ class Mutation:
                 changed = [message or b"?" for message in changed]
             count = self._conversation.is_vital
             lost = sum(map(count, messages)) - sum(map(count, changed))
-            self._loses_vital = self._names == ["drop"] and lost > 0
-        return self._pieces(rng, b"".join(changed))
+            self._loses_vital = self._names == ["drop"] and lost > 0 and not self._is_early
+        return self._pieces(rng, b"".join(changed)[:MOST])
 
     def _cut(self, rng: random.Random, messages: Messages) -> Messages:
         vital = [at for at, one in enumerate(messages) if self._conversation.is_vital(one)]
