@@ -1,7 +1,7 @@
 """One child under attack, by several attempts at a time."""
 
 import asyncio
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -64,7 +64,8 @@ class Session:
     def __init__(self, plan: Plan, prober: Prober, lanes: int) -> None:
         self._plan, self.prober = plan, prober
         self._lanes = [Lane() for _ in range(lanes)]
-        self._running: dict[int, int] = {}
+        # What a fault may come from: it is reported a moment after the attempt that causes it.
+        self._recent = deque[int](maxlen=3 * lanes)
         self.findings: list[Finding] = []
         self.suspects: list[Finding] = []
         self.reasons = Counter[str]()
@@ -91,7 +92,7 @@ class Session:
 
     async def _attempts(self, place: int, numbers: Iterator[int]) -> None:
         for number in numbers:
-            self._running[place] = number
+            self._recent.append(number)
             try:
                 await self._attempt(place, number)
             except DiedError as error:
@@ -100,7 +101,6 @@ class Session:
                     self.suspects.append(self._of_all(f"the child {error}"))
                 return
             self._suspect()
-            del self._running[place]
 
     async def _attempt(self, place: int, number: int) -> None:
         lane = self._lanes[place]
@@ -117,7 +117,7 @@ class Session:
         self.prober.faults.clear()
 
     def _of_all(self, problem: str) -> Finding:
-        return Finding(problem, tuple(sorted(self._running.values())), self.prober.output())
+        return Finding(problem, tuple(self._recent), self.prober.output())
 
 
 def judge(conversation: Conversation, mutation: Mutation, outcomes: list[list[str]]) -> str:
