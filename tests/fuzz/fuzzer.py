@@ -9,7 +9,7 @@ from typing import Self
 from tests.fuzz.conversation import Conversation
 from tests.fuzz.mutation import Mutation
 from tests.fuzz.odd import ODD
-from tests.fuzz.prober import Prober
+from tests.fuzz.prober import DiedError, Prober
 from tests.fuzz.session import Finding, Session
 
 
@@ -64,11 +64,11 @@ class Fuzzer:
         self.attempts += ROUND
         self.reasons += session.reasons
         session.reasons.clear()
+        if not session.died:
+            await self._look()
         if session.died:
             await session.__aexit__()
             self._session, self._memory = await self._child(LANES).__aenter__(), 0
-        else:
-            await self._look()
         self.findings += session.findings
         for suspect in session.suspects[:SUSPECTS]:
             await self._confirm(suspect)
@@ -91,8 +91,13 @@ class Fuzzer:
         return Session(self.plan, self._start(self._loop), lanes)
 
     async def _look(self) -> None:
-        rest = await self._session.prober.rest()
         numbers = (self.attempts - ROUND, self.attempts - 1)
+        try:
+            rest = await self._session.prober.rest()
+        except DiedError as error:
+            self._session.died = str(error)
+            self.findings.append(Finding(f"the child {error} at rest", numbers))
+            return
         if rest["left"]:
             self.findings.append(Finding(f"left behind: {rest['left']}", numbers))
         self._memory = self._memory or rest["memory"]

@@ -104,11 +104,19 @@ class Prober:
             if "fault" in report:
                 self.faults.append(report["fault"])
             else:
-                self._waiting.pop(report["lane"]).set_result(report)
+                self._settle(self._waiting.pop(report["lane"]), report)
         await self._process.wait()
         for future in self._waiting.values():
-            if not future.done():
-                future.set_exception(DiedError(self._end()))
+            self._settle(future, DiedError(self._end()))
+
+    @staticmethod
+    def _settle(future: asyncio.Future[Any], outcome: dict[str, Any] | DiedError) -> None:
+        if future.done():  # it was too late
+            return
+        if isinstance(outcome, DiedError):
+            future.set_exception(outcome)
+        else:
+            future.set_result(outcome)
 
     def _end(self) -> str:
         code = self._process.returncode or 0
