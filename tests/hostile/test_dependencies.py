@@ -1,0 +1,106 @@
+"""What a hostile dependency sends neither passes nor blocks, nor fills the memory."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import AbstractAsyncContextManager, closing
+from http.client import HTTPConnection
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.health import Reason
+from app.probes.http import http
+from app.probes.postgres import postgres
+from app.probes.redis import redis
+from tests.hostile.attacks import ATTACKS, MANY, SINGLE
+from tests.hostile.http_attacks import UNUSUAL
+from tests.hostile.measured import measured
+from tests.hostile.postgres_server import PASSWORD
+from tests.hostile.process import Hostile, hostile
+from tests.hostile.tls_certificates import ROOT, write_certificates
+from tests.probes.attempt import failure
+
+
+# Seconds of an attempt: as short as can be where nothing is to come, else longer than a busy
+# machine takes.
+SHORT, LONG = 0.5, 10
+
+
+@pytest.fixture(name="folder", scope="module")
+def _folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Make certificates, and trust those that are good."""
+    folder = tmp_path_factory.mktemp("certificates")
+    write_certificates(folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SSL_CERT_FILE", str(folder / ROOT))
+        yield folder
+
+
+@pytest.fixture(name="servers", scope="module")
+def _servers(folder: Path) -> Iterator[Hostile]:
+    with hostile(folder) as servers:
+        yield servers
+
+
+def opening(kind: str, port: int, require: str, root: Path) -> AbstractAsyncContextManager[Any]:
+    """Open the probe of a kind of dependency."""
+    place = f"127.0.0.1:{port}"
+    if kind in {"http", "https"}:
+        return http(f"{kind}://{place}/", dict, expect=200)
+    url, make = {
+        "postgres": (f"postgresql://vitals@{place}/db", postgres),
+        "redis": (f"redis://{place}/0", redis),
+        "rediss": (f"rediss://{place}/0?ssl_ca_certs={root}", redis),
+        "postgres over TLS": (
+            f"postgresql://vitals@{place}/db?sslmode=verify-full&sslrootcert={root}",
+            postgres,
+        ),
+    }[kind]
+    return make(url, lambda: PASSWORD, require=require, renew_after=86400)
+
+
+async def meet(servers: Hostile, folder: Path, name: str) -> None:
+    """Ask a server that attacks, and assert how that ends."""
+    kind, attack = ATTACKS[name]
+    port = servers.play(name)
+    async with opening(kind, port, attack.require, folder / ROOT) as probe:
+        for _ in range(attack.passes or attack.reason is None):
+            async with asyncio.timeout(LONG):
+                await probe()
+        if attack.reason:
+            before = servers.accepted(port)
+            within = SHORT if attack.reason is Reason.TIMEOUT else LONG
+            assert await failure(probe, within) is attack.reason, name
+            assert servers.accepted(port) - before <= attack.connections
+
+
+@pytest.mark.parametrize(
+    "name", [f"{group}: {name}" for group, (_, table) in SINGLE.items() for name in table]
+)
+async def test_an_attack_is_met(servers: Hostile, folder: Path, name: str) -> None:
+    """Its reason is reported, the event loop goes on, and the memory does not grow."""
+    async with measured():
+        await meet(servers, folder, name)
+
+
+@pytest.mark.parametrize("group", MANY)
+async def test_attacks_of_one_kind_are_met(servers: Hostile, folder: Path, group: str) -> None:
+    """As above, one after another."""
+    async with measured():
+        for name in MANY[group][1]:
+            await meet(servers, folder, f"{group}: {name}")
+
+
+@pytest.mark.parametrize("name", UNUSUAL)
+async def test_an_unusual_head_is_one_that_others_accept(servers: Hostile, name: str) -> None:
+    """Python's own client reads it, but for interim answers; curl 7.88 reads all."""
+    port = servers.play(f"http: {name}")
+    expected = 103 if name == "103 before" else 200
+    assert await asyncio.to_thread(_status, port) == expected
+
+
+def _status(port: int) -> int:
+    with closing(HTTPConnection("127.0.0.1", port, timeout=LONG)) as connection:
+        connection.request("GET", "/")
+        return connection.getresponse().status

@@ -1,0 +1,146 @@
+"""What a hostile server does when it speaks TLS, and when it should and does not."""
+
+import ssl
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+
+from app.health import Reason
+from tests.hostile import http_attacks, postgres_server, redis_server
+from tests.hostile.client import (
+    Attack,
+    Client,
+    Script,
+    endless,
+    ends,
+    freezes,
+    limited,
+    piecemeal,
+    script,
+    trickle,
+)
+from tests.hostile.tls_certificates import GOOD, GROUP, LARGE, LONG, RSA
+from tests.hostile.tls_server import ALERT, DATA, HANDSHAKE, Configure, sealed, secured
+
+
+async def hello(client: Client) -> None:
+    """Read how a client begins."""
+    await client.read_some()
+
+
+async def upgraded(client: Client) -> None:
+    """Accept PostgreSQL's request for TLS."""
+    await client.read(8)
+    await client.write(b"S")
+
+
+HONEST: Mapping[str, Script] = {
+    "https": script(http_attacks.asked, http_attacks.HONEST),
+    "rediss": redis_server.honest,
+    "postgres over TLS": postgres_server.honest,
+}
+PRELUDES: Mapping[str, Script] = {"postgres over TLS": upgraded}
+
+
+def shows(certificate: str) -> Configure:
+    """Show another certificate."""
+    return lambda context, folder: context.load_cert_chain(folder / certificate)
+
+
+def classic(context: ssl.SSLContext, folder: Path) -> None:
+    """Exchange keys by DHE with 8192 bits alone."""
+    context.load_cert_chain(folder / RSA)
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers("DHE-RSA-AES256-GCM-SHA384")
+    context.load_dh_params(str(folder / GROUP))
+
+
+def modern(context: ssl.SSLContext, folder: Path) -> None:
+    """Exchange keys by a group of 8192 bits alone, in TLS 1.3."""
+    context.load_cert_chain(folder / GOOD)
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    context.set_ecdh_curve("ffdhe8192")
+
+
+def many_tickets(context: ssl.SSLContext, folder: Path) -> None:
+    """Give ten thousand tickets for a session."""
+    context.load_cert_chain(folder / GOOD)
+    context.num_tickets = 10_000
+
+
+GREETINGS = {
+    "a record of junk": (script(hello, b"\x16\x03\x03\x00\x20" + b"\xff" * 32), Reason.TLS),
+    "a record that trickles": (
+        script(hello, b"\x16\x03\x03\x40\x00", trickle(b"\2")),
+        Reason.TIMEOUT,
+    ),
+    "a hello of 16 MB": (
+        script(hello, endless(b"\x16\x03\x03\x40\x00" + b"\2\xff\xff\xff" + b"x" * 16_380)),
+        Reason.TLS,
+    ),
+    "records of nothing": (script(hello, endless(b"\x16\x03\x03\0\0")), Reason.TLS),
+    "warnings without an end": (script(hello, endless(b"\x15\x03\x03\0\2\1\0")), Reason.TLS),
+    "an alert": (script(hello, b"\x15\x03\x03\0\2\2\x28", ends), Reason.TLS),
+    "HTTP": (script(hello, b"HTTP/1.1 400 Bad Request\r\n\r\n", ends), Reason.TLS),
+    "an error of Redis": (script(hello, b"-ERR Protocol error\r\n", ends), Reason.TLS),
+    "an error of PostgreSQL": (script(hello, b"EFATAL: unsupported\0", ends), Reason.TLS),
+    "plain text without an end": (script(hello, endless(b"220 hello\r\n")), Reason.TLS),
+    "an end": (script(hello, ends), Reason.DISCONNECTED),
+    "nothing": (script(hello, freezes), Reason.TIMEOUT),
+}
+
+NEW, OLD = ssl.TLSVersion.TLSv1_3, ssl.TLSVersion.TLSv1_2
+TICKET = b"\4\0\0\x15" + bytes(8) + b"\0" + b"\0\x08" + b"tickets!" + b"\0\0"
+
+# After the handshake, over and over.
+SEALED = {
+    "tickets": sealed(lambda records: records.record(HANDSHAKE, TICKET), NEW),
+    "new keys": sealed(lambda records: records.new_key(asks=False), NEW),
+    "requests for new keys": sealed(lambda records: records.new_key(asks=True), NEW),
+    "empty records": sealed(lambda records: records.record(DATA, b""), NEW),
+    "empty records of TLS 1.2": sealed(lambda records: records.record(DATA, b""), OLD),
+    "warnings": sealed(lambda records: records.record(ALERT, b"\1\x5a"), OLD),
+    "requests for another handshake": sealed(
+        lambda records: records.record(HANDSHAKE, bytes(4)), OLD
+    ),
+    "records that can't be opened": script(
+        secured(script()), endless(b"\x17\x03\x03\0\x20" + bytes(32))
+    ),
+    "plain text": script(secured(script()), endless(b"HTTP/1.1 200 OK\r\n\r\n")),
+}
+
+REASONS = {
+    "records that can't be opened": Reason.TLS,
+    "plain text": Reason.TLS,
+    "empty records": Reason.TLS,
+    "empty records of TLS 1.2": Reason.TLS,
+    "warnings": Reason.TLS,
+}
+
+
+def table(kind: str) -> dict[str, Attack]:
+    """Return what a server of one kind does with TLS."""
+    honest = HONEST[kind]
+    begins = partial(script, PRELUDES.get(kind, script()))
+    usual = begins(secured(honest))
+    return {
+        "honest": Attack(usual, None, passes=2),
+        "honest, a byte at a time": Attack(piecemeal(usual), None),
+        "a key of 16384 bits": Attack(begins(secured(honest, shows(LARGE))), None),
+        "a chain of 100 KB": Attack(begins(secured(honest, shows(LONG)))),
+        "DHE with 8192 bits": Attack(begins(secured(honest, classic)), Reason.TLS),
+        "a group of 8192 bits": Attack(begins(secured(honest, modern)), None),
+        "ten thousand tickets": Attack(begins(secured(honest, many_tickets))),
+        "half a handshake": Attack(begins(limited(700, secured(honest))), Reason.DISCONNECTED),
+        **{
+            f"{name} to a greeting": Attack(begins(greeting), reason)
+            for name, (greeting, reason) in GREETINGS.items()
+        },
+        **{
+            f"{name} after a handshake": Attack(begins(attack), REASONS.get(name, Reason.PROTOCOL))
+            for name, attack in SEALED.items()
+        },
+    }
+
+
+TLS: Mapping[str, Mapping[str, Attack]] = {kind: table(kind) for kind in HONEST}
