@@ -88,7 +88,7 @@ coverage: $(MADE) ## run most of those again, and see that they run all of app/h
 	$(BIN)/coverage report --fail-under=95
 	$(BIN)/coverage report --fail-under=100 --include='app/health/*'
 
-system-test: $(MADE) ## test TLS, PgBouncer, metrics, load and Kubernetes manifests with Debian's programs
+system-test: $(MADE) ## test TLS, PgBouncer, metrics, load, hostile dependencies and Kubernetes manifests with Debian's programs
 	@if ls $(PROGRAMS) >/dev/null 2>&1; then $(BIN)/pytest tests/system; \
 		else echo '*** TLS, PGBOUNCER, METRICS, LOAD AND MANIFESTS ARE NOT TESTED: no $(SERVERS) (make system-servers) ***' >&2; fi
 
