@@ -10,6 +10,9 @@ from typing import Any
 # What a RESP value begins with, up to the length of a bulk string.
 RESP = re.compile(rb"[^\r]*\r\n")
 
+# Seconds for an answer that is sure to come, on however busy a machine.
+PATIENT = 20
+
 # A record of TLS that means nothing since version 1.3.
 CHANGE_CIPHER_SPEC = b"\x14"
 
@@ -29,9 +32,10 @@ class Question:
     password: str | None = None
     require: str = "query"
 
-    def order(self, lane: int, port: int, asks: int) -> dict[str, Any]:
-        """Return the order to ask a dependency at this port."""
-        return {**asdict(self), "url": self.url.format(port=port), "lane": lane, "asks": asks}
+    def order(self, lane: int, port: int, asks: int, timeout: float = PATIENT) -> dict[str, Any]:
+        """Return the order to ask a dependency at this port, with so many seconds for an answer."""
+        url = self.url.format(port=port)
+        return {**asdict(self), "url": url, "lane": lane, "asks": asks, "timeout": timeout}
 
 
 @dataclass(frozen=True, slots=True)

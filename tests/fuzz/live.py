@@ -4,6 +4,7 @@ import base64
 import hashlib
 import hmac
 import re
+import struct
 from functools import cache
 
 from tests.fuzz.conversation import Conversation
@@ -12,6 +13,7 @@ from tests.fuzz.conversation import Conversation
 ARGUMENT = re.compile(rb"\$\d+\r\n([^\r]*)\r\n")
 NONCE = re.compile(rb"n,,(n=[^,]*,r=([^,\0]+))")
 CHALLENGE = re.compile(rb"r=([^,]+),s=([^,]+),i=(\d+)")
+NUMBER = re.compile(rb"; SELECT (\d+)")
 FINAL = re.compile(rb"(c=[^,]+,r=[^,]+),p=")
 
 # Requests for authentication, by their number: the challenge of SCRAM, and the server's proof.
@@ -37,7 +39,9 @@ class Live:
         if self._conversation.wire == "redis":
             return _echoed(recorded.asked, heard, recorded.messages)
         if self._conversation.wire == "postgres":
-            return tuple(self._proving(message, heard) for message in recorded.messages)
+            row = _row(heard)
+            proven = (self._proving(message, heard) for message in recorded.messages)
+            return tuple(row if row and one[:1] == b"D" else one for one in proven)
         return recorded.messages
 
     def _proving(self, message: bytes, heard: bytes) -> bytes:
@@ -57,6 +61,15 @@ class Live:
         password = (self._conversation.question.password or "").encode()
         key = _server_key(password, base64.b64decode(challenge[2]), int(challenge[3]))
         return base64.b64encode(hmac.digest(key, signed, "sha256"))
+
+
+def _row(heard: bytes) -> bytes:
+    """Return the row that answers a question for a number."""
+    number = NUMBER.search(heard)
+    if number is None:
+        return b""
+    row = struct.pack("!hi", 1, len(number[1])) + number[1]
+    return b"D" + struct.pack("!i", len(row) + 4) + row
 
 
 @cache

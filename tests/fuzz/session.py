@@ -26,7 +26,8 @@ OF_HTTP = {"timeout", "connect_timeout", "disconnected", "tls", "protocol", "htt
 # An error in a server's words that no table has is an `error`.
 SERVER_ERRORS = {"ServerError", "ResponseError"}
 
-ASKS = 2
+# Questions of an attempt, and seconds for each: what takes longer is as good as silent.
+ASKS, TIMEOUT = 2, 0.25
 
 Plan = Callable[[int], tuple[Conversation, Mutation]]
 
@@ -106,7 +107,8 @@ class Session:
         lane = self._lanes[place]
         conversation, mutation = self._plan(number)
         lane.play = playing = player(conversation, mutation)
-        outcomes = await self.prober.ask(conversation.question.order(place, lane.port, ASKS))
+        order = conversation.question.order(place, lane.port, ASKS, TIMEOUT)
+        outcomes = await self.prober.ask(order)
         self.reasons.update(reason for reason, _, _ in outcomes)
         if problem := judge(conversation, mutation, outcomes):
             about = f"{conversation.question.kind}, {conversation.name}, {mutation}: {outcomes}"

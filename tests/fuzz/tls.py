@@ -57,7 +57,7 @@ class Records(Player):
 
     async def _play(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         assert self._conversation.within
-        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+        with contextlib.suppress(OSError, EOFError):
             await Secured(self._conversation.within, None)(reader, writer)
         writer.transport.abort()
 
