@@ -74,11 +74,13 @@ class PostgresSession:
 
     async def close(self) -> None:
         """Take the session off the server, which has given up the slot when it hangs up."""
-        with contextlib.suppress(Exception):
-            self.connected.wire.write(TERMINATE)
-            async with asyncio.timeout(GOODBYE):
-                await self.connected.wire.ended()
-        self.terminate()
+        try:
+            with contextlib.suppress(Exception):
+                self.connected.wire.write(TERMINATE)
+                async with asyncio.timeout(GOODBYE):
+                    await self.connected.wire.ended()
+        finally:
+            self.terminate()
 
     def terminate(self) -> None:
         """Cut the connection."""

@@ -34,13 +34,13 @@ class Tls:
         self._partial = bytearray()
         self.object = context.wrap_bio(self._incoming, self.outgoing, server_hostname=server_name)
 
-    def receive(self, data: bytes) -> int:
-        """Take in what has arrived after the handshake, and return the number of whole records."""
+    def receive(self, data: bytes, most: int) -> int:
+        """Take in what has arrived after the handshake, as `take_records` does."""
         self._partial += data
-        return self.take_records(self._partial)
+        return self.take_records(self._partial, most)
 
-    def take_records(self, received: bytearray) -> int:
-        """Move whole records out of what has arrived, and return how many there were.
+    def take_records(self, received: bytearray, most: int) -> int:
+        """Move so many whole records at most out of what has arrived, and return how many.
 
         A step of the handshake is worth a thread when it can go on. Each record costs work that
         its length does not show, such as new keys.
@@ -50,7 +50,7 @@ class Tls:
 
         """
         records, end, following = -1, 0, 0
-        while following <= len(received):
+        while following <= len(received) and records < most:
             records, end = records + 1, following
             if end < len(received) and received[end] not in TYPES:
                 msg = "answers in plain text where TLS is expected"

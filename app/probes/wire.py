@@ -12,13 +12,12 @@ from app.probes.tls import RECORD, Tls
 
 
 # The budget of an attempt. A usual answer has 1 KB in a handful of messages, and a certificate
-# with its chain 5 KB. Reads are counted too, as each one wakes the event loop.
+# with its chain 5 KB. Each read wakes the event loop.
 MAX_BYTES = 64 * 1024
 MAX_FRAMES = 100
 MAX_READS = 8 * 1024
 
 CLOSED = "closed the connection"
-UNANSWERED = "closed the connection before it sent anything"
 
 
 class Wire(asyncio.Protocol):
@@ -68,9 +67,11 @@ class Wire(asyncio.Protocol):
         tls = Tls(context, server_name)
         self._encrypts = self._dialer.awaits_tls = True
         try:
+            taken = 0
             while not await tls.shakes_hands():
+                self.count(taken)
                 self._send(tls.outgoing.read())
-                while not self.count(tls.take_records(self._received)):
+                while not (taken := tls.take_records(self._received, self._frames + 1)):
                     await self._more()
                 self._dialer.awaits_tls = False
         except ssl.SSLError:
@@ -94,10 +95,8 @@ class Wire(asyncio.Protocol):
     async def read(self, length: int) -> bytes:
         """Return so many bytes, when they have arrived.
 
-        Raises:
-            EOFError, OSError: the connection was closed, or reset.
-            ProtocolError: the budget is used up.
-
+        Raises `EOFError` or `OSError` if the connection ends before, and `ProtocolError` if the
+        budget is used up.
         """
         if length > MAX_BYTES:
             msg = f"announced {length} bytes"
@@ -114,13 +113,12 @@ class Wire(asyncio.Protocol):
             await self._more()
         return self._take(match.end())
 
-    def count(self, frames: int = 1) -> int:
+    def count(self, frames: int = 1) -> None:
         """Count messages, or records of TLS, and raise `ProtocolError` if there are too many."""
         self._frames -= frames
         if self._frames < 0:
             msg = f"sent more than {MAX_FRAMES} messages or TLS records"
             raise ProtocolError(msg)
-        return frames
 
     @property
     def has_unread(self) -> bool:
@@ -156,15 +154,17 @@ class Wire(asyncio.Protocol):
         self._wake()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Have whatever waits for more end."""
+        """End what waits for more."""
         is_silent = not (self._has_begun or self._encrypts)
-        self._fail(UnansweredError(UNANSWERED) if is_silent else exc or EOFError(CLOSED))
+        silence = UnansweredError(f"{CLOSED} before it sent anything")
+        self._fail(silence if is_silent else exc or EOFError(CLOSED))
         self._wake()
 
     def _keep(self, data: bytes) -> None:
         if self._tls:
-            self.count(self._tls.receive(data))
+            taken = self._tls.receive(data, self._frames + 1)
             self._received += self._tls.read()
+            self.count(taken)
             self._send(self._tls.outgoing.read())  # the answer to a new key
             if self._tls.is_over:
                 raise EOFError(CLOSED)
