@@ -51,14 +51,13 @@ class Lane:
         task = asyncio.get_running_loop().create_task(_treat(self.play, reader, writer))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        # Not in the task: it may be cancelled before it begins.
+        task.add_done_callback(lambda _: writer.transport.abort())
 
 
 async def _treat(play: Play, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    try:
-        with contextlib.suppress(OSError, EOFError):
-            await play(reader, writer)
-    finally:
-        writer.transport.abort()
+    with contextlib.suppress(OSError, EOFError):
+        await play(reader, writer)
 
 
 class Player:

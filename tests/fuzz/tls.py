@@ -57,9 +57,11 @@ class Records(Player):
 
     async def _play(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         assert self._conversation.within
-        with contextlib.suppress(OSError, EOFError):
-            await Secured(self._conversation.within, None)(reader, writer)
-        writer.transport.abort()
+        try:
+            with contextlib.suppress(OSError, EOFError):
+                await Secured(self._conversation.within, None)(reader, writer)
+        finally:
+            writer.transport.abort()
 
     async def _relay(self, server: asyncio.StreamReader, writer: asyncio.StreamWriter) -> str:
         """Pass on what the server says; return how the connection is to end."""
