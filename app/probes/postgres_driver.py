@@ -1,7 +1,7 @@
 """asyncpg behind a boundary: it writes what it wants, and reads what was checked before.
 
-Its parser is C that trusts the server: a length below zero ends the process. So it is told only
-the little that it needs, in messages that are whole, expected and valid.
+Its parser is C that trusts the server: a length below zero ends the process. So it gets only the
+little that it needs, in messages that are whole, expected and valid.
 """
 
 import asyncio
@@ -150,7 +150,7 @@ class DriverLoop:
 
         """
         if self.transport:
-            msg = "one connection is all that there is"
+            msg = "the driver may open one connection"
             raise ConnectionError(msg)
         begins(Step.AUTHENTICATION)
         protocol = factory()

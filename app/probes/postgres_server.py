@@ -77,7 +77,7 @@ class PostgresServer:
         return cls(
             dialer=Dialer(f"{folder}/.s.PGSQL.{port}" if folder else host, port),
             host=host,
-            # As libpq has it: nobody can listen in on a socket of the same machine.
+            # As libpq does: no one can listen in on a socket of the same machine.
             ways=[Way(None)] if folder else ways(query.get("sslmode"), query.get("sslrootcert")),
             user=user,
             database=target.database or user,

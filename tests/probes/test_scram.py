@@ -39,7 +39,7 @@ async def test_the_proof_is_that_of_the_rfc(login: Scram, monkeypatch: pytest.Mo
 async def test_a_server_that_does_not_know_the_password_is_refused(
     login: Scram, final: bytes
 ) -> None:
-    """Whoever answers could be anything that has taken the address."""
+    """Any process may have taken the server's address."""
     with pytest.raises(ProtocolError):
         login.verify(final)
     await login.answer(challenge())

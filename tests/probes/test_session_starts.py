@@ -17,7 +17,7 @@ from tests.probes.test_postgres import sessions
 
 
 class Starts:
-    """Sessions, by number, that start when they are told to."""
+    """Sessions, by number, that start when a test wants it."""
 
     def __init__(self) -> None:
         self.now = 0.0
