@@ -92,6 +92,7 @@ class PostgresServer:
             OSError, EOFError: it can't be reached, or not with TLS (`ssl.SSLError`).
 
         """
+        self.starts.discard_answered()
         *others, last = self.ways
         for way in others:
             try:

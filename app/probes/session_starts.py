@@ -47,6 +47,14 @@ class SessionStarts(Generic[T]):
         oldest = min(self._unanswered.values())
         return now - oldest > max(GIVE_UP_AFTER, (now - self._since) / 2)
 
+    def discard_answered(self) -> None:
+        """Give up the starts that were answered between two attempts.
+
+        An attempt may not pass on what the server did before it.
+        """
+        for task in [task for task in self._unanswered if task.done()]:
+            self._give_up(task)
+
     def begin(self, start: Coroutine[Any, Any, T]) -> None:
         """Begin a start, and give up the oldest if there are too many."""
         if not self._unanswered:

@@ -71,6 +71,21 @@ async def test_one_that_started_too_late_is_discarded(starts: Starts) -> None:
     assert await (await starts.attempt()) + sum(starts.discarded) == 1
 
 
+async def test_one_that_was_answered_between_two_attempts_is_discarded(starts: Starts) -> None:
+    """The server may have frozen since."""
+    starts.begin()
+    (await starts.attempt()).cancel()
+    starts.futures[0].set_result(7)
+    await asyncio.sleep(0.01)
+    starts.known.discard_answered()
+    starts.begin()
+    attempt = await starts.attempt()
+    assert starts.discarded == [7]
+    assert not attempt.done()
+    starts.futures[1].set_result(8)
+    assert await attempt == 8
+
+
 async def test_the_newest_one_decides_where_it_fails(starts: Starts) -> None:
     """An earlier one's failure may be a thing of the past."""
     starts.begin()
