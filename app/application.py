@@ -1,5 +1,6 @@
 """The composition root: settings become checks, checks a monitor, the monitor an application."""
 
+import math
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
@@ -32,6 +33,10 @@ from app.settings import ConfigurationError, Settings, load
 from app.settings.shown import in_force
 from app.settings.signing_key import SIGNS
 from app.tokens import Tokens
+
+
+# Requests for pages and the like that may wait; the clients of more would have given up.
+MAX_WAITING = 1000
 
 
 def create_app(read_settings: Callable[[], Settings] = load, *, everybody: bool = False) -> Vitals:
@@ -78,7 +83,8 @@ async def serving(
             yield
     finally:
         application.state.answers = Unserved(ENDED if application.readymade else NOT_STARTED)
-        application.lifecycle = application.readymade = application.admission = None
+        application.lifecycle = application.readymade = None
+        application.admissions = {}
 
 
 async def open_service(
@@ -104,7 +110,7 @@ async def open_service(
     access = Access(settings.health_details, tokens.valid, everybody=everybody)
     metrics = Metrics(counts, lag.worst)
     application.state.answers = Answers(monitor.report, lifecycle, access, metrics, archive)
-    application.admission = Admission()
+    application.admissions = {False: Admission(math.inf), True: Admission(MAX_WAITING)}
     application.readymade = Readymade(ready(application), monitor, lifecycle, clock)
 
 

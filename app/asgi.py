@@ -1,6 +1,7 @@
 """The application as a server calls it: answers that are ready go before its routes."""
 
 import asyncio
+from collections.abc import Mapping
 from contextlib import nullcontext
 from typing import Any
 
@@ -31,14 +32,15 @@ class Vitals(FastAPI):
     Attributes:
         lifecycle: where it stands, while it serves.
         readymade: the answers, while it serves.
-        admission: when other requests may begin, while it serves.
+        admissions: when other requests may begin, while it serves: those that take long (True),
+            and the others, which wait for none of them.
         own_routes: how many routes it has without those of your own.
 
     """
 
     lifecycle: Lifecycle | None = None
     readymade: Readymade | None = None
-    admission: Admission | None = None
+    admissions: Mapping[bool, Admission] = {}
     own_routes = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -65,9 +67,9 @@ class Vitals(FastAPI):
         """
         path = route_path(scope)
         is_own = is_probe(path) or path == self.openapi_url or len(self.routes) == self.own_routes
-        if not self.admission or not is_own or is_liveness(path):
+        if not self.admissions or not is_own or is_liveness(path):
             return True
-        return await self.admission.admitted()
+        return await self.admissions[takes_long(scope)].admitted()
 
     def _in_words(self, send: Send) -> Send:
         """Tell in our words why a start has failed or an end was cut short."""
@@ -80,6 +82,14 @@ class Vitals(FastAPI):
             await send(message)
 
         return tell
+
+
+def takes_long(scope: Scope) -> bool:
+    """Return whether a request is for a page, for metrics, or for anything that is no probe's."""
+    accepted = [value for name, value in scope["headers"] if name == b"accept"]
+    is_page = any(b"html" in text for text in (scope["query_string"], *accepted))
+    path = route_path(scope)
+    return is_page or not is_probe(path) or path.rstrip("/") == "/metrics"
 
 
 def unasked(scope: Scope) -> bool:

@@ -19,6 +19,7 @@ from app.probes.reasons import (
     unwanted,
 )
 from app.probes.session import SessionProbe
+from app.probes.session_starts import HELD_UP
 from app.probes.trust import Trust
 from app.settings import Settings
 
@@ -48,10 +49,18 @@ MISMATCHES: Mapping[type[BaseException], Advice] = {
         f"See whether it restarts or crashes; its log has the cause. If it expects TLS, {TLS}.",
     ),
 }
-SILENT = Advice(
-    "It accepts the connection, but does not answer the TLS handshake.",
-    f"Look at its load; it may be frozen. If it speaks plain text, {PLAIN}.",
-)
+
+# The same by what a probe notes in the error of a missed deadline.
+NOTED: Mapping[str, Advice] = {
+    UNANSWERED_HANDSHAKE: Advice(
+        "It accepts the connection, but does not answer the TLS handshake.",
+        f"Look at its load; it may be frozen. If it speaks plain text, {PLAIN}.",
+    ),
+    HELD_UP: Advice(
+        "It begins to answer logins, and finishes none.",
+        "Look for a lock on pg_authid, a login trigger that waits, or a hung LDAP or PAM.",
+    ),
+}
 
 # The name of a dependency, and its probe, which is yet to be opened.
 Opening = tuple[str, AbstractAsyncContextManager[Explained]]
@@ -138,8 +147,9 @@ def advise(
     """
     if mismatch := by_class(MISMATCHES, error):
         return mismatch
-    if UNANSWERED_HANDSHAKE in getattr(error, "__notes__", ()):
-        return SILENT
+    for note in getattr(error, "__notes__", ()):
+        if advice := next((NOTED[start] for start in NOTED if note.startswith(start)), None):
+            return advice
     variable = f"{name.upper()}_AUTH"
     unasked = unwanted(error) if error is not None else getattr(probe, "unasked", False)
     if auth == "password" and unasked:

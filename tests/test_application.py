@@ -28,14 +28,14 @@ class Full(Admission):
 
 
 def test_requests_beyond_the_room_are_answered_at_once() -> None:
-    """With a 503 that may be repeated. Usual probes and liveness do not wait for room."""
+    """With a 503 that may be repeated. Probes do not wait for the room that pages need."""
     url = f"redis://127.0.0.1:{free_port()}"
     app = create_app(lambda: Settings(redis_url=url, redis_auth="none"))
     with TestClient(app) as client:
-        app.admission = Full()
-        refused = client.get("/health/ready?verbose")
+        app.admissions = {**app.admissions, True: Full(0)}
+        refused = client.get("/health/ready?format=html")
         assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
         assert refused.json() == {"detail": "too many requests at once"}
         app.add_api_route("/shop", lambda: "open")
-        for path in ("/health/live", "/livez/?verbose", "/shop"):
+        for path in ("/health/live", "/livez/?verbose", "/health/live?format=html", "/shop"):
             assert client.get(path).status_code == 200

@@ -4,9 +4,6 @@ import asyncio
 import time
 
 
-# Requests that may wait to begin; a client has given up before the last of more would be answered.
-MAX_WAITING = 1000
-
 # Seconds that a request may take from the loop before others are let in between.
 SHORT = 0.002
 
@@ -17,15 +14,20 @@ class Admission:
     The loop would otherwise begin all that have arrived in one turn, and meanwhile accept and read
     nothing, not even a liveness probe. After a request that kept the loop for longer than a moment
     the next one waits for as long, as the loop accepts one connection a turn.
+
+    Args:
+        most: requests that may wait to begin.
+
     """
 
-    def __init__(self) -> None:
+    def __init__(self, most: float) -> None:
+        self._most = most
         self._lock = asyncio.Lock()
         self._waiting = 0
 
     async def admitted(self) -> bool:
         """Wait until a request may begin, and return whether there was room to wait."""
-        if self._waiting >= MAX_WAITING:
+        if self._waiting >= self._most:
             return False
         self._waiting += 1
         try:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections import defaultdict
 from collections.abc import Callable
 
 from app.health import Report, Result, Status, Transition
@@ -27,14 +28,14 @@ class Journal:
         self._report = report
         self._redact = redact
         self._causes: dict[str, str] = {}
-        self._hints: dict[str, Advice] = {}
+        self._hints: defaultdict[str, set[Advice]] = defaultdict(set)
         self._reminders: dict[str, asyncio.TimerHandle] = {}
 
     def hear(self, name: str, result: Result) -> None:
-        """Keep the latest cause for the next reminder, and log a hint that is new."""
+        """Keep the latest cause for the next reminder, and log a hint once until it passes."""
         self._causes[name] = result.cause  # it may be another than at the turn
-        if result.hint and result.hint != self._hints.get(name):
-            self._hints[name] = result.hint
+        if result.hint and result.hint not in self._hints[name]:
+            self._hints[name].add(result.hint)
             logger.warning("advice given", extra={"check": name, "advice": str(result.hint)})
 
     def tell(self, transition: Transition, cause: str) -> None:
@@ -56,6 +57,8 @@ class Journal:
             earlier.cancel()
         if transition.after is Status.FAIL:
             self._remind_later(transition)
+        elif transition.before is Status.FAIL:
+            self._hints.pop(transition.name, None)
 
     def _remind_later(self, transition: Transition) -> None:
         loop = asyncio.get_running_loop()

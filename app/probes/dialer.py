@@ -12,6 +12,9 @@ from app.probes.reasons import UNANSWERED_HANDSHAKE, on_the_way
 from app.probes.steps import Step, begins
 
 
+# A name may have thousands, of which no attempt could try all.
+MAX_ADDRESSES = 16
+
 Address = tuple[socket.AddressFamily, Any]
 
 
@@ -74,7 +77,7 @@ def _addresses(host: str, port: int, flags: int = 0) -> list[Address]:
 
 async def _connect_any(addresses: list[Address]) -> socket.socket:
     first: OSError | None = None
-    for family, address in addresses:
+    for family, address in addresses[:MAX_ADDRESSES]:
         try:
             return await _connect(family, address)
         except OSError as error:

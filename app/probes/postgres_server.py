@@ -14,7 +14,7 @@ from app.probes.dialer import Dialer
 from app.probes.postgres_driver import DriverLoop, DriverTransport
 from app.probes.postgres_login import Login
 from app.probes.postgres_messages import ServerError
-from app.probes.reasons import PlainAnswerError, ProtocolError
+from app.probes.reasons import PlainAnswerError, ProtocolError, UnansweredError
 from app.probes.scram import KeyDerivation
 from app.probes.session_starts import SessionStarts
 from app.probes.sqlstates import of_postgres
@@ -92,7 +92,7 @@ class PostgresServer:
             OSError, EOFError: it can't be reached, or not with TLS (`ssl.SSLError`).
 
         """
-        self.starts.discard_answered()
+        self.starts.prepare()
         *others, last = self.ways
         for way in others:
             try:
@@ -103,9 +103,11 @@ class PostgresServer:
         return await self._connect(password, last)
 
     async def _connect(self, password: str, way: Way) -> Connected:
-        if self.starts.may_begin:
-            wire = await Wire.open(self.dialer)
-            self.starts.begin(self._start(wire, password, way))
+        wire = await Wire.open(self.dialer)
+        if self.starts.has_room(wire):
+            self.starts.begin(wire, self._start(wire, password, way))
+        else:
+            wire.abort()
         return await self.starts.first()
 
     async def _start(self, wire: Wire, password: str, way: Way) -> Connected:
@@ -124,7 +126,10 @@ class PostgresServer:
             return
         begins(Step.TLS if way.demands else Step.AUTHENTICATION)
         wire.write(SSL_REQUEST)
-        answer = await wire.read(1)
+        try:
+            answer = await wire.read(1)
+        except UnansweredError as error:
+            raise EOFError(error) from None  # it was asked for TLS, and did not expect it first
         if answer == b"S":
             await wire.start_tls(await way.trust.context(), self.host)
         elif answer not in {b"N", b"E"}:

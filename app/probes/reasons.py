@@ -33,6 +33,9 @@ class TlsAnswerError(ProtocolError):
 class PlainAnswerError(ssl.SSLError):
     """A dependency answers in plain text, or that it has no TLS, where TLS is expected."""
 
+    def __init__(self, text: str) -> None:
+        super().__init__(0, text)
+
 
 class UnansweredError(EOFError):
     """A dependency closed a connection in plain text before it sent anything.

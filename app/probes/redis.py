@@ -50,6 +50,7 @@ class RedisSession:
         if self.require == "connect":
             return
         begins(Step.QUERY)
+        self.connection.wire.renew()
         if self.require == "writable":
             await self.connection.ask(WRITE, WRITTEN)
         else:

@@ -120,11 +120,10 @@ class WireConnection(Connection):
         """Send commands in one piece, and see that each gets the reply that belongs to it.
 
         Raises:
-            ProtocolError: something has come before, or another reply has.
+            ProtocolError: another reply has come.
             redis.ResponseError: the server refuses.
 
         """
-        self.wire.renew()
         await self.send_packed_command(self.pack_commands(commands))
         for expected in replies:
             reply = await super().read_response()

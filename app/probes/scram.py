@@ -60,12 +60,16 @@ class KeyDerivation:
         while self._latest and not self._latest.done() and inputs != self._inputs:
             await asyncio.wait({self._latest})
         if not self._latest or inputs != self._inputs:
-            derive = partial(hashlib.pbkdf2_hmac, "sha256", password.encode(), salt, iterations)
+            derive = partial(_derive, *inputs)
             self._inputs, self._latest = inputs, on_thread(derive, "derive a key")
         outcome = await asyncio.shield(self._latest)
         if isinstance(outcome, Exception):
             raise outcome
         return outcome
+
+
+def _derive(password: str, salt: bytes, iterations: int) -> bytes:
+    return hashlib.pbkdf2_hmac("sha256", prepared(password).encode(), salt, iterations)
 
 
 class Scram:
@@ -77,7 +81,7 @@ class Scram:
     """
 
     def __init__(self, password: str, derive: KeyDerivation) -> None:
-        self._password = prepared(password)
+        self._password = password
         self._derive = derive
         self._nonce = secrets.token_urlsafe(24).encode()
         self._bare = b"n=,r=" + self._nonce
@@ -122,17 +126,18 @@ class Scram:
 
 
 def prepared(password: str) -> str:
-    """Return a password as SASLprep (RFC 4013) has it; as it is where that refuses it.
+    """Return a password as SASLprep (RFC 4013) has it, or unchanged if that refuses it.
 
-    So does PostgreSQL: a password need not be text.
+    So does PostgreSQL, which refuses before it normalizes, and normalizes as Unicode does today.
     """
     if password.isascii():
         return password
     spaced = "".join(" " if stringprep.in_table_c12(one) else one for one in password)
     mapped = "".join(one for one in spaced if not stringprep.in_table_b1(one))
-    text = unicodedata.ucd_3_2_0.normalize("NFKC", mapped)
-    forbidden = any(refuses(one) for one in text for refuses in PROHIBITED)
-    return password if not text or forbidden or _mixes_directions(text) else text
+    forbidden = any(refuses(one) for one in mapped for refuses in PROHIBITED)
+    if not mapped or forbidden or _mixes_directions(mapped):
+        return password
+    return unicodedata.normalize("NFKC", mapped)
 
 
 def _mixes_directions(text: str) -> bool:

@@ -38,6 +38,9 @@ PGBOUNCER = {
     "too many": Reason.TOO_MANY_CONNECTIONS,
     "the database system is": Reason.STARTING,
     "server_login_retry": Reason.UNREACHABLE,
+    "query_wait_timeout": Reason.TIMEOUT,
+    "query_timeout": Reason.TIMEOUT,
+    "client_login_timeout": Reason.TIMEOUT,
 }
 
 

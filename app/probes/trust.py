@@ -44,23 +44,20 @@ class Made:
     Attributes:
         seen: identities of the file and of the directories, whose times change with their names.
         entries: identities of the files in the directories.
-        certificates: how many the context held when it was made.
 
     """
 
     context: ssl.SSLContext
     seen: list[Identity]
     entries: list[Identity]
-    certificates: int
 
     def is_current(self, seen: list[Identity], folders: list[str]) -> bool:
         """Return whether a context made now would trust the same CAs.
 
-        OpenSSL reads a directory's entry when a handshake needs it, and keeps it. While it has
-        kept none, none can be outdated: a look at each of 150 costs more than the handshake.
+        OpenSSL reads a directory's entry when a handshake needs it, and keeps it. It can't be asked
+        which: before Python 3.11.9 that races with a handshake.
         """
-        untouched = _certificates(self.context) == self.certificates
-        return self.seen == seen and (untouched or self.entries == _entries(folders))
+        return self.seen == seen and self.entries == _entries(folders)
 
 
 class Trust:
@@ -111,7 +108,7 @@ class Trust:
             if self._verify and not (file or entries):
                 raise AuthorityError(NO_CERTIFICATE)
             context = self._context(file, folders)
-            self._made = Made(context, seen, entries, _certificates(context))
+            self._made = Made(context, seen, entries)
         return self._made.context
 
     def _places(self) -> tuple[str | None, list[str]]:
@@ -139,13 +136,9 @@ class Trust:
                 raise _unfit(file, "is not PEM") from None
             except OSError as error:
                 raise _unfit(file, f"can't be read ({error.strerror})") from None
-            if not _certificates(context):
+            if not context.cert_store_stats()["x509"]:
                 raise _unfit(file, "holds no certificate")
         return context
-
-
-def _certificates(context: ssl.SSLContext) -> int:
-    return context.cert_store_stats()["x509"]
 
 
 def _file(path: Path) -> Identity:

@@ -3,7 +3,7 @@
 import asyncio
 import re
 import ssl
-from typing import Self
+from typing import Any, Self
 
 from app.probes.dialer import Dialer
 from app.probes.reasons import ProtocolError, TlsAnswerError, UnansweredError
@@ -34,8 +34,10 @@ class Wire(asyncio.Protocol):
         self._failure: Exception | None = None
         self._arrival: asyncio.Future[None] | None = None
         self._tls: Tls | None = None
-        self._encrypts = self._has_begun = False
-        self.renew()
+        self.address: Any = None
+        self.has_answered = self._encrypts = False
+        self._bytes, self._frames, self._reads = MAX_BYTES, MAX_FRAMES, MAX_READS
+        self._is_fresh = True
 
     @classmethod
     async def open(cls, dialer: Dialer) -> Self:
@@ -46,24 +48,21 @@ class Wire(asyncio.Protocol):
         return wire
 
     def renew(self) -> None:
-        """Begin a new budget, as each question does.
+        """Begin the budget of a new attempt; the first one began with the connection.
 
         Raises:
             ProtocolError: something has arrived that nothing asked for.
 
         """
-        if self._received:
-            msg = "sent something before it was asked"
-            raise ProtocolError(msg)
-        self._bytes, self._frames, self._reads = MAX_BYTES, MAX_FRAMES, MAX_READS
+        self._demand_silence()
+        if not self._is_fresh:
+            self._bytes, self._frames, self._reads = MAX_BYTES, MAX_FRAMES, MAX_READS
+        self._is_fresh = False
 
     async def start_tls(self, context: ssl.SSLContext, server_name: str | None) -> None:
-        """Shake hands, on a thread: certificates and key exchange are the other side's choice.
-
-        Raises `ssl.SSLError` if no trusted connection can be had, and what `read` raises.
-        """
+        """Shake hands, on a thread: certificates and key exchange are the other side's choice."""
         begins(Step.TLS)
-        self.renew()  # an answer in plain text may not be taken for one that was encrypted
+        self._demand_silence()  # or plain text could be taken for what was encrypted
         tls = Tls(context, server_name)
         self._encrypts = self._dialer.awaits_tls = True
         try:
@@ -80,7 +79,6 @@ class Wire(asyncio.Protocol):
         self._send(tls.outgoing.read())
         self._tls = tls
         self._keep(self._take(len(self._received)))
-        self._bytes = MAX_BYTES
 
     def write(self, data: bytes) -> None:
         """Send something. What has ended the connection shows in the next read."""
@@ -93,11 +91,7 @@ class Wire(asyncio.Protocol):
         self._send(data)
 
     async def read(self, length: int) -> bytes:
-        """Return so many bytes, when they have arrived.
-
-        Raises `EOFError` or `OSError` if the connection ends before, and `ProtocolError` if the
-        budget is used up.
-        """
+        """Return so many bytes, or raise what has ended the connection before they arrived."""
         if length > MAX_BYTES:
             msg = f"announced {length} bytes"
             raise ProtocolError(msg)
@@ -139,6 +133,7 @@ class Wire(asyncio.Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Keep the transport to write to."""
         self._transport = transport
+        self.address = transport.get_extra_info("peername")
 
     def data_received(self, data: bytes) -> None:
         """Keep what the budget allows, and cut the connection when it is used up."""
@@ -155,7 +150,7 @@ class Wire(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End what waits for more."""
-        is_silent = not (self._has_begun or self._encrypts)
+        is_silent = not (self.has_answered or self._encrypts)
         silence = UnansweredError(f"{CLOSED} before it sent anything")
         self._fail(silence if is_silent else exc or EOFError(CLOSED))
         self._wake()
@@ -169,11 +164,16 @@ class Wire(asyncio.Protocol):
             if self._tls.is_over:
                 raise EOFError(CLOSED)
             return
-        is_first, self._has_begun = not self._has_begun, True
+        is_first, self.has_answered = not self.has_answered, True
         if is_first and not self._encrypts and RECORD.match(data):
             msg = "answers with TLS where plain text is expected"
             raise TlsAnswerError(msg)
         self._received += data
+
+    def _demand_silence(self) -> None:
+        if self._received:
+            msg = "sent something before it was asked"
+            raise ProtocolError(msg)
 
     def _send(self, data: bytes) -> None:
         if data and self._transport and not self._transport.is_closing():

@@ -74,7 +74,9 @@ class Secret:
             content = file.read(MAX_BYTES + 1)
         if len(content) > MAX_BYTES:
             most = f"{MAX_BYTES // 1024} KB"
-            msg = f"{self.name}: {self.path} holds more than {most}: write the secret alone into it"
+            msg = (
+                f"{self.name}: {self.place} holds more than {most}: write the secret alone into it"
+            )
             raise SecretError(msg)
         text = content.decode().removesuffix("\n").removesuffix("\r")
         if not text:

@@ -3,14 +3,12 @@
 import asyncio
 import time
 
-import pytest
-
 from app.event_loop.admission import SHORT, Admission
 
 
 async def test_one_request_begins_in_a_turn_of_the_loop() -> None:
     """In the order of their arrival, however many have arrived at once."""
-    admission, begun, turn = Admission(), list[tuple[int, int]](), 0
+    admission, begun, turn = Admission(99), list[tuple[int, int]](), 0
 
     async def request(number: int) -> None:
         assert await admission.admitted()
@@ -26,7 +24,7 @@ async def test_one_request_begins_in_a_turn_of_the_loop() -> None:
 
 async def test_a_long_request_is_followed_by_as_long_a_pause() -> None:
     """So that at most half of the time goes to requests of this kind."""
-    admission, times = Admission(), list[float]()
+    admission, times = Admission(999), list[float]()
 
     async def request() -> None:
         await admission.admitted()
@@ -39,10 +37,9 @@ async def test_a_long_request_is_followed_by_as_long_a_pause() -> None:
     assert begin - end > 9 * SHORT
 
 
-async def test_requests_beyond_the_room_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_requests_beyond_the_room_are_refused() -> None:
     """Those that gave up waiting leave room, and hold up none of the others."""
-    monkeypatch.setattr("app.event_loop.admission.MAX_WAITING", 2)
-    admission = Admission()
+    admission = Admission(2)
     assert await admission.admitted()
     waiting = [asyncio.create_task(admission.admitted()) for _ in range(3)]
     await asyncio.sleep(0)

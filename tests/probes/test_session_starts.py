@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Hashable
+from dataclasses import dataclass
+from itertools import pairwise
 
 import asyncpg
 import pytest
@@ -10,10 +12,24 @@ import pytest
 from app.embedded import Postgres
 from app.health import Reason
 from app.probes.postgres import postgres
-from app.probes.session_starts import GIVE_UP_AFTER, MAX_UNANSWERED, SessionStarts
+from app.probes.session_starts import (
+    HELD_UP,
+    LONGEST_PAUSE,
+    MAX_UNANSWERED,
+    SHORTEST_PAUSE,
+    SessionStarts,
+)
 from tests.faults.servers import tree
 from tests.probes.attempt import eventually, failure
 from tests.probes.test_postgres import sessions
+
+
+@dataclass
+class Server:
+    """The other side of a connection."""
+
+    address: Hashable = "first"
+    has_answered: bool = True
 
 
 class Starts:
@@ -25,11 +41,11 @@ class Starts:
         self.futures: list[asyncio.Future[int]] = []
         self.known = SessionStarts(lambda: self.now, self.discarded.append)
 
-    def begin(self) -> None:
+    def begin(self, server: Server | None = None) -> None:
         """Begin another one."""
         future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self.futures.append(future)
-        self.known.begin(_awaited(future))
+        self.known.begin(server or Server(), _awaited(future))
 
     async def attempt(self) -> asyncio.Task[int]:
         """Wait for the first, as an attempt does."""
@@ -77,7 +93,7 @@ async def test_one_that_was_answered_between_two_attempts_is_discarded(starts: S
     (await starts.attempt()).cancel()
     starts.futures[0].set_result(7)
     await asyncio.sleep(0.01)
-    starts.known.discard_answered()
+    starts.known.prepare()
     starts.begin()
     attempt = await starts.attempt()
     assert starts.discarded == [7]
@@ -99,18 +115,48 @@ async def test_the_newest_one_decides_where_it_fails(starts: Starts) -> None:
         await attempt
 
 
-async def test_there_are_few_unanswered_ones_and_they_get_old(starts: Starts) -> None:
-    """The oldest is replaced after a minute, and later after half of the time that it takes."""
+async def test_a_success_counts_for_more_than_a_failure_beside_it(starts: Starts) -> None:
+    """A server that is released answers all that wait, and may have no slot for the last."""
+    for _ in range(MAX_UNANSWERED):
+        starts.begin()
+    attempt = await starts.attempt()
+    starts.futures[1].set_result(1)
+    for number in (0, 2):
+        starts.futures[number].set_exception(OSError("no slot"))
+    assert await attempt == 1
+
+
+async def test_there_are_few_unanswered_ones(starts: Starts) -> None:
+    """Another begins after a pause, which grows with the time for which nothing is answered."""
     begun = list[int]()
-    for second in range(24 * 3600):
+    for second in range(3600):
         starts.now = float(second)
-        if starts.known.may_begin:
+        starts.known.prepare()
+        if starts.known.has_room(Server()):
             starts.begin()
             begun.append(second)
     assert begun[:MAX_UNANSWERED] == [0, 1, 2]
-    assert begun[MAX_UNANSWERED] == GIVE_UP_AFTER + 1
+    assert begun[MAX_UNANSWERED] == 2 + SHORTEST_PAUSE + 1
     assert len(begun) < 50
-    assert "86399 s" in starts.known.describe()
+    assert max(after - before for before, after in pairwise(begun)) <= LONGEST_PAUSE + 1
+    assert starts.known.describe() == f"{HELD_UP}, for 3599 s"
+
+
+async def test_another_address_has_room(starts: Starts) -> None:
+    """After a failover the name leads to a server that works."""
+    for _ in range(MAX_UNANSWERED):
+        starts.begin()
+    assert not starts.known.has_room(Server())
+    assert starts.known.has_room(Server("second"))
+
+
+async def test_one_that_was_never_answered_holds_no_place(starts: Starts) -> None:
+    """No process is known to wait for it, and a proxy may lead to another server by now."""
+    for _ in range(MAX_UNANSWERED):
+        starts.begin(Server(has_answered=False))
+    starts.known.prepare()
+    assert starts.known.has_room(Server())
+    assert starts.known.describe() == ""
 
 
 async def test_a_server_that_holds_up_logins_keeps_its_slots(own_postgres: Postgres) -> None:
@@ -126,8 +172,8 @@ async def test_a_server_that_holds_up_logins_keeps_its_slots(own_postgres: Postg
             assert await failure(probe, within=0.1) is Reason.TIMEOUT
         late = TimeoutError()
         probe.explain(late)
-        assert "3 session starts" in late.__notes__[0]
-        assert len(tree(own_postgres)) <= before + MAX_UNANSWERED
+        assert late.__notes__[0].startswith(HELD_UP)
+        await eventually(lambda: len(tree(own_postgres)) <= before + MAX_UNANSWERED)
         await holder.execute("COMMIT")
         await probe()
         await eventually(lambda: sessions(own_postgres) == 1)

@@ -20,6 +20,9 @@ MIB = 2**20
 # As many as an ordinary limit of descriptors allows.
 MANY = 400
 
+# Seconds that 99 of 100 answers of liveness take at most.
+MAX_P99 = 0.05
+
 # The settings of an installation, not of a test in haste.
 DEFAULTS = {"CHECK_INTERVAL": "1", "CHECK_TIMEOUT": "1", "RECONNECT_INTERVAL": "15"}
 
@@ -80,12 +83,17 @@ def test_a_flood_of_costly_requests_holds_no_probe_up(path: str, tmp_path: Path)
     command = ("taskset", "--cpu-list", "0", *SERVE)
     with running(environ, tmp_path / "log", command) as service:
         service.until("check29", "refused", 5)
-        with Prober(service, "/health/live") as live:
-            for connection in ("keep-alive", "close"):
-                flood(service, 256, f"-HConnection: {connection}", path=path)
-        assert {reply.code for reply in live.replies} == {200}
-        # A machine that runs other tests too is several times as slow as one that does not.
-        assert p99(live.replies) < 0.5
+        # Other work may hold up the machine, but not each time.
+        assert any(late(service, path) < MAX_P99 for _ in range(3))
+
+
+def late(service: Service, path: str) -> float:
+    """Flood a path, and return how late 99 of 100 answers of liveness are at most."""
+    with Prober(service, "/health/live") as live:
+        for connection in ("keep-alive", "close"):
+            flood(service, 256, f"-HConnection: {connection}", path=path)
+    assert {reply.code for reply in live.replies} == {200}
+    return p99(live.replies)
 
 
 def test_an_answer_is_never_refused_for_the_many_that_wait(service: Service) -> None:

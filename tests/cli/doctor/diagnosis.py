@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from app.checks import MISMATCHES, SILENT
+from app.checks import MISMATCHES, NOTED
 from app.health import Reason
 from app.health.advice import ADVICE
 from app.settings import Settings
@@ -47,7 +47,7 @@ def failed(diagnosis: Diagnosis, name: str) -> tuple[str, Reason]:
     """The step at which a check failed and why, if it is all that is wrong and is explained."""
     row = diagnosis["checks"][name]
     reason = Reason(row["reason"])
-    known = {str(ADVICE[reason]), str(SILENT), *map(str, MISMATCHES.values())}
+    known = {str(ADVICE[reason]), *map(str, [*MISMATCHES.values(), *NOTED.values()])}
     assert wrong(diagnosis).keys() == {name}
     assert wrong(diagnosis)[name] in known
     return row["failed"], reason
