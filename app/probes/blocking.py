@@ -20,6 +20,11 @@ MAX_CALLS = 40
 UNPACED = 8
 PACE = 0.4
 
+# Beyond so many threads of the process, each kind of call has no more than a few: all names of
+# many checks may hang, and a container has a limit.
+MAX_THREADS = 200
+FEW = 2
+
 T = TypeVar("T")
 
 
@@ -53,8 +58,10 @@ class Blocking(Generic[T]):
 
     def _may_begin(self) -> bool:
         hanging = len(self._calls)
+        if hanging < FEW:
+            return True
         paced = hanging < UNPACED or time.monotonic() - self._begun >= PACE
-        return hanging < MAX_CALLS and paced
+        return paced and hanging < MAX_CALLS and threading.active_count() < MAX_THREADS
 
     def _begin(self) -> asyncio.Future[T | Exception]:
         call = on_thread(self._call, self._name)

@@ -15,6 +15,9 @@ from app.probes.steps import Step, begins
 # A name may have thousands, of which no attempt could try all.
 MAX_ADDRESSES = 16
 
+# Seconds between two tries to connect to a Unix socket whose backlog is full.
+UNIX_PAUSE = 0.02
+
 Address = tuple[socket.AddressFamily, Any]
 
 
@@ -89,13 +92,24 @@ async def _connect(family: socket.AddressFamily, address: Any) -> socket.socket:
     connecting = socket.socket(family, socket.SOCK_STREAM)
     try:
         connecting.settimeout(0)
-        if family is not socket.AF_UNIX:
+        if family is socket.AF_UNIX:
+            await _connect_unix(connecting, address)
+        else:
             _notice_a_dead_peer(connecting)
-        await asyncio.get_running_loop().sock_connect(connecting, address)
+            await asyncio.get_running_loop().sock_connect(connecting, address)
     except BaseException:
         connecting.close()
         raise
     return connecting
+
+
+async def _connect_unix(connecting: socket.socket, path: str) -> None:
+    """Connect when there is room. A full backlog refuses at once; asyncio takes it for success."""
+    while True:
+        with contextlib.suppress(BlockingIOError):
+            connecting.connect(path)
+            return
+        await asyncio.sleep(UNIX_PAUSE)
 
 
 def _notice_a_dead_peer(connection: socket.socket) -> None:

@@ -62,10 +62,11 @@ class HttpProbe:
         """Ask, and compare the status with the expected one; a redirect is an answer too."""
         self.dialer.waiting_for = Reason.TIMEOUT
         request = await self.request()
+        context = await self.trust.context() if self.trust else None
         wire = await Wire.open(self.dialer)
         try:
-            if self.trust:
-                await wire.start_tls(await self.trust.context(), self.host)
+            if context:
+                await wire.start_tls(context, self.host)
             begins(Step.QUERY)
             wire.write(request)
             status = await _final_status(wire)

@@ -60,10 +60,11 @@ class RedisServer:
             OSError, EOFError: it can't be reached, or not with TLS (`ssl.SSLError`).
 
         """
+        context = await self.trust.context() if self.trust else None
         wire = await Wire.open(self.dialer)
         try:
-            if self.trust:
-                await wire.start_tls(await self.trust.context(), self.host)
+            if context:
+                await wire.start_tls(context, self.host)
         except BaseException:
             wire.abort()
             raise

@@ -55,6 +55,23 @@ async def test_short_intervals_leave_calls_for_when_it_works_again(
     hanging.set()
 
 
+async def test_hanging_calls_of_one_kind_leave_threads_for_the_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """All names of many checks may hang at once, and a container has a limit of threads."""
+    monkeypatch.setattr("app.probes.blocking.MAX_THREADS", threading.active_count() + 5)
+    hanging = threading.Event()
+    kinds = [Blocking(hanging.wait, "call") for _ in range(4)]
+    begun = threading.active_count()
+    for blocking in kinds * UNPACED:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(0.005):
+                await blocking()
+    # Of each kind a few, and of the first whatever there was room for.
+    assert 2 * len(kinds) <= threading.active_count() - begun <= 5 + 2 * len(kinds)
+    hanging.set()
+
+
 @pytest.mark.parametrize("name", PROBES)
 async def test_a_secret_that_can_not_be_read_in_time_is_a_missed_deadline(
     name: str, tmp_path: Path

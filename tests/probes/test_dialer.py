@@ -218,3 +218,20 @@ async def test_a_name_that_can_not_be_one_is_told_as_dns() -> None:
         with pytest.raises((UnicodeError, socket.gaierror)) as caught:
             await dialer.dial()
         assert dialer.explain(caught.value) is Reason.DNS
+
+
+async def test_a_unix_socket_without_room_is_waited_for(tmp_path: Path) -> None:
+    """A frozen server accepts nobody, which a connection that is refused at once does not show."""
+    path = str(tmp_path / "socket")
+    with socket.socket(socket.AF_UNIX) as listener, contextlib.ExitStack() as stack:
+        listener.bind(path)
+        listener.listen(0)
+        filler = stack.enter_context(socket.socket(socket.AF_UNIX))
+        filler.connect(path)
+        dialer = Dialer(path)
+        dialing = asyncio.create_task(dialer.dial())
+        await asyncio.wait({dialing}, timeout=0.1)
+        assert not dialing.done()
+        assert dialer.explain(TimeoutError()) is Reason.CONNECT_TIMEOUT
+        listener.accept()[0].close()
+        stack.enter_context(await dialing)
