@@ -11,8 +11,8 @@ IDLE_TIMEOUT = 10.0
 # Connections; those that ask nothing hold some 3 KB each.
 MAX_CONNECTIONS = 4096
 
-# Descriptors that everything but the connections needs at most.
-RESERVED = 64
+# Descriptors for everything else: look-ups that hang have some 200, and each check a few.
+RESERVED = 320
 
 
 class Connection(Protocol):
