@@ -118,7 +118,8 @@ def test_a_signal_during_the_start_changes_nothing(tmp_path: Path) -> None:
 async def test_what_was_there_before_is_there_again() -> None:
     """Handlers that the application has itself stay where they are, faulthandler's too."""
     numbers = [signal.SIGTERM, signal.SIGINT, *LIKE_SIGTERM, *IGNORED]
-    before = [signal.getsignal(number) for number in numbers]
+    # Another test may have begun to serve in this process, which ignores them as well.
+    before = {number: signal.getsignal(number) for number in numbers}
     faulthandler.register(signal.SIGUSR2)
     signal.signal(signal.SIGUSR1, handler := lambda *_: None)
     try:
@@ -132,5 +133,5 @@ async def test_what_was_there_before_is_there_again() -> None:
     finally:
         faulthandler.unregister(signal.SIGUSR2)
         for number in (signal.SIGUSR1, signal.SIGALRM):
-            signal.signal(number, signal.SIG_DFL)
-    assert [signal.getsignal(number) for number in numbers] == before
+            signal.signal(number, before[number])
+    assert {number: signal.getsignal(number) for number in numbers} == before
