@@ -1,9 +1,10 @@
 """Ways to run a command: in this process, and as a person does."""
 
 import os
+import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -29,8 +30,9 @@ Call = Callable[..., Result]
 
 
 @pytest.fixture(name="call")
-def _call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Call:
-    """Run a command in this process."""
+def _call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Call]:
+    """Run a command in this process, which keeps its handlers of signals."""
+    handlers = {number: signal.getsignal(number) for number in signal.valid_signals()}
     for name in ENVIRON:
         monkeypatch.delenv(name, raising=False)
 
@@ -41,7 +43,10 @@ def _call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -
         assert isinstance(ended.value.code, int | None)
         return Result(ended.value.code or 0, *capsys.readouterr())
 
-    return call
+    yield call
+    for number, handler in handlers.items():
+        if signal.getsignal(number) != handler:
+            signal.signal(number, handler)
 
 
 @pytest.fixture(name="folder")
