@@ -31,18 +31,17 @@ def named(check: str) -> Scene:
     return Scene(environ=lambda stage: stage.reaching(check, host=f"{check}.test"))
 
 
-def rows(check: str, called: Scene, *, garbled: str = "protocol") -> tuple[Row, ...]:
+def rows(check: str, called: Scene) -> tuple[Row, ...]:
     """The lines of one dependency.
 
     Args:
         called: the scene in which it is called by its name.
-        garbled: its reason for bytes that mean nothing.
 
     """
     kept = check != "http"  # where every question has a connection of its own
     return (
         *(Row(check, name, through(check, fault), reason) for name, fault, reason in FAULTS),
-        Row(check, "garbled", through(check, Corrupt()), garbled),
+        Row(check, "garbled", through(check, Corrupt()), "protocol"),
         *(Row(check, name, asking(manner), "dns", kept, called) for name, manner in MANNERS),
     )
 

@@ -123,7 +123,7 @@ SERVER: tuple[tuple[str, Fault, str, bool], ...] = (
 )
 
 ROWS = (
-    *network.rows("postgres", NAMED, garbled="timeout"),
+    *network.rows("postgres", NAMED),
     *(
         Row("postgres", name, fault, reason, unseen, DIRECT)
         for name, fault, reason, unseen in SERVER
