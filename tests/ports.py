@@ -9,8 +9,9 @@ import socket
 from collections.abc import Iterator
 
 
-# Below those of the embedded servers, which may be started by a process that is tested.
-PORTS = range(10000, 20000)
+# Below those of the embedded servers, which may be started by a process that is tested; Chromium
+# opens no page on 10080.
+PORTS = range(10100, 20000)
 
 
 @functools.cache
