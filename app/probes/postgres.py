@@ -64,7 +64,7 @@ class PostgresSession:
         try:
             await self.connected.driver.execute(self.question.format(number=number))
         except asyncpg.InterfaceError as error:
-            # asyncpg has lost the connection before it could ask.
+            # The answer ended before asyncpg had asked.
             raise EOFError(error) from None
         except asyncpg.ConnectionDoesNotExistError:
             await answer  # has raised what this one is made of

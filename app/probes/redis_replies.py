@@ -13,7 +13,6 @@ REPLIES: Mapping[type[BaseException], Reason] = {
     exceptions.AuthenticationError: Reason.AUTH,
     exceptions.BusyLoadingError: Reason.STARTING,
     exceptions.ClusterDownError: Reason.NO_PRIMARY,
-    exceptions.InvalidResponse: Reason.PROTOCOL,
     exceptions.MasterDownError: Reason.NO_PRIMARY,
     exceptions.NoPermissionError: Reason.DENIED,
     exceptions.OutOfMemoryError: Reason.OUT_OF_MEMORY,
