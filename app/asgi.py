@@ -1,21 +1,35 @@
 """The application as a server calls it: answers that are ready go before its routes."""
 
 import asyncio
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
 from typing import Any
 
 from fastapi import FastAPI
 from fastapi.responses import JSONResponse
+from opentelemetry import context
 from starlette.types import Receive, Scope, Send
 
 from app.api.answers import HEADERS, RETRY_AFTER
-from app.api.endpoints import is_liveness, is_probe, route_path
-from app.api.readymade import Readymade
-from app.event_loop.admission import Admission
-from app.lifecycle import Lifecycle
-from app.lifecycle.closing import close_when_draining
-from app.telemetry import unobserved
+from app.api.response_cache import ResponseCache
+from app.api.routes import is_liveness, is_probe, route_path
+from app.event_loop import Admission
+from app.lifecycle import Lifecycle, close_when_draining
+
+
+# By this every instrumentation lets itself be told to look away.
+SUPPRESSED = "suppress_instrumentation"
+
+
+@contextlib.contextmanager
+def suppress_tracing() -> Iterator[None]:
+    """Have no instrumentation make a span or a measurement of what the block does or starts."""
+    token = context.attach(context.set_value(SUPPRESSED, value=True))
+    try:
+        yield
+    finally:
+        context.detach(token)
 
 
 OVERLOADED = JSONResponse(
@@ -39,20 +53,24 @@ class Vitals(FastAPI):
     """
 
     lifecycle: Lifecycle | None = None
-    readymade: Readymade | None = None
+    response_cache: ResponseCache | None = None
     admissions: Mapping[bool, Admission] = {}
     own_routes = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer what an answer is ready for, and leave the rest to the routes."""
         kind = scope["type"]
-        if kind == "http" and (readymade := self.readymade) and (answer := readymade.to(scope)):
+        if (
+            kind == "http"
+            and (response_cache := self.response_cache)
+            and (answer := response_cache.to(scope))
+        ):
             await send(answer.start)
             await send(answer.body)
             return
-        with unobserved() if unasked(scope) else nullcontext():
+        with suppress_tracing() if skip_tracing(scope) else nullcontext():
             if kind == "lifespan":
-                send = self._in_words(send)
+                send = self._describe_failure(send)
             elif self.lifecycle:
                 send = close_when_draining(send, self.lifecycle)
             if kind == "http" and not await self._admits(scope):
@@ -71,7 +89,7 @@ class Vitals(FastAPI):
             return True
         return await self.admissions[takes_long(scope)].admitted()
 
-    def _in_words(self, send: Send) -> Send:
+    def _describe_failure(self, send: Send) -> Send:
         """Tell in our words why a start has failed or an end was cut short."""
 
         async def tell(message: Any) -> None:
@@ -92,7 +110,7 @@ def takes_long(scope: Scope) -> bool:
     return is_page or not is_probe(path) or path.rstrip("/") == "/metrics"
 
 
-def unasked(scope: Scope) -> bool:
+def skip_tracing(scope: Scope) -> bool:
     """Return whether tracing should skip this scope."""
     return scope["type"] == "lifespan" or is_probe(route_path(scope))
 

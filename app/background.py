@@ -10,7 +10,7 @@ logger = logging.getLogger("vitals")
 
 
 @contextlib.contextmanager
-def repeated(look: Callable[[], None], name: str, *, every: float = 1.0) -> Iterator[None]:
+def run_periodically(look: Callable[[], None], name: str, *, every: float = 1.0) -> Iterator[None]:
     """Look now and every so many seconds, at files that may change or at what should go on.
 
     On a thread that nobody waits for: a file may lie on a share that hangs. A look that fails is

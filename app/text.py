@@ -4,7 +4,7 @@
 MAX_LENGTH = 500
 
 
-def visible(text: str) -> str:
+def escape_unprintable(text: str) -> str:
     """Escape what is not printable: it would break the line, or steer a terminal."""
     return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)
 

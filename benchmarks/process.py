@@ -10,7 +10,7 @@ from typing import Self
 
 import psutil
 
-from app.embedded.server import reserve
+from app.devservers.servers import reserve
 from benchmarks.contenders import Contender
 
 

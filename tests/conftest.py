@@ -1,6 +1,7 @@
 """The servers, settings and folder that tests share, and the servers that a test may break."""
 
 import gc
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,7 +9,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-from app.embedded import Postgres, Valkey
+from app.devservers import Postgres, Valkey
 from app.settings import Settings
 from tests.broken_settings import CANARY, PG, REDIS
 
@@ -16,6 +17,10 @@ from tests.broken_settings import CANARY, PG, REDIS
 # How long an example takes is a matter of the machine, and of what else it does.
 hypothesis.settings.register_profile("patient", deadline=None)
 hypothesis.settings.load_profile("patient")
+
+# A shell ignores these two for what it starts in the background, and every child inherits that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGQUIT, signal.SIG_DFL)
 
 
 def pytest_collection() -> None:

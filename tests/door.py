@@ -11,10 +11,9 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from app.api.endpoints import is_probe
-from app.logs import without_chatter
-from app.serving.fast_protocol import FastProtocol
-from app.serving.replies import Replies
+from app.api.routes import is_probe
+from app.logs import filter_probe_logs
+from app.server.fast_path import FastProtocol, ReplyCache
 from tests.api.scene import Scene
 from tests.fakes import simulate
 
@@ -89,7 +88,9 @@ class Door:
         self.state = ServerState()
         self.state.default_headers = [(b"date", b"Tue, 24 Nov 2026 10:00:00 GMT")]
         make = (
-            partial(FastProtocol, Replies(scene.routes), quiet=quiet) if fast else HttpToolsProtocol
+            partial(FastProtocol, ReplyCache(scene.routes), quiet=quiet)
+            if fast
+            else HttpToolsProtocol
         )
         protocol = make(config=config, server_state=self.state, app_state={})
         self.wire = Wire(protocol)
@@ -115,7 +116,7 @@ def heard(
     async def story() -> tuple[Any, ...]:
         return await Door(scene, fast=fast, quiet=quiet).hear(chunks, pause)
 
-    with logged() as lines, without_chatter(is_probe) if quiet else contextlib.nullcontext():
+    with logged() as lines, filter_probe_logs(is_probe) if quiet else contextlib.nullcontext():
         return *simulate(story()), tuple(lines)
 
 

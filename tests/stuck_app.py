@@ -4,10 +4,10 @@ import asyncio
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 
-from app import application, checks
+from app import application, check_factory
 from app.health import Check
-from app.health.check import unexplained
-from app.serving.server import server
+from app.health.model import unexplained
+from app.server.server import server
 from app.settings import Settings, load
 from tests.fakes import deaf
 
@@ -23,11 +23,11 @@ class Stuck:
 
 
 async def open_checks(
-    settings: Settings, read: Callable[[str], str], stack: AsyncExitStack
+    settings: Settings, read_secret: Callable[[str], str], stack: AsyncExitStack
 ) -> list[Check]:
     """Add it to the others."""
-    mine = checks.check("mine", Stuck(), settings)
-    return [*await checks.open_checks(settings, read, stack), mine]
+    mine = check_factory.make_check("mine", Stuck(), settings)
+    return [*await check_factory.open_checks(settings, read_secret, stack), mine]
 
 
 application.open_checks = open_checks  # type: ignore[attr-defined]

@@ -1,7 +1,7 @@
 from starlette.testclient import TestClient
 
 from app.application import create_app
-from app.event_loop.admission import Admission
+from app.event_loop import Admission
 from app.settings import Settings
 from tests.ports import free_port
 

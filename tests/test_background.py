@@ -3,7 +3,7 @@ import queue
 
 import pytest
 
-from app.background import repeated
+from app.background import run_periodically
 
 
 def test_a_look_that_fails_is_told_and_made_again(caplog: pytest.LogCaptureFixture) -> None:
@@ -16,7 +16,7 @@ def test_a_look_that_fails_is_told_and_made_again(caplog: pytest.LogCaptureFixtu
             msg = "not now"
             raise LookupError(msg)
 
-    with caplog.at_level(logging.INFO), repeated(look, "it", every=0):
+    with caplog.at_level(logging.INFO), run_periodically(look, "it", every=0):
         seen = [made.get(timeout=5) for _ in range(7)]
     assert seen == [True, False, False, True, False, True, True]
     assert [record.levelname for record in caplog.records] == ["ERROR", "ERROR"]

@@ -2,8 +2,8 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from app.checks import open_checks
-from app.embedded import Postgres
+from app.check_factory import open_checks
+from app.devservers import Postgres
 from app.settings import load
 from tests.faults.servers import sql
 

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import psutil
 
-from app.embedded import Postgres, Valkey
+from app.checks.postgres import postgres as postgres_probe
+from app.checks.redis import redis as redis_probe
+from app.checks.session import SessionProbe
+from app.devservers import Postgres, Valkey
 from app.health import Check, Clock, Monitor
-from app.probes.postgres import postgres as postgres_probe
-from app.probes.redis import redis as redis_probe
-from app.probes.session import SessionProbe
 from tests.faults.servers import admin, frozen, sessions
 from tests.probes.attempt import eventually
 from tests.service import on, running

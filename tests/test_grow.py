@@ -15,7 +15,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from app.application import create_app
-from app.embedded import Postgres, Valkey
+from app.devservers import Postgres, Valkey
 from app.settings import Settings
 from tests.pages import PAGES, shown
 from tests.ports import free_port
@@ -79,18 +79,18 @@ def _relay() -> Iterator[int]:
 
 def test_the_page_names_the_files_that_it_shows() -> None:
     """Two files with a line each, and a row for the second."""
-    assert [one or other for one, other in FILES] == ["app/probes/smtp.py", "app/clock.py"]
+    assert [one or other for one, other in FILES] == ["app/checks/smtp.py", "app/clock.py"]
     assert [len(CHECK), len(ROUTER)] == [2, 3]
 
 
 def test_the_linter_and_the_formatter_have_nothing_to_say(copy: Copy) -> None:
     """Of either file, by the rules of the repository."""
-    copy.write("app/probes/smtp.py", CHECK[0].text)
+    copy.write("app/checks/smtp.py", CHECK[0].text)
     copy.write("app/clock.py", ROUTER[0].text)
     ruff = Path(sys.executable).with_name("ruff")
     for judge in (("check",), ("format", "--check")):
         config = ("--config", ROOT / "pyproject.toml")
-        command = (ruff, *judge, *config, "app/probes/smtp.py", "app/clock.py")
+        command = (ruff, *judge, *config, "app/checks/smtp.py", "app/clock.py")
         judged = subprocess.run(
             command, cwd=copy.folder, capture_output=True, text=True, check=False
         )
@@ -103,12 +103,21 @@ def test_the_rules_of_who_imports_whom_hold(copy: Copy) -> None:
     (copy.folder / "tests").mkdir()
     row = ROUTER[2].text
     copy.write(rules, (ROOT / rules).read_text().replace(row, ""))
-    copy.write("app/probes/smtp.py", CHECK[0].text)
+    copy.write("app/checks/smtp.py", CHECK[0].text)
     copy.write("app/clock.py", ROUTER[0].text)
-    judge = (sys.executable, "-P", "-m", "pytest", "-q", "-p", "no:cacheprovider", rules)
+    judge = (
+        sys.executable,
+        "-P",
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        rules,
+    )
     environ = {**os.environ, "PYTHONPATH": str(copy.folder)}
     assert subprocess.run(judge, cwd=copy.folder, env=environ, check=False).returncode == 1
-    copy.insert(rules, row, before='    "checks": {')
+    copy.insert(rules, row, before='    "check_factory": {')
     assert subprocess.run(judge, cwd=copy.folder, env=environ, check=False).returncode == 0
 
 
@@ -117,14 +126,14 @@ def test_a_new_kind_of_check_is_one_file_and_one_line(
 ) -> None:
     """It passes, fails with its reason, and recovers, as every other does."""
     probe, line = (block.text for block in CHECK)
-    copy.write("app/probes/smtp.py", probe)
+    copy.write("app/checks/smtp.py", probe)
     copy.insert(
-        "app/checks.py",
+        "app/check_factory.py",
         line.replace('"mail.internal", 25', f'"127.0.0.1", {relay}'),
         before="    return checks\n",
     )
-    names = "from app.probes.dialer import Dialer\nfrom app.probes.smtp import SmtpProbe\n"
-    copy.insert("app/checks.py", names, before="from app.health import Check")
+    names = "from app.checks.network import Dialer\nfrom app.checks.smtp import SmtpProbe\n"
+    copy.insert("app/check_factory.py", names, before="from app.health import Check")
     environ = {**on(None, valkey), "PYTHONPATH": str(copy.folder)}
     with running(environ, copy.folder / "log", SERVE) as service:
         service.until("smtp", None, 5)

@@ -13,9 +13,9 @@ from starlette.testclient import TestClient
 from starlette.types import ASGIApp
 from starlette.websockets import WebSocketDisconnect
 
-from app.api.endpoints import PATHS
+from app.api.routes import PATHS
 from app.application import create_app
-from app.asgi import Vitals, unasked
+from app.asgi import Vitals, skip_tracing
 from app.settings import ConfigurationError, Settings
 from tests.pages import shown
 from tests.ports import free_port
@@ -178,7 +178,7 @@ async def test_an_unknown_scope_is_an_error() -> None:
 )
 def test_tracing_skips_a_mounted_health_path(path: str, root: str, *, skipped: bool) -> None:
     """As it does one that is not mounted."""
-    assert unasked({"type": "http", "path": path, "root_path": root}) is skipped
+    assert skip_tracing({"type": "http", "path": path, "root_path": root}) is skipped
 
 
 @pytest.mark.parametrize("app", ["app.main:app", "tests.mounted_app:app"])

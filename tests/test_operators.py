@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from app.embedded import Valkey
-from app.tokens import SCOPE, issue
+from app.auth import SCOPE, issue
+from app.devservers import Valkey
 from tests.probes.attempt import eventually
 from tests.service import Service, on, running
 

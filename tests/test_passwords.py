@@ -6,13 +6,12 @@ from pathlib import Path
 import pytest
 from redis.exceptions import ResponseError
 
-from app.checks import advise
-from app.checks import check as on_terms
-from app.embedded import Postgres, Valkey
+from app.check_factory import advise, make_check
+from app.checks.errors import explain_network
+from app.checks.redis import explain_redis
+from app.checks.session import Session, SessionProbe
+from app.devservers import Postgres, Valkey
 from app.health import Reason
-from app.probes.reasons import on_the_way
-from app.probes.redis_replies import of_redis
-from app.probes.session import Session, SessionProbe
 from app.settings import Settings
 from tests.faults.redis import configured
 from tests.service import Service, on, running
@@ -73,15 +72,15 @@ async def opened() -> Session:
 @pytest.mark.parametrize("name", ["postgres", "redis"])
 def test_a_password_that_was_never_asked_for(name: str) -> None:
     """A check that passes has the advice too, where its session says so."""
-    probe = SessionProbe(opened, on_the_way, 15, lambda: 0.0)
-    check = on_terms(name, probe, Settings())
+    probe = SessionProbe(opened, explain_network, 15, lambda: 0.0)
+    check = make_check(name, probe, Settings())
     assert check.hint_after(None) is None
-    probe.unasked = True
+    probe.password_not_requested = True
     assert str(check.hint_after(None)) == UNWANTED.format(name.upper())
     # Another failure is the news.
     assert check.hint_after(ConnectionRefusedError()) is None
     assert advise(name, probe, "none", None) is None
-    assert on_terms("payments", probe, Settings()).hint_after(None) is None
+    assert make_check("payments", probe, Settings()).hint_after(None) is None
 
 
 @pytest.mark.parametrize(
@@ -95,6 +94,6 @@ def test_a_password_that_was_never_asked_for(name: str) -> None:
 def test_how_servers_refuse_a_password_that_they_do_not_want(message: str) -> None:
     """Since Redis 6, as it is on the wire, and before; whatever follows."""
     error = ResponseError(message)
-    assert of_redis(error) is Reason.AUTH
-    probe = SessionProbe(opened, on_the_way, 15, lambda: 0.0)
+    assert explain_redis(error) is Reason.AUTH
+    probe = SessionProbe(opened, explain_network, 15, lambda: 0.0)
     assert str(advise("redis", probe, "password", error)) == UNWANTED.format("REDIS")

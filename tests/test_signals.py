@@ -12,9 +12,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from app.lifecycle import Lifecycle
-from app.lifecycle.drain import drain_on_signal
-from app.lifecycle.signals import IGNORED, LIKE_SIGTERM
+from app.lifecycle import Lifecycle, drain_on_signal
+from app.signals import IGNORED, LIKE_SIGTERM
 from tests.ports import free_port
 from tests.service import SERVE, UVICORN, Service, await_answer, running, start
 

@@ -19,7 +19,7 @@ from redis.asyncio import Connection
 from starlette.testclient import TestClient
 
 from app.application import create_app
-from app.embedded import Valkey
+from app.devservers import Valkey
 from app.settings import Settings
 
 

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from app.settings import Settings
-from app.settings.secret_files import SECRETS
+from app.settings.secrets import SECRETS
 from tests.service import ROOT
 
 

@@ -5,15 +5,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.health.watch import CLOSE_GRACE
-from app.logs.spool import FLUSH_TIMEOUT
-from app.probes.postgres import GOODBYE
-from app.serving.server import LINGER
-from app.settings import Settings
-from app.timing import (
+from app.checks.postgres import GOODBYE
+from app.health.monitor import CLOSE_GRACE
+from app.logs.handler import FLUSH_TIMEOUT
+from app.probe_config import (
     ANSWER,
+    Guarantees,
     Prober,
-    Promise,
     caddy,
     docker,
     haproxy,
@@ -24,11 +22,13 @@ from app.timing import (
     startup,
     stopped,
 )
-from app.timing.promise import ENDING
+from app.probe_config.guarantees import ENDING
+from app.server.server import LINGER
+from app.settings import Settings
 from tests.written_figures import broken, find
 
 
-DEFAULT = Promise(red=2.5, green=2.5, started=6.5, drain=5, gone=10)
+DEFAULT = Guarantees(red=2.5, green=2.5, started=6.5, drain=5, gone=10)
 KINDS = [haproxy, caddy, kubelet]
 SECONDS = st.floats(0.01, 100)
 

@@ -7,9 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.settings.secret_files import Secret, SecretError
-from app.settings.signing_key import key
-from app.tokens import SCOPE, Tokens, issue
+from app.auth import SCOPE, TokenVerifier, issue
+from app.settings.secrets import Secret, SecretError, key
 
 
 # As long as any algorithm wants it.
@@ -25,8 +24,8 @@ def _secret(tmp_path: Path) -> Secret:
 
 
 @pytest.fixture(name="tokens")
-def _tokens(secret: Secret) -> Tokens:
-    tokens = Tokens(lambda: secret)
+def _tokens(secret: Secret) -> TokenVerifier:
+    tokens = TokenVerifier(lambda: secret)
     tokens.look()
     return tokens
 
@@ -66,7 +65,7 @@ GOOD = {"scope": SCOPE, "exp": LATER}
     ],
 )
 def test_a_token_is_an_operators_if_all_of_it_is_right(
-    tokens: Tokens, shown: str, valid: bool
+    tokens: TokenVerifier, shown: str, valid: bool
 ) -> None:
     """Signed with the one algorithm and the one key, unexpired, and of the scope."""
     assert tokens.valid(shown) is valid
@@ -75,14 +74,14 @@ def test_a_token_is_an_operators_if_all_of_it_is_right(
 @given(st.text(st.characters(max_codepoint=255)))
 def test_what_is_no_token_is_never_an_error(shown: str) -> None:
     """Anybody may send anything."""
-    tokens = Tokens(lambda: Secret("jwt_secret", Path("none")))
+    tokens = TokenVerifier(lambda: Secret("jwt_secret", Path("none")))
     tokens._key = KEY  # noqa: SLF001 - no file for each of a hundred examples
     assert not tokens.valid(shown)
     assert not tokens.valid(f"{shown}.{shown}.{shown}")
 
 
 def test_a_key_that_is_replaced_voids_what_the_old_one_signed(
-    tokens: Tokens, secret: Secret
+    tokens: TokenVerifier, secret: Secret
 ) -> None:
     """From the next look on, and not before."""
     secret.path.write_text(OTHER)
@@ -93,7 +92,7 @@ def test_a_key_that_is_replaced_voids_what_the_old_one_signed(
 
 
 def test_without_a_key_no_token_is_valid(
-    tokens: Tokens, secret: Secret, caplog: pytest.LogCaptureFixture
+    tokens: TokenVerifier, secret: Secret, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The log says so once, with the remedy; where there never was one, nothing is amiss."""
     secret.path.unlink()

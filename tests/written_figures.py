@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.timing import Rule
+from app.probe_config import Rule
 from tests.service import ROOT
 
 

@@ -16,9 +16,8 @@ from uvicorn.supervisors import ChangeReload
 
 import app
 from app.cli.check import listening
-from app.cli.listening import listen
-from app.cli.serve import read_settings, run
-from app.embedded import EmbeddedServerError, Postgres, Valkey
+from app.cli.serve import listen, read_settings, run
+from app.devservers import EmbeddedServerError, Postgres, Valkey
 from app.settings import Settings
 
 
@@ -74,7 +73,7 @@ def point_to(postgres: Postgres, valkey: Valkey) -> None:
 def run_once(settings: Settings, sockets: list[socket.socket]) -> None:
     """Serve; whoever is on this machine is an operator, as long as nobody else comes in."""
     addresses = [ip_address(listener.getsockname()[0]) for listener in sockets]
-    run(settings, sockets, everybody=all(address.is_loopback for address in addresses))
+    run(settings, sockets, trust_all_clients=all(address.is_loopback for address in addresses))
 
 
 def run_again(settings: Settings, sockets: list[socket.socket]) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from app.settings.maintenance_file import default_file
+from app.settings.model import default_file
 
 
 File = Annotated[

@@ -7,9 +7,8 @@ from typing import Annotated
 
 import typer
 
-from app.settings.secret_files import SecretError, find
-from app.settings.signing_key import SIGNS, key
-from app.tokens import SCOPE, issue
+from app.auth import SCOPE, issue
+from app.settings.secrets import SIGNS, SecretError, find, key
 
 
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}

@@ -1,12 +1,9 @@
 """The core: what is checked, how it is judged and what is known; no I/O but the clock."""
 
-from app.health.check import Check, Probe
-from app.health.clock import Clock, Instant
-from app.health.history import History, Transition
+from app.health.history import History, LatencyTrend, Slot, Transition
+from app.health.model import Check, Clock, Instant, Observation, Probe, Report, Result, Status
 from app.health.monitor import Monitor
-from app.health.report import Observation, Report, Result
-from app.health.status import Reason, Status
-from app.health.trend import Slot, Trend
+from app.health.reasons import Reason
 
 
 __all__ = [
@@ -14,6 +11,7 @@ __all__ = [
     "Clock",
     "History",
     "Instant",
+    "LatencyTrend",
     "Monitor",
     "Observation",
     "Probe",
@@ -23,5 +21,4 @@ __all__ = [
     "Slot",
     "Status",
     "Transition",
-    "Trend",
 ]

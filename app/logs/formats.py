@@ -3,13 +3,58 @@
 import json
 import logging
 import logging.config
+import traceback
 from abc import abstractmethod
+from collections import deque
 from copy import copy
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any
 
-from app.logs.errors import traced
-from app.text import cut, visible
+from app.text import cut, escape_unprintable
+
+
+# Calls of each exception, the innermost, and the exceptions of one chain or group.
+MAX_CALLS = 20
+MAX_ERRORS = 5
+
+
+def format_traceback(error: BaseException) -> str:
+    """Return the traceback of an exception, after those of its causes.
+
+    Python's own formatter writes texts of any length, and follows a chain to its end.
+    """
+    waiting, texts = deque([error]), list[str]()
+    while waiting and len(texts) < MAX_ERRORS:
+        one = waiting.popleft()
+        texts.append(_one(one))
+        earlier = one.__cause__ or (None if one.__suppress_context__ else one.__context__)
+        waiting.extend([earlier] if earlier else [])
+        waiting.extend(islice(getattr(one, "exceptions", ()), MAX_ERRORS))
+    return "\n\n".join(texts[::-1])
+
+
+def _one(error: BaseException) -> str:
+    calls = traceback.format_tb(error.__traceback__, -MAX_CALLS)
+    notes = islice(getattr(error, "__notes__", ()), MAX_ERRORS)
+    lines = (
+        [cut(call.rstrip()) for call in calls] + [_words(error)] + [cut(str(one)) for one in notes]
+    )
+    return "\n".join(["Traceback (most recent call last):", *lines] if calls else lines)
+
+
+def _words(error: BaseException) -> str:
+    kind = type(error)
+    name = (
+        kind.__qualname__
+        if kind.__module__ == "builtins"
+        else f"{kind.__module__}.{kind.__qualname__}"
+    )
+    try:
+        text = cut(str(error))
+    except Exception:  # noqa: BLE001 - an exception whose text fails still has a name
+        text = "<no text>"
+    return f"{name}: {text}" if text else name
 
 
 # What a record carries by itself; everything else was given as a field.
@@ -55,7 +100,7 @@ class Formatter(logging.Formatter):
             cut(name): _bounded(value) for name, value in vars(record).items() if name not in OWN
         }
         error = record.exc_info and record.exc_info[1]
-        return given | {"error": traced(error)} if error else given
+        return given | {"error": format_traceback(error)} if error else given
 
 
 def _event(record: logging.LogRecord) -> str:
@@ -93,6 +138,6 @@ class ConsoleFormatter(Formatter):
         del fields["logger"]
         event, error = fields.pop("event"), fields.pop("error", None)
         told = [f"{name}={value}" for name, value in fields.items() if str(value or "")]
-        line = visible(" ".join([time, f"{level:8}", event, *told]))
+        line = escape_unprintable(" ".join([time, f"{level:8}", event, *told]))
         # Set in, so that nothing in an error's text looks like a line of its own.
-        return "\n  ".join([line, *map(visible, error.split("\n"))]) if error else line
+        return "\n  ".join([line, *map(escape_unprintable, error.split("\n"))]) if error else line

@@ -1,15 +1,15 @@
-"""What the environment says, judged all at once before anything starts."""
+"""The settings in force, for an operator to look at."""
 
 from collections.abc import Container, Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
-from app.settings import http_checks
+from app.settings.checks import HttpTarget, read_http_checks
 from app.settings.model import Settings
-from app.settings.secret_files import SECRETS, SecretError
-from app.settings.signing_key import SIGNS, key
-from app.text import visible
+from app.settings.secrets import SECRETS, SIGNS, SecretError, key
+from app.text import escape_unprintable
 
 
 class ConfigurationError(Exception):
@@ -27,13 +27,13 @@ def load() -> Settings:
         ConfigurationError: something is wrong; it tells everything that is.
 
     """
-    settings, problems = judge()
+    settings, problems = load_with_problems()
     if problems:
         raise ConfigurationError(problems)
     return settings
 
 
-def judge() -> tuple[Settings, list[str]]:
+def load_with_problems() -> tuple[Settings, list[str]]:
     """Read the settings, with what is wrong at its default, and tell all that is wrong."""
     wrong = dict[str, Any]()
     try:
@@ -44,7 +44,7 @@ def judge() -> tuple[Settings, list[str]]:
         settings = Settings(**{name: Settings.model_fields[name].default for name in wrong})
     problems = [_line(name, details) for name, details in wrong.items()]
     problems += _contradictions(settings, wrong.keys())
-    return settings, [visible(problem) for problem in problems]
+    return settings, [escape_unprintable(problem) for problem in problems]
 
 
 def _line(name: str, details: Any) -> str:
@@ -56,7 +56,7 @@ def _line(name: str, details: Any) -> str:
 
 def _contradictions(settings: Settings, wrong: Container[str]) -> Iterator[str]:
     """Tell what no single setting shows."""
-    found, problems = http_checks.read(settings.http_checks)
+    found, problems = read_http_checks(settings.http_checks)
     yield from problems
     fields = {"postgres": "database_url", "redis": "redis_url"}
     stores = [name for name, url in fields.items() if getattr(settings, url) or url in wrong]
@@ -82,3 +82,25 @@ def _unusable(settings: Settings, needed: set[str]) -> Iterator[str]:
                 key(secret) if name == SIGNS else secret.read()
         except SecretError as error:
             yield str(error)
+
+
+def effective_settings(settings: Settings) -> dict[str, str]:
+    """Tell each setting that has a value by its name in the environment, and no secret.
+
+    Of an HTTP check it tells where it asks; its headers, and the query of its URL, may be secret.
+    """
+    told = {
+        **settings.model_dump(exclude_none=True),
+        "maintenance_file": settings.maintenance,
+        "http_checks": ", ".join(map(_place, settings.http_targets)),
+    }
+    texts = {name: _text(told.get(name, "")) for name in Settings.model_fields}
+    return {name.upper(): text for name, text in texts.items() if text}
+
+
+def _text(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _place(target: HttpTarget) -> str:
+    return f"{target.name}: {urlsplit(target.url)._replace(query='', fragment='').geturl()}"

@@ -1,18 +1,70 @@
 """Everything that can be set."""
 
+import contextlib
 import os
+import re
+import tempfile
 from collections.abc import Callable
 from functools import partial
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, field_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from app.settings import http_checks, http_members, store_urls, texts
-from app.settings.http_checks import HttpTarget
-from app.settings.maintenance_file import default_file
-from app.settings.secret_files import SECRETS, Secret, find
+from app.settings.checks import (
+    MAX_SECONDS,
+    MIN_SECONDS,
+    SECONDS_RANGE,
+    HttpTarget,
+    read_http_checks,
+)
+from app.settings.secrets import SECRETS, Secret, find
+from app.settings.urls import HIGHEST_PORT, parse_postgres_url, parse_redis_url
+
+
+NAME = re.compile(r"[\w.-]+")
+
+
+def refuse_carriage_return(value: Any, info: ValidationInfo) -> Any:
+    """Return a value as it is, unless a file with the line ends of Windows has left one in it."""
+    # JSON may have them between its members.
+    if isinstance(value, str) and "\r" in value and info.field_name != "http_checks":
+        msg = "holds a carriage return: save the file that sets it with the line ends of Unix (LF)"
+        raise ValueError(msg)
+    return value
+
+
+def parse_host(text: str) -> str:
+    """Return an address in its usual form, or a name as it is; it need not be known here."""
+    with contextlib.suppress(ValueError):
+        return str(ip_address(text))
+    if not NAME.fullmatch(text):
+        msg = "must be a name, or an IP address without brackets and port: correct it, or unset it"
+        raise ValueError(msg)
+    return text
+
+
+def parse_path(value: Path) -> Path:
+    """Return a path as it is, if all of it can be seen."""
+    if not str(value).isprintable():
+        msg = "holds a character that is not printable: remove it"
+        raise ValueError(msg)
+    return value
+
+
+def default_file(port: int) -> Path:
+    """Name the file of the instance on a port, where none is set.
+
+    In the usual temporary folder where nothing can be written, or the disk is full: there may be no
+    file then, but there is nothing wrong either.
+    """
+    try:
+        folder = tempfile.gettempdir()
+    except FileNotFoundError:
+        folder = "/tmp"  # noqa: S108 - nothing is made there
+    return Path(folder, f"vitals-{port}.maintenance")
 
 
 Auth = Annotated[Literal["password", "none"], Field(description="password or none")]
@@ -22,7 +74,7 @@ Depth = Annotated[
 Details = Annotated[
     Literal["always", "authorized", "never"], Field(description="always, authorized or never")
 ]
-SECONDS: Any = Field(ge=http_members.LEAST, le=http_members.MOST, description=http_members.SECONDS)
+SECONDS: Any = Field(ge=MIN_SECONDS, le=MAX_SECONDS, description=SECONDS_RANGE)
 Seconds = Annotated[float, SECONDS]
 OwnSeconds = Annotated[float | None, SECONDS]
 Grace = Annotated[float, Field(ge=0, le=3600, description="a number of seconds from 0 to 3600")]
@@ -39,10 +91,8 @@ class Settings(BaseSettings):
         hide_input_in_errors=True,
     )
 
-    host: Annotated[str, AfterValidator(texts.host)] = "127.0.0.1"
-    port: int = Field(
-        default=8000, ge=1, le=store_urls.HIGHEST_PORT, description="a port from 1 to 65535"
-    )
+    host: Annotated[str, AfterValidator(parse_host)] = "127.0.0.1"
+    port: int = Field(default=8000, ge=1, le=HIGHEST_PORT, description="a port from 1 to 65535")
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"],
         Field(description="debug, info, warning or error"),
@@ -50,8 +100,8 @@ class Settings(BaseSettings):
     log_format: Annotated[
         Literal["json", "console"] | None, Field(description="json or console")
     ] = None
-    database_url: Annotated[str, AfterValidator(store_urls.postgres)] | None = None
-    redis_url: Annotated[str, AfterValidator(store_urls.redis)] | None = None
+    database_url: Annotated[str, AfterValidator(parse_postgres_url)] | None = None
+    redis_url: Annotated[str, AfterValidator(parse_redis_url)] | None = None
     postgres_auth: Auth = "password"
     redis_auth: Auth = "password"
     postgres_require: Depth = "query"
@@ -70,10 +120,10 @@ class Settings(BaseSettings):
     drain_seconds: Grace = 5
     shutdown_seconds: Grace = 3
     health_details: Details = "always"
-    maintenance_file: Annotated[Path, AfterValidator(texts.path)] | None = None
-    secrets_dir: Annotated[Path, AfterValidator(texts.path)] = Path("/run/secrets")
+    maintenance_file: Annotated[Path, AfterValidator(parse_path)] | None = None
+    secrets_dir: Annotated[Path, AfterValidator(parse_path)] = Path("/run/secrets")
 
-    _ends = field_validator("*", mode="before")(texts.unix)
+    _ends = field_validator("*", mode="before")(refuse_carriage_return)
 
     @property
     def optional(self) -> frozenset[str]:
@@ -98,10 +148,10 @@ class Settings(BaseSettings):
     @property
     def http_targets(self) -> list[HttpTarget]:
         """The HTTP services to watch."""
-        return http_checks.read(self.http_checks)[0]
+        return read_http_checks(self.http_checks)[0]
 
     @property
-    def terms(self) -> dict[str, tuple[float, float]]:
+    def check_schedules(self) -> dict[str, tuple[float, float]]:
         """How often each check is made, and how long it may take; its own terms go before."""
         own = {target.name: (target.interval, target.timeout) for target in self.http_targets}
         if self.database_url:
@@ -128,10 +178,14 @@ class Settings(BaseSettings):
         """
         return self.secret(name).read()
 
+    def auth(self, name: str) -> str | None:
+        """Return `password` or `none` for a store, and None for a check without this setting."""
+        return {"postgres": self.postgres_auth, "redis": self.redis_auth}.get(name)
+
     def password(
         self, name: str, read: Callable[[str], str] | None = None
     ) -> Callable[[], str] | None:
         """Tell how to read a dependency's password, anew each time; none where it wants none."""
-        if getattr(self, f"{name}_auth") == "none":
+        if self.auth(name) == "none":
             return None
         return partial(read or self.read_secret, f"{name}_password")

@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
-from app.checks import check
+from app.check_factory import make_check
+from app.checks.session import SessionProbe
 from app.health import Clock, Monitor, Reason, Status
-from app.probes.session import SessionProbe
 from app.settings import Settings
 from benchmarks.simulation.database import Database, Session
 
@@ -66,9 +66,9 @@ class Fleet:
         lasting = 0 if opens_each_time else self._settings.reconnect_interval
         probe = SessionProbe(connect, lambda _: Reason.ERROR, lasting, now, self._random.random)
         return Monitor(
-            [check("postgres", probe, self._settings)],
+            [make_check("postgres", probe, self._settings)],
             clock=Clock(steady=now, wall=now),
-            listener=lambda _transition, _cause: self._count(),
+            on_transition=lambda _transition, _cause: self._count(),
             jitter=self._jitter,
         )
 

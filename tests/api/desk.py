@@ -7,13 +7,12 @@ from typing import Literal
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
-from app.api.access import Access
 from app.api.answers import Answers
-from app.api.archive import Archive
-from app.api.counts import Counts
-from app.api.metrics import Metrics
-from app.api.probers import Probers
+from app.api.clients import Clients
+from app.api.metrics import Metrics, MetricsRecorder
 from app.api.routes import install
+from app.api.verdict import HistoryStore
+from app.auth import Access
 from app.health import Check, Clock, History, Instant, Observation, Reason, Report, Status
 from app.lifecycle import Lifecycle
 
@@ -39,11 +38,11 @@ class Desk:
     def __init__(self) -> None:
         self.known = [observation("postgres", Status.PASS), observation("redis", Status.PASS)]
         self.lifecycle = Lifecycle()
-        self.counts = Counts(known.check for known in self.known)
-        self.archive = Archive(
+        self.counts = MetricsRecorder(known.check for known in self.known)
+        self.history_store = HistoryStore(
             clock=Clock(lambda: BORN.steady + 60, lambda: BORN.wall + 60),
             histories=defaultdict(lambda: History(9)),
-            probers=Probers(),
+            clients=Clients(),
             settings={"PORT": "8000"},
         )
         app = FastAPI(redirect_slashes=False)
@@ -62,6 +61,6 @@ class Desk:
         access = Access(details, lambda shown: shown == "good")
         metrics = Metrics(self.counts, lambda: 0.25)
         answers = Answers(
-            lambda: Report(tuple(self.known)), self.lifecycle, access, metrics, self.archive
+            lambda: Report(tuple(self.known)), self.lifecycle, access, metrics, self.history_store
         )
         self._app.state.answers = answers

@@ -4,15 +4,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from app.api.access import Access
 from app.api.answers import Answers
-from app.api.archive import Archive
-from app.api.counts import Counts
-from app.api.metrics import Metrics
-from app.api.probers import Probers
-from app.api.readymade import Ready, Readymade
+from app.api.clients import Clients
+from app.api.metrics import Metrics, MetricsRecorder
+from app.api.response_cache import CachedResponse, ResponseCache
 from app.api.routes import install, ready
+from app.api.verdict import HistoryStore
 from app.asgi import Vitals
+from app.auth import Access
 from app.health import Check, Clock, Instant, Monitor, Observation, Reason, Report, Status
 from app.lifecycle import Lifecycle
 from tests.fakes import answers
@@ -28,13 +27,13 @@ class NotingAnswers(Answers):
 
     notes: list[tuple[str, int, bytes]]
 
-    def noter(self, endpoint: str, code: int) -> Callable[[bytes, float], None]:
+    def request_recorder(self, endpoint: str, code: int) -> Callable[[bytes, float], None]:
         """Keep it, too."""
-        note = super().noter(endpoint, code)
+        note = super().request_recorder(endpoint, code)
 
-        def keep(prober: bytes, now: float) -> None:
-            self.notes.append((endpoint, code, prober))
-            note(prober, now)
+        def keep(client: bytes, now: float) -> None:
+            self.notes.append((endpoint, code, client))
+            note(client, now)
 
         return keep
 
@@ -59,16 +58,18 @@ class Scene:
         )
         checks = [Check(name=name, probe=answers) for name in self.names]
         self.monitor = Monitor(checks, clock=self.clock)
-        self.counts = Counts(checks)
+        self.counts = MetricsRecorder(checks)
         access = Access(self.details, lambda shown: shown == "good")
         self.routes = Vitals(redirect_slashes=False)
         install(self.routes)
-        self.probers = Probers()
-        archive = Archive(
-            clock=self.clock, histories=self.monitor.history, probers=self.probers, settings={}
+        self.clients = Clients()
+        history_store = HistoryStore(
+            clock=self.clock, histories=self.monitor.history, clients=self.clients, settings={}
         )
         metrics = Metrics(self.counts, lambda: 0.25)
-        self.answers = NotingAnswers(self.monitor.report, self.lifecycle, access, metrics, archive)
+        self.answers = NotingAnswers(
+            self.monitor.report, self.lifecycle, access, metrics, history_store
+        )
         self.answers.notes = []
         self.routes.state.answers = self.answers
 
@@ -81,10 +82,12 @@ class Scene:
             )
         )
 
-    def readymade(self, routes: Mapping[str, Callable[[], Ready]] | None = None) -> Readymade:
+    def response_cache(
+        self, routes: Mapping[str, Callable[[], CachedResponse]] | None = None
+    ) -> ResponseCache:
         """Have answers ready."""
         routes = routes or ready(self.routes)
-        return Readymade(routes, self.monitor, self.lifecycle, self.clock)
+        return ResponseCache(routes, self.monitor, self.lifecycle, self.clock)
 
     def _observation(self, known: Observation, status: Status) -> Observation:
         if status is Status.UNKNOWN:

@@ -4,12 +4,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import count
 
-from app.api import findings
-from app.api.archive import Memory, Operator
-from app.api.findings import Finding
-from app.api.probers import Probers
+from app.api.clients import Clients
+from app.api.verdict import HistorySnapshot, OperatorView, Verdict, readiness
 from app.health import Check, History, Instant, Observation, Reason, Report, Result
-from app.health.history import turn
+from app.health.history import detect_transition
 from app.lifecycle import Phase
 from tests.fakes import answers
 
@@ -54,7 +52,7 @@ def lived(check: Check, story: Story, seconds: int) -> tuple[Observation, Histor
         result = Result(at=NOW + -ago, latency=late, reason=reason)
         before, known = known, known.after(result)
         history.trend.add(result)
-        if one := turn(before, known):
+        if one := detect_transition(before, known):
             history.add(one)
     return known, history
 
@@ -81,19 +79,19 @@ class Scene:
         self._known.append(known)
         return self
 
-    def memory(self, operator: Operator | None = None) -> Memory:
+    def snapshot(self, operator: OperatorView | None = None) -> HistorySnapshot:
         """What has been, for an operator or not."""
-        return Memory(now=NOW, histories=self._histories, operator=operator)
+        return HistorySnapshot(now=NOW, histories=self._histories, operator=operator)
 
     @property
     def report(self) -> Report:
         """What is known."""
         return Report(tuple(self._known))
 
-    def finding(self, operator: Operator | None = None) -> Finding:
+    def verdict(self, operator: OperatorView | None = None) -> Verdict:
         """What is found when somebody asks for readiness."""
-        found = findings.ready()(self.report, self._phase)
-        return replace(found, memory=self.memory(operator))
+        found = readiness()(self.report, self._phase)
+        return replace(found, snapshot=self.snapshot(operator))
 
 
 def thirty() -> Scene:
@@ -107,16 +105,16 @@ def thirty() -> Scene:
     return scene
 
 
-def operator() -> Operator:
+def operator() -> OperatorView:
     """Tell what only an operator sees."""
-    probers = Probers()
+    clients = Clients()
     for ago in range(120, 0, -1):
-        probers.asked(b"kube-probe/1.34", NOW.steady - ago) if ago % 10 == 3 else None
-        probers.asked(b"ELB-HealthChecker/2.0", NOW.steady - ago) if ago % 30 == 9 else None
-        probers.asked(b"Prometheus/3.7.2", NOW.steady - ago) if ago % 15 == 4 else None
-        probers.asked(b"<script>alert('not me')</script>", NOW.steady - ago) if ago == 60 else None
-        probers.asked(b"HAProxy", NOW.steady - ago)
-        probers.asked(b"HAProxy", NOW.steady - ago + 0.5)
+        clients.asked(b"kube-probe/1.34", NOW.steady - ago) if ago % 10 == 3 else None
+        clients.asked(b"ELB-HealthChecker/2.0", NOW.steady - ago) if ago % 30 == 9 else None
+        clients.asked(b"Prometheus/3.7.2", NOW.steady - ago) if ago % 15 == 4 else None
+        clients.asked(b"<script>alert('not me')</script>", NOW.steady - ago) if ago == 60 else None
+        clients.asked(b"HAProxy", NOW.steady - ago)
+        clients.asked(b"HAProxy", NOW.steady - ago + 0.5)
     settings = {
         "DATABASE_URL": "postgresql://app@db.internal:5432/app?sslmode=verify-full",
         "HTTP_CHECKS": "minio: http://minio:9000/minio/health/cluster",
@@ -124,7 +122,7 @@ def operator() -> Operator:
         "OPTIONAL_CHECKS": "redis",
         "MAINTENANCE_FILE": "/tmp/vitals-8000.maintenance",  # noqa: S108 - shown, never made
     }
-    return Operator(probers.all(NOW), settings)
+    return OperatorView(clients.all(NOW), settings)
 
 
 SCENES: dict[str, Callable[[], Scene]] = {

@@ -4,7 +4,7 @@ from typing import Literal
 
 import pytest
 
-from app.api.findings import Finding
+from app.api.verdict import Verdict
 from app.health import Reason, Report, Status
 from app.lifecycle import Phase
 from tests.api.desk import Desk, observation
@@ -71,5 +71,5 @@ def test_what_tells_of_no_check_is_told_to_everybody(desk: Desk, path: str) -> N
 
 def test_who_is_shown_nothing_is_told_the_status_and_no_more() -> None:
     """Not what was asked in vain either: it tells which names there are."""
-    seen = Finding(status=Status.WARN, phase=Phase.SERVING, report=Report(()), warnings=("no",))
-    assert seen.bare == Finding(status=Status.WARN, phase=Phase.SERVING)
+    seen = Verdict(status=Status.WARN, phase=Phase.SERVING, report=Report(()), warnings=("no",))
+    assert seen.bare == Verdict(status=Status.WARN, phase=Phase.SERVING)

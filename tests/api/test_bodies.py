@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from app.api.bodies import CheckBody, HealthBody, write
-from app.api.findings import Finding
+from app.api.json_bodies import CheckBody, HealthBody, write_json
+from app.api.verdict import Verdict
 from app.health import Check, Instant, Observation, Reason, Report, Status
 from app.lifecycle import Phase
 
@@ -27,17 +27,17 @@ def known(name: str) -> Observation:
     return replace(passing, status=Status.PASS, observed=NOW, latency=0.0012)
 
 
-def finding(*checks: Observation, alone: bool = False) -> Finding:
+def verdict(*checks: Observation, alone: bool = False) -> Verdict:
     """Find these."""
     report, warnings = Report(checks), ('no check is named "checks":{}, "ö"',)
-    return Finding(
+    return Verdict(
         status=report.status, phase=Phase.SERVING, report=report, alone=alone, warnings=warnings
     )
 
 
 def test_the_pieces_come_to_the_whole() -> None:
     """Whatever is in a name or in a warning: read and written again it is the same."""
-    body = write(finding(known("redis"), known('"checks":{} ä \\ \n')))
+    body = write_json(verdict(known("redis"), known('"checks":{} ä \\ \n')))
     again = HealthBody.model_validate_json(body)
     assert list(again.checks) == ["redis", '"checks":{} ä \\ \n']
     assert again.model_dump_json(exclude_none=True).encode() == body
@@ -48,6 +48,6 @@ def test_a_check_is_told_as_it_is_now() -> None:
     passing, other = known("redis"), known("postgres")
     failing = replace(passing, status=Status.FAIL, reason=Reason.REFUSED, failures=1)
     for told in (passing, failing, other, passing):
-        body = CheckBody.model_validate_json(write(finding(told, alone=True)))
+        body = CheckBody.model_validate_json(write_json(verdict(told, alone=True)))
         assert (body.status, body.reason) == (told.status.word, told.reason)
         assert body == CheckBody.of(told)

@@ -4,14 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.api.representations import JSON, REPRESENTATIONS, Representation, negotiated
+from app.api.formats import FORMATS, JSON, Format, negotiate
 from tests.api.desk import Desk
 
 
-PAGE = Representation("html", "text/html", lambda _: b"")
+PAGE = Format("html", "text/html", lambda _: b"")
 
 # With the page among them, whether it is served yet or not.
-OFFERED = (JSON, PAGE, *(one for one in REPRESENTATIONS if one.name not in {"json", "html"}))
+OFFERED = (JSON, PAGE, *(one for one in FORMATS if one.name not in {"json", "html"}))
 
 CHROME = (
     "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,image/apng,*/*;"
@@ -100,19 +100,19 @@ CLIENTS = [
 @pytest.mark.parametrize(("accept", "expected"), CLIENTS)
 def test_every_client_gets_what_it_reads(accept: str, expected: str) -> None:
     """A page only where it is named; never nothing."""
-    assert negotiated(accept, OFFERED).name == expected
+    assert negotiate(accept, OFFERED).name == expected
 
 
 def test_a_page_that_is_not_served_is_json() -> None:
     """As whatever else can't be had."""
-    assert negotiated("text/html", (JSON,)) is JSON
+    assert negotiate("text/html", (JSON,)) is JSON
 
 
 @given(st.text(st.sampled_from('*/;,="\\. qaé\t+-') | st.characters(max_codepoint=255)))
 def test_no_accept_is_an_error(accept: str) -> None:
     """Anybody may send anything."""
-    assert negotiated(accept, OFFERED) in OFFERED
-    assert negotiated(f"text/plain{accept}", OFFERED) in OFFERED
+    assert negotiate(accept, OFFERED) in OFFERED
+    assert negotiate(f"text/plain{accept}", OFFERED) in OFFERED
 
 
 def test_several_headers_are_one(desk: Desk) -> None:

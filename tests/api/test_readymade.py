@@ -7,16 +7,15 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from app.api.endpoints import ENDPOINTS
-from app.api.readymade import Ready
-from app.api.routes import ready
+from app.api.response_cache import CachedResponse
+from app.api.routes import ENDPOINTS, ready
 from app.asgi import Vitals
 from app.health import Status
 from tests.api.scene import Details, Scene
 
 
 # What is told to Prometheus changes with each request, and is never ready.
-LISTED = [path for endpoint in ENDPOINTS if endpoint.question for path in endpoint.paths]
+LISTED = [path for endpoint in ENDPOINTS if endpoint.health_query for path in endpoint.paths]
 ACCEPTED = [b"*/*", b"application/json", b"text/plain", b"text/html,*/*;q=0.8", b"*/*;q=0", b""]
 HEADERS = st.one_of(
     st.tuples(st.just(b"accept"), st.sampled_from(ACCEPTED)),
@@ -79,10 +78,10 @@ def both(scene: Scene, **request: Any) -> tuple[Any, Any]:
     """What the routes send and note, and what is sent and noted with answers ready."""
     notes = scene.answers.notes
     notes.clear()
-    readymade, scene.routes.readymade = scene.routes.readymade, None
+    response_cache, scene.routes.response_cache = scene.routes.response_cache, None
     plain = ask(scene.routes, **request), notes.copy()
     notes.clear()
-    scene.routes.readymade = readymade
+    scene.routes.response_cache = response_cache
     return plain, (ask(scene.routes, **request), notes.copy())
 
 
@@ -90,9 +89,9 @@ def ready_scene(details: Details = "always") -> Scene:
     """Everything passes, and answers are ready."""
     scene = Scene(details=details)
     scene.know(Status.PASS, Status.PASS)
-    scene.routes.readymade = scene.readymade()
+    scene.routes.response_cache = scene.response_cache()
     # An operator's page lists who has asked, and here each question is put twice.
-    scene.probers.asked = lambda *_: None  # type: ignore[method-assign]
+    scene.clients.asked = lambda *_: None  # type: ignore[method-assign]
     return scene
 
 
@@ -121,7 +120,7 @@ def test_no_request_tells_the_two_paths_apart(moments: list[Any], details: Detai
 def test_the_usual_requests_do_not_reach_the_routes(path: str, slash: str) -> None:
     """Neither GET nor HEAD, from clients that accept anything or JSON."""
     scene = ready_scene()
-    readymade = scene.readymade()
+    response_cache = scene.response_cache()
     for headers in (
         [],
         [(b"accept", b"*/*"), (b"user-agent", b"x")],
@@ -134,7 +133,7 @@ def test_the_usual_requests_do_not_reach_the_routes(path: str, slash: str) -> No
                 "query_string": b"",
                 "headers": headers,
             }
-            assert readymade.to(scope)
+            assert response_cache.to(scope)
 
 
 @pytest.mark.parametrize(
@@ -152,9 +151,9 @@ def test_the_usual_requests_do_not_reach_the_routes(path: str, slash: str) -> No
 def test_any_other_request_is_the_routes(unusual: dict[str, Any]) -> None:
     """Whoever asks for something in particular is listened to."""
     usual = {"method": "GET", "path": "/health", "query_string": b"", "headers": []}
-    readymade = ready_scene().readymade()
-    assert readymade.to(usual)
-    assert readymade.to({**usual, **unusual}) is None
+    response_cache = ready_scene().response_cache()
+    assert response_cache.to(usual)
+    assert response_cache.to({**usual, **unusual}) is None
 
 
 def test_an_answer_is_rendered_once_for_each_result() -> None:
@@ -162,15 +161,15 @@ def test_an_answer_is_rendered_once_for_each_result() -> None:
     scene, path, rendered = ready_scene(), "/health/ready", []
     routes = ready(scene.routes)
 
-    def render() -> Ready:
+    def render() -> CachedResponse:
         rendered.append(path)
         return routes[path]()
 
-    readymade = scene.readymade({path: render})
+    response_cache = scene.response_cache({path: render})
     for results in (1, 2):
         for _ in range(1000):
-            assert readymade.answer("GET", path, readymade.steady())
-            assert readymade.answer("HEAD", path, readymade.steady())
+            assert response_cache.answer("GET", path, response_cache.steady())
+            assert response_cache.answer("HEAD", path, response_cache.steady())
         assert len(rendered) == results
         scene.know(Status.PASS, Status.PASS)
 
@@ -178,22 +177,22 @@ def test_an_answer_is_rendered_once_for_each_result() -> None:
 def test_an_answer_does_not_outlive_what_it_tells() -> None:
     """When nothing runs any more but the web server, readiness says so to the moment."""
     scene = ready_scene()
-    readymade = scene.readymade()
+    response_cache = scene.response_cache()
     scene.seconds = scene.monitor.latest.checks[0].check.lifetime
-    assert code(readymade.answer("GET", "/healthz", readymade.steady())) == 200
+    assert code(response_cache.answer("GET", "/healthz", response_cache.steady())) == 200
     scene.seconds += 0.001
-    assert code(readymade.answer("GET", "/healthz", readymade.steady())) == 503
+    assert code(response_cache.answer("GET", "/healthz", response_cache.steady())) == 503
 
 
 def test_the_phase_changes_the_answer_at_once() -> None:
     """Into maintenance, out of it, and out for good."""
     scene = ready_scene()
-    readymade = scene.readymade()
-    codes = [code(readymade.answer("GET", "/readyz", readymade.steady()))]
+    response_cache = scene.response_cache()
+    codes = [code(response_cache.answer("GET", "/readyz", response_cache.steady()))]
     for scene.lifecycle.maintenance in (True, False):
-        codes.append(code(readymade.answer("GET", "/readyz", readymade.steady())))
+        codes.append(code(response_cache.answer("GET", "/readyz", response_cache.steady())))
     scene.lifecycle.drain()
-    assert [*codes, code(readymade.answer("GET", "/readyz", readymade.steady()))] == [
+    assert [*codes, code(response_cache.answer("GET", "/readyz", response_cache.steady()))] == [
         200,
         503,
         200,

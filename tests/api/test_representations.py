@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from app.health import Reason, Status
-from app.settings.http_checks import MAX_CHECKS
+from app.settings.checks import MAX_CHECKS
 from tests.api.desk import Desk, observation
 
 
@@ -21,7 +21,7 @@ PATHS = (
     "/startupz",
     "/health/checks/redis",
 )
-FORMATS = {
+FORMATS_BY_NAME = {
     "json": "application/json",
     "health+json": "application/health+json",
     "text": "text/plain; charset=utf-8",
@@ -37,15 +37,17 @@ def fails(desk: Desk, *, optional: bool = False) -> None:
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS"])
 @pytest.mark.parametrize("path", [variant for path in PATHS for variant in (path, f"{path}/")])
-@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("name", FORMATS_BY_NAME)
 def test_every_path_has_every_representation(desk: Desk, path: str, name: str, method: str) -> None:
     """The code is JSON's, and so are the headers but for type and length."""
     fails(desk)
     expected = desk.client.get(path)
     whole = desk.client.get(path, params={"format": name})
-    reply = desk.client.request(method, path, headers={"Accept": FORMATS[name].split(";")[0]})
+    reply = desk.client.request(
+        method, path, headers={"Accept": FORMATS_BY_NAME[name].split(";")[0]}
+    )
     assert reply.status_code == whole.status_code == expected.status_code
-    assert reply.headers["content-type"] == whole.headers["content-type"] == FORMATS[name]
+    assert reply.headers["content-type"] == whole.headers["content-type"] == FORMATS_BY_NAME[name]
     assert reply.headers["content-length"] == str(len(whole.content))
     assert reply.content == (b"" if method == "HEAD" else whole.content)
     for header in ("cache-control", "vary", "x-content-type-options"):
@@ -171,7 +173,7 @@ def test_nobody_makes_lines_of_his_own(desk: Desk) -> None:
     ]
 
 
-@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("name", FORMATS_BY_NAME)
 @pytest.mark.parametrize("path", PATHS[:-1])
 def test_a_bare_answer_is_bare_in_every_representation(desk: Desk, path: str, name: str) -> None:
     """The status and nothing else, in every phase."""
@@ -186,7 +188,7 @@ def test_a_bare_answer_is_bare_in_every_representation(desk: Desk, path: str, na
         assert reply.json() == {"status": "pass" if reply.status_code == 200 else "fail"}
 
 
-@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("name", FORMATS_BY_NAME)
 def test_an_answer_of_all_checks_that_there_may_be_has_less_than_ten_kilobytes(
     desk: Desk, name: str
 ) -> None:
@@ -202,5 +204,5 @@ def test_an_answer_of_all_checks_that_there_may_be_has_less_than_ten_kilobytes(
         for number in range(MAX_CHECKS + 2)
     ]
     query = "&".join(f"exclude={number}{'%22' * 80}" for number in range(11))
-    reply = desk.client.get(f"/health?{query}", headers={"Accept": FORMATS[name]})
+    reply = desk.client.get(f"/health?{query}", headers={"Accept": FORMATS_BY_NAME[name]})
     assert len(reply.content) < 10_000

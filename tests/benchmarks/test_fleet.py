@@ -5,7 +5,7 @@ from functools import partial
 
 import pytest
 
-from app.health.watch import JITTER
+from app.health.monitor import JITTER
 from benchmarks.simulation.database import Database
 from benchmarks.simulation.instances import setting
 from benchmarks.simulation.stories import Fault, bound, busiest, outage, steady

@@ -26,7 +26,7 @@ def lived(scene: str) -> Scene:
 async def health(request: Request) -> Response:
     """Answer as `/health` does, with the scene that the query names."""
     scene, who = request.query_params["scene"], request.query_params.get("who")
-    finding = lived(scene).finding(operator() if who == "operator" else None)
+    finding = lived(scene).verdict(operator() if who == "operator" else None)
     return Response(
         page(finding.bare if who == "stranger" else finding),
         200 if finding.passes else 503,

@@ -29,7 +29,7 @@ SERVING = """
 import json, sys
 from types import SimpleNamespace
 from app.main import app
-from app.serving.server import server
+from app.server.server import server
 settings = SimpleNamespace(host="127.0.0.1", port=0, log_level="info", shutdown_seconds=1)
 server(app, settings).config.load()
 server(app, settings).config.get_loop_factory()

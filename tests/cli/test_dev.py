@@ -17,7 +17,7 @@ import pytest
 
 import app
 from app.cli.dev import greeting, run_once
-from app.cli.listening import listen
+from app.cli.serve import listen
 from app.settings import Settings
 from tests.ports import free_port
 from tests.service import ROOT, VITALS, Service, clean
@@ -101,7 +101,8 @@ def test_everybody_is_an_operator_on_the_loopback_alone(
     """Whoever comes over the network is none, though it is the same command."""
     told: list[bool] = []
     monkeypatch.setattr(
-        "app.cli.dev.run", lambda _settings, _sockets, *, everybody: told.append(everybody)
+        "app.cli.dev.run",
+        lambda _settings, _sockets, *, trust_all_clients: told.append(trust_all_clients),
     )
     sockets = listen(host, free_port())
     run_once(Settings(), sockets)

@@ -5,7 +5,7 @@ import socket
 import pytest
 import typer
 
-from app.cli.listening import addresses, listen, remedy
+from app.cli.serve import addresses, listen, remedy
 from tests.cli.conftest import Result, end, start
 from tests.ports import free_port
 

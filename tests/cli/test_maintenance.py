@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from app.embedded import Valkey
-from app.settings.maintenance_file import default_file
+from app.devservers import Valkey
+from app.settings.model import default_file
 from tests.cli.conftest import Call, end, start
 from tests.service import on, running
 

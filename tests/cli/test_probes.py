@@ -4,9 +4,9 @@ import re
 import pytest
 import yaml
 
-from app.cli.plans import IDLE, PLANS, TIMEOUT
+from app.cli.probes import IDLE, PLANS, TIMEOUT
+from app.probe_config import Prober, answered, docker, outlasts, promise, started, stopped
 from app.settings import Settings
-from app.timing import Prober, answered, docker, outlasts, promise, started, stopped
 from tests.cli.conftest import Call
 from tests.service import ROOT
 from tests.test_dockerfile import own_check

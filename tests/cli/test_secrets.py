@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from app.settings.secret_files import SECRETS
+from app.settings.secrets import SECRETS
 from tests.cli.conftest import Call, end, start
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from app.embedded import Postgres, Valkey
+from app.devservers import Postgres, Valkey
 from tests.service import ROOT, SERVE, UVICORN, VITALS, Service, clean, on, running
 
 

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
+from app.probe_config import ANSWER, promise
 from app.settings import Settings
-from app.timing import ANSWER, promise
 from tests.deploy.rules import Probe, Rule
 
 

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
+from app.probe_config import ANSWER, promise
 from app.settings import Settings
-from app.timing import ANSWER, promise
 from tests.deploy.rules import Probe, Rule
 
 
@@ -16,7 +16,11 @@ BACKEND = ("services", "backend")
 
 def rules(service: Any, settings: Settings) -> Iterator[Rule]:
     """Tell what must hold of the service of a stack."""
-    check, begins, ends = service["healthcheck"], promise(settings).started, promise(settings).gone
+    check, begins, ends = (
+        service["healthcheck"],
+        promise(settings).started,
+        promise(settings).gone,
+    )
     yield Rule(
         f"a stop takes {ends} s with DRAIN_SECONDS and SHUTDOWN_SECONDS, and the engine kills "
         f"after {service['stop_grace_period']}",

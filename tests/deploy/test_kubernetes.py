@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import yaml
 
+from app.probe_config import ANSWER, promise
 from app.settings import Settings
-from app.timing import ANSWER, promise
 from tests.deploy.kubernetes import rules
 from tests.deploy.located import where
 from tests.deploy.rules import Probe, read

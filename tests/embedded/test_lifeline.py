@@ -9,8 +9,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from app.embedded import Postgres, Valkey
-from app.embedded.server import Server
+from app.devservers import Postgres, Valkey
+from app.devservers.servers import Server
 from tests.embedded.waiting import until
 from tests.faults.servers import freeze, tree
 
@@ -20,7 +20,7 @@ KINDS = [Postgres, Valkey]
 # Prints the folder, does something to the server, and waits to be killed.
 OWNER = """
 import time
-from app.embedded import *
+from app.devservers import *
 from tests.faults.servers import kill
 server = {kind}()
 print(server.folder, flush=True)

@@ -10,9 +10,8 @@ import psutil
 import pytest
 from redis import AuthenticationError, Redis
 
-from app.embedded import EmbeddedServerError, Postgres, Valkey
-from app.embedded import server as servers
-from app.embedded.server import Server, reserve
+from app.devservers import EmbeddedServerError, Postgres, Valkey, servers
+from app.devservers.servers import Server, reserve
 from tests.faults.servers import command, frozen, killed, signal_all, sql, tree
 from tests.ports import free_port
 
@@ -82,7 +81,7 @@ def test_closing_leaves_nothing(kind: Callable[[], Server]) -> None:
 
 OWNER = """
 import sys, time
-from app.embedded import Postgres, Valkey
+from app.devservers import Postgres, Valkey
 with {kind}() as server:
     print(server.pid, server.folder, flush=True)
     time.sleep(60)

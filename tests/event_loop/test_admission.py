@@ -3,7 +3,7 @@
 import asyncio
 import time
 
-from app.event_loop.admission import SHORT, Admission
+from app.event_loop import SHORT, Admission
 
 
 async def test_one_request_begins_in_a_turn_of_the_loop() -> None:

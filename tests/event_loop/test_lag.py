@@ -1,6 +1,6 @@
 import asyncio
 
-from app.event_loop.lag import LOOK_EVERY, TOLD_FOR, Lag
+from app.event_loop import LOOK_EVERY, TOLD_FOR, LoopLag
 from tests.fakes import block, simulate
 
 
@@ -8,7 +8,7 @@ def test_the_worst_delay_is_told_for_a_minute() -> None:
     """A scrape every minute misses nothing, and what is over is over."""
 
     async def story() -> None:
-        lag = Lag()
+        lag = LoopLag()
         with lag.measured():
             await asyncio.sleep(LOOK_EVERY * 1.5)
             assert lag.worst() == 0
@@ -27,7 +27,7 @@ def test_nothing_is_measured_any_more_afterwards() -> None:
     """The loop is left as it was found."""
 
     async def story() -> None:
-        lag = Lag()
+        lag = LoopLag()
         with lag.measured():
             await asyncio.sleep(1)
         block(2)

@@ -13,9 +13,8 @@ from typing import Any
 
 import pytest
 
-from app.embedded import Valkey
-from app.event_loop.lag import Lag
-from app.event_loop.stalls import DEPTH, LIMIT, Stalls, stack
+from app.devservers import Valkey
+from app.event_loop import DEPTH, LIMIT, LoopLag, StallDetector, stack
 from tests.faults.servers import frozen
 from tests.service import Reply, Service, on, running
 from tests.troubled_app import SECONDS
@@ -116,10 +115,10 @@ def test_a_process_that_was_stopped_has_no_stall(valkey: Valkey, tmp_path: Path)
 def test_time_counts_only_while_the_process_runs_or_works(monkeypatch: pytest.MonkeyPatch) -> None:
     """A thread that is late itself says nothing of the loop, unless the processor was busy."""
     stalls: list[int] = []
-    watch = Stalls(Lag(), lambda: stalls.append(1))
+    watch = StallDetector(LoopLag(), lambda: stalls.append(1))
     now, worked = 100.0, 0.0
-    monkeypatch.setattr("app.event_loop.stalls.time.monotonic", lambda: now)
-    monkeypatch.setattr("app.event_loop.stalls.time.process_time", lambda: worked)
+    monkeypatch.setattr("app.event_loop.time.monotonic", lambda: now)
+    monkeypatch.setattr("app.event_loop.time.process_time", lambda: worked)
     loop = threading.get_ident()
     watch.look(loop)
     now += 3600
@@ -145,10 +144,10 @@ def test_the_innermost_calls_are_told() -> None:
 def test_short_delays_do_not_add_up_to_a_stall(monkeypatch: pytest.MonkeyPatch) -> None:
     """A loop that turns between them answers between them."""
     stalls: list[int] = []
-    lag, now = Lag(), 100.0
-    watch = Stalls(lag, lambda: stalls.append(1))
-    monkeypatch.setattr("app.event_loop.stalls.time.monotonic", lambda: now)
-    monkeypatch.setattr("app.event_loop.stalls.time.process_time", lambda: now)
+    lag, now = LoopLag(), 100.0
+    watch = StallDetector(lag, lambda: stalls.append(1))
+    monkeypatch.setattr("app.event_loop.time.monotonic", lambda: now)
+    monkeypatch.setattr("app.event_loop.time.process_time", lambda: now)
     for _ in range(10):
         watch.look(threading.get_ident())
         now += LIMIT * 0.9

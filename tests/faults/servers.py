@@ -12,8 +12,8 @@ import asyncpg
 import psutil
 from redis import Redis
 
-from app.embedded import Postgres, Valkey
-from app.embedded.server import Server
+from app.devservers import Postgres, Valkey
+from app.devservers.servers import Server
 
 
 # Has a Valkey take 20 ms for each key that it loads, and answer meanwhile.

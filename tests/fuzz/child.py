@@ -19,9 +19,9 @@ from typing import Any
 
 import uvloop
 
-from app.probes.http import http
-from app.probes.postgres import postgres
-from app.probes.redis import redis
+from app.checks.http import http
+from app.checks.postgres import postgres
+from app.checks.redis import redis
 
 
 # Seconds that a cancelled attempt may take to end, on a busy machine.

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from app.embedded import Postgres, Valkey
+from app.devservers import Postgres, Valkey
 from tests.faults.servers import command, sql
 from tests.fuzz.conversation import Conversation, Question
 from tests.fuzz.dependency import HOST, Lane
@@ -56,7 +56,7 @@ async def record(
     return Conversation(name, question, wire, twice, len(once), reasons, tapes[1].closes)
 
 
-async def of_postgres(prober: Prober) -> list[Conversation]:
+async def explain_postgres(prober: Prober) -> list[Conversation]:
     """Record PostgreSQL."""
     with Postgres() as server:
         (server.data / "pg_hba.conf").write_text(ACCESS)
@@ -90,7 +90,7 @@ def _postgres_questions(secret: str) -> Iterator[tuple[str, Question]]:
     yield "no TLS", question("trusted", None, path="postgres?sslmode=prefer")
 
 
-async def of_redis(prober: Prober) -> list[Conversation]:
+async def explain_redis(prober: Prober) -> list[Conversation]:
     """Record Redis."""
     with Valkey() as server:
         command(server, "ACL", "SETUSER", "reader", "on", f">{PASSWORD}", "~*", "+@all", "-set")
@@ -148,7 +148,7 @@ async def over_tls(
     return [within, replace(records, context=context, within=within, first=handshake)]
 
 
-RECORDERS = {"postgres": of_postgres, "redis": of_redis, "http": of_http}
+RECORDERS = {"postgres": explain_postgres, "redis": explain_redis, "http": of_http}
 
 
 async def recorded(kind: str, app: Path, certificates: Certificates) -> list[Conversation]:

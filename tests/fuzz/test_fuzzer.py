@@ -61,7 +61,7 @@ FAULTS = {
 
 def fuzzer(folder: Path, body: str, reason: str = "disconnected") -> Fuzzer:
     """Return one that attacks these probes."""
-    probes = folder / "app" / "probes"
+    probes = folder / "app" / "checks"
     probes.mkdir(parents=True)
     for package in (probes, probes.parent):
         (package / "__init__.py").touch()

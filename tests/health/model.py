@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.health import Check
-from app.health.watch import CANCEL_GRACE
+from app.health.monitor import CANCEL_GRACE
 
 
 @dataclass(frozen=True)

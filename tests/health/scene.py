@@ -41,13 +41,17 @@ def watch(
     *checks: Check,
     hands: Hands | None = None,
     jitter: float = 0.0,
-    hearer: Callable[[str, Result], None] = lambda _name, _result: None,
-    listener: Callable[[Transition, str], None] = lambda _transition, _cause: None,
+    on_result: Callable[[str, Result], None] = lambda _name, _result: None,
+    on_transition: Callable[[Transition, str], None] = lambda _transition, _cause: None,
 ) -> Monitor:
     """A monitor on the clock of the running loop."""
     hands = hands or Hands(asyncio.get_running_loop())
     return Monitor(
-        checks, clock=hands.clock, jitter=lambda: jitter, hearer=hearer, listener=listener
+        checks,
+        clock=hands.clock,
+        jitter=lambda: jitter,
+        on_result=on_result,
+        on_transition=on_transition,
     )
 
 

@@ -1,5 +1,5 @@
 from app.health import Reason
-from app.health.advice import ADVICE
+from app.health.reasons import ADVICE
 
 
 def test_every_reason_is_explained() -> None:

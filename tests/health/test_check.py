@@ -4,7 +4,7 @@ from dataclasses import FrozenInstanceError
 import pytest
 
 from app.health import Check, Reason
-from app.health.advice import Advice
+from app.health.reasons import Advice
 from tests.fakes import answers
 
 

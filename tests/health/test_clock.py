@@ -49,7 +49,7 @@ def test_a_system_without_that_clock_has_a_steady_one_all_the_same(
     """As macOS: one that may stand still while the machine sleeps."""
     monkeypatch.delattr(time, "CLOCK_BOOTTIME", raising=False)
     monkeypatch.setattr(time, "clock_gettime", {time.CLOCK_MONOTONIC: 3600.0}.get)
-    assert anew("app.health.clock").Clock().steady() == 3600.0
+    assert anew("app.health.model").Clock().steady() == 3600.0
 
 
 def anew(name: str) -> Any:

@@ -1,7 +1,7 @@
 import pytest
 
 from app.health import Check, History, Instant, Observation, Reason, Result, Status, Transition
-from app.health.history import turn
+from app.health.history import detect_transition
 from tests.fakes import answers
 
 
@@ -20,14 +20,14 @@ def transition(after: Status) -> Transition:
 
 def told(before: Observation, after: Observation) -> Transition:
     """The turn between these two, which is there."""
-    transition = turn(before, after)
+    transition = detect_transition(before, after)
     assert transition
     return transition
 
 
 def test_a_change_of_status_is_a_transition() -> None:
     """It tells what was, what is, why, since when, and how long the earlier status had held."""
-    assert turn(PASSING, FAILING) == Transition(
+    assert detect_transition(PASSING, FAILING) == Transition(
         name="it",
         before=Status.PASS,
         after=Status.FAIL,
@@ -40,7 +40,7 @@ def test_a_change_of_status_is_a_transition() -> None:
 def test_another_reason_for_the_same_status_is_no_transition() -> None:
     """A check that goes on failing has not turned."""
     stuck = Observation(check=CHECK, since=FAILING.since, status=Status.FAIL, reason=Reason.STUCK)
-    assert turn(FAILING, stuck) is None
+    assert detect_transition(FAILING, stuck) is None
 
 
 def test_history_forgets_the_oldest_turns_first() -> None:
@@ -70,7 +70,7 @@ def test_availability_remembers_what_turns_are_forgotten() -> None:
     for second in range(100):
         reason = Reason.REFUSED if second % 10 == 5 else None
         before, known = known, known.after(Result(at=START + second, latency=0.1, reason=reason))
-        if one := turn(before, known):
+        if one := detect_transition(before, known):
             history.add(one)
     assert history.availability(known, START + 100) == pytest.approx(0.9)
 

@@ -11,7 +11,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from app.health.watch import CANCEL_GRACE
+from app.health.monitor import CANCEL_GRACE
 from tests.fakes import Hands, SimulatedLoop, undisturbed
 from tests.health.model import Attempt, Fate, Model
 from tests.health.scene import check, watch

@@ -87,7 +87,7 @@ async def test_the_listener_is_told_each_transition_and_its_cause() -> None:
     """History keeps them; a result that changes nothing is not told."""
     heard: list[tuple[Transition, str]] = []
     dependency = Dependency(answers, fails(OSError("gone")), fails(OSError("gone")), answers)
-    monitor = watch(check(dependency), listener=lambda *told: heard.append(told))
+    monitor = watch(check(dependency), on_transition=lambda *told: heard.append(told))
     async with monitor:
         await at(4.5)
     words = [(turn.before.word, turn.after.word, turn.lasted, cause) for turn, cause in heard]
@@ -106,7 +106,7 @@ async def test_what_nobody_has_said_is_told_in_words() -> None:
     hands = Hands(asyncio.get_running_loop())
     terms = check(Dependency(hangs, answers))
     async with watch(
-        terms, hands=hands, listener=lambda turn, cause: heard.append((turn.reason, cause))
+        terms, hands=hands, on_transition=lambda turn, cause: heard.append((turn.reason, cause))
     ):
         await at(2.5)
         hands.slept += 60
@@ -124,7 +124,7 @@ async def test_tasks_are_named_for_their_checks() -> None:
     async with watch(check(hangs)):
         await at(0.5)
         names = {task.get_name() for task in asyncio.all_tasks() - {asyncio.current_task()}}
-    assert names == {"watch it", "check it"}
+    assert names == {"check runner it", "check it"}
 
 
 async def test_a_thousand_turns_are_remembered() -> None:
@@ -142,7 +142,7 @@ async def test_the_hearer_is_told_each_result() -> None:
     gone = fails(OSError("gone"))
     monitor = watch(
         check(Dependency(answers, gone, gone, takes(0.5), hangs)),
-        hearer=lambda name, result: heard.append((name, result.reason, result.latency)),
+        on_result=lambda name, result: heard.append((name, result.reason, result.latency)),
     )
     async with monitor:
         await at(5.5)
@@ -160,10 +160,10 @@ async def test_a_hearer_that_raises_does_not_end_the_watch() -> None:
     errors: list[dict[str, Any]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, details: errors.append(details))
 
-    def hearer(name: str, _result: Result) -> None:
+    def on_result(name: str, _result: Result) -> None:
         raise LookupError(name)
 
-    async with watch(check(Dependency(answers)), hearer=hearer) as monitor:
+    async with watch(check(Dependency(answers)), on_result=on_result) as monitor:
         await at(1.5)
         assert told(monitor) == "pass"
     assert [type(details["exception"]) for details in errors] == [LookupError, LookupError]
@@ -174,11 +174,11 @@ async def test_a_listener_that_raises_does_not_end_the_watch() -> None:
     errors: list[dict[str, Any]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, details: errors.append(details))
 
-    def listener(_transition: Transition, cause: str) -> None:
+    def on_transition(_transition: Transition, cause: str) -> None:
         raise LookupError(cause)
 
     dependency = Dependency(fails(OSError()), answers)
-    async with watch(check(dependency), listener=listener) as monitor:
+    async with watch(check(dependency), on_transition=on_transition) as monitor:
         await at(1.5)
         assert told(monitor) == "pass"
     assert [type(details["exception"]) for details in errors] == [LookupError, LookupError]

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.health import Check, Probe, Status
-from app.health.watch import CANCEL_GRACE
+from app.health.monitor import CANCEL_GRACE
 from tests.fakes import Dependency, answers, fails, hangs, simulate, stubborn, takes
 from tests.health.scene import at, check, watch
 

@@ -3,7 +3,7 @@ import asyncio
 import pytest
 
 from app.health import Reason, Status
-from app.health.watch import MAX_CAUSE
+from app.health.monitor import MAX_CAUSE
 from tests.fakes import Dependency, Hands, answers, fails, hangs
 from tests.health.scene import at, check, told, watch
 
@@ -56,7 +56,7 @@ async def test_whatever_a_probe_raises_is_a_failure_and_no_more(error: BaseExcep
 async def test_a_failure_has_a_cause_in_words(error: BaseException, words: str) -> None:
     """Also where the error has none, or nothing to say."""
     causes: list[str] = []
-    async with watch(check(fails(error)), listener=lambda _, cause: causes.append(cause)):
+    async with watch(check(fails(error)), on_transition=lambda _, cause: causes.append(cause)):
         await at(0.5)
     assert causes == [words]
 

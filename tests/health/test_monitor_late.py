@@ -78,7 +78,7 @@ async def test_a_watch_that_ends_by_itself_is_told_at_once() -> None:
     terms = check(answers)
     async with Monitor([terms], clock=Clock(loop.time, loop.time), jitter=broken) as monitor:
         await at(1)
-        assert [context["message"] for context in told_by_loop] == ["watch it has ended"]
+        assert [context["message"] for context in told_by_loop] == ["check runner it has ended"]
         assert isinstance(told_by_loop[0]["exception"], ZeroDivisionError)
         await at(3)
         assert told(monitor) == "fail stale"

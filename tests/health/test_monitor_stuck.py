@@ -5,7 +5,7 @@ import gc
 import pytest
 
 from app.health import Check, Clock, Monitor, Probe
-from app.health.watch import CANCEL_GRACE
+from app.health.monitor import CANCEL_GRACE
 from tests.fakes import Dependency, Hands, answers, deaf, fails, hangs, stubborn
 from tests.health.scene import at, check, told, watch
 

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.health import Instant, Reason, Result, Status
-from app.health.advice import ADVICE, Advice
+from app.health.reasons import ADVICE, Advice
 from tests.health.scene import START, after
 
 

@@ -2,16 +2,16 @@ import pickle
 
 import pytest
 
-from app.health import Instant, Reason, Result, Slot, Trend
-from app.health.trend import SLOT_SECONDS, SLOTS
+from app.health import Instant, LatencyTrend, Reason, Result, Slot
+from app.health.history import SLOT_SECONDS, SLOTS
 
 
 START = Instant(6000.0, 0.0)
 
 
-def trend(*results: tuple[float, float, Reason | None]) -> Trend:
+def trend(*results: tuple[float, float, Reason | None]) -> LatencyTrend:
     """What has been heard: when after the start, how slow, and why it failed."""
-    heard = Trend()
+    heard = LatencyTrend()
     for seconds, latency, reason in results:
         heard.add(Result(at=START + seconds, latency=latency, reason=reason))
     return heard

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from app.api.endpoints import ENDPOINTS
-from app.embedded import Postgres, Valkey
-from app.settings.secret_files import SECRETS
-from app.tokens import SCOPE, issue
+from app.api.routes import ENDPOINTS
+from app.auth import SCOPE, issue
+from app.devservers import Postgres, Valkey
+from app.settings.secrets import SECRETS
 from tests.hostile import echoes
 from tests.ports import free_port
 from tests.service import SERVE, UVICORN, VITALS, Service, clean, on, running
@@ -170,17 +170,17 @@ def test_no_canary_is_heard(row: Row, command: tuple[str, ...], form: str, tmp_p
     with running({**row.environ, "LOG_FORMAT": form}, tmp_path / "log", command) as service:
         while failed(service.log).keys() < row.reasons.keys():
             time.sleep(0.02)
-        everybody = answers(service, None) + answers(service, f"Bearer x{CANARY[5:]}.a.b")
+        trust_all_clients = answers(service, None) + answers(service, f"Bearer x{CANARY[5:]}.a.b")
         operators = answers(service, operator())
         seen = Path(f"/proc/{service.process.pid}/cmdline").read_text()
         place = seen + subprocess_told(row.environ, "check", "--url", url(service))
     log = (tmp_path / "log").read_text()
     assert failed(tmp_path / "log").items() >= row.reasons.items()
-    assert not sightings(everybody + operators + place + log)
-    assert PLACE.lower() not in (everybody + place).lower()
+    assert not sightings(trust_all_clients + operators + place + log)
+    assert PLACE.lower() not in (trust_all_clients + place).lower()
     assert "Traceback" not in log
     shown = row.environ["HEALTH_DETAILS"] == "always"
-    assert ('"observed_at":"20' in everybody) == shown
+    assert ('"observed_at":"20' in trust_all_clients) == shown
 
 
 def url(service: Service) -> str:

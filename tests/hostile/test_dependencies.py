@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
+from app.checks.http import http
+from app.checks.postgres import postgres
+from app.checks.redis import redis
 from app.health import Reason
-from app.probes.http import http
-from app.probes.postgres import postgres
-from app.probes.redis import redis
 from tests.hostile.attacks import ATTACKS, MANY, SINGLE
 from tests.hostile.http_attacks import UNUSUAL
 from tests.hostile.measured import measured

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from app.api.endpoints import ENDPOINTS
-from app.api.negotiation import MAX_ACCEPT_LENGTH
+from app.api.formats import MAX_ACCEPT_LENGTH
+from app.api.routes import ENDPOINTS
 from app.health import Status
 from tests.api.scene import Details, Scene
 from tests.api.test_readymade import ask
@@ -60,7 +60,7 @@ def a_scene(details: Details, phase: str) -> Scene:
     """A service in which one check fails."""
     scene = Scene(details=details)
     # An operator's page lists who has asked, and here each question is put several times.
-    scene.probers.asked = lambda *_: None  # type: ignore[method-assign]
+    scene.clients.asked = lambda *_: None  # type: ignore[method-assign]
     scene.know(Status.PASS, Status.UNKNOWN if phase == "starting" else Status.FAIL)
     scene.lifecycle.maintenance = phase == "maintenance"
     if phase == "draining":

@@ -7,7 +7,7 @@ import schemathesis
 from hypothesis import HealthCheck, given, settings
 from schemathesis.specs.openapi import checks
 
-from app.api.endpoints import ENDPOINTS
+from app.api.routes import ENDPOINTS
 from app.health import Status
 from tests.api.scene import Scene
 

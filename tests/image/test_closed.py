@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from app.settings.secret_files import Secret
+from app.settings.secrets import Secret
 from tests.image.stack import DEVELOPMENT, PRODUCTION, CommandFailedError, Stack, run, stack
 from tests.service import ROOT
 

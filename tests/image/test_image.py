@@ -18,7 +18,7 @@ BASE = "python:3.13-slim-trixie"
 MAX_ADDED = 130_000_000
 
 # What a start imports that watches both stores.
-STARTED = "app.main, app.serving.server, app.probes.postgres, app.probes.redis"
+STARTED = "app.main, app.server.server, app.checks.postgres, app.checks.redis"
 
 # Serves HTTPS, and asks for it as the service does.
 EXAMINED = """

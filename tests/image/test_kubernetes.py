@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from app.timing import promise
+from app.probe_config import promise
 from tests.deploy.rules import read
 from tests.image.stack import CommandFailedError, Stack, run, until
 from tests.service import ROOT

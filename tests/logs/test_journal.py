@@ -4,8 +4,8 @@ import logging
 import pytest
 
 from app.health import Check, Monitor, Report, Status, Transition
-from app.health.watch import MAX_CAUSE
-from app.logs.journal import REMIND_EVERY, Journal
+from app.health.monitor import MAX_CAUSE
+from app.logs.events import REMIND_EVERY, CheckLogger
 from app.text import MAX_LENGTH
 from tests.fakes import Hands, simulate
 
@@ -29,12 +29,12 @@ def redact(text: str) -> str:
 async def story(probe: Flaky) -> None:
     """Break a dependency for eleven minutes, and mend it for ten."""
     hands = Hands(asyncio.get_running_loop())
-    journal = Journal(lambda: monitor.report(), redact)  # noqa: PLW0108 - made below
+    journal = CheckLogger(lambda: monitor.report(), redact)  # noqa: PLW0108 - made below
     monitor = Monitor(
         [Check(name="it", probe=probe)],
         clock=hands.clock,
-        hearer=journal.hear,
-        listener=journal.tell,
+        on_result=journal.hear,
+        on_transition=journal.tell,
     )
     async with monitor:
         await asyncio.sleep(0.5)
@@ -74,8 +74,10 @@ def test_a_check_that_breaks_anew_is_reminded_of_anew(caplog: pytest.LogCaptureF
     async def twice() -> None:
         probe = Flaky()
         hands = Hands(asyncio.get_running_loop())
-        journal = Journal(lambda: monitor.report(), redact)  # noqa: PLW0108 - made below
-        monitor = Monitor([Check(name="it", probe=probe)], clock=hands.clock, listener=journal.tell)
+        journal = CheckLogger(lambda: monitor.report(), redact)  # noqa: PLW0108 - made below
+        monitor = Monitor(
+            [Check(name="it", probe=probe)], clock=hands.clock, on_transition=journal.tell
+        )
         async with monitor:
             for error in (OSError(), None, OSError()):
                 probe.error = error
@@ -91,7 +93,7 @@ def test_a_check_that_flaps_has_one_reminder_waiting() -> None:
 
     async def flap() -> int:
         hands = Hands(asyncio.get_running_loop())
-        journal = Journal(lambda: Report(()), redact)
+        journal = CheckLogger(lambda: Report(()), redact)
         for number in range(1000):
             before, after = (Status.PASS, Status.FAIL)[:: 1 if number % 2 else -1]
             journal.tell(

@@ -10,7 +10,7 @@ from urllib.parse import quote, quote_plus
 import pytest
 
 from app.logs.redaction import TELLING, Redactor
-from app.settings.secret_files import MAX_BYTES, Secret, SecretError
+from app.settings.secrets import MAX_BYTES, Secret, SecretError
 from app.text import MAX_LENGTH
 
 

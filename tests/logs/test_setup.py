@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from app.api.endpoints import is_probe
-from app.embedded import Valkey
-from app.logs import configure_if_nobody_has
-from app.logs.filters import Repetitions, SuccessfulProbes
+from app.api.routes import is_probe
+from app.devservers import Valkey
+from app.logs import configure_if_unconfigured
 from app.logs.formats import MAX_LINE, ConsoleFormatter, JsonFormatter
+from app.logs.setup import RepetitionFilter, SuccessfulProbeFilter
 from tests.faults.fault import Refuse
 from tests.faults.proxy import proxy_in_thread
 from tests.ports import free_port
@@ -167,12 +167,12 @@ def test_successful_probes_are_left_out_and_nothing_else(
 ) -> None:
     """Whatever a probe asks for, and whatever another request is named like."""
     line = logging.makeLogRecord({"args": ("10.0.0.7:1234", "GET", path, "1.1", status)})
-    assert SuccessfulProbes(is_probe).filter(line) is told
+    assert SuccessfulProbeFilter(is_probe).filter(line) is told
 
 
 def test_a_warning_of_the_server_is_told_once_a_minute() -> None:
     """And then with how many were left out; each by itself, and also if the clock is set back."""
-    repetitions = Repetitions()
+    repetitions = RepetitionFilter()
 
     def told(at: float, text: str, level: int = logging.WARNING) -> int | None:
         """Tell how many a line says were left out; none where there is no line."""
@@ -245,7 +245,7 @@ def test_a_log_that_is_set_up_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> 
     own = logging.NullHandler()
     monkeypatch.setattr(logging.getLogger("vitals"), "handlers", [own])
     before = list(logging.root.handlers)
-    configure_if_nobody_has("info", "json")
+    configure_if_unconfigured("info", "json")
     assert logging.root.handlers == before
 
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import pytest
 
 from app.logs.formats import JsonFormatter
-from app.logs.spool import MAX_BYTES, Spool
+from app.logs.handler import MAX_BYTES, NonBlockingHandler
 
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ WITHIN = 30
 def logging_to(descriptor: int) -> Iterator[logging.Logger]:
     """A logger of its own that writes there."""
     logger = logging.Logger("vitals")  # noqa: LOG001 - one that nobody else has
-    spool = Spool(descriptor)
+    spool = NonBlockingHandler(descriptor)
     spool.setFormatter(JsonFormatter())
     logger.addHandler(spool)
     yield logger
@@ -44,7 +44,7 @@ def logging_to(descriptor: int) -> Iterator[logging.Logger]:
 @pytest.fixture(name="patient")
 def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have the end wait for all that is still to be written."""
-    monkeypatch.setattr("app.logs.spool.FLUSH_TIMEOUT", WITHIN)
+    monkeypatch.setattr("app.logs.handler.FLUSH_TIMEOUT", WITHIN)
 
 
 @pytest.fixture(name="pipe")
@@ -161,7 +161,7 @@ def test_a_full_queue_takes_little_more_memory_than_its_bytes(
     length: int, pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of short lines and of long ones, whose characters take several bytes, none is written."""
-    monkeypatch.setattr("app.logs.spool.MAX_BYTES", most := MAX_BYTES // 16)
+    monkeypatch.setattr("app.logs.handler.MAX_BYTES", most := MAX_BYTES // 16)
     with logging_to(pipe[1]) as logger:
         logger.warning("x" * 8_000)
         tracemalloc.start()
@@ -199,7 +199,7 @@ def test_a_line_that_was_torn_off_ends_before_the_next(
     pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Lines stay lines, and what was lost is told."""
-    monkeypatch.setattr("app.logs.spool.io.FileIO", Narrow)
+    monkeypatch.setattr("app.logs.handler.io.FileIO", Narrow)
     monkeypatch.setattr(Narrow, "takes", [10, None])
     with logging_to(pipe[1]) as logger:
         logger.warning("torn")
@@ -214,7 +214,7 @@ def test_a_loss_that_can_not_be_told_yet_is_told_later(
     pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The disk is full, has room for a line, is full again, and has room."""
-    monkeypatch.setattr("app.logs.spool.io.FileIO", Narrow)
+    monkeypatch.setattr("app.logs.handler.io.FileIO", Narrow)
     monkeypatch.setattr(Narrow, "takes", [None, 1000, None])
     with logging_to(pipe[1]) as logger:
         for event in ("lost", "room", "and more"):
@@ -260,7 +260,7 @@ def test_what_is_logged_while_a_line_is_put_or_taken_holds_nothing_up(
     before = threading.gettrace()
     threading.settrace(trace)  # of threads that are started now
     try:
-        spool = Spool(pipe[1])
+        spool = NonBlockingHandler(pipe[1])
         spool.setFormatter(JsonFormatter())
         logger.addHandler(spool)
         threading.Thread(target=logger.warning, args=("on",), daemon=True).start()

@@ -11,10 +11,10 @@ from dataclasses import replace
 from typing import Any
 from unittest import mock
 
+from app.checks.postgres import PostgresSession
+from app.checks.redis import RedisSession
 from app.health import Result, Status
-from app.health.watch import Watch
-from app.probes.postgres import PostgresSession
-from app.probes.redis import RedisSession
+from app.health.monitor import CheckRunner
 from tests.matrix.subject import main
 
 
@@ -26,28 +26,28 @@ LATE = 2
 HEAP = 1 << 20
 
 # Where a service learns a result is where it can be made to err.
-Learn = Callable[[Watch, Result], None]
-LEARN: Learn = Watch._learn  # noqa: SLF001
+Learn = Callable[[CheckRunner, Result], None]
+LEARN: Learn = CheckRunner._record  # noqa: SLF001
 
 LEFT: list[object] = []
 
 
 def keeping(status: Status) -> Learn:
     """Have every check keep a status for a while after it is no longer so."""
-    since: dict[Watch, float] = {}
+    since: dict[CheckRunner, float] = {}
 
-    def learn(watch: Watch, result: Result) -> None:
-        turns = (result.reason is None) is not (watch.known.status is Status.PASS)
-        if watch.known.status is not status or not turns:
+    def learn(watch: CheckRunner, result: Result) -> None:
+        turns = (result.reason is None) is not (watch.observation.status is Status.PASS)
+        if watch.observation.status is not status or not turns:
             since.pop(watch, None)
         elif time.monotonic() < since.setdefault(watch, time.monotonic()) + LATE:
-            result = replace(result, reason=watch.known.reason, cause="")
+            result = replace(result, reason=watch.observation.reason, cause="")
         LEARN(watch, result)
 
     return learn
 
 
-def leaking(watch: Watch, result: Result) -> None:
+def leaking(watch: CheckRunner, result: Result) -> None:
     """Have every failure leave a task, a thread and some memory behind."""
     if result.reason:
         LEFT.append(asyncio.create_task(asyncio.sleep(3600)))
@@ -64,10 +64,10 @@ async def staying(session: object) -> None:
 # What is put in place of what.
 MUTANTS: dict[str, list[tuple[type, str, Any]]] = {
     "honest": [],
-    "keeps green": [(Watch, "_learn", keeping(Status.PASS))],
-    "keeps red": [(Watch, "_learn", keeping(Status.FAIL))],
+    "keeps green": [(CheckRunner, "_record", keeping(Status.PASS))],
+    "keeps red": [(CheckRunner, "_record", keeping(Status.FAIL))],
     "leaks": [
-        (Watch, "_learn", leaking),
+        (CheckRunner, "_record", leaking),
         (PostgresSession, "close", staying),
         (RedisSession, "close", staying),
     ],

@@ -4,7 +4,7 @@ import asyncio
 
 from app import logs
 from app.application import create_app
-from app.serving.server import server
+from app.server.server import server
 from app.settings import load
 
 

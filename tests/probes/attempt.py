@@ -3,8 +3,8 @@
 import asyncio
 from collections.abc import Callable
 
+from app.checks.session import SessionProbe
 from app.health import Reason
-from app.probes.session import SessionProbe
 
 
 async def failure(probe: SessionProbe, within: float = 0.5) -> Reason:

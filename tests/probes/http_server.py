@@ -8,8 +8,8 @@ import struct
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any
 
+from app.checks.http import HttpProbe, http
 from app.health import Reason
-from app.probes.http import HttpProbe, http
 from tests.probes import attempt
 
 

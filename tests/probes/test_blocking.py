@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
+from app.checks.http import http
+from app.checks.network import MAX_CALLS, UNPACED, BlockingCall
+from app.checks.postgres import postgres
+from app.checks.redis import redis
 from app.health import Reason
-from app.probes.blocking import MAX_CALLS, UNPACED, Blocking
-from app.probes.http import http
-from app.probes.postgres import postgres
-from app.probes.redis import redis
 from tests.hanging_file import hanging
 from tests.probes.attempt import eventually, failure
 
@@ -34,7 +34,7 @@ async def test_short_intervals_leave_calls_for_when_it_works_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """However many attempts are made while earlier calls hang, which end ten seconds later."""
-    monkeypatch.setattr("app.probes.blocking.PACE", 60)
+    monkeypatch.setattr("app.checks.network.PACE", 60)
     hanging, calls = threading.Event(), list[int]()
 
     def call() -> str:
@@ -43,13 +43,13 @@ async def test_short_intervals_leave_calls_for_when_it_works_again(
             hanging.wait()
         return "answer"
 
-    blocking = Blocking(call, "call")
+    blocking = BlockingCall(call, "call")
     for _ in range(2 * MAX_CALLS):
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(0.005):
                 await blocking()
     assert len(calls) == UNPACED
-    monkeypatch.setattr("app.probes.blocking.PACE", 0)
+    monkeypatch.setattr("app.checks.network.PACE", 0)
     async with asyncio.timeout(5):
         assert await blocking() == "answer"
     hanging.set()
@@ -59,9 +59,9 @@ async def test_hanging_calls_of_one_kind_leave_threads_for_the_others(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """All names of many checks may hang at once, and a container has a limit of threads."""
-    monkeypatch.setattr("app.probes.blocking.MAX_THREADS", threading.active_count() + 5)
+    monkeypatch.setattr("app.checks.network.MAX_THREADS", threading.active_count() + 5)
     hanging = threading.Event()
-    kinds = [Blocking(hanging.wait, "hanging call") for _ in range(4)]
+    kinds = [BlockingCall(hanging.wait, "hanging call") for _ in range(4)]
     for blocking in kinds * UNPACED:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(0.005):

@@ -8,9 +8,8 @@ from typing import Any
 
 import pytest
 
+from app.checks.network import MAX_CALLS, Dialer
 from app.health import Reason
-from app.probes.blocking import MAX_CALLS
-from app.probes.dialer import Dialer
 from tests.probes.attempt import eventually
 
 
@@ -123,7 +122,7 @@ async def test_what_an_abandoned_lookup_hears_late_is_used(
     resolver: Resolver, listener: socket.socket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """When no further look-up is begun, the earlier ones still bring recovery."""
-    monkeypatch.setattr("app.probes.blocking.PACE", 0)
+    monkeypatch.setattr("app.checks.network.PACE", 0)
     dialer = Dialer("db.test", port_of(listener))
     for _ in range(MAX_CALLS + 2):
         await miss(dialer, 0.005)

@@ -7,9 +7,9 @@ from pathlib import Path
 import psutil
 import pytest
 
+from app.checks.http import http
 from app.health import Reason
-from app.probes.http import http
-from app.settings.secret_files import Secret
+from app.settings.secrets import Secret
 from tests.faults.fault import Blackhole, Corrupt, Cut, Fault, Refuse, Reset, Silent, Stall
 from tests.faults.proxy import Proxy
 from tests.probes.attempt import eventually

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import trustme
 
+from app.checks.http import http
 from app.health import Reason
-from app.probes.http import http
 from tests.probes.attempt import eventually
 from tests.probes.http_server import OK, failure, goes_on, serving
 

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from app.embedded import Postgres
+from app.checks.postgres import postgres as postgres_probe
+from app.devservers import Postgres
 from app.health import Reason
-from app.probes.postgres import postgres as postgres_probe
 from tests.faults.servers import sql
 from tests.probes.attempt import failure
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from app.embedded import Postgres
+from app.checks.postgres import postgres
+from app.checks.postgres_server import APPLICATION_NAME
+from app.checks.session import SessionProbe
+from app.devservers import Postgres
 from app.health import Reason
-from app.probes.postgres import postgres
-from app.probes.postgres_server import APPLICATION_NAME
-from app.probes.session import SessionProbe
 from tests.faults.postgres import slow
 from tests.faults.servers import frozen, killed, sql
 from tests.probes.attempt import eventually, failure

@@ -6,11 +6,11 @@ import ssl
 import pytest
 from redis import exceptions
 
+from app.checks.errors import ProtocolError, explain_network
+from app.checks.postgres_errors import explain_postgres
+from app.checks.postgres_protocol import ServerError
+from app.checks.redis import explain_redis
 from app.health import Reason
-from app.probes.postgres_messages import ServerError
-from app.probes.reasons import ProtocolError, on_the_way
-from app.probes.redis_replies import of_redis
-from app.probes.sqlstates import of_postgres
 
 
 @pytest.mark.parametrize(
@@ -33,7 +33,7 @@ from app.probes.sqlstates import of_postgres
 )
 def test_errors_on_the_way(error: BaseException, reason: Reason) -> None:
     """What the operating system, a resolver and TLS say."""
-    assert on_the_way(error) is reason
+    assert explain_network(error) is reason
 
 
 @pytest.mark.parametrize(
@@ -59,12 +59,12 @@ def test_errors_on_the_way(error: BaseException, reason: Reason) -> None:
 )
 def test_states_of_postgresql(state: str, reason: Reason) -> None:
     """Each that has a word, and one that has none."""
-    assert of_postgres(ServerError(state, "what the server says")) is reason
+    assert explain_postgres(ServerError(state, "what the server says")) is reason
 
 
 def test_an_error_of_another_is_not_explained_by_postgresql() -> None:
     """The network's and redis-py's are explained elsewhere."""
-    assert of_postgres(OSError("anything else")) is None
+    assert explain_postgres(OSError("anything else")) is None
 
 
 @pytest.mark.parametrize(
@@ -81,4 +81,4 @@ def test_an_error_of_another_is_not_explained_by_postgresql() -> None:
 )
 def test_replies_of_redis(error: BaseException, reason: Reason | None) -> None:
     """By redis-py's class, or by how the message begins."""
-    assert of_redis(error) is reason
+    assert explain_redis(error) is reason

@@ -4,10 +4,10 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from app.embedded import Valkey
+from app.checks.redis import redis
+from app.checks.session import SessionProbe
+from app.devservers import Valkey
 from app.health import Reason
-from app.probes.redis import redis
-from app.probes.session import SessionProbe
 from tests.faults.servers import LOAD_SLOWLY, admin, command, frozen, killed
 from tests.probes.attempt import eventually, failure
 

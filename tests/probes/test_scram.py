@@ -6,8 +6,8 @@ from hashlib import pbkdf2_hmac
 
 import pytest
 
-from app.probes.reasons import ProtocolError
-from app.probes.scram import MAX_ITERATIONS, KeyDerivation, Scram, prepared
+from app.checks.errors import ProtocolError
+from app.checks.scram import MAX_ITERATIONS, KeyDerivation, ScramClient, prepared
 
 
 SALT = "W22ZaJ0SNY7soEsUEjb6gQ=="
@@ -16,10 +16,10 @@ SERVER_NONCE = f"{NONCE}%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0"
 
 
 @pytest.fixture(name="login")
-def _login(monkeypatch: pytest.MonkeyPatch) -> Scram:
+def _login(monkeypatch: pytest.MonkeyPatch) -> ScramClient:
     """Begin an authentication with the nonce of the RFC."""
-    monkeypatch.setattr("app.probes.scram.secrets.token_urlsafe", lambda _: NONCE)
-    return Scram("pencil", KeyDerivation())
+    monkeypatch.setattr("app.checks.scram.secrets.token_urlsafe", lambda _: NONCE)
+    return ScramClient("pencil", KeyDerivation())
 
 
 def challenge(nonce: str = SERVER_NONCE, salt: str = SALT, iterations: object = 4096) -> bytes:
@@ -27,7 +27,9 @@ def challenge(nonce: str = SERVER_NONCE, salt: str = SALT, iterations: object = 
     return f"r={nonce},s={salt},i={iterations}".encode()
 
 
-async def test_the_proof_is_that_of_the_rfc(login: Scram, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_proof_is_that_of_the_rfc(
+    login: ScramClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """RFC 7677, section 3; PostgreSQL leaves the user to the startup message."""
     monkeypatch.setattr(login, "_bare", f"n=user,r={NONCE}".encode())
     answer = await login.answer(challenge())
@@ -37,7 +39,7 @@ async def test_the_proof_is_that_of_the_rfc(login: Scram, monkeypatch: pytest.Mo
 
 @pytest.mark.parametrize("final", [b"", b"v=", b"v=AAAA", b"e=other-error"])
 async def test_a_server_that_does_not_know_the_password_is_refused(
-    login: Scram, final: bytes
+    login: ScramClient, final: bytes
 ) -> None:
     """Any process may have taken the server's address."""
     with pytest.raises(ProtocolError):
@@ -69,7 +71,7 @@ async def test_a_server_that_does_not_know_the_password_is_refused(
     ],
 )
 async def test_a_malformed_challenge_is_refused_without_work(
-    login: Scram, malformed: bytes
+    login: ScramClient, malformed: bytes
 ) -> None:
     """No thread is started for it."""
     before = set(threading.enumerate())

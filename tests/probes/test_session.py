@@ -3,8 +3,8 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from app.probes.reasons import on_the_way
-from app.probes.session import SessionProbe
+from app.checks.errors import explain_network
+from app.checks.session import SessionProbe
 
 
 @dataclass
@@ -51,7 +51,7 @@ class FakeServer:
 
     def probe(self, renew_after: float = 15.0) -> SessionProbe:
         return SessionProbe(
-            self.open, on_the_way, renew_after, lambda: self.now, lambda: self.phase
+            self.open, explain_network, renew_after, lambda: self.now, lambda: self.phase
         )
 
     @property

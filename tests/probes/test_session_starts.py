@@ -9,16 +9,16 @@ from itertools import pairwise
 import asyncpg
 import pytest
 
-from app.embedded import Postgres
-from app.health import Reason
-from app.probes.postgres import postgres
-from app.probes.session_starts import (
+from app.checks.postgres import postgres
+from app.checks.session import (
     HELD_UP,
     LONGEST_PAUSE,
     MAX_UNANSWERED,
     SHORTEST_PAUSE,
-    SessionStarts,
+    SessionOpener,
 )
+from app.devservers import Postgres
+from app.health import Reason
 from tests.faults.servers import tree
 from tests.probes.attempt import eventually, failure
 from tests.probes.test_postgres import sessions
@@ -39,7 +39,7 @@ class Starts:
         self.now = 0.0
         self.discarded: list[int] = []
         self.futures: list[asyncio.Future[int]] = []
-        self.known = SessionStarts(lambda: self.now, self.discarded.append)
+        self.known = SessionOpener(lambda: self.now, self.discarded.append)
 
     def begin(self, server: Server | None = None) -> None:
         """Begin another one."""

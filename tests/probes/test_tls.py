@@ -10,10 +10,10 @@ import psutil
 import pytest
 import trustme
 
+from app.checks.postgres import postgres
+from app.checks.redis import redis
+from app.checks.session import MAX_UNANSWERED
 from app.health import Reason
-from app.probes.postgres import postgres
-from app.probes.redis import redis
-from app.probes.session_starts import MAX_UNANSWERED
 from tests.probes.attempt import eventually, failure
 
 

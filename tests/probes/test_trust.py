@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import trustme
 
+from app.checks.errors import explain_network
+from app.checks.tls import MAX_FILE, AuthorityError, TrustStore
 from app.health import Reason
-from app.probes.reasons import on_the_way
-from app.probes.trust import MAX_FILE, AuthorityError, Trust
 from tests.hanging_file import hanging
 from tests.private_ca import PrivateCA
 from tests.replacing import REPLACING, Replacing
@@ -67,7 +67,7 @@ async def test_a_context_is_kept_while_nothing_changes(tmp_path: Path, folder: P
     file, ca = tmp_path / "ca.pem", PrivateCA()
     for written in (file, folder / ca.hashed):
         written.write_bytes(ca.pem)
-    for trust in (Trust(str(file)), Trust(), Trust(verify=False)):
+    for trust in (TrustStore(str(file)), TrustStore(), TrustStore(verify=False)):
         context = await trust.context()
         assert await trust.context() is context
         assert accepts(context, ca, tmp_path)
@@ -87,7 +87,7 @@ async def test_a_replaced_file_is_trusted_at_once(
     file, old, new = folder / "ca.pem", PrivateCA(), PrivateCA()
     if variable:
         monkeypatch.setenv("SSL_CERT_FILE", str(file))
-    trust = Trust() if variable else Trust(str(file))
+    trust = TrustStore() if variable else TrustStore(str(file))
     file.write_bytes(b"")
     replace(file, old.pem)
     for trusted, other in ((old, new), (new, old)):
@@ -101,7 +101,7 @@ async def test_a_replaced_entry_of_a_directory_is_trusted_at_once(
     tmp_path: Path, folder: Path, replace: Replacing
 ) -> None:
     """OpenSSL itself keeps what it has read from there."""
-    old, new, trust = PrivateCA(), PrivateCA(), Trust()
+    old, new, trust = PrivateCA(), PrivateCA(), TrustStore()
     file = folder / old.hashed
     assert not accepts(await trust.context(), old, tmp_path)
     file.write_bytes(b"")
@@ -135,11 +135,11 @@ UNFIT: dict[str, Callable[[Path], object]] = {
 async def test_a_file_that_can_not_be_used_is_named(tmp_path: Path, kind: str) -> None:
     """As `tls`, with the remedy; it is used as soon as it can be."""
     file, ca = tmp_path / "ca.pem", PrivateCA()
-    trust = Trust(str(file))
+    trust = TrustStore(str(file))
     UNFIT[kind](file)
     with pytest.raises(AuthorityError) as caught:
         await trust.context()
-    assert on_the_way(caught.value) is Reason.TLS
+    assert explain_network(caught.value) is Reason.TLS
     assert str(file) in str(caught.value)
     assert "Put a PEM file there" in str(caught.value)
     if kind != "missing":
@@ -151,10 +151,10 @@ async def test_a_file_that_can_not_be_used_is_named(tmp_path: Path, kind: str) -
 async def test_an_entry_that_would_hang_openssl_is_named(folder: Path) -> None:
     """It is opened in a handshake, on the event loop; a link that leads nowhere is passed over."""
     (folder / "01234567.0").symlink_to("gone")
-    await Trust().context()
+    await TrustStore().context()
     os.mkfifo(folder / "01234567.1")
     with pytest.raises(AuthorityError, match=r"01234567\.1 is not a file"):
-        await Trust().context()
+        await TrustStore().context()
 
 
 async def test_no_ca_at_all_is_named(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -164,14 +164,14 @@ async def test_no_ca_at_all_is_named(folder: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.delenv("SSL_CERT_FILE")
     (folder / "ca.pem").write_bytes(PrivateCA().pem)
     with pytest.raises(AuthorityError, match="openssl rehash"):
-        await Trust().context()
+        await TrustStore().context()
 
 
 async def test_a_share_that_hangs_blocks_no_event_loop(tmp_path: Path) -> None:
     """The attempt's deadline ends the wait."""
     file, ca = tmp_path / "ca.pem", PrivateCA()
     file.write_bytes(ca.pem)
-    trust = Trust(str(file))
+    trust = TrustStore(str(file))
     with hanging(file), pytest.raises(TimeoutError):
         await asyncio.wait_for(trust.context(), 0.05)
     assert accepts(await trust.context(), ca, tmp_path)
@@ -185,7 +185,7 @@ async def test_the_policy_is_the_same_on_every_python(tmp_path: Path) -> None:
     intermediate.cert_pem.write_to_path(file)
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     intermediate.issue_cert(HOST).configure_cert(server)
-    context = await Trust(str(file)).context()
+    context = await TrustStore(str(file)).context()
     handshake(context, server)
     partial = ssl.VERIFY_X509_PARTIAL_CHAIN | ssl.VERIFY_X509_TRUSTED_FIRST
     assert context.verify_flags == partial
@@ -196,14 +196,14 @@ async def test_the_policy_is_the_same_on_every_python(tmp_path: Path) -> None:
 async def test_no_cipher_has_dhe(tmp_path: Path, verify: bool) -> None:
     """The server would choose the group: the arithmetic of 8192 bits blocks the event loop."""
     (tmp_path / "ca.pem").write_bytes(PrivateCA().pem)
-    context = await Trust(str(tmp_path / "ca.pem"), verify=verify).context()
+    context = await TrustStore(str(tmp_path / "ca.pem"), verify=verify).context()
     exchanges = {cipher["kea"] for cipher in context.get_ciphers()}
     assert exchanges == {"kx-any", "kx-ecdhe"}  # any is what TLS 1.3 calls its own
 
 
 async def test_without_verification_any_certificate_passes(tmp_path: Path) -> None:
     """Nothing is read from the disk."""
-    context = await Trust(str(tmp_path / "gone"), verify=False).context()
+    context = await TrustStore(str(tmp_path / "gone"), verify=False).context()
     assert accepts(context, PrivateCA(), tmp_path)
 
 
@@ -213,6 +213,6 @@ async def test_the_name_is_verified_if_it_is_asked_for(tmp_path: Path) -> None:
     file.write_bytes(ca.pem)
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     server.load_cert_chain(ca.issue(tmp_path / "server.pem", "other.test"))
-    handshake(await Trust(str(file), check_hostname=False).context(), server)
+    handshake(await TrustStore(str(file), check_hostname=False).context(), server)
     with pytest.raises(ssl.SSLCertVerificationError, match="Hostname mismatch"):
-        handshake(await Trust(str(file)).context(), server)
+        handshake(await TrustStore(str(file)).context(), server)

@@ -4,11 +4,11 @@ import asyncio
 
 import pytest
 
-from app.embedded import Postgres, Valkey
+from app.checks.network import Dialer
+from app.checks.postgres import postgres as postgres_probe
+from app.checks.redis import redis as redis_probe
+from app.devservers import Postgres, Valkey
 from app.health import Reason
-from app.probes.dialer import Dialer
-from app.probes.postgres import postgres as postgres_probe
-from app.probes.redis import redis as redis_probe
 from tests.faults.servers import sql
 from tests.probes.attempt import failure
 
@@ -61,11 +61,11 @@ async def test_a_postgres_that_wants_no_password_is_noticed(own_postgres: Postgr
     rules = own_postgres.data / "pg_hba.conf"
     before = rules.read_text()
     read = own_postgres.password_file.read_text
-    for rule, unasked in (("host all all all trust\n", True), (before, False)):
+    for rule, password_not_requested in (("host all all all trust\n", True), (before, False)):
         rules.write_text(rule)
         sql(own_postgres, "SELECT pg_reload_conf()")
         async with postgres_probe(
             own_postgres.url, read, require="query", renew_after=86400
         ) as probe:
             await probe()
-            assert probe.unasked is unasked
+            assert probe.password_not_requested is password_not_requested

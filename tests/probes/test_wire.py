@@ -6,11 +6,11 @@ from contextlib import AbstractAsyncContextManager
 
 import pytest
 
-from app.embedded import Postgres, Valkey
+from app.checks.postgres import postgres as postgres_probe
+from app.checks.redis import redis as redis_probe
+from app.checks.session import SessionProbe
+from app.devservers import Postgres, Valkey
 from app.health import Reason
-from app.probes.postgres import postgres as postgres_probe
-from app.probes.redis import redis as redis_probe
-from app.probes.session import SessionProbe
 from tests.faults.fault import Blackhole, Corrupt, Cut, Fault, Refuse, Reset, Silent, Stall
 from tests.faults.postgres import OF_THE_PROBE
 from tests.faults.proxy import Proxy

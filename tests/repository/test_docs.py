@@ -6,9 +6,9 @@ from urllib.parse import unquote
 import pytest
 
 from app.cli import COMMANDS
-from app.health.advice import ADVICE
+from app.health.reasons import ADVICE
 from app.settings import Settings
-from app.settings.http_checks import read
+from app.settings.checks import read_http_checks
 from tests.pages import PAGES, Block, alike, blocks
 from tests.service import ROOT
 
@@ -118,7 +118,7 @@ def test_every_reason_is_explained_as_the_service_explains_it() -> None:
 def test_the_http_check_of_the_page_is_one() -> None:
     """With its secret, and no complaint."""
     (shown,) = re.findall(r"JSON: `(.*?)`;", SETTINGS)
-    (target,), problems = read(shown)
+    (target,), problems = read_http_checks(shown)
     assert (target.name, list(target.secrets), list(problems)) == ("minio", ["NAME"], [])
 
 

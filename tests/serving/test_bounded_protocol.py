@@ -7,8 +7,8 @@ from itertools import repeat
 import pytest
 
 from app.health import Status
-from app.serving.bounded_protocol import MAX_HEAD, BoundedProtocol
-from app.serving.bounded_protocol import READ_SIZE as READ_AT_ONCE
+from app.server.limits import MAX_HEAD, BoundedProtocol
+from app.server.limits import READ_SIZE as READ_AT_ONCE
 from tests.door import Door
 from tests.fakes import simulate
 from tests.request_streams import GET

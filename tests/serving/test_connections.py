@@ -11,14 +11,14 @@ import pytest
 import uvicorn
 
 from app.asgi import Vitals
-from app.serving.connections import (
+from app.server.limits import (
     IDLE_TIMEOUT,
     MAX_CONNECTIONS,
     RESERVED,
     Connections,
     connection_limit,
 )
-from app.serving.server import Server
+from app.server.server import Server
 from tests.fakes import simulate
 
 
@@ -75,7 +75,7 @@ def test_nobody_who_is_being_answered_makes_room() -> None:
 
 def test_the_server_keeps_its_connections_there(monkeypatch: pytest.MonkeyPatch) -> None:
     """As many as there is room for; looked at each second, in which uvicorn comes by ten times."""
-    monkeypatch.setattr("app.serving.server.connection_limit", lambda: 3)
+    monkeypatch.setattr("app.server.server.connection_limit", lambda: 3)
     config = uvicorn.Config(Vitals(), log_config=None)
     config.load()
     connections: Any = Server(config).server_state.connections
@@ -107,7 +107,7 @@ def test_the_server_keeps_its_connections_there(monkeypatch: pytest.MonkeyPatch)
 def test_there_is_a_descriptor_for_each(soft: int, hard: int, most: int, after: int) -> None:
     """A soft limit is raised as far as it may be and has to be, and never lowered."""
     program = (
-        "import resource as r; from app.serving.connections import connection_limit;"
+        "import resource as r; from app.server.limits import connection_limit;"
         f"r.setrlimit(r.RLIMIT_NOFILE, ({soft}, {hard}));"
         "print(connection_limit(), *r.getrlimit(r.RLIMIT_NOFILE))"
     )

@@ -8,9 +8,7 @@ from hypothesis import strategies as st
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from app.health import Status
-from app.serving.fast_protocol import FastProtocol
-from app.serving.replies import MAX_KNOWN, Replies
-from app.serving.usual_request import recognise
+from app.server.fast_path import MAX_KNOWN, FastProtocol, ReplyCache, recognise
 from tests.api.scene import Scene
 from tests.door import Door, heard
 from tests.request_streams import GET, STREAMS
@@ -35,7 +33,7 @@ def a_scene(*statuses: Status) -> Scene:
     """A service that knows this of its dependencies, with answers ready."""
     scene = Scene()
     scene.know(*statuses)
-    scene.routes.readymade = scene.readymade()
+    scene.routes.response_cache = scene.response_cache()
     return scene
 
 
@@ -131,7 +129,7 @@ async def test_the_date_moves_on() -> None:
 
 def test_a_request_is_known_until_many_others_have_come() -> None:
     """A prober that sends another word each time fills no memory."""
-    replies = Replies(a_scene(Status.PASS, Status.PASS).routes)
+    replies = ReplyCache(a_scene(Status.PASS, Status.PASS).routes)
     headers = [(b"date", b"now")]
     first = replies.to(GET, headers)
     assert first

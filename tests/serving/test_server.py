@@ -9,7 +9,7 @@ import pytest
 import uvicorn
 import uvloop
 
-from app.serving.server import Server
+from app.server.server import Server
 
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"

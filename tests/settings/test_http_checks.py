@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from app.settings.http_checks import HttpTarget, read
+from app.settings.checks import HttpTarget, read_http_checks
 
 
 CANARY = "CANARY"
@@ -12,7 +12,7 @@ URL = "http://minio:9000/minio/health/cluster"
 
 def problems(text: str) -> list[str]:
     """What is said of a text, without the setting's name, which each line begins with."""
-    found = read(text)[1]
+    found = read_http_checks(text)[1]
     assert CANARY not in "".join(found)
     assert all(line.startswith("HTTP_CHECKS ") and line.isprintable() for line in found)
     return [line.removeprefix("HTTP_CHECKS ") for line in found]
@@ -26,8 +26,8 @@ def judged(**members: Any) -> list[str]:
 
 def test_a_url_is_enough() -> None:
     """The rest has defaults; no text is no check."""
-    assert read(json.dumps({"minio": {"url": URL}})) == ([HttpTarget("minio", URL)], [])
-    assert read("") == read("{}") == ([], [])
+    assert read_http_checks(json.dumps({"minio": {"url": URL}})) == ([HttpTarget("minio", URL)], [])
+    assert read_http_checks("") == read_http_checks("{}") == ([], [])
 
 
 def test_everything_can_be_said() -> None:
@@ -45,7 +45,7 @@ def test_everything_can_be_said() -> None:
         }
     )
     headers = (("x-key", "secret:stack_auth_secret"),)
-    assert read(text) == (
+    assert read_http_checks(text) == (
         [
             HttpTarget("minio", URL, 204, headers, 0.5, 86400),
             HttpTarget("s3_eu-1", "https://[::1]:8443?a=b"),
@@ -128,7 +128,7 @@ def test_there_are_thirty_checks_at_most() -> None:
     told = "holds 31 checks: keep 30 at most, and give others to another instance"
     assert problems(json.dumps(checks)) == [told]
     del checks[f"a{7:-<31}"]
-    assert len(read(json.dumps(checks))[0]) == 30
+    assert len(read_http_checks(json.dumps(checks))[0]) == 30
     assert not problems(json.dumps(checks))
 
 
@@ -229,7 +229,7 @@ def test_everything_that_is_wrong_is_told_at_once() -> None:
         "a": {"url": CANARY, "expect": 0, "headers": {"x": "secret:x"}, "timeout": 0},
         "B": {"headers": {"": 7, "y": "\n"}},
     }
-    targets, lines = read(json.dumps(checks))
+    targets, lines = read_http_checks(json.dumps(checks))
     assert targets == [HttpTarget("a", headers=(("x", "secret:x"),))]
     assert [line.split(" must")[0].removeprefix("HTTP_CHECKS ") for line in lines] == [
         "a: url",

@@ -149,4 +149,4 @@ def test_a_check_is_made_on_its_own_terms_where_it_has_any(environ: pytest.Monke
     environ.setenv("CHECK_INTERVAL", "7")
     environ.setenv("POSTGRES_CHECK_TIMEOUT", "3")
     environ.setenv("HTTP_CHECKS", '{"it": {"url": "http://it/", "interval": 2}}')
-    assert load().terms == {"postgres": (7, 3), "it": (2, 1)}
+    assert load().check_schedules == {"postgres": (7, 3), "it": (2, 1)}

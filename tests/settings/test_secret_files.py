@@ -4,8 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from app.settings.secret_files import MAX_BYTES, Secret, SecretError, find
-from app.settings.signing_key import key
+from app.settings.secrets import MAX_BYTES, Secret, SecretError, find, key
 
 
 CANARY = "CANARY"

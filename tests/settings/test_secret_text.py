@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from app.settings.secret_text import BLANK, BOM, hints, undecodable
+from app.settings.secrets import BLANK, BOM, hints, undecodable
 
 
 WORD = "s3cr3t-CANARY"

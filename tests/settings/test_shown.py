@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from app.settings import Settings
-from app.settings.shown import in_force
+from app.settings.loading import effective_settings
 
 
 def test_what_is_set_is_told_without_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -15,7 +15,7 @@ def test_what_is_set_is_told_without_secrets(monkeypatch: pytest.MonkeyPatch) ->
         '"headers": {"x-key": "hidden"}}, "search": {"url": "https://search/"}}',
     )
     monkeypatch.setenv("PORT", "8123")
-    told = in_force(Settings())
+    told = effective_settings(Settings())
     assert told["DATABASE_URL"] == "postgresql://app@db:5432/app?sslmode=require"
     assert told["HTTP_CHECKS"] == "minio: http://minio:9000/health, search: https://search/"
     assert told["CHECK_INTERVAL"] == "1"

@@ -5,10 +5,10 @@ from contextlib import AbstractAsyncContextManager, contextmanager
 
 import asyncpg
 
-from app.embedded.server import Server
-from app.probes.postgres import postgres
-from app.probes.redis import redis
-from app.probes.session import SessionProbe
+from app.checks.postgres import postgres
+from app.checks.redis import redis
+from app.checks.session import SessionProbe
+from app.devservers.servers import Server
 from tests.system.certificates import Certificates
 from tests.system.servers import PgBouncer, SystemPostgres
 
@@ -30,8 +30,8 @@ def named(server: Server, query: str, certificates: Certificates) -> str:
 
 def verified(server: Server, certificates: Certificates) -> str:
     """Name a server so that its certificate is verified."""
-    of_postgres = isinstance(server, SystemPostgres)
-    query = "sslmode=verify-full&sslrootcert=ROOT" if of_postgres else "ssl_ca_certs=ROOT"
+    explain_postgres = isinstance(server, SystemPostgres)
+    query = "sslmode=verify-full&sslrootcert=ROOT" if explain_postgres else "ssl_ca_certs=ROOT"
     return named(server, query, certificates)
 
 

@@ -12,8 +12,8 @@ from urllib.parse import urlencode
 
 import yaml
 
-from app.embedded.server import Server
-from app.event_loop.lag import TOLD_FOR
+from app.devservers.servers import Server
+from app.event_loop import TOLD_FOR
 from tests.service import ROOT
 from tests.system.servers import program
 

@@ -6,8 +6,8 @@ import socket
 import ssl
 from pathlib import Path
 
-from app.embedded import Postgres, Valkey
-from app.embedded.server import Server
+from app.devservers import Postgres, Valkey
+from app.devservers.servers import Server
 
 
 def program(name: str) -> str | None:

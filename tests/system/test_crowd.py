@@ -11,9 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from app.embedded import Valkey
-from app.serving.bounded_protocol import MAX_HEAD
-from app.serving.connections import IDLE_TIMEOUT
+from app.devservers import Valkey
+from app.server.limits import IDLE_TIMEOUT, MAX_HEAD
 from tests.service import SERVE, UVICORN, Prober, Reply, Service, on, p99, running
 from tests.system.test_load import MIB, memory
 

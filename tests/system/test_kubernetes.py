@@ -11,7 +11,7 @@ import yaml
 from kubernetes_validate.utils import all_versions
 
 from app.settings import Settings, load
-from app.settings.secret_files import SECRETS
+from app.settings.secrets import SECRETS
 from tests.deploy.kubernetes import rules
 from tests.deploy.located import where
 from tests.deploy.overlay import FOLDER, OVERLAYS, Overlay

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from app.embedded import Postgres, Valkey
-from app.settings.http_checks import MAX_CHECKS
+from app.devservers import Postgres, Valkey
+from app.settings.checks import MAX_CHECKS
 from tests.service import SERVE, Prober, Service, on, p99, running
 from tests.system.servers import program
 

@@ -7,9 +7,9 @@ from typing import Any
 import asyncpg
 import pytest
 
+from app.checks.postgres import postgres
+from app.checks.session import SessionProbe
 from app.health import Reason
-from app.probes.postgres import postgres
-from app.probes.session import SessionProbe
 from tests.faults.servers import sql
 from tests.probes.attempt import eventually, failure
 from tests.system.asking import asking, console, stopped

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from app.embedded.server import Server
+from app.devservers.servers import Server
 from app.health import Reason
 from tests.probes.attempt import failure
 from tests.system.asking import asking, named

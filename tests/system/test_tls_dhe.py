@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from app.checks.http import http
 from app.health import Reason
-from app.probes.http import http
 from tests.ports import free_port
 from tests.probes import http_server
 from tests.probes.attempt import failure

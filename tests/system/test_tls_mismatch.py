@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 import trustme
 
-from app.checks import check
-from app.embedded import Postgres, Valkey
-from app.probes.http import http
-from app.probes.postgres import postgres as postgres_probe
-from app.probes.redis import redis as redis_probe
+from app.check_factory import make_check
+from app.checks.http import http
+from app.checks.postgres import postgres as postgres_probe
+from app.checks.redis import redis as redis_probe
+from app.devservers import Postgres, Valkey
 from app.settings import Settings
 from tests.probes.http_server import OK, serving
 from tests.system.certificates import Certificates
@@ -25,7 +25,7 @@ DO_NOT_ENCRYPT = "write http:// or redis:// in the URL, or sslmode=disable"
 async def remedy(name: str, opening: Any) -> str:
     """Attempt once as the monitor does, and return what to try."""
     async with opening as probe:
-        known = check(name, probe, Settings())
+        known = make_check(name, probe, Settings())
         attempt = asyncio.create_task(probe())
         await asyncio.wait({attempt}, timeout=1)
         error = attempt.exception() if attempt.done() else TimeoutError()

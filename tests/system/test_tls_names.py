@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from app.checks.postgres import postgres
+from app.checks.redis import redis
 from app.health import Reason
-from app.probes.postgres import postgres
-from app.probes.redis import redis
 from tests.probes.attempt import failure
 from tests.system.asking import asking, verified
 from tests.system.certificates import Certificates

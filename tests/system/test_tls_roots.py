@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from app.settings import store_urls
+from app.settings.urls import parse_postgres_url, parse_redis_url
 from tests.system.certificates import Certificates
 
 
@@ -16,13 +16,13 @@ def test_a_root_that_is_no_certificate_is_refused(
     file = tmp_path / "root.pem"
     make(file)
     with pytest.raises(ValueError, match="sslrootcert"):
-        store_urls.postgres(f"postgresql://user@host/db?sslmode=verify-full&sslrootcert={file}")
+        parse_postgres_url(f"postgresql://user@host/db?sslmode=verify-full&sslrootcert={file}")
     with pytest.raises(ValueError, match="ssl_ca_certs"):
-        store_urls.redis(f"rediss://host/0?ssl_ca_certs={file}")
+        parse_redis_url(f"rediss://host/0?ssl_ca_certs={file}")
 
 
 @pytest.mark.parametrize("mode", ["", "sslmode=disable&", "sslmode=allow&", "sslmode=prefer&"])
 def test_a_root_that_would_verify_nothing_is_refused(certificates: Certificates, mode: str) -> None:
     """Who names one wants to be protected, and `prefer`, the default, looks at no certificate."""
     with pytest.raises(ValueError, match="verify-full"):
-        store_urls.postgres(f"postgresql://user@host/db?{mode}sslrootcert={certificates.root}")
+        parse_postgres_url(f"postgresql://user@host/db?{mode}sslrootcert={certificates.root}")

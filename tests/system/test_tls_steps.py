@@ -1,16 +1,16 @@
 import pytest
 
-from app.embedded.server import Server
-from app.probes.steps import LISTENER, Step
+from app.checks.network import STAGE_LISTENER, Stage
+from app.devservers.servers import Server
 from tests.system.asking import asking, named
 from tests.system.certificates import Certificates
 from tests.system.servers import SystemPostgres, SystemRedis
 
 
-async def steps(server: Server, url: str) -> list[Step]:
+async def steps(server: Server, url: str) -> list[Stage]:
     """The steps of one attempt."""
-    taken = list[Step]()
-    LISTENER.set(taken.append)
+    taken = list[Stage]()
+    STAGE_LISTENER.set(taken.append)
     async with asking(server, url) as probe:
         await probe()
     return taken

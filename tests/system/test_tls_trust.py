@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import trustme
 
+from app.checks.http import http
 from app.health import Reason
-from app.probes.http import http
 from tests.private_ca import PrivateCA
 from tests.probes.attempt import failure
 from tests.probes.http_server import OK, serving

@@ -1,6 +1,6 @@
 import pytest
 
-from app.embedded.server import Server
+from app.devservers.servers import Server
 from tests.system.asking import asking
 from tests.system.servers import SystemPostgres, SystemRedis
 

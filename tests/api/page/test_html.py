@@ -3,10 +3,9 @@
 import pytest
 from starlette.testclient import TestClient
 
-from app.api.access import Access
-from app.api.archive import Memory
-from app.api.page import POLICY
-from app.api.page.view import Row, rows
+from app.api.page import POLICY, Row, rows
+from app.api.verdict import HistorySnapshot
+from app.auth import Access
 from app.health import Reason, Report, Status
 from tests.api.desk import Desk, observation
 from tests.api.scene import Scene
@@ -54,7 +53,7 @@ def test_only_an_operator_is_shown_who_asks_and_what_is_set(desk: Desk) -> None:
 
 def test_on_a_machine_of_ones_own_everybody_is_an_operator() -> None:
     """But what each setting hides stays hidden, so that it can be tried out."""
-    access = Access("authorized", lambda shown: shown == "good", everybody=True)
+    access = Access("authorized", lambda shown: shown == "good", trust_all_clients=True)
     assert access.operator("")
     assert not access.shows("")
     assert access.shows("Bearer good")
@@ -66,11 +65,11 @@ def test_a_page_is_rendered_once_a_second_and_after_each_result(
     """However often it is asked for, but for an operator, to whom it is shown as it is now."""
     rendered = list[Report]()
 
-    def count(report: Report, memory: Memory) -> list[Row]:
+    def count(report: Report, snapshot: HistorySnapshot) -> list[Row]:
         rendered.append(report)
-        return rows(report, memory)
+        return rows(report, snapshot)
 
-    monkeypatch.setattr("app.api.page.document.rows", count)
+    monkeypatch.setattr("app.api.page.rows", count)
     scene = Scene()
     scene.know(Status.PASS, Status.PASS)
     client = TestClient(scene.routes)

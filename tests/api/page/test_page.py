@@ -6,13 +6,11 @@ from hashlib import sha256
 import pytest
 
 import app
-from app.api import findings
-from app.api.archive import Memory, Operator
-from app.api.page import POLICY, page
-from app.api.page.view import rows
-from app.api.probers import MAX_PROBERS, Probers
+from app.api.clients import MAX_CLIENTS, Clients
+from app.api.page import POLICY, page, rows
+from app.api.verdict import HistorySnapshot, OperatorView, single_check
 from app.health import Check, Reason, Report
-from app.health.advice import Advice
+from app.health.reasons import Advice
 from app.lifecycle import Phase
 from tests.api.scenes import MINUTE, NOW, SCENES, Scene, lived, now_and_then, operator, since
 from tests.fakes import answers
@@ -26,7 +24,7 @@ def read(text: bytes) -> str:
 
 def test_a_failing_check_is_told_with_what_to_try() -> None:
     """Its reason in words, how long, how fast, how often, and what came before."""
-    shown = page(SCENES["fail"]().finding())
+    shown = page(SCENES["fail"]().verdict())
     text = read(shown)
     assert text.startswith("Failing postgres fails, so whoever asks is told to send no work here.")
     assert "Phase serving Answer 503" in text
@@ -47,13 +45,13 @@ def test_what_is_worst_comes_first() -> None:
     """Required before optional, and otherwise in the order of the configuration."""
     scene = Scene().check("a").check("b", since(9, Reason.DNS), required=False)
     scene.check("c", since(9, Reason.TLS)).check("d")
-    assert [row.name for row in rows(scene.report, scene.memory())] == ["c", "b", "a", "d"]
+    assert [row.name for row in rows(scene.report, scene.snapshot())] == ["c", "b", "a", "d"]
 
 
 def test_a_check_that_has_never_turned_has_no_changes() -> None:
     """Nor has one without a result anything to measure."""
     starting = SCENES["starting"]()
-    new, steady = rows(starting.report, starting.memory())
+    new, steady = rows(starting.report, starting.snapshot())
     assert (new.words, new.latency, new.availability, new.changes) == (
         "no result yet",
         None,
@@ -70,7 +68,7 @@ def test_changes_are_shared_out_among_many_checks() -> None:
         scene = Scene()
         for number in range(checks):
             scene.check(f"it-{number}", flapping)
-        row = rows(scene.report, scene.memory())[0]
+        row = rows(scene.report, scene.snapshot())[0]
         assert (len(row.changes), row.earlier) == (shown, 23 - shown)
 
 
@@ -82,7 +80,7 @@ def test_a_threshold_that_holds_a_turn_back_is_told() -> None:
         (lambda ago: None if ago < 1 else Reason.DNS, "fails, but 1 passed in a row"),
     ):
         known, history = lived(check, story, 60)
-        (row,) = rows(Report((known,)), Memory(now=NOW, histories={"it": history}))
+        (row,) = rows(Report((known,)), HistorySnapshot(now=NOW, histories={"it": history}))
         assert row.words == told
         assert row.advice
         assert (row.latency is None) is (known.failures > 0)
@@ -94,8 +92,10 @@ def test_a_check_that_passes_may_have_advice() -> None:
     known, history = lived(check, lambda _: None, 60)
     known = replace(known, hint=Advice("It is odd.", "Look at it."))
     scene = Scene().check("it")
-    finding = replace(scene.finding(), report=Report((known,)))
-    shown = page(replace(finding, memory=Memory(now=NOW, histories={"it": history}))).decode()
+    verdict = replace(scene.verdict(), report=Report((known,)))
+    shown = page(
+        replace(verdict, snapshot=HistorySnapshot(now=NOW, histories={"it": history}))
+    ).decode()
     assert "<p>It is odd.</p>\n<p>Look at it.</p>" in shown
 
 
@@ -103,7 +103,7 @@ def test_a_check_that_went_stale_unheard_is_among_the_changes() -> None:
     """Also where the watch has died that would have recorded it."""
     scene = Scene().check("it")
     later = NOW + 60
-    (row,) = rows(scene.report.at(later), replace(scene.memory(), now=later))
+    (row,) = rows(scene.report.at(later), replace(scene.snapshot(), now=later))
     assert row.latency is None
     told = [(change.words, change.lasted) for change in row.changes]
     assert told == [("fails: stale", "57 s"), ("passes", "12 min 1 s")]
@@ -113,8 +113,8 @@ def test_a_check_that_went_stale_unheard_is_among_the_changes() -> None:
 def test_a_stranger_is_told_the_code_and_the_status(phase: Phase) -> None:
     """No check, no phase, no version; also not where nobody looks."""
     scene = Scene(phase).check("postgres", since(9, Reason.DNS))
-    shown = page(scene.finding(operator()).bare)
-    assert scene.finding(operator()).bare.memory is None
+    shown = page(scene.verdict(operator()).bare)
+    assert scene.verdict(operator()).bare.snapshot is None
     assert read(shown) == "fail 503"
     for secret in ("postgres", phase.value, app.__version__, "DATABASE_URL"):
         assert secret not in re.sub(r"(?s)<(style|script|symbol).*?</\1>", "", shown.decode())
@@ -122,17 +122,17 @@ def test_a_stranger_is_told_the_code_and_the_status(phase: Phase) -> None:
 
 def test_what_probers_call_themselves_is_text() -> None:
     """A user agent can't write the page."""
-    shown = page(SCENES["pass"]().finding(operator())).decode()
+    shown = page(SCENES["pass"]().verdict(operator())).decode()
     assert "<script>alert" not in shown
     assert "&lt;script&gt;alert" in shown
 
 
 def test_an_operator_sees_who_asks_and_what_is_set() -> None:
     """Nobody else does."""
-    text = read(page(SCENES["pass"]().finding(operator())))
+    text = read(page(SCENES["pass"]().verdict(operator())))
     assert "HAProxy 2 a second 0.5 s ago kube-probe/1.34 every 10 s 3 s ago" in text
     assert "CHECK_INTERVAL 1" in text
-    assert "HAProxy" not in read(page(SCENES["pass"]().finding()))
+    assert "HAProxy" not in read(page(SCENES["pass"]().verdict()))
 
 
 def test_the_worst_page_of_thirty_checks_is_small() -> None:
@@ -143,20 +143,20 @@ def test_the_worst_page_of_thirty_checks_is_small() -> None:
             f"a-service-with-a-long-name-{number:02}",
             lambda ago: None if ago % 3 else Reason.STALE,
         )
-    probers = Probers()
-    for number in range(2 * MAX_PROBERS):
-        probers.asked(
+    clients = Clients()
+    for number in range(2 * MAX_CLIENTS):
+        clients.asked(
             (f"Mozilla/5.0 (number {number}) " + "x" * 1000).encode(), NOW.steady - MINUTE
         )
     settings = {f"SETTING_NUMBER_{number}": "some value of it" for number in range(30)}
-    shown = page(scene.finding(Operator(probers.all(NOW), settings)))
-    assert len(rows(scene.report, scene.memory())[0].changes) == 2
+    shown = page(scene.verdict(OperatorView(clients.all(NOW), settings)))
+    assert len(rows(scene.report, scene.snapshot())[0].changes) == 2
     assert len(shown) < 60_000
 
 
 def test_the_policy_names_what_is_in_the_page() -> None:
     """By its hash: another style or script, wherever it comes from, does nothing."""
-    shown = page(SCENES["pass"]().finding()).decode()
+    shown = page(SCENES["pass"]().verdict()).decode()
     for kind in ("style", "script"):
         (source,) = re.findall(rf"(?s)<{kind}>(.*?)</{kind}>", shown)
         digest = b64encode(sha256(source.encode()).digest()).decode()
@@ -167,16 +167,16 @@ def test_the_policy_names_what_is_in_the_page() -> None:
 
 def test_what_was_not_understood_is_told() -> None:
     """As in JSON."""
-    finding = replace(SCENES["pass"]().finding(), warnings=("no check is named x",))
-    assert "no check is named x" in read(page(finding))
+    verdict = replace(SCENES["pass"]().verdict(), warnings=("no check is named x",))
+    assert "no check is named x" in read(page(verdict))
 
 
 def test_one_check_has_a_page_of_its_own() -> None:
     """It speaks of that check and of nothing else."""
     scene = Scene(Phase.DRAINING).check("postgres").check("redis", since(9, Reason.DNS))
     for name, told in (("postgres", "Passing postgres passes."), ("redis", "Failing redis fails.")):
-        found = findings.check(name)(scene.report, Phase.DRAINING)
+        found = single_check(name)(scene.report, Phase.DRAINING)
         assert found
-        text = read(page(replace(found, memory=scene.memory())))
+        text = read(page(replace(found, snapshot=scene.snapshot())))
         assert text.startswith(told)
     assert "postgres" not in text

@@ -1,6 +1,6 @@
 import pytest
 
-from app.api.page.sparkline import sparkline
+from app.api.page_format import sparkline
 from app.health import Slot
 
 

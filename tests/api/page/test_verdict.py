@@ -1,7 +1,7 @@
 import pytest
 
-from app.api import findings
-from app.api.page.verdict import verdict
+from app.api.page import headline
+from app.api.verdict import readiness, single_check
 from app.health import Check, Instant, Observation, Report, Status
 from app.lifecycle import Phase
 from tests.fakes import answers
@@ -79,8 +79,8 @@ def test_the_verdict_says_whether_to_worry_and_why(
 ) -> None:
     """In words that name whoever is to blame."""
     known = report(story)
-    found = findings.ready()(known, Phase(phase))
-    judged = verdict(found, known)
+    found = readiness()(known, Phase(phase))
+    judged = headline(found, known)
     assert (judged.kind, judged.words) == (kind, told)
 
 
@@ -95,7 +95,7 @@ def test_the_verdict_says_whether_to_worry_and_why(
 def test_one_check_alone_is_judged_by_itself(story: str, kind: str, told: str) -> None:
     """Whatever the phase, and whether it is required or not."""
     known = report(story)
-    found = findings.check("a")(known, Phase.DRAINING)
+    found = single_check("a")(known, Phase.DRAINING)
     assert found
-    judged = verdict(found, known)
+    judged = headline(found, known)
     assert (judged.kind, judged.words) == (kind, told)

@@ -1,6 +1,13 @@
 import pytest
 
-from app.api.page import words
+from app.api.page_format import (
+    format_clock,
+    format_duration,
+    format_latency,
+    format_rate,
+    format_share,
+    join_names,
+)
 from app.health import Instant
 
 
@@ -21,7 +28,7 @@ from app.health import Instant
 )
 def test_a_duration_is_told_in_its_two_largest_units(seconds: float, told: str) -> None:
     """Rounded down: what has not lasted a minute is not told as one."""
-    assert words.duration(seconds) == told
+    assert format_duration(seconds) == told
 
 
 @pytest.mark.parametrize(
@@ -39,7 +46,7 @@ def test_a_duration_is_told_in_its_two_largest_units(seconds: float, told: str) 
 )
 def test_a_latency_is_told_to_two_digits_or_so(seconds: float, told: str) -> None:
     """In the unit in which it is thought of."""
-    assert words.latency(seconds) == told
+    assert format_latency(seconds) == told
 
 
 @pytest.mark.parametrize(
@@ -47,7 +54,7 @@ def test_a_latency_is_told_to_two_digits_or_so(seconds: float, told: str) -> Non
 )
 def test_only_what_never_failed_is_told_as_a_hundred_percent(part: float, told: str) -> None:
     """A share is rounded down."""
-    assert words.share(part) == told
+    assert format_share(part) == told
 
 
 @pytest.mark.parametrize(
@@ -56,7 +63,7 @@ def test_only_what_never_failed_is_told_as_a_hundred_percent(part: float, told: 
 )
 def test_names_are_listed_as_in_a_sentence(all_of_them: str, told: str) -> None:
     """And no sentence has more than three."""
-    assert words.names(list(all_of_them)) == told
+    assert join_names(list(all_of_them)) == told
 
 
 @pytest.mark.parametrize(
@@ -64,11 +71,11 @@ def test_names_are_listed_as_in_a_sentence(all_of_them: str, told: str) -> None:
 )
 def test_a_rate_is_told_as_probes_are_configured(rate: float, told: str) -> None:
     """Often ones by the second, rare ones by the pause between them."""
-    assert words.rate(rate) == told
+    assert format_rate(rate) == told
 
 
 def test_a_moment_of_another_day_is_told_with_its_day() -> None:
     """A history of two days would be misread otherwise."""
     moment = Instant(0, 1_763_892_001.25)
-    assert words.clock(moment) == words.clock(moment, moment + 3600) == "10:00:01"
-    assert words.clock(moment, moment + 86_400) == "23 Nov 10:00:01"
+    assert format_clock(moment) == format_clock(moment, moment + 3600) == "10:00:01"
+    assert format_clock(moment, moment + 86_400) == "23 Nov 10:00:01"

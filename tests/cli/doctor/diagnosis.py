@@ -7,9 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from app.checks import MISMATCHES, NOTED
+from app.check_factory import MISMATCHES, NOTED
 from app.health import Reason
-from app.health.advice import ADVICE
+from app.health.reasons import ADVICE
 from app.settings import Settings
 from tests.broken_settings import CANARY
 from tests.cli.conftest import Result, end, start

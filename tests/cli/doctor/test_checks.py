@@ -4,13 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from app.cli.doctor import HEADS, check_row
-from app.cli.examination import Examination
-from app.cli.table import lines
-from app.embedded import Postgres, Valkey
-from app.embedded.server import Server
-from app.health.advice import Advice
-from app.probes.steps import Step
+from app.checks.network import Stage
+from app.cli.doctor import HEADS, ProbeTrace, check_row, lines
+from app.devservers import Postgres, Valkey
+from app.devservers.servers import Server
+from app.health.reasons import Advice
 from app.settings import Settings
 from tests.broken_settings import CANARY
 from tests.cli.doctor.diagnosis import Ask, failed, judged, run, wrong
@@ -77,9 +75,9 @@ def test_a_needless_password_is_told_with_the_setting(
 
 def test_advice_on_a_check_that_passes_is_a_note() -> None:
     """Nothing is wrong with it."""
-    found = Examination(
+    found = ProbeTrace(
         name="postgres",
-        seconds={Step.QUERY: 0.001},
+        seconds={Stage.QUERY: 0.001},
         failed=None,
         advice=Advice("It is odd.", "Look at it."),
     )

@@ -1,0 +1,169 @@
+"""What is checked: a probe for each dependency that is configured, and the terms on which."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from functools import partial
+from typing import Protocol
+
+from app.checks.errors import (
+    UNANSWERED_HANDSHAKE,
+    PlainAnswerError,
+    TlsAnswerError,
+    UnansweredError,
+    lookup_by_class,
+    unwanted,
+)
+from app.checks.http import http
+from app.checks.session import HELD_UP
+from app.checks.tls import TrustStore
+from app.health import Check, Probe, Reason
+from app.health.reasons import Advice
+from app.settings import Settings
+
+
+class ExplainingProbe(Probe, Protocol):
+    """A probe that tells the reasons of its own failures."""
+
+    def explain(self, error: BaseException) -> Reason:
+        """Tell why an attempt failed."""
+
+
+PLAIN = "write http:// or redis:// in the URL, or sslmode=disable"
+TLS = "write https:// or rediss:// in the URL, or sslmode=require"
+
+# What to try where one side may speak TLS, and the other one plain text.
+MISMATCHES: Mapping[type[BaseException], Advice] = {
+    TlsAnswerError: Advice(
+        "It answers with TLS, and the URL asks for plain text.",
+        f"Correct the port, or {TLS}.",
+    ),
+    PlainAnswerError: Advice(
+        "It answers in plain text, and the URL asks for TLS.",
+        f"Switch on TLS there, correct the port, or {PLAIN}.",
+    ),
+    UnansweredError: Advice(
+        "It closes the connection before it sends anything.",
+        f"See whether it restarts or crashes; its log has the cause. If it expects TLS, {TLS}.",
+    ),
+}
+
+# The same by what a probe notes in the error of a missed deadline.
+NOTED: Mapping[str, Advice] = {
+    UNANSWERED_HANDSHAKE: Advice(
+        "It accepts the connection, but does not answer the TLS handshake.",
+        f"Look at its load; it may be frozen. If it speaks plain text, {PLAIN}.",
+    ),
+    HELD_UP: Advice(
+        "It begins to answer logins, and finishes none.",
+        "Look for a lock on pg_authid, a login trigger that waits, or a hung LDAP or PAM.",
+    ),
+}
+
+# Opens a probe, which is closed when the context ends.
+ProbeContext = AbstractAsyncContextManager[ExplainingProbe]
+
+
+async def open_checks(
+    settings: Settings, read_secret: Callable[[str], str], stack: AsyncExitStack
+) -> list[Check]:
+    """Open a probe for each configured dependency. The stack closes them.
+
+    Args:
+        read_secret: returns the secret of a name. It is called for each new connection.
+
+    """
+    checks = []
+    for name, context in _probes(settings, read_secret):
+        probe = await stack.enter_async_context(context)
+        checks.append(make_check(name, probe, settings))
+    return checks
+
+
+def _probes(
+    settings: Settings, read_secret: Callable[[str], str]
+) -> Iterator[tuple[str, ProbeContext]]:
+    """Yield the name and the probe of each configured dependency.
+
+    A driver is imported only where a check needs it: it takes a fifth of the start.
+    """
+    if settings.database_url:
+        from app.checks.postgres import postgres  # noqa: PLC0415
+
+        yield (
+            "postgres",
+            postgres(
+                settings.database_url,
+                settings.password("postgres", read_secret),
+                require=settings.postgres_require,
+                renew_after=settings.reconnect_interval,
+                give_up_after=settings.check_schedules["postgres"][1],
+            ),
+        )
+    if settings.redis_url:
+        from app.checks.redis import redis  # noqa: PLC0415
+
+        yield (
+            "redis",
+            redis(
+                settings.redis_url,
+                settings.password("redis", read_secret),
+                require=settings.redis_require,
+                renew_after=settings.reconnect_interval,
+            ),
+        )
+    trust = TrustStore()
+    for target in settings.http_targets:
+        # A target without a URL was refused. Only the doctor goes on to the other checks then.
+        if target.url:
+            headers = partial(target.filled, read_secret)
+            yield target.name, http(target.url, headers, expect=target.expect, trust=trust)
+
+
+def make_check(name: str, probe: ExplainingProbe, settings: Settings) -> Check:
+    """Set the terms on which a dependency is judged: its own, where it has any."""
+    general = settings.check_interval, settings.check_timeout
+    interval, timeout = settings.check_schedules.get(name, general)
+    return Check(
+        name=name,
+        probe=probe,
+        explain=probe.explain,
+        advise=partial(advise, name, probe, settings.auth(name)),
+        interval=interval,
+        timeout=timeout,
+        failure_threshold=settings.failure_threshold,
+        success_threshold=settings.success_threshold,
+        required=name not in settings.optional,
+    )
+
+
+def advise(
+    name: str, probe: ExplainingProbe, auth: str | None, error: BaseException | None
+) -> Advice | None:
+    """Return advice if a server and a setting disagree on whether there is a password, or TLS.
+
+    Args:
+        auth: `password` or `none` as the setting says; None if the check has no such setting.
+        error: what the last attempt raised; None if it passed.
+
+    """
+    if mismatch := lookup_by_class(MISMATCHES, error):
+        return mismatch
+    for note in getattr(error, "__notes__", ()):
+        if advice := next((NOTED[start] for start in NOTED if note.startswith(start)), None):
+            return advice
+    variable = f"{name.upper()}_AUTH"
+    password_not_requested = (
+        unwanted(error) if error is not None else getattr(probe, "password_not_requested", False)
+    )
+    if auth == "password" and password_not_requested:
+        return Advice(
+            "It asks for no password, but one is configured here.",
+            f"Set {variable}=none if that is right; otherwise make the server require the "
+            "password.",
+        )
+    if auth == "none" and error is not None and probe.explain(error) is Reason.AUTH:
+        return Advice(
+            f"It asks for a password, but {variable} is none.",
+            f"Unset {variable}, and put the password into the secret {name}_password.",
+        )
+    return None

@@ -1,0 +1,59 @@
+"""What PostgreSQL and PgBouncer mean by an error, in a word of the closed list."""
+
+from app.checks.postgres_protocol import ServerError
+from app.health import Reason
+
+
+# https://www.postgresql.org/docs/current/errcodes-appendix.html; a class (two characters) speaks
+# for those of its states that are not listed.
+SQLSTATES = {
+    "08": Reason.DISCONNECTED,
+    "08P01": Reason.PROTOCOL,
+    "22012": Reason.READ_ONLY,  # what the `writable` statement raises on purpose
+    "25006": Reason.READ_ONLY,
+    "28": Reason.DENIED,
+    "28P01": Reason.AUTH,
+    "3D000": Reason.MISCONFIGURED,
+    "42501": Reason.DENIED,
+    "53200": Reason.OUT_OF_MEMORY,
+    "53300": Reason.TOO_MANY_CONNECTIONS,
+    "55000": Reason.DENIED,  # a database that allows no connections
+    "57014": Reason.TIMEOUT,  # the server's own statement_timeout
+    "57P01": Reason.DISCONNECTED,
+    "57P02": Reason.DISCONNECTED,
+    "57P03": Reason.STARTING,
+    "57P05": Reason.DISCONNECTED,
+}
+
+# PgBouncer has one code, 08P01, for all that it says or passes on; so a part of the text decides.
+PGBOUNCER = {
+    "authentication failed": Reason.AUTH,
+    "no such database": Reason.MISCONFIGURED,
+    "does not exist": Reason.MISCONFIGURED,
+    "not permitted to log in": Reason.DENIED,
+    "permission denied": Reason.DENIED,
+    "is disabled": Reason.DENIED,
+    "no more connections": Reason.TOO_MANY_CONNECTIONS,
+    "remaining connection slots": Reason.TOO_MANY_CONNECTIONS,
+    "too many": Reason.TOO_MANY_CONNECTIONS,
+    "the database system is": Reason.STARTING,
+    "server_login_retry": Reason.UNREACHABLE,
+    "query_wait_timeout": Reason.TIMEOUT,
+    "query_timeout": Reason.TIMEOUT,
+    "client_login_timeout": Reason.TIMEOUT,
+}
+
+
+def explain_pgbouncer(message: str) -> Reason | None:
+    """Explain what PgBouncer says, if it is known."""
+    return next((why for text, why in PGBOUNCER.items() if text in message), None)
+
+
+def explain_postgres(error: BaseException) -> Reason | None:
+    """Explain what PostgreSQL says, if it is its error."""
+    if not isinstance(error, ServerError):
+        return None
+    state = error.sqlstate
+    if state[:2] == "08" and (known := explain_pgbouncer(error.text)):
+        return known
+    return SQLSTATES.get(state) or SQLSTATES.get(state[:2]) or Reason.ERROR

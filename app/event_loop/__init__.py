@@ -1,1 +1,0 @@
-"""Whether the event loop comes round, and what keeps it."""
