@@ -77,6 +77,7 @@ ALONE = $(shell grep -rl $(addprefix --exclude-dir=,$(APART)) --include='*.py' '
 test: $(MADE) ## check format, lint and types, and run every test that needs nothing installed
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	$(BIN)/lint-imports --no-cache --no-logo
 	$(BIN)/mypy
 	$(IN_MEMORY) $(BIN)/pytest $(TOGETHER)
 	$(IN_MEMORY) $(BIN)/pytest $(ALONE) -m alone --numprocesses 3 --dist loadfile $(PASSED)

@@ -78,7 +78,7 @@ def _relay() -> Iterator[int]:
 
 
 def test_the_page_names_the_files_that_it_shows() -> None:
-    """Two files with a line each, and a row for the second."""
+    """Two files with a line each, and a layer for the second."""
     assert [one or other for one, other in FILES] == ["app/checks/smtp.py", "app/clock.py"]
     assert [len(CHECK), len(ROUTER)] == [2, 3]
 
@@ -97,28 +97,24 @@ def test_the_linter_and_the_formatter_have_nothing_to_say(copy: Copy) -> None:
         assert judged.returncode == 0, judged.stdout
 
 
-def test_the_rules_of_who_imports_whom_hold(copy: Copy) -> None:
-    """With the row that the page tells of, and not without."""
-    rules = "tests/test_architecture.py"
-    (copy.folder / "tests").mkdir()
-    row = ROUTER[2].text
-    copy.write(rules, (ROOT / rules).read_text().replace(row, ""))
+def test_the_new_modules_keep_the_import_contracts(copy: Copy) -> None:
+    """The router needs its place in the layers, as the page says."""
+    layer = ROUTER[2].text
+    contracts = (ROOT / "pyproject.toml").read_text()
+    before = layer.replace(" | clock", "")
+    assert contracts.count(before) == 1
+    copy.write("pyproject.toml", contracts)
     copy.write("app/checks/smtp.py", CHECK[0].text)
     copy.write("app/clock.py", ROUTER[0].text)
-    judge = (
-        sys.executable,
-        "-P",
-        "-m",
-        "pytest",
-        "-q",
-        "-p",
-        "no:cacheprovider",
-        rules,
-    )
+    linter = (Path(sys.executable).with_name("lint-imports"), "--no-cache", "--no-logo")
     environ = {**os.environ, "PYTHONPATH": str(copy.folder)}
-    assert subprocess.run(judge, cwd=copy.folder, env=environ, check=False).returncode == 1
-    copy.insert(rules, row, before='    "check_factory": {')
-    assert subprocess.run(judge, cwd=copy.folder, env=environ, check=False).returncode == 0
+    refused = subprocess.run(
+        linter, cwd=copy.folder, env=environ, capture_output=True, text=True, check=False
+    )
+    assert refused.returncode == 1, refused.stderr
+    assert "app.clock" in refused.stdout
+    copy.write("pyproject.toml", contracts.replace(before, layer))
+    assert subprocess.run(linter, cwd=copy.folder, env=environ, check=False).returncode == 0
 
 
 def test_a_new_kind_of_check_is_one_file_and_one_line(
