@@ -1,13 +1,14 @@
 """What is advised, and where, if a server and a setting disagree on whether there is a password."""
 
 import json
+from functools import partial
 from pathlib import Path
 
 import pytest
 from redis.exceptions import ResponseError
 
 from app.check_factory import advise, make_check
-from app.checks.errors import explain_network
+from app.checks.network import Dialer, explain_network
 from app.checks.redis import explain_redis
 from app.checks.session import Session, SessionProbe
 from app.devservers import Postgres, Valkey
@@ -16,6 +17,8 @@ from app.settings import Settings
 from tests.faults.redis import configured
 from tests.service import Service, on, running
 
+
+DIALER = Dialer("127.0.0.1")
 
 UNWANTED = (
     "It asks for no password, but one is configured here. "
@@ -72,7 +75,7 @@ async def opened() -> Session:
 @pytest.mark.parametrize("name", ["postgres", "redis"])
 def test_a_password_that_was_never_asked_for(name: str) -> None:
     """A check that passes has the advice too, where its session says so."""
-    probe = SessionProbe(opened, explain_network, 15, lambda: 0.0)
+    probe = SessionProbe(opened, partial(explain_network, dialer=DIALER), 15, lambda: 0.0)
     check = make_check(name, probe, Settings())
     assert check.hint_after(None) is None
     probe.password_not_requested = True
@@ -94,6 +97,6 @@ def test_a_password_that_was_never_asked_for(name: str) -> None:
 def test_how_servers_refuse_a_password_that_they_do_not_want(message: str) -> None:
     """Since Redis 6, as it is on the wire, and before; whatever follows."""
     error = ResponseError(message)
-    assert explain_redis(error) is Reason.AUTH
-    probe = SessionProbe(opened, explain_network, 15, lambda: 0.0)
+    assert explain_redis(error, DIALER) is Reason.AUTH
+    probe = SessionProbe(opened, partial(explain_network, dialer=DIALER), 15, lambda: 0.0)
     assert str(advise("redis", probe, "password", error)) == UNWANTED.format("REDIS")

@@ -1,12 +1,8 @@
-"""What an error on the way to any server means, in a word of the closed list."""
+"""The exceptions that several kinds of check raise."""
 
-import errno
-import socket
 import ssl
 from collections.abc import Callable, Mapping
 from typing import TypeVar
-
-from app.health import Reason
 
 
 T = TypeVar("T")
@@ -47,41 +43,12 @@ class UnansweredError(EOFError):
 # Noted in the error of a deadline that passes meanwhile; so does a server that speaks plain text.
 UNANSWERED_HANDSHAKE = "the server has not answered the TLS handshake"
 
-UNREACHABLE = frozenset(
-    {
-        errno.EADDRNOTAVAIL,
-        errno.EHOSTDOWN,
-        errno.EHOSTUNREACH,
-        errno.ENETDOWN,
-        errno.ENETUNREACH,
-    }
-)
-
-NETWORK_REASONS: Mapping[type[BaseException], Reason] = {
-    socket.gaierror: Reason.DNS,
-    ssl.SSLError: Reason.TLS,
-    ConnectionRefusedError: Reason.REFUSED,
-    FileNotFoundError: Reason.REFUSED,  # the Unix socket of a server that does not run
-    PermissionError: Reason.DENIED,
-    ConnectionError: Reason.DISCONNECTED,
-    EOFError: Reason.DISCONNECTED,
-    CredentialError: Reason.AUTH,
-    ProtocolError: Reason.PROTOCOL,
-}
-
 
 def lookup_by_class(
     known: Mapping[type[BaseException], T], error: BaseException | None
 ) -> T | None:
     """Return what is known of an error's class, or of the nearest class that it descends from."""
     return next((known[kind] for kind in type(error).__mro__ if kind in known), None)
-
-
-def explain_network(error: BaseException | None) -> Reason:
-    """Explain what the operating system, a resolver or TLS raised."""
-    if isinstance(error, OSError) and error.errno in UNREACHABLE:
-        return Reason.UNREACHABLE
-    return lookup_by_class(NETWORK_REASONS, error) or Reason.ERROR
 
 
 def unwanted(error: BaseException) -> bool:

@@ -10,7 +10,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from app.checks.connection import BoundedConnection
 from app.checks.errors import CredentialError, ProtocolError
-from app.checks.network import BlockingCall, Dialer, Stage, enter_stage
+from app.checks.network import BlockingCall, Dialer, Stage, enter_stage, explain_network
 from app.checks.tls import TrustStore
 from app.health import Reason
 
@@ -76,9 +76,14 @@ class HttpProbe:
 
     def explain(self, error: BaseException) -> Reason:
         """Return why an attempt failed."""
-        if isinstance(error, StatusError):
-            return Reason.HTTP_STATUS
-        return self.dialer.explain(error)
+        return explain_http(error, self.dialer)
+
+
+def explain_http(error: BaseException, dialer: Dialer) -> Reason:
+    """Return the reason for an unexpected status, or for an error of the network."""
+    if isinstance(error, StatusError):
+        return Reason.HTTP_STATUS
+    return explain_network(error, dialer)
 
 
 async def _final_status(wire: BoundedConnection) -> int:

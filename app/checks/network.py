@@ -2,18 +2,25 @@
 
 import asyncio
 import contextlib
+import errno
 import math
 import os
 import socket
+import ssl
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from enum import StrEnum
 from functools import partial
 from typing import Any, Generic, TypeVar
 
-from app.checks.errors import UNANSWERED_HANDSHAKE, explain_network
+from app.checks.errors import (
+    UNANSWERED_HANDSHAKE,
+    CredentialError,
+    ProtocolError,
+    lookup_by_class,
+)
 from app.health import Reason
 
 
@@ -173,14 +180,6 @@ class Dialer:
         self.waiting_for = Reason.TIMEOUT
         return connected
 
-    def explain(self, error: BaseException | None) -> Reason:
-        """Tell why the server was not reached; a missed deadline, by what was waited for."""
-        if not isinstance(error, TimeoutError):
-            return explain_network(error)
-        if self.awaits_tls:
-            error.add_note(UNANSWERED_HANDSHAKE)
-        return self.waiting_for
-
     async def _resolve(self) -> list[Address]:
         try:
             with contextlib.suppress(socket.gaierror):
@@ -239,3 +238,40 @@ def _notice_a_dead_peer(connection: socket.socket) -> None:
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 5)
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 5)
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 15_000)
+
+
+UNREACHABLE = frozenset(
+    {
+        errno.EADDRNOTAVAIL,
+        errno.EHOSTDOWN,
+        errno.EHOSTUNREACH,
+        errno.ENETDOWN,
+        errno.ENETUNREACH,
+    }
+)
+
+NETWORK_REASONS: Mapping[type[BaseException], Reason] = {
+    socket.gaierror: Reason.DNS,
+    ssl.SSLError: Reason.TLS,
+    ConnectionRefusedError: Reason.REFUSED,
+    FileNotFoundError: Reason.REFUSED,  # the Unix socket of a server that does not run
+    PermissionError: Reason.DENIED,
+    ConnectionError: Reason.DISCONNECTED,
+    EOFError: Reason.DISCONNECTED,
+    CredentialError: Reason.AUTH,
+    ProtocolError: Reason.PROTOCOL,
+}
+
+
+def explain_network(error: BaseException, dialer: Dialer) -> Reason:
+    """Return the reason for an error of the operating system, the resolver, TLS or a deadline.
+
+    Every kind of check falls back to this function. An error that it does not know is `error`.
+    """
+    if isinstance(error, TimeoutError):
+        if dialer.awaits_tls:
+            error.add_note(UNANSWERED_HANDSHAKE)
+        return dialer.waiting_for
+    if isinstance(error, OSError) and error.errno in UNREACHABLE:
+        return Reason.UNREACHABLE
+    return lookup_by_class(NETWORK_REASONS, error) or Reason.ERROR

@@ -1,5 +1,6 @@
-"""What PostgreSQL and PgBouncer mean by an error, in a word of the closed list."""
+"""The reason for each error of PostgreSQL and PgBouncer."""
 
+from app.checks.network import Dialer, explain_network
 from app.checks.postgres_protocol import ServerError
 from app.health import Reason
 
@@ -44,16 +45,13 @@ PGBOUNCER = {
 }
 
 
-def explain_pgbouncer(message: str) -> Reason | None:
-    """Explain what PgBouncer says, if it is known."""
-    return next((why for text, why in PGBOUNCER.items() if text in message), None)
-
-
-def explain_postgres(error: BaseException) -> Reason | None:
-    """Explain what PostgreSQL says, if it is its error."""
+def explain_postgres(error: BaseException, dialer: Dialer) -> Reason:
+    """Return the reason for an error of PostgreSQL or PgBouncer, or of the way to them."""
     if not isinstance(error, ServerError):
-        return None
+        return explain_network(error, dialer)
     state = error.sqlstate
-    if state[:2] == "08" and (known := explain_pgbouncer(error.text)):
-        return known
+    if state[:2] == "08":
+        for text, reason in PGBOUNCER.items():
+            if text in error.text:
+                return reason
     return SQLSTATES.get(state) or SQLSTATES.get(state[:2]) or Reason.ERROR

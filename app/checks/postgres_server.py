@@ -202,4 +202,4 @@ class PostgresServer:
         """Return why an attempt failed, and note in the error what its text does not say."""
         if isinstance(error, TimeoutError) and (hint := self.starts.describe()):
             error.add_note(hint)
-        return explain_postgres(error) or self.dialer.explain(error)
+        return explain_postgres(error, self.dialer)

@@ -15,7 +15,7 @@ from redis.asyncio.connection import parse_url
 
 from app.checks.connection import BoundedConnection
 from app.checks.errors import UNWANTED, credential, lookup_by_class
-from app.checks.network import BlockingCall, Dialer, Stage, enter_stage
+from app.checks.network import BlockingCall, Dialer, Stage, enter_stage, explain_network
 from app.checks.resp import RespConnection
 from app.checks.session import SessionProbe
 from app.checks.tls import TrustStore
@@ -46,12 +46,18 @@ MESSAGES: Mapping[str, Reason] = {
 }
 
 
-def explain_redis(error: BaseException) -> Reason | None:
-    """Explain what Redis or redis-py says, if it is theirs."""
-    if known := lookup_by_class(REPLIES, error):
-        return known
+def explain_redis(error: BaseException, dialer: Dialer) -> Reason:
+    """Return the reason for an error of Redis or redis-py, or of the network."""
+    if reason := lookup_by_class(REPLIES, error):
+        return reason
     message = str(error).removeprefix("ERR ")
-    return next((why for start, why in MESSAGES.items() if message.startswith(start)), None)
+    for start, reason in MESSAGES.items():
+        if message.startswith(start):
+            return reason
+    if isinstance(error, exceptions.ConnectionError | exceptions.TimeoutError):
+        # redis-py wraps what the socket raised, without naming it the cause.
+        error = error.__context__ or EOFError()
+    return explain_network(error, dialer)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,13 +120,6 @@ class RedisServer:
             raise
         return connection
 
-    def explain(self, error: BaseException) -> Reason:
-        """Return why an attempt failed."""
-        # redis-py wraps what the socket raised, without naming it the cause.
-        wrapped = isinstance(error, exceptions.ConnectionError | exceptions.TimeoutError)
-        raised = error.__context__ or EOFError() if wrapped else error
-        return explain_redis(error) or self.dialer.explain(raised)
-
 
 # How a session introduces itself in CLIENT LIST.
 CLIENT_NAME = "vitals"
@@ -140,12 +139,8 @@ class RedisSession:
     require: str
 
     async def introduce(self) -> None:
-        """Say who is connected; a server without a password answers here first."""
-        try:
-            await self.connection.ask([("CLIENT", "SETNAME", CLIENT_NAME)], [b"OK"])
-        except exceptions.ResponseError as error:
-            if explain_redis(error) not in {None, Reason.DENIED}:
-                raise
+        """Name the client. A server without a password answers here first."""
+        await self.connection.ask([("CLIENT", "SETNAME", CLIENT_NAME)], [b"OK"])
 
     async def ask(self) -> None:
         """Ask; connecting was the question at the depth `connect`."""
@@ -193,12 +188,16 @@ async def redis(
         session = RedisSession(connection, require)
         try:
             await session.introduce()
-        except BaseException:
-            session.terminate()
-            raise
+        except BaseException as error:
+            # Some providers remove the command CLIENT, and an ACL may deny it.
+            is_optional = isinstance(error, exceptions.ResponseError)
+            if not is_optional or probe.explain(error) not in {Reason.ERROR, Reason.DENIED}:
+                session.terminate()
+                raise
         return session
 
     lasting = 0 if require == "connect" else renew_after
-    probe = SessionProbe(open_session, server.explain, lasting, time.monotonic)
+    explain = partial(explain_redis, dialer=server.dialer)
+    probe = SessionProbe(open_session, explain, lasting, time.monotonic)
     async with aclosing(probe):
         yield probe

@@ -8,6 +8,10 @@ from typing import Any, Generic, Protocol, TypeVar
 from app.health import Reason
 
 
+# The attribute of an error that keeps its reason.
+EXPLAINED = "vitals_reason"
+
+
 class Session(Protocol):
     """One authenticated connection to a dependency."""
 
@@ -50,7 +54,7 @@ class SessionProbe:
         clock: Callable[[], float],
         phase: Callable[[], float] = random.random,
     ) -> None:
-        self.explain = explain
+        self._explain = explain
         self.password_not_requested = False
         self._open = open_session
         self._renew_after = renew_after
@@ -68,6 +72,18 @@ class SessionProbe:
             return
         if not await self._survives():
             await self._ask_anew()
+
+    def explain(self, error: BaseException) -> Reason:
+        """Return why an attempt failed.
+
+        The reason is kept in the error: this probe, the monitor and the advice all ask for it, and
+        a deadline must be explained while the attempt is still under way.
+        """
+        known = vars(error)
+        if EXPLAINED not in known:
+            known[EXPLAINED] = self._explain(error)
+        reason: Reason = known[EXPLAINED]
+        return reason
 
     async def _survives(self) -> bool:
         """Ask on a new session; tell whether it lasted until the answer."""

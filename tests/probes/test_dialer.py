@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from app.checks.network import MAX_CALLS, Dialer
+from app.checks.network import MAX_CALLS, Dialer, explain_network
 from app.health import Reason
 from tests.probes.attempt import eventually
 
@@ -75,7 +75,7 @@ async def test_a_closed_port_is_refused(listener: socket.socket) -> None:
     dialer = Dialer("127.0.0.1", port)
     with pytest.raises(ConnectionRefusedError) as caught:
         await dialer.dial()
-    assert dialer.explain(caught.value) is Reason.REFUSED
+    assert explain_network(caught.value, dialer) is Reason.REFUSED
 
 
 async def test_a_unix_socket_is_reached_by_its_path(tmp_path: Path) -> None:
@@ -84,7 +84,7 @@ async def test_a_unix_socket_is_reached_by_its_path(tmp_path: Path) -> None:
     dialer = Dialer(path)
     with pytest.raises(FileNotFoundError) as caught:
         await dialer.dial()
-    assert dialer.explain(caught.value) is Reason.REFUSED
+    assert explain_network(caught.value, dialer) is Reason.REFUSED
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(path)
         listener.listen()
@@ -96,7 +96,7 @@ async def test_a_silent_resolver_is_told_as_dns(resolver: Resolver) -> None:
     dialer = Dialer("db.test", 1)
     dialing = asyncio.create_task(dialer.dial())
     await asyncio.sleep(0)
-    assert dialer.explain(TimeoutError()) is Reason.DNS
+    assert explain_network(TimeoutError(), dialer) is Reason.DNS
     await eventually(lambda: resolver.lookups == 1)
     dialing.cancel()
 
@@ -110,7 +110,7 @@ async def test_an_abandoned_lookup_does_not_hold_up_the_next(
     resolver.failing = True
     with pytest.raises(socket.gaierror) as caught:
         await dialer.dial()
-    assert dialer.explain(caught.value) is Reason.DNS
+    assert explain_network(caught.value, dialer) is Reason.DNS
     resolver.failing = False
     silent, resolver.answering = resolver.answering, threading.Event()
     resolver.answering.set()
@@ -168,7 +168,7 @@ async def test_a_server_that_does_not_accept_is_a_connect_timeout() -> None:
         dialer = Dialer("127.0.0.1", port_of(listener))
         dialing = asyncio.create_task(dialer.dial())
         await asyncio.wait({dialing}, timeout=0.1)
-        assert dialer.explain(TimeoutError()) is Reason.CONNECT_TIMEOUT
+        assert explain_network(TimeoutError(), dialer) is Reason.CONNECT_TIMEOUT
         dialing.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await dialing
@@ -216,7 +216,7 @@ async def test_a_name_that_can_not_be_one_is_told_as_dns() -> None:
         dialer = Dialer(name, 1)
         with pytest.raises((UnicodeError, socket.gaierror)) as caught:
             await dialer.dial()
-        assert dialer.explain(caught.value) is Reason.DNS
+        assert explain_network(caught.value, dialer) is Reason.DNS
 
 
 async def test_a_unix_socket_without_room_is_waited_for(tmp_path: Path) -> None:
@@ -231,6 +231,6 @@ async def test_a_unix_socket_without_room_is_waited_for(tmp_path: Path) -> None:
         dialing = asyncio.create_task(dialer.dial())
         await asyncio.wait({dialing}, timeout=0.1)
         assert not dialing.done()
-        assert dialer.explain(TimeoutError()) is Reason.CONNECT_TIMEOUT
+        assert explain_network(TimeoutError(), dialer) is Reason.CONNECT_TIMEOUT
         listener.accept()[0].close()
         stack.enter_context(await dialing)

@@ -1,16 +1,30 @@
-"""What no server could easily be brought to say: each class of error, by the table."""
+"""The reason for each kind of error, including those that are hard to provoke in a real server."""
 
+import asyncio
 import errno
 import ssl
+import sys
+from collections.abc import Callable
+from types import CodeType, FrameType
+from typing import Any
 
 import pytest
 from redis import exceptions
 
-from app.checks.errors import ProtocolError, explain_network
+from app.check_factory import make_check
+from app.checks.errors import ProtocolError
+from app.checks.http import explain_http
+from app.checks.network import Dialer, explain_network
+from app.checks.postgres import postgres as postgres_probe
 from app.checks.postgres_errors import explain_postgres
 from app.checks.postgres_protocol import ServerError
 from app.checks.redis import explain_redis
-from app.health import Reason
+from app.checks.redis import redis as redis_probe
+from app.health import Clock, Monitor, Reason, Result
+from app.settings import Settings
+
+
+DIALER = Dialer("127.0.0.1", 1)
 
 
 @pytest.mark.parametrize(
@@ -33,7 +47,7 @@ from app.health import Reason
 )
 def test_errors_on_the_way(error: BaseException, reason: Reason) -> None:
     """What the operating system, a resolver and TLS say."""
-    assert explain_network(error) is reason
+    assert explain_network(error, DIALER) is reason
 
 
 @pytest.mark.parametrize(
@@ -59,12 +73,16 @@ def test_errors_on_the_way(error: BaseException, reason: Reason) -> None:
 )
 def test_states_of_postgresql(state: str, reason: Reason) -> None:
     """Each that has a word, and one that has none."""
-    assert explain_postgres(ServerError(state, "what the server says")) is reason
+    assert explain_postgres(ServerError(state, "text of the server"), DIALER) is reason
 
 
-def test_an_error_of_another_is_not_explained_by_postgresql() -> None:
-    """The network's and redis-py's are explained elsewhere."""
-    assert explain_postgres(OSError("anything else")) is None
+@pytest.mark.parametrize("explain", [explain_postgres, explain_redis, explain_http])
+def test_an_error_of_the_network_has_one_reason_for_every_kind(
+    explain: Callable[[BaseException, Dialer], Reason],
+) -> None:
+    """Each kind explains its own errors, and falls back to `explain_network`."""
+    assert explain(ConnectionRefusedError(), DIALER) is Reason.REFUSED
+    assert explain(OSError("anything else"), DIALER) is Reason.ERROR
 
 
 @pytest.mark.parametrize(
@@ -75,10 +93,68 @@ def test_an_error_of_another_is_not_explained_by_postgresql() -> None:
         (exceptions.MasterDownError("link with MASTER is down"), Reason.NO_PRIMARY),
         (exceptions.ResponseError("DENIED Redis is running in protected mode"), Reason.DENIED),
         (exceptions.ResponseError("invalid DB index"), Reason.MISCONFIGURED),
-        (exceptions.ResponseError("unknown command"), None),
+        (exceptions.ResponseError("unknown command"), Reason.ERROR),
     ],
     ids=repr,
 )
-def test_replies_of_redis(error: BaseException, reason: Reason | None) -> None:
+def test_replies_of_redis(error: BaseException, reason: Reason) -> None:
     """By redis-py's class, or by how the message begins."""
-    assert explain_redis(error) is reason
+    assert explain_redis(error, DIALER) is reason
+
+
+PASSWORD_REFUSED = b"SFATAL\0C28P01\0Mpassword authentication failed\0\0"
+REFUSALS = {
+    "postgres": b"E" + (len(PASSWORD_REFUSED) + 4).to_bytes(4) + PASSWORD_REFUSED,
+    "redis": b"-NOAUTH Authentication required.\r\n",
+}
+EXPLAINED_BY = {"postgres": explain_postgres, "redis": explain_redis}
+
+
+def open_probe(kind: str, port: int) -> Any:
+    """Open a probe without a password."""
+    if kind == "postgres":
+        url = f"postgresql://user@127.0.0.1:{port}/db?sslmode=disable"
+        return postgres_probe(url, None, require="query", renew_after=86400)
+    return redis_probe(f"redis://127.0.0.1:{port}", None, require="query", renew_after=86400)
+
+
+def counting(code: CodeType, calls: list[FrameType]) -> Callable[[FrameType, str, Any], None]:
+    """Return a profiler that appends the frame of each call of a function."""
+
+    def profile(frame: FrameType, event: str, _: Any) -> None:
+        if event == "call" and frame.f_code is code:
+            calls.append(frame)
+
+    return profile
+
+
+@pytest.mark.parametrize("kind", REFUSALS)
+async def test_one_failed_attempt_is_explained_once(kind: str) -> None:
+    """The probe, the monitor and the advice need the reason."""
+
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1024)
+        writer.write(REFUSALS[kind])
+        await reader.read()
+        writer.close()
+
+    results: asyncio.Queue[Result] = asyncio.Queue()
+    settings = Settings(postgres_auth="none", redis_auth="none", check_interval=60)
+    calls: list[FrameType] = []
+    async with await asyncio.start_server(refuse, "127.0.0.1") as server:
+        port = server.sockets[0].getsockname()[1]
+        async with open_probe(kind, port) as probe:
+            monitor = Monitor(
+                [make_check(kind, probe, settings)],
+                clock=Clock(),
+                on_result=lambda _, result: results.put_nowait(result),
+            )
+            sys.setprofile(counting(EXPLAINED_BY[kind].__code__, calls))
+            try:
+                async with monitor:
+                    result = await results.get()
+            finally:
+                sys.setprofile(None)
+    assert result.reason is Reason.AUTH
+    assert "Unset" in str(result.hint)
+    assert len(calls) == 1

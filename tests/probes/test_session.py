@@ -1,9 +1,10 @@
 import asyncio
 from dataclasses import dataclass, field
+from functools import partial
 
 import pytest
 
-from app.checks.errors import explain_network
+from app.checks.network import Dialer, explain_network
 from app.checks.session import SessionProbe
 
 
@@ -50,9 +51,8 @@ class FakeServer:
             raise self.error
 
     def probe(self, renew_after: float = 15.0) -> SessionProbe:
-        return SessionProbe(
-            self.open, explain_network, renew_after, lambda: self.now, lambda: self.phase
-        )
+        explain = partial(explain_network, dialer=Dialer("127.0.0.1"))
+        return SessionProbe(self.open, explain, renew_after, lambda: self.now, lambda: self.phase)
 
     @property
     def ended(self) -> list[str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import trustme
 
-from app.checks.errors import explain_network
+from app.checks.network import Dialer, explain_network
 from app.checks.tls import MAX_FILE, AuthorityError, TrustStore
 from app.health import Reason
 from tests.hanging_file import hanging
@@ -139,7 +139,7 @@ async def test_a_file_that_can_not_be_used_is_named(tmp_path: Path, kind: str) -
     UNFIT[kind](file)
     with pytest.raises(AuthorityError) as caught:
         await trust.context()
-    assert explain_network(caught.value) is Reason.TLS
+    assert explain_network(caught.value, Dialer(HOST)) is Reason.TLS
     assert str(file) in str(caught.value)
     assert "Put a PEM file there" in str(caught.value)
     if kind != "missing":

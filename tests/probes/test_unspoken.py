@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from app.checks.network import Dialer
+from app.checks.network import Dialer, explain_network
 from app.checks.postgres import postgres as postgres_probe
 from app.checks.redis import redis as redis_probe
 from app.devservers import Postgres, Valkey
@@ -53,7 +53,7 @@ async def test_an_address_without_a_route_is_unreachable() -> None:
     dialer = Dialer("255.255.255.255", 1)
     with pytest.raises(OSError, match="unreachable") as caught:
         await dialer.dial()
-    assert dialer.explain(caught.value) is Reason.UNREACHABLE
+    assert explain_network(caught.value, dialer) is Reason.UNREACHABLE
 
 
 async def test_a_postgres_that_wants_no_password_is_noticed(own_postgres: Postgres) -> None:
