@@ -10,7 +10,7 @@ from tests.faults.proxy import HOST, Proxy
 
 @pytest.fixture
 async def echo() -> AsyncIterator[int]:
-    """The port of a server that greets on `PING` and sends all else back."""
+    """Port of a server that answers `PING` with `+PONG`, and echoes everything else."""
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(ConnectionError):
@@ -25,13 +25,13 @@ async def echo() -> AsyncIterator[int]:
 
 @pytest.fixture
 async def proxy(echo: int) -> AsyncIterator[Proxy]:
-    """A proxy before that server."""
+    """A proxy in front of the echo server."""
     async with Proxy(HOST, echo) as proxy:
         yield proxy
 
 
 @pytest.fixture
 def listener() -> Iterator[socket.socket]:
-    """A server that is the test's to play."""
+    """A listening socket, on which the test acts as the server."""
     with socket.create_server((HOST, 0)) as listener:
         yield listener

@@ -1,4 +1,4 @@
-"""What a proxy can do to the connections that go through it."""
+"""Faults that a proxy can cause on the connections that pass through it."""
 
 import sys
 from dataclasses import dataclass
@@ -6,15 +6,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """A way to treat connections; this one passes everything on."""
+    """How the proxy treats connections; the base class forwards everything."""
 
     def room(self, passed: int) -> int:
-        """Tell how many bytes of the answer may go on after those that have passed."""
+        """Return how many more bytes of the answer to forward after *passed* bytes."""
         del passed
         return sys.maxsize
 
-    def harm(self, data: bytes, passed: int) -> bytes:
-        """Return what becomes of the bytes that come after those that have passed."""
+    def alter(self, data: bytes, passed: int) -> bytes:
+        """Return the bytes to forward instead of *data*, which follows *passed* bytes."""
         del passed
         return data
 
@@ -26,39 +26,39 @@ class Refuse(Fault):
 
 @dataclass(frozen=True, slots=True)
 class Silent(Fault):
-    """The server's process is frozen: connections are accepted, nothing passes either way."""
+    """The server's process is frozen: connections are accepted, but no data passes either way."""
 
     def room(self, passed: int) -> int:
-        """Keep everything back."""
+        """Hold everything back."""
         del passed
         return 0
 
 
 @dataclass(frozen=True, slots=True)
 class Blackhole(Silent):
-    """The network swallows packets: no SYN is answered, nothing passes on open connections."""
+    """The network drops packets: no SYN is answered, no data passes on open connections."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limit(Fault):
-    """A part of the answer passes, and no more.
+    """Only the first bytes of the answer pass.
 
     Args:
-        after: how many bytes pass, counted on each connection from its start, or from the switch
-            to this fault where it was open before.
+        after: number of bytes that pass on each connection, counted from its start, or from the
+            switch to this fault if it was open before.
 
     """
 
     after: int = 0
 
     def room(self, passed: int) -> int:
-        """Let what is left of the part go on."""
+        """Return how many of the first bytes are left."""
         return self.after - passed
 
 
 @dataclass(frozen=True, slots=True)
 class Stall(Limit):
-    """The rest of the answer doesn't come."""
+    """The rest of the answer is held back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,29 +68,29 @@ class Reset(Limit):
 
 @dataclass(frozen=True, slots=True)
 class Cut(Limit):
-    """Then the connection ends (FIN)."""
+    """Then the connection is closed (FIN)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Corrupt(Fault):
-    """Every bit of the answer is flipped, but for its first bytes; they count as a `Limit`'s do."""
+    """Every bit after the first bytes of the answer is flipped; `Limit` defines *after*."""
 
     after: int = 0
 
-    def harm(self, data: bytes, passed: int) -> bytes:
-        """Flip what comes after the first bytes."""
-        sound = max(self.after - passed, 0)
-        return data[:sound] + bytes(byte ^ 0xFF for byte in data[sound:])
+    def alter(self, data: bytes, passed: int) -> bytes:
+        """Flip the bits after the first bytes."""
+        intact = max(self.after - passed, 0)
+        return data[:intact] + bytes(byte ^ 0xFF for byte in data[intact:])
 
 
 @dataclass(frozen=True, slots=True)
 class Slow(Fault):
-    """The answer trickles: at most so many bytes at a time, each time after so many seconds."""
+    """The answer passes in parts of at most *size* bytes, each after *every* seconds."""
 
     size: int
     every: float
 
     def room(self, passed: int) -> int:
-        """Let as much go on as goes at a time."""
+        """Return the size of one part."""
         del passed
         return self.size

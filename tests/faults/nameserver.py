@@ -1,4 +1,4 @@
-"""A name server that can refuse or never answer, and a way to make a program's libc ask it."""
+"""A name server that can refuse or ignore queries, and a way to make a program's libc use it."""
 
 import contextlib
 import enum
@@ -13,15 +13,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 
-HEADER = struct.Struct("!6H")  # id, flags, and how many questions, answers and others follow
+HEADER = struct.Struct("!6H")  # id, flags, and the numbers of questions, answers and other records
 RESPONSE = 0x8180  # flags: this is a response, recursion desired and available
 RECORD = struct.Struct("!H4sIH4s")  # name, type and class, time to live, length, address
-SAME_NAME = 0xC000 + HEADER.size  # a pointer to the question's name
+SAME_NAME = 0xC000 + HEADER.size  # a pointer to the name in the question
 A_IN = b"\0\1\0\1"  # type A, class IN
 
-# In a mount namespace of the program's own, put files over those that libc reads, then become the
-# program. The files live in memory and end with the namespace.
-BECOME = r"""
+# In a new mount namespace, mount files over those that libc reads, then exec the program. The files
+# live in memory and disappear with the namespace.
+EXEC_IN_NAMESPACE = r"""
 set -e
 mount -t tmpfs tmpfs /tmp
 printf '%s\n' "$1" > /tmp/resolv.conf
@@ -34,7 +34,7 @@ exec "$@"
 
 
 class Manner(enum.Enum):
-    """How queries are treated; the value is the RCODE of the answer, if there is one."""
+    """How the server treats queries; the value is the RCODE of the answer, None for no answer."""
 
     ANSWER = 0
     SERVFAIL = 2
@@ -44,19 +44,19 @@ class Manner(enum.Enum):
 
 
 class NameServer(socketserver.UDPServer):
-    """Answers A queries for the names that it knows.
+    """Answers A queries from a table.
 
-    Another type of a known name gets an empty answer, an unknown name NXDOMAIN.
+    Other query types get an empty answer, unknown names get NXDOMAIN.
 
     Args:
-        host: where to listen.
-        port: libc asks 53 and no other.
-        records: names and their IPv4 addresses.
+        host: address to listen on.
+        port: port to listen on; libc only uses 53.
+        records: IPv4 address of each name.
 
     Attributes:
-        host: where it listens.
-        manner: how queries are treated; may be changed at any time.
-        queries: how many have come; libc sends two for a look-up, A and AAAA.
+        host: the listening address.
+        manner: how the server treats queries; may change at any time.
+        queries: number of queries received; libc sends two for a look-up, A and AAAA.
 
     """
 
@@ -68,7 +68,7 @@ class NameServer(socketserver.UDPServer):
         self._records = records
 
     def finish_request(self, request: Any, client_address: Any) -> None:
-        """Count a query, and answer it if that is the manner."""
+        """Count a query, and answer it unless the server is silent."""
         query, connection = request
         self.queries += 1
         rcode = self.manner.value
@@ -91,8 +91,8 @@ class NameServer(socketserver.UDPServer):
 
 @contextlib.contextmanager
 def name_server(records: Mapping[str, str], port: int = 53) -> Iterator[NameServer]:
-    """Run a name server on a free address of 127.0.53.0/24, on a thread of its own."""
-    with _on_a_free_address(records, port) as server:
+    """Run a name server on a free address of 127.0.53.0/24, in a thread."""
+    with _bind_free_address(records, port) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.02,), name="name server")
         thread.start()
         try:
@@ -105,41 +105,41 @@ def name_server(records: Mapping[str, str], port: int = 53) -> Iterator[NameServ
 def command(
     argv: Sequence[str], nameserver: str, *, timeout: int = 5, attempts: int = 2
 ) -> list[str]:
-    """Return the command that runs a program whose libc asks this name server and no other.
+    """Return the command that runs a program whose libc uses only this name server.
 
-    The process that it starts becomes the program, so signals and exit code are the program's;
-    nothing changes for any other process.
+    The started process execs the program, so signals and exit code are the program's. No other
+    process is affected.
 
     Args:
         argv: the program and its arguments.
-        nameserver: the address; the port is 53.
+        nameserver: address of the name server; the port is 53.
         timeout: seconds that libc waits for each answer.
-        attempts: how many times it asks.
+        attempts: number of queries before libc gives up.
 
     """
     options = f"timeout:{timeout} attempts:{attempts}"
     conf = f"nameserver {nameserver}\nsearch .\noptions {options}"
-    return ["unshare", "--mount", "sh", "-c", BECOME, "sh", conf, *argv]
+    return ["unshare", "--mount", "sh", "-c", EXEC_IN_NAMESPACE, "sh", conf, *argv]
 
 
 def unavailable() -> str | None:
-    """Tell why no program can be given a name server here; None if one can."""
+    """Return why programs can't use this name server here; None if they can."""
     if not shutil.which("unshare"):
-        return "NAME SERVER TESTS SKIPPED: they need unshare, of Linux"
+        return "NAME SERVER TESTS SKIPPED: they need `unshare` on Linux"
     trial = command(["true"], "127.0.53.1")
     tried = subprocess.run(trial, capture_output=True, text=True, check=False)
-    why = f"NAME SERVER TESTS SKIPPED: only root can make them: {tried.stderr.strip()}"
+    why = f"NAME SERVER TESTS SKIPPED: they need root: {tried.stderr.strip()}"
     return why if tried.returncode else None
 
 
-def _on_a_free_address(records: Mapping[str, str], port: int) -> NameServer:
+def _bind_free_address(records: Mapping[str, str], port: int) -> NameServer:
     for last in range(1, 255):
         try:
             return NameServer(f"127.0.53.{last}", port, records)
         except OSError as error:
             if error.errno != errno.EADDRINUSE:
                 raise
-    raise OSError(errno.EADDRINUSE, f"port {port} is taken on every address of 127.0.53.0/24")
+    raise OSError(errno.EADDRINUSE, f"port {port} is in use on every address of 127.0.53.0/24")
 
 
 def _name(question: bytes) -> str:

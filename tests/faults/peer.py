@@ -1,4 +1,4 @@
-"""One end of a connection, for tests that say exactly what it meets."""
+"""A raw TCP connection, for tests that control every byte."""
 
 import asyncio
 import contextlib
@@ -9,13 +9,13 @@ from typing import Self
 import pytest
 
 
-# Seconds: for what must come, and for what must not.
+# Seconds to wait for expected data, and to verify that no data arrives.
 DEADLINE = 3
 SILENCE = 0.05
 
 
-class Peer:
-    """One end of a connection."""
+class RawConnection:
+    """One end of a TCP connection."""
 
     def __init__(self, connection: socket.socket) -> None:
         self._connection = connection
@@ -23,7 +23,7 @@ class Peer:
 
     @classmethod
     @contextlib.asynccontextmanager
-    async def to(cls, port: int) -> AsyncIterator[Self]:
+    async def connect(cls, port: int) -> AsyncIterator[Self]:
         """Connect to a port of 127.0.0.1."""
         loop = asyncio.get_running_loop()
         with socket.socket() as connection:
@@ -33,7 +33,7 @@ class Peer:
 
     @classmethod
     @contextlib.asynccontextmanager
-    async def of(cls, listener: socket.socket) -> AsyncIterator[Self]:
+    async def accept(cls, listener: socket.socket) -> AsyncIterator[Self]:
         """Accept a connection."""
         listener.settimeout(0)
         accepting = asyncio.get_running_loop().sock_accept(listener)
@@ -41,21 +41,21 @@ class Peer:
         with connection:
             yield cls(connection)
 
-    def says(self, words: bytes) -> None:
-        """Send what the socket takes; that the connection has ended is for `hears` to meet."""
+    def send(self, data: bytes) -> None:
+        """Send what fits into the socket's buffer; `expect` reports a closed connection."""
         with contextlib.suppress(ConnectionError, BlockingIOError):
-            self._connection.send(words)
+            self._connection.send(data)
 
-    def leaves(self) -> None:
-        """Close."""
+    def close(self) -> None:
+        """Close the connection."""
         self._connection.close()
 
-    async def hears(self, words: bytes, end: type[Exception] = TimeoutError) -> None:
-        """Assert that these come, and after them this end; silence is a TimeoutError."""
-        heard = b""
-        while len(heard) < len(words):
-            heard += await self._receive(len(words) - len(heard), DEADLINE)
-        assert heard == words
+    async def expect(self, data: bytes, end: type[Exception] = TimeoutError) -> None:
+        """Assert that *data* arrives, followed by *end*; a TimeoutError means silence."""
+        received = b""
+        while len(received) < len(data):
+            received += await self._receive(len(data) - len(received), DEADLINE)
+        assert received == data
         with pytest.raises(end):
             await self._receive(1, SILENCE if end is TimeoutError else DEADLINE)
 
@@ -67,7 +67,7 @@ class Peer:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    """Wait until this holds."""
+    """Wait until the condition holds, for at most DEADLINE seconds."""
     async with asyncio.timeout(DEADLINE):
         while not condition():
             await asyncio.sleep(0.002)

@@ -1,4 +1,4 @@
-"""What can befall a PostgreSQL: a block each, in which it lasts, and after which it is mended."""
+"""Faults of a PostgreSQL server, each a context manager that repairs it on exit."""
 
 import contextlib
 import os
@@ -14,12 +14,12 @@ from app.devservers import Postgres
 from tests.faults.servers import sql
 
 
-# As the probe of the service introduces itself.
+# Selects the sessions of the service's probe by its application name.
 OF_THE_PROBE = "FROM pg_stat_activity WHERE application_name = 'vitals'"
 
 RELOAD = "SELECT pg_reload_conf()"
 
-# Found before PostgreSQL's own by whom the search path leads here, and slower than any deadline.
+# A function that hides PostgreSQL's own from roles with this search path, and exceeds any timeout.
 SLOW_FUNCTION = (
     "CREATE SCHEMA slow",
     """
@@ -32,20 +32,20 @@ SLOW_FUNCTION = (
 
 @contextlib.contextmanager
 def altered(
-    server: Postgres, broken: str, mended: str, database: str = "postgres"
+    server: Postgres, broken: str, repaired: str, database: str = "postgres"
 ) -> Iterator[None]:
-    """Change something with a statement, and change it back; `{password}` is the server's."""
+    """Run the statement *broken*, and *repaired* on exit; `{password}` is the server's."""
     sql(server, broken, database=database)
     try:
         yield
     finally:
         password = server.password_file.read_text()
-        sql(server, mended.format(password=password), database=database)
+        sql(server, repaired.format(password=password), database=database)
 
 
 @contextlib.contextmanager
 def configured(server: Postgres, name: str, value: str) -> Iterator[None]:
-    """Change a setting for everybody, whoever is connected already."""
+    """Change a setting for all sessions, open ones included."""
     before = sql(server, f"SHOW {name}")[0][0][0]
     sql(server, f"ALTER SYSTEM SET {name} = {value}", RELOAD)
     try:
@@ -56,10 +56,10 @@ def configured(server: Postgres, name: str, value: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def admitting(server: Postgres, kind: str) -> Iterator[None]:
-    """Let in over connections of one kind only, as a line of pg_hba.conf names it."""
+    """Accept only one kind of connection, such as `hostssl` in pg_hba.conf."""
     file = server.data / "pg_hba.conf"
     before = file.read_text()
-    # Who administers comes without TLS.
+    # The administrator of the tests connects without TLS.
     file.write_text(f"host all vitals all scram-sha-256\n{kind} all all all scram-sha-256\n")
     sql(server, RELOAD)
     try:
@@ -70,12 +70,12 @@ def admitting(server: Postgres, kind: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def standby(server: Postgres, *, lets_in: bool) -> Iterator[None]:
-    """Have it follow a primary that is not there, and let in who only reads, or nobody."""
+def standby(server: Postgres, *, hot: bool) -> Iterator[None]:
+    """Restart as a standby without a primary; only a hot standby accepts (read-only) sessions."""
     mark, before = server.data / "standby.signal", server.arguments
     mark.touch()
     server.give(mark)
-    server.arguments = (*before, f"-chot_standby={'on' if lets_in else 'off'}")
+    server.arguments = (*before, f"-chot_standby={'on' if hot else 'off'}")
     server.start()
     try:
         yield
@@ -86,8 +86,8 @@ def standby(server: Postgres, *, lets_in: bool) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def crowded(server: Postgres) -> Iterator[None]:
-    """Take every place that is free; the last ones are kept for superusers, as these are."""
+def connections_exhausted(server: Postgres) -> Iterator[None]:
+    """Open superuser sessions until the server accepts no more."""
     with connected(server, 1000) as count:
         assert count
         yield
@@ -95,7 +95,7 @@ def crowded(server: Postgres) -> Iterator[None]:
 
 @contextlib.contextmanager
 def shutting_down(server: Postgres) -> Iterator[None]:
-    """Tell it to end when everybody has left, and do not leave."""
+    """Start a smart shutdown, and hold a session open that keeps it from completing."""
     with connected(server, 1):
         os.kill(server.pid, signal.SIGTERM)
         while "stopping" not in server.lock.read_text():
@@ -108,7 +108,7 @@ def shutting_down(server: Postgres) -> Iterator[None]:
 
 @contextlib.contextmanager
 def shut_down(server: Postgres) -> Iterator[None]:
-    """Have it end every session (57P01) and then itself."""
+    """Shut down, which ends every session (57P01), and restart on exit."""
     os.kill(server.pid, signal.SIGINT)
     while server.lock.exists():
         time.sleep(0.001)
@@ -120,14 +120,14 @@ def shut_down(server: Postgres) -> Iterator[None]:
 
 @contextlib.contextmanager
 def session_ended(server: Postgres) -> Iterator[None]:
-    """End the probe's session (57P01), as an administrator does, while it is idle."""
+    """End the probe's idle session (57P01), as an administrator would."""
     sql(server, f"SELECT pg_terminate_backend(pid) {OF_THE_PROBE}")
     yield
 
 
 @contextlib.contextmanager
 def slow(server: Postgres, role: str, database: str) -> Iterator[None]:
-    """Have the statement of a role's new sessions take longer than anybody waits for it."""
+    """Make the probe's statement exceed any timeout in new sessions of a role."""
     sql(server, *SLOW_FUNCTION, database=database)
     with altered(
         server,
@@ -140,19 +140,19 @@ def slow(server: Postgres, role: str, database: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def connected(server: Postgres, most: int) -> Iterator[int]:
-    """Hold sessions, as many as there are places for; tell how many."""
-    held: list[Any] = []
+    """Open up to *most* sessions, as many as the server accepts, and yield their number."""
+    sessions: list[Any] = []
     with start_blocking_portal() as portal:
         with contextlib.suppress(asyncpg.TooManyConnectionsError):
-            while len(held) < most:
-                held.append(portal.call(connect, server))
+            while len(sessions) < most:
+                sessions.append(portal.call(connect, server))
         try:
-            yield len(held)
+            yield len(sessions)
         finally:
-            for connection in held:
+            for connection in sessions:
                 portal.call(connection.terminate)
 
 
 async def connect(server: Postgres) -> Any:
-    """Open a session of the superuser's."""
+    """Open a session of the superuser."""
     return await asyncpg.connect(server.url, password=server.password_file.read_text(), ssl=False)

@@ -1,4 +1,4 @@
-"""A TCP proxy between the service and a real server, to break what goes through it."""
+"""A TCP proxy between the service and a real server that can break connections."""
 
 import asyncio
 import contextlib
@@ -14,20 +14,20 @@ from tests.faults.relay import Relay
 
 HOST = "127.0.0.1"
 
-# Seconds; far more than the loopback interface takes to answer a SYN. The loop stands still
-# meanwhile, so that a fault is in force when the switch to it returns.
+# Seconds; far more than the loopback interface takes to answer a SYN. The proxy blocks its event
+# loop for as long, so that the fault is active when `break_with` returns.
 SYN_ANSWERED = 0.05
 
 
 class Proxy:
-    """Passes connections on to a server until told to break them.
+    """Forwards connections to a server, and breaks them on request.
 
-    It keeps its port from entering to leaving, whatever it does to those who connect. A server
-    that can't be reached behind it shows as a reset.
+    The proxy reserves its port from entry to exit, even while it refuses connections. If it can't
+    reach the server, it resets the client's connection.
 
     Attributes:
-        port: where it listens, on 127.0.0.1.
-        accepted: how many connections it has accepted.
+        port: the listening port on 127.0.0.1.
+        accepted: number of connections accepted so far.
 
     """
 
@@ -42,15 +42,15 @@ class Proxy:
         self._listening = contextlib.ExitStack()
 
     async def __aenter__(self) -> Self:
-        # A socket that is bound and never listens keeps the port while the proxy refuses.
-        self._keeper = _bound(0)
-        self.port = self._keeper.getsockname()[1]
+        # A bound socket that does not listen reserves the port while the proxy refuses.
+        self._reservation = _bound(0)
+        self.port = self._reservation.getsockname()[1]
         self._listen()
         return self
 
     async def __aexit__(self, *_: object) -> None:
         self._listening.close()
-        self._keeper.close()
+        self._reservation.close()
         for relay in self._relays:
             relay.abort()
         for task in self._tasks:
@@ -59,20 +59,20 @@ class Proxy:
 
     @property
     def connections(self) -> int:
-        """How many clients are connected now."""
+        """Number of connected clients."""
         return len(self._tasks)
 
     def break_with(self, fault: Fault) -> None:
-        """Treat connections so from now on, those that are open too."""
+        """Apply a fault to open and new connections."""
         before, self._fault = self._fault, fault
-        if _entrance(before) is not _entrance(fault):
+        if _listener_kind(before) is not _listener_kind(fault):
             self._listening.close()
             self._listen()
         for relay in self._relays:
             relay.apply(fault)
 
     def heal(self) -> None:
-        """Pass everything on again."""
+        """Forward everything again."""
         self.break_with(Fault())
 
     def _listen(self) -> None:
@@ -81,15 +81,15 @@ class Proxy:
         listener = self._listening.enter_context(_bound(self.port))
         if isinstance(self._fault, Blackhole):
             listener.listen(0)
-            self._fill()
+            self._fill_backlog()
         else:
             listener.listen()
             loop = asyncio.get_running_loop()
             loop.add_reader(listener, self._accept, listener)
             self._listening.callback(loop.remove_reader, listener)
 
-    def _fill(self) -> None:
-        """Queue connections that nobody accepts, until the kernel leaves one unanswered."""
+    def _fill_backlog(self) -> None:
+        """Open connections that are never accepted, until the kernel leaves a SYN unanswered."""
         with contextlib.suppress(TimeoutError):
             while True:
                 filler = self._listening.enter_context(socket.socket())
@@ -115,20 +115,20 @@ class Proxy:
 
 
 class ProxyInThread(Proxy):
-    """A proxy on an event loop of its own, to be switched from any other thread."""
+    """A proxy on its own event loop, which any other thread can control."""
 
     def __init__(self, host: str, port: int, portal: BlockingPortal) -> None:
         super().__init__(host, port)
         self._portal = portal
 
     def break_with(self, fault: Fault) -> None:
-        """Return when the fault is in force."""
+        """Apply a fault, and return when it is active."""
         self._portal.call(super().break_with, fault)
 
 
 @contextlib.contextmanager
 def proxy_in_thread(host: str, port: int) -> Iterator[Proxy]:
-    """Run a proxy beside a test that is not asynchronous, or whose loop stands still."""
+    """Run a proxy for a test that blocks or has no event loop."""
     with (
         start_blocking_portal() as portal,
         portal.wrap_async_context_manager(ProxyInThread(host, port, portal)) as proxy,
@@ -144,6 +144,6 @@ def _bound(port: int) -> socket.socket:
     return bound
 
 
-def _entrance(fault: Fault) -> type[Fault]:
-    """Tell what a new connection meets: an open listener (`Fault`), none, or a full one."""
+def _listener_kind(fault: Fault) -> type[Fault]:
+    """Return which listener a fault needs: an open one (`Fault`), none, or a full one."""
     return type(fault) if isinstance(fault, Refuse | Blackhole) else Fault

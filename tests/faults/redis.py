@@ -1,4 +1,4 @@
-"""What can befall a Redis: a block each, in which it lasts, and after which it is mended."""
+"""Faults of a Redis server, each a context manager that repairs it on exit."""
 
 import contextlib
 import time
@@ -14,7 +14,7 @@ from tests.faults.servers import LOAD_SLOWLY, admin, command
 
 @contextlib.contextmanager
 def configured(server: Valkey, name: str, value: str) -> Iterator[None]:
-    """Change a setting, and change it back."""
+    """Change a setting, and restore it on exit."""
     with admin(server) as client:
         before = client.config_get(name)[name]
         client.config_set(name, value)
@@ -26,7 +26,7 @@ def configured(server: Valkey, name: str, value: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def replica(server: Valkey) -> Iterator[None]:
-    """Make it follow a primary that is not there."""
+    """Turn the server into a replica of a primary that does not exist."""
     with admin(server) as client:
         client.execute_command("REPLICAOF", "127.0.0.1", "1")
         try:
@@ -37,7 +37,7 @@ def replica(server: Valkey) -> Iterator[None]:
 
 @contextlib.contextmanager
 def loading(server: Valkey) -> Iterator[None]:
-    """Have it load its data again, slowly."""
+    """Restart the server with data that it loads slowly."""
     with admin(server) as client:
         for number in range(120):
             client.set(f"key:{number}", "value" * 1000)
@@ -58,7 +58,7 @@ def loading(server: Valkey) -> Iterator[None]:
 
 @contextlib.contextmanager
 def forbidden(server: Valkey, command: str) -> Iterator[None]:
-    """Take a command from everybody who is connected or connects."""
+    """Deny a command to the default user, open connections included."""
     with admin(server) as client:
         client.execute_command("ACL", "SETUSER", "default", f"-{command}")
         try:
@@ -68,9 +68,9 @@ def forbidden(server: Valkey, command: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def unsaved(server: Valkey) -> Iterator[None]:
-    """Let it fail to save where it is told to: its folder takes no more files."""
-    with configured(server, "save", "3600 1"), closed(server.folder), admin(server) as client:
+def failing_save(server: Valkey) -> Iterator[None]:
+    """Make a snapshot fail, because the folder of the server is read-only."""
+    with configured(server, "save", "3600 1"), read_only(server.folder), admin(server) as client:
         client.bgsave()
         while client.info("persistence")["rdb_last_bgsave_status"] != "err":
             time.sleep(0.001)
@@ -78,8 +78,8 @@ def unsaved(server: Valkey) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def closed(folder: Path) -> Iterator[None]:
-    """Let nobody write to a folder."""
+def read_only(folder: Path) -> Iterator[None]:
+    """Make a folder read-only."""
     mode = folder.stat().st_mode
     folder.chmod(0o500)
     try:
@@ -90,7 +90,7 @@ def closed(folder: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def fewer_databases(server: Valkey) -> Iterator[None]:
-    """Have it keep none but the first."""
+    """Restart the server with one database."""
     before = server.arguments
     server.arguments = (*before, "--databases", "1")
     server.start()
@@ -103,8 +103,8 @@ def fewer_databases(server: Valkey) -> Iterator[None]:
 
 @contextlib.contextmanager
 def with_user(server: Valkey, name: str) -> Iterator[None]:
-    """Have a user who may do everything, with the server's password."""
-    let_in(server, name)
+    """Create a user with all permissions and the server's password."""
+    enable_user(server, name)
     try:
         yield
     finally:
@@ -113,33 +113,33 @@ def with_user(server: Valkey, name: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def without_user(server: Valkey, name: str) -> Iterator[None]:
-    """Take a user away; open sessions of that user end."""
+    """Delete a user, which ends the user's sessions."""
     command(server, "ACL", "DELUSER", name)
     try:
         yield
     finally:
-        let_in(server, name)
+        enable_user(server, name)
 
 
 @contextlib.contextmanager
-def locked_out(server: Valkey, name: str) -> Iterator[None]:
-    """Let a user no more in; open sessions stay."""
+def user_disabled(server: Valkey, name: str) -> Iterator[None]:
+    """Disable a user; open sessions continue."""
     command(server, "ACL", "SETUSER", name, "off")
     try:
         yield
     finally:
-        let_in(server, name)
+        enable_user(server, name)
 
 
-def let_in(server: Valkey, name: str) -> None:
-    """Let a user do everything."""
+def enable_user(server: Valkey, name: str) -> None:
+    """Create or enable a user with all permissions."""
     password = server.password_file.read_text()
     command(server, "ACL", "SETUSER", name, "on", f">{password}", "~*", "+@all")
 
 
 @contextlib.contextmanager
 def busy(server: Valkey) -> Iterator[None]:
-    """Have it run a script that has no end, and say so to whoever asks meanwhile."""
+    """Run an endless script, so that the server answers other commands with BUSY."""
     with (
         configured(server, "busy-reply-threshold", "50"),
         ThreadPoolExecutor(1) as thread,
@@ -158,7 +158,7 @@ def busy(server: Valkey) -> Iterator[None]:
 
 @contextlib.contextmanager
 def clients_killed(server: Valkey) -> Iterator[None]:
-    """Cut every connection but the one that says so."""
+    """Close every other connection with CLIENT KILL."""
     with admin(server) as client:
         client.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
         yield

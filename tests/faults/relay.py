@@ -1,4 +1,4 @@
-"""One client's connection through the proxy, and the one to the server that it stands for."""
+"""A client's connection to the proxy, joined with a connection to the server."""
 
 import asyncio
 import contextlib
@@ -8,7 +8,7 @@ import struct
 from tests.faults.fault import Cut, Fault, Refuse, Reset, Silent, Slow
 
 
-# Bytes read at a time.
+# Bytes per read.
 CHUNK = 65536
 
 # SO_LINGER on, for 0 seconds: closing sends RST instead of FIN.
@@ -16,15 +16,15 @@ RST_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
 class Relay:
-    """Passes on what the fault in force lets pass, and holds back the rest until another is.
+    """Forwards what the current fault lets pass, and holds back the rest until the fault changes.
 
-    A client that leaves, or says that it sends no more, is let go at once, whatever is held back;
-    so is the server.
+    When the client closes or half-closes its connection, both connections end at once, even if
+    data is held back.
 
     Args:
-        reader: what the client sends.
-        writer: the way to the client.
-        fault: the fault in force.
+        reader: reads from the client.
+        writer: writes to the client.
+        fault: the current fault.
 
     """
 
@@ -41,12 +41,12 @@ class Relay:
         self._answering: asyncio.Task[None] | None = None
 
     async def run(self, server: tuple[str, int]) -> None:
-        """Relay until the client leaves; the server still gets what it sent."""
+        """Relay until the client disconnects; the server still receives what it sent."""
         try:
             async with asyncio.TaskGroup() as group:
-                self._answering = group.create_task(self._answer(server))
-                self._judge()
-                await self._hear()
+                self._answering = group.create_task(self._relay_answer(server))
+                self._disconnect_if_due()
+                await self._read_client()
                 self._answering.cancel()
         finally:
             self._client.transport.abort()
@@ -56,60 +56,60 @@ class Relay:
                     await self._server.wait_closed()
 
     def apply(self, fault: Fault) -> None:
-        """Put another fault in force."""
+        """Switch to another fault."""
         self._fault, self._passed = fault, 0
         self._changed.set()
         self._changed = asyncio.Event()
-        self._judge()
-        self._forward()
+        self._disconnect_if_due()
+        self._forward_request()
 
     def abort(self) -> None:
-        """End both connections at once."""
+        """Abort both connections."""
         self._client.transport.abort()
         if self._server:
             self._server.transport.abort()
 
-    async def _hear(self) -> None:
+    async def _read_client(self) -> None:
         with contextlib.suppress(OSError):
             while data := await self._reader.read(CHUNK):
                 self._request += data
-                self._forward()
+                self._forward_request()
 
-    def _forward(self) -> None:
+    def _forward_request(self) -> None:
         held = self._client.is_closing() or isinstance(self._fault, Silent)
         if not held and self._server and not self._server.is_closing():
             self._server.write(bytes(self._request))
             self._request.clear()
 
-    async def _answer(self, server: tuple[str, int]) -> None:
+    async def _relay_answer(self, server: tuple[str, int]) -> None:
         end = self._client.write_eof
         try:
-            await self._room()
+            await self._wait_for_room()
             reader, self._server = await asyncio.open_connection(*server)
-            self._forward()
+            self._forward_request()
             while data := await reader.read(CHUNK):
-                await self._pass(data)
+                await self._forward_answer(data)
         except OSError:
             end = self._reset
-        await self._room()
-        # The client may have left meanwhile.
+        await self._wait_for_room()
+        # The client may have disconnected meanwhile.
         with contextlib.suppress(OSError):
             end()
 
-    async def _pass(self, data: bytes) -> None:
+    async def _forward_answer(self, data: bytes) -> None:
         while data:
-            room, fault = await self._room(), self._fault
+            room, fault = await self._wait_for_room(), self._fault
             if isinstance(fault, Slow):
                 await self._pause(fault.every)
                 if self._fault is not fault:
                     continue
             part, data = data[:room], data[room:]
-            self._client.write(fault.harm(part, self._passed))
+            self._client.write(fault.alter(part, self._passed))
             self._passed += len(part)
             await self._client.drain()
-            self._judge()
+            self._disconnect_if_due()
 
-    async def _room(self) -> int:
+    async def _wait_for_room(self) -> int:
         while not (room := self._fault.room(self._passed)):
             await self._changed.wait()
         return room
@@ -118,7 +118,7 @@ class Relay:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._changed.wait(), seconds)
 
-    def _judge(self) -> None:
+    def _disconnect_if_due(self) -> None:
         over = not self._fault.room(self._passed)
         if isinstance(self._fault, Refuse) or (over and isinstance(self._fault, Reset)):
             self._reset()

@@ -1,4 +1,4 @@
-"""What a test does to a server of its own."""
+"""Ways to control a server that belongs to one test."""
 
 import asyncio
 import contextlib
@@ -16,18 +16,18 @@ from app.devservers import Postgres, Valkey
 from app.devservers.servers import Server
 
 
-# Has a Valkey take 20 ms for each key that it loads, and answer meanwhile.
+# Options that delay loading by 20 ms for each key; the server answers commands meanwhile.
 LOAD_SLOWLY = ("--key-load-delay", "20000", "--loading-process-events-interval-bytes", "1024")
 
 
 def tree(server: Server) -> list[psutil.Process]:
-    """Its processes, the first first, so that a stopped parent makes no new child."""
+    """Return a server's processes, the parent first: once stopped, it starts no child."""
     parent = psutil.Process(server.pid)
     return [parent, *parent.children(recursive=True)]
 
 
 def signal_all(server: Server, number: signal.Signals) -> list[psutil.Process]:
-    """Send a signal to every process of a server; tell which they were."""
+    """Send a signal to every process of a server, and return the processes."""
     processes = tree(server)
     for process in processes:
         with contextlib.suppress(psutil.NoSuchProcess):
@@ -36,27 +36,27 @@ def signal_all(server: Server, number: signal.Signals) -> list[psutil.Process]:
 
 
 def freeze(server: Server) -> None:
-    """Stop a server so that it neither answers nor ends, and wait until it has stopped."""
+    """Stop all processes with SIGSTOP, and wait until they have stopped."""
     for process in signal_all(server, signal.SIGSTOP):
         with contextlib.suppress(psutil.NoSuchProcess):
-            # One that was ending stays a zombie: the parent that would reap it is frozen.
+            # A process that was ending stays a zombie, because its frozen parent can't reap it.
             while process.status() not in {psutil.STATUS_STOPPED, psutil.STATUS_ZOMBIE}:
                 time.sleep(0.001)
 
 
 def thaw(server: Server) -> None:
-    """Have a frozen server go on."""
+    """Resume a frozen server."""
     signal_all(server, signal.SIGCONT)
 
 
 def kill(server: Server) -> None:
-    """End a server as the kernel does when memory is short, and wait until it is gone."""
+    """Kill a server with SIGKILL, as the kernel does when memory is short, and wait for its end."""
     psutil.wait_procs(signal_all(server, signal.SIGKILL), timeout=5)
 
 
 @contextlib.contextmanager
 def frozen(server: Server) -> Iterator[None]:
-    """Freeze a server while the block runs."""
+    """Freeze a server until the block ends."""
     freeze(server)
     try:
         yield
@@ -66,7 +66,7 @@ def frozen(server: Server) -> Iterator[None]:
 
 @contextlib.contextmanager
 def killed(server: Server) -> Iterator[None]:
-    """Kill a server, and start it again after the block."""
+    """Kill a server, and restart it when the block ends."""
     kill(server)
     try:
         yield
@@ -75,7 +75,7 @@ def killed(server: Server) -> Iterator[None]:
 
 
 def sql(server: Postgres, *statements: str, database: str = "postgres") -> list[list[Any]]:
-    """Run statements as the superuser, each in a transaction of its own; tell their rows."""
+    """Run statements as the superuser, each in its own transaction, and return their rows."""
 
     async def run() -> list[list[Any]]:
         connection = await asyncpg.connect(
@@ -91,16 +91,16 @@ def sql(server: Postgres, *statements: str, database: str = "postgres") -> list[
         finally:
             await connection.close()
 
-    # On a thread of its own: the test that calls may have a loop running.
+    # Use another thread, because an event loop may be running in this one.
     with ThreadPoolExecutor(1) as thread:
         return thread.submit(asyncio.run, run()).result()
 
 
 @contextlib.contextmanager
 def admin(server: Valkey) -> Iterator[Any]:
-    """Give a client of redis-py's to a Valkey."""
+    """Connect an administrative client of redis-py to a Valkey."""
     password = server.password_file.read_text()
-    # By name, as a server that wants no password refuses one that comes alone.
+    # Send the user name too: a server without a password refuses a password that comes alone.
     with Redis(
         port=server.port, username="default", password=password, decode_responses=True
     ) as client:
@@ -108,13 +108,13 @@ def admin(server: Valkey) -> Iterator[Any]:
 
 
 def command(server: Valkey, *words: str) -> Any:
-    """Send a command to a Valkey."""
+    """Send a command to a Valkey, and return its result."""
     with admin(server) as client:
         return client.execute_command(*words)
 
 
 def sessions(postgres: Postgres, valkey: Valkey) -> tuple[int, int]:
-    """How many sessions the servers hold beside the one that asks, whoever they say they are."""
+    """Return the number of sessions on both servers, except the one that counts them."""
     count = (
         "SELECT count(*) FROM pg_stat_activity"
         " WHERE backend_type = $$client backend$$ AND pid <> pg_backend_pid()"

@@ -20,8 +20,10 @@ from tests.faults.proxy import HOST, Proxy
     ],
     ids=str,
 )
-async def test_asyncpg_meets_the_fault(proxy: Proxy, fault: Fault, error: type[Exception]) -> None:
-    """As it would from a PostgreSQL in that state."""
+async def test_asyncpg_raises_the_error_of_the_fault(
+    proxy: Proxy, fault: Fault, error: type[Exception]
+) -> None:
+    """It is the error that a PostgreSQL in that state would cause."""
     proxy.break_with(fault)
     timeout = 0.2 if error is TimeoutError else 5
     with pytest.raises(error):
@@ -37,8 +39,10 @@ async def test_asyncpg_meets_the_fault(proxy: Proxy, fault: Fault, error: type[E
     ],
     ids=str,
 )
-async def test_redis_py_meets_the_fault(proxy: Proxy, fault: Fault, error: type[Exception]) -> None:
-    """On a connection that has answered before; after the repair it answers again."""
+async def test_redis_py_raises_the_error_of_the_fault(
+    proxy: Proxy, fault: Fault, error: type[Exception]
+) -> None:
+    """The fault hits a connection that worked before, and redis-py recovers after the repair."""
     async with Redis(
         host=HOST, port=proxy.port, protocol=2, driver_info=None, retry=Retry(NoBackoff(), 0)
     ) as redis:

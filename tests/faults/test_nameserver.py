@@ -16,7 +16,7 @@ from tests.faults.nameserver import Manner, NameServer, command, name_server, un
 ADDRESS = "127.0.0.9"
 RECORDS = {"db.test": ADDRESS}
 
-# Looks up the names that it reads, and says what becomes of each.
+# Looks up each name that it reads, and prints its addresses or the error number.
 PROGRAM = """
 import socket, sys
 for name in sys.stdin:
@@ -29,7 +29,7 @@ for name in sys.stdin:
 
 
 class Program:
-    """A process that looks names up through its libc."""
+    """A process that resolves names through its libc."""
 
     def __init__(self, nameserver: str) -> None:
         self.process = subprocess.Popen(
@@ -39,13 +39,13 @@ class Program:
             bufsize=0,
         )
 
-    def looks_up(self, name: str) -> None:
-        """Have it start a look-up."""
+    def look_up(self, name: str) -> None:
+        """Start a look-up."""
         assert self.process.stdin
         self.process.stdin.write(f"{name}\n".encode())
 
-    def says(self, within: float = 5) -> str | None:
-        """Tell what became of the look-up; nothing within that many seconds is None."""
+    def result(self, within: float = 5) -> str | None:
+        """Return the addresses or the error number; None if there is neither in time."""
         assert self.process.stdout
         if select.select([self.process.stdout], [], [], within)[0]:
             return self.process.stdout.readline().decode().strip()
@@ -54,31 +54,31 @@ class Program:
 
 @pytest.fixture
 def server() -> Iterator[NameServer]:
-    """A name server that programs can be made to ask."""
-    if why_not := unavailable():
-        pytest.skip(why_not)
+    """A name server."""
+    if reason := unavailable():
+        pytest.skip(reason)
     with name_server(RECORDS) as server:
         yield server
 
 
 @pytest.fixture
 def program(server: NameServer) -> Iterator[Program]:
-    """A program that asks that server."""
+    """A program that uses that name server."""
     program = Program(server.host)
     with program.process as process:
         yield program
         process.kill()
 
 
-def test_a_known_name_has_its_address(server: NameServer, program: Program) -> None:
-    """Whatever its case; libc asks for an AAAA record too and finds none."""
-    program.looks_up("DB.test")
-    assert program.says() == ADDRESS
+def test_a_known_name_resolves_to_its_address(server: NameServer, program: Program) -> None:
+    """Case does not matter. libc also asks for an AAAA record, and finds none."""
+    program.look_up("DB.test")
+    assert program.result() == ADDRESS
     assert server.queries == 2
 
 
-def test_another_type_of_a_known_name_has_an_empty_answer() -> None:
-    """NOERROR, one question, no answer; and with the block the server's thread ends."""
+def test_another_record_type_of_a_known_name_gets_an_empty_answer() -> None:
+    """NOERROR, one question, no answer. The server's thread ends with the block."""
     threads = set(threading.enumerate())
     question = b"\2db\4test\0" + b"\0\x1c\0\1"
     with name_server(RECORDS, port=0) as server, socket.socket(type=socket.SOCK_DGRAM) as client:
@@ -88,10 +88,10 @@ def test_another_type_of_a_known_name_has_an_empty_answer() -> None:
     assert threads.issuperset(threading.enumerate())
 
 
-def test_an_unknown_name_is_denied(program: Program) -> None:
-    """NXDOMAIN."""
-    program.looks_up("nobody.test")
-    assert program.says() == str(socket.EAI_NONAME)
+def test_an_unknown_name_gets_nxdomain(program: Program) -> None:
+    """The program sees `EAI_NONAME`."""
+    program.look_up("unknown.test")
+    assert program.result() == str(socket.EAI_NONAME)
 
 
 @pytest.mark.parametrize(
@@ -102,43 +102,45 @@ def test_an_unknown_name_is_denied(program: Program) -> None:
         (Manner.NXDOMAIN, socket.EAI_NONAME),
     ],
 )
-def test_a_refused_look_up_fails_until_the_repair(
+def test_a_look_up_fails_until_the_repair(
     server: NameServer, program: Program, manner: Manner, error: int
 ) -> None:
-    """The error is the one that libc has for it; nothing of it is remembered."""
+    """The error is libc's for this RCODE, and libc caches no failure."""
     server.manner = manner
-    program.looks_up("db.test")
-    assert program.says() == str(error)
+    program.look_up("db.test")
+    assert program.result() == str(error)
     server.manner = Manner.ANSWER
-    program.looks_up("db.test")
-    assert program.says() == ADDRESS
+    program.look_up("db.test")
+    assert program.result() == ADDRESS
 
 
 def test_a_look_up_hangs_while_the_server_is_silent(server: NameServer, program: Program) -> None:
-    """It ends with an address when libc asks again after the repair."""
+    """It returns an address when libc retries after the repair."""
     server.manner = Manner.SILENT
-    program.looks_up("db.test")
-    while not server.queries:  # it may take a while to start
+    program.look_up("db.test")
+    while not server.queries:  # the program may take a while to start
         assert program.process.poll() is None
         time.sleep(0.01)
-    assert program.says(within=1) is None
+    assert program.result(within=1) is None
     server.manner = Manner.ANSWER
-    assert program.says() == ADDRESS
+    assert program.result() == ADDRESS
 
 
-def test_the_process_started_becomes_the_program(program: Program) -> None:
-    """Signals reach it with nothing in between, and its end is the one that is seen."""
-    program.looks_up("db.test")
-    assert program.says()
+def test_the_started_process_execs_the_program(program: Program) -> None:
+    """Signals reach the program directly, and the exit code is its own."""
+    program.look_up("db.test")
+    assert program.result()
     assert b"getaddrinfo" in Path(f"/proc/{program.process.pid}/cmdline").read_bytes()
     program.process.send_signal(signal.SIGTERM)
     assert program.process.wait(5) == -signal.SIGTERM
 
 
-def test_only_the_program_sees_its_configuration(server: NameServer, program: Program) -> None:
-    """Everybody else's stay, and the mount point it was made with is free again."""
-    program.looks_up("db.test")
-    assert program.says()
+def test_only_the_program_sees_its_resolver_configuration(
+    server: NameServer, program: Program
+) -> None:
+    """Other processes keep theirs, and the temporary mount is gone."""
+    program.look_up("db.test")
+    assert program.result()
     of_program = Path(f"/proc/{program.process.pid}")
     expected = f"nameserver {server.host}\nsearch .\noptions timeout:2 attempts:2\n"
     assert (of_program / "root/etc/resolv.conf").read_text() == expected

@@ -4,24 +4,24 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tests.faults.fault import Blackhole, Corrupt, Cut, Fault, Refuse, Reset, Silent, Slow, Stall
-from tests.faults.peer import Peer, until
+from tests.faults.peer import RawConnection, until
 from tests.faults.proxy import Proxy
 
 
-ASKED = b"0123456789"
-FLIPPED = bytes(byte ^ 0xFF for byte in ASKED)
+REQUEST = b"0123456789"
+FLIPPED = bytes(byte ^ 0xFF for byte in REQUEST)
 
-# A fault, what a client then hears when it asks, and how that ends.
+# A fault, what a client then receives for a request, and how the answer ends.
 ANSWERS: list[tuple[Fault, bytes, type[Exception]]] = [
-    (Fault(), ASKED, TimeoutError),
+    (Fault(), REQUEST, TimeoutError),
     (Silent(), b"", TimeoutError),
-    (Stall(4), ASKED[:4], TimeoutError),
+    (Stall(4), REQUEST[:4], TimeoutError),
     (Reset(), b"", ConnectionResetError),
-    (Reset(4), ASKED[:4], ConnectionResetError),
+    (Reset(4), REQUEST[:4], ConnectionResetError),
     (Cut(), b"", EOFError),
-    (Cut(4), ASKED[:4], EOFError),
-    (Corrupt(4), ASKED[:4] + FLIPPED[4:], TimeoutError),
-    (Slow(3, 0.01), ASKED, TimeoutError),
+    (Cut(4), REQUEST[:4], EOFError),
+    (Corrupt(4), REQUEST[:4] + FLIPPED[4:], TimeoutError),
+    (Slow(3, 0.01), REQUEST, TimeoutError),
 ]
 OPEN_ONLY: list[tuple[Fault, bytes, type[Exception]]] = [
     (Refuse(), b"", ConnectionResetError),
@@ -29,114 +29,114 @@ OPEN_ONLY: list[tuple[Fault, bytes, type[Exception]]] = [
 ]
 
 
-Ends = tuple[Proxy, Peer, Peer]
+Ends = tuple[Proxy, RawConnection, RawConnection]
 
 
 @pytest.fixture
 async def ends(listener: socket.socket) -> AsyncIterator[Ends]:
-    """A proxy, and the client and the server that it joins."""
+    """A proxy, and the client and the server that it connects."""
     async with (
         Proxy(*listener.getsockname()) as proxy,
-        Peer.to(proxy.port) as client,
-        Peer.of(listener) as server,
+        RawConnection.connect(proxy.port) as client,
+        RawConnection.accept(listener) as server,
     ):
-        client.says(ASKED)
-        await server.hears(ASKED)
+        client.send(REQUEST)
+        await server.expect(REQUEST)
         yield proxy, client, server
 
 
 @pytest.mark.parametrize(("fault", "answer", "end"), ANSWERS + OPEN_ONLY, ids=str)
-async def test_an_open_connection_meets_the_fault(
+async def test_a_fault_affects_an_open_connection(
     proxy: Proxy, fault: Fault, answer: bytes, end: type[Exception]
 ) -> None:
-    """What passed before the switch doesn't count."""
-    async with Peer.to(proxy.port) as client:
-        client.says(ASKED)
-        await client.hears(ASKED)
+    """Bytes that passed before the switch don't count."""
+    async with RawConnection.connect(proxy.port) as client:
+        client.send(REQUEST)
+        await client.expect(REQUEST)
         proxy.break_with(fault)
-        client.says(ASKED)
-        await client.hears(answer, end)
+        client.send(REQUEST)
+        await client.expect(answer, end)
 
 
 @pytest.mark.parametrize(("fault", "answer", "end"), ANSWERS, ids=str)
-async def test_a_new_connection_meets_the_fault(
+async def test_a_fault_affects_a_new_connection(
     proxy: Proxy, fault: Fault, answer: bytes, end: type[Exception]
 ) -> None:
-    """It is made, and then the fault takes its course."""
+    """The proxy accepts the connection, then applies the fault."""
     proxy.break_with(fault)
-    async with Peer.to(proxy.port) as client:
-        client.says(ASKED)
-        await client.hears(answer, end)
+    async with RawConnection.connect(proxy.port) as client:
+        client.send(REQUEST)
+        await client.expect(answer, end)
 
 
 @pytest.mark.parametrize(
     ("fault", "before"), [(Silent(), 0), (Blackhole(), 0), (Stall(4), 4)], ids=str
 )
-async def test_what_is_held_back_comes_after_the_repair(
+async def test_data_held_back_arrives_after_the_repair(
     proxy: Proxy, fault: Fault, before: int
 ) -> None:
-    """The connection goes on where it stood still."""
-    async with Peer.to(proxy.port) as client:
-        client.says(ASKED)
-        await client.hears(ASKED)
+    """The connection continues where it stopped."""
+    async with RawConnection.connect(proxy.port) as client:
+        client.send(REQUEST)
+        await client.expect(REQUEST)
         proxy.break_with(fault)
-        client.says(ASKED)
-        await client.hears(ASKED[:before])
+        client.send(REQUEST)
+        await client.expect(REQUEST[:before])
         proxy.heal()
-        await client.hears(ASKED[before:])
+        await client.expect(REQUEST[before:])
 
 
-async def test_a_connection_made_in_silence_is_served_after_the_repair(proxy: Proxy) -> None:
-    """It was accepted, but nothing reached the server until then."""
+async def test_a_connection_to_a_silent_proxy_is_served_after_the_repair(proxy: Proxy) -> None:
+    """The proxy accepted it, but sent nothing to the server until then."""
     proxy.break_with(Silent())
-    async with Peer.to(proxy.port) as client:
-        client.says(ASKED)
-        await client.hears(b"")
+    async with RawConnection.connect(proxy.port) as client:
+        client.send(REQUEST)
+        await client.expect(b"")
         proxy.heal()
-        await client.hears(ASKED)
+        await client.expect(REQUEST)
 
 
-async def test_nothing_passes_either_way_in_silence(ends: Ends) -> None:
-    """No question, nothing that the server says unasked, and not its end."""
+async def test_a_silent_proxy_forwards_nothing_in_either_direction(ends: Ends) -> None:
+    """No request, no data that the server sends unprompted, and no close."""
     proxy, client, server = ends
     proxy.break_with(Silent())
-    client.says(ASKED)
-    server.says(ASKED)
-    await server.hears(b"")
-    await client.hears(b"")
+    client.send(REQUEST)
+    server.send(REQUEST)
+    await server.expect(b"")
+    await client.expect(b"")
     proxy.heal()
-    await server.hears(ASKED)
-    await client.hears(ASKED)
+    await server.expect(REQUEST)
+    await client.expect(REQUEST)
     proxy.break_with(Silent())
-    server.leaves()
-    await client.hears(b"")
+    server.close()
+    await client.expect(b"")
     proxy.heal()
-    await client.hears(b"", EOFError)
+    await client.expect(b"", EOFError)
 
 
-async def test_what_was_held_back_is_lost_with_the_connection(ends: Ends) -> None:
-    """A process that ends while it is frozen has not read its socket."""
+async def test_data_held_back_is_lost_when_the_connection_ends(ends: Ends) -> None:
+    """A frozen process that ends has not read its socket."""
     proxy, client, server = ends
     proxy.break_with(Silent())
-    client.says(ASKED)
-    await server.hears(b"")
+    client.send(REQUEST)
+    await server.expect(b"")
     proxy.break_with(Refuse())
-    await server.hears(b"", EOFError)
+    await server.expect(b"", EOFError)
 
 
-async def test_a_cut_reaches_the_server_too(ends: Ends) -> None:
-    """As when a balancer between them ends the connection."""
+async def test_a_cut_closes_the_connection_to_the_server_too(ends: Ends) -> None:
+    """A load balancer that closes a connection closes both sides."""
     proxy, client, server = ends
     proxy.break_with(Cut())
-    await server.hears(b"", EOFError)
-    await client.hears(b"", EOFError)
+    await server.expect(b"", EOFError)
+    await client.expect(b"", EOFError)
 
 
 @pytest.mark.parametrize("fault", [Fault(), Silent(), Stall(4), Cut(4), Slow(1, 60)], ids=str)
-async def test_a_client_that_leaves_is_let_go(proxy: Proxy, fault: Fault) -> None:
-    """Nothing that is held back for it holds the connection."""
+async def test_the_proxy_releases_a_client_that_disconnects(proxy: Proxy, fault: Fault) -> None:
+    """Data that is held back does not keep the connection open."""
     proxy.break_with(fault)
-    async with Peer.to(proxy.port) as client:
-        client.says(ASKED)
+    async with RawConnection.connect(proxy.port) as client:
+        client.send(REQUEST)
         await until(lambda: proxy.connections == 1)
     await until(lambda: proxy.connections == 0)

@@ -1,4 +1,4 @@
-"""Ways to break a server, on programs that stand for one."""
+"""Tests of server control, on small programs in place of servers."""
 
 import subprocess
 import sys
@@ -11,7 +11,7 @@ import psutil
 from tests.faults.servers import freeze
 
 
-# A parent whose child has ended, and that never hears of it.
+# A parent that never reaps its child, which has ended.
 PARENT = """
 import os, subprocess, time
 child = subprocess.Popen(["true"])
@@ -21,8 +21,8 @@ time.sleep(60)
 """
 
 
-def test_a_server_whose_child_is_ending_freezes() -> None:
-    """The frozen parent reaps no child, which is a zombie then and never stops."""
+def test_a_server_with_an_ending_child_can_be_frozen() -> None:
+    """The frozen parent does not reap the child, which stays a zombie and never stops."""
     command = [sys.executable, "-c", PARENT]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as parent:
         assert parent.stdout

@@ -1,30 +1,30 @@
 import time
 
 from tests.faults.fault import Silent, Slow
-from tests.faults.peer import SILENCE, Peer
+from tests.faults.peer import SILENCE, RawConnection
 from tests.faults.proxy import Proxy
 
 
-ASKED = b"0123456789"
+REQUEST = b"0123456789"
 
 
 async def test_slow_pauses_before_each_part(proxy: Proxy) -> None:
-    """Ten bytes, three at a time, are four pauses."""
+    """Ten bytes in parts of three take four pauses."""
     proxy.break_with(Slow(3, 0.04))
-    async with Peer.to(proxy.port) as client:
-        asked = time.monotonic()
-        client.says(ASKED)
-        await client.hears(ASKED)
-        assert time.monotonic() - asked >= 4 * 0.04 + SILENCE
+    async with RawConnection.connect(proxy.port) as client:
+        sent = time.monotonic()
+        client.send(REQUEST)
+        await client.expect(REQUEST)
+        assert time.monotonic() - sent >= 4 * 0.04 + SILENCE
 
 
 async def test_another_fault_ends_a_pause(proxy: Proxy) -> None:
-    """What slowness held back is the next fault's, and comes at once after the repair."""
+    """The next fault takes over the data held back; it arrives at once after the repair."""
     proxy.break_with(Slow(1, 60))
-    async with Peer.to(proxy.port) as client:
-        client.says(ASKED)
-        await client.hears(b"")
+    async with RawConnection.connect(proxy.port) as client:
+        client.send(REQUEST)
+        await client.expect(b"")
         proxy.break_with(Silent())
-        await client.hears(b"")
+        await client.expect(b"")
         proxy.heal()
-        await client.hears(ASKED)
+        await client.expect(REQUEST)

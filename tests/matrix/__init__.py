@@ -1,1 +1,1 @@
-"""Every way that a dependency fails, on real servers: told in time, and so is its repair."""
+"""Fault matrix: break real servers in every known way, and time how Vitals reports it."""

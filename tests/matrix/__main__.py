@@ -7,54 +7,54 @@ import typer
 
 from tests.faults import nameserver
 from tests.matrix import document, priority
-from tests.matrix.stage import staged
-from tests.matrix.table import line, tell, try_all
-from tests.matrix.verdict import Verdict, verdict
+from tests.matrix.stage import create_environment
+from tests.matrix.table import run_rows, show, summarize
+from tests.matrix.verdict import ChaosResult, judge_chaos
 from tests.system.servers import program
 
 
-# How many random faults there are.
+# Number of random faults.
 FAULTS, SOAK = 60, 500
 
 cli = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
 @cli.callback()
-def demand() -> None:
-    """Break real servers, and see what the service says."""
+def require_programs() -> None:
+    """Break real servers, and check what the service reports."""
     missing = [name for name in ("postgres", "redis-server", "pgbouncer") if not program(name)]
     if missing or nameserver.unavailable() or priority.unavailable():
-        tell("*** NOTHING IS BROKEN HERE: that takes Linux, root and `make system-servers` ***")
+        show("*** FAULT TESTS SKIPPED: they need Linux, root and `make system-servers` ***")
         raise typer.Exit
 
 
 @cli.command()
 def faults(words: str = "", seed: str = "") -> None:
-    """Try the rows whose names hold these words; all of them, and random ones, without any."""
-    outcomes = try_all(words)
-    wrong = [outcome for outcome in outcomes if outcome.wrong]
-    failed = bool(wrong)
+    """Run the rows whose names contain WORDS. Without WORDS, run all rows and random faults."""
+    outcomes = run_rows(words)
+    failed_rows = [outcome for outcome in outcomes if outcome.failures]
+    failed = bool(failed_rows)
     if not words:
-        random_ones = weather(FAULTS, seed)
-        failed = failed or bool(random_ones.problems)
+        chaos = run_random_faults(FAULTS, seed)
+        failed = failed or bool(chaos.problems)
         if not failed:
-            document.write(outcomes, random_ones.lies, FAULTS)
-    # Once more: what is seen of a long log is often its end.
-    for outcome in wrong:
-        tell(line(outcome))
+            document.write(outcomes, chaos.inaccuracies, FAULTS)
+    # Repeat the failures at the end, because a long log is often read from its end.
+    for outcome in failed_rows:
+        show(summarize(outcome))
     sys.exit(failed)
 
 
 @cli.command()
 def soak(seed: str = "") -> None:
-    """Let a fault happen each second for ten minutes."""
-    sys.exit(bool(weather(SOAK, seed).problems))
+    """Cause about one random fault a second for ten minutes."""
+    sys.exit(bool(run_random_faults(SOAK, seed).problems))
 
 
-def weather(count: int, seed: str) -> Verdict:
-    """Let so many random faults happen, on servers of their own."""
-    with staged() as stage:
-        return verdict(stage, count, seed or f"{random.randrange(10**6)}")
+def run_random_faults(count: int, seed: str) -> ChaosResult:
+    """Cause *count* random faults in a new environment."""
+    with create_environment() as environment:
+        return judge_chaos(environment, count, seed or f"{random.randrange(10**6)}")
 
 
 if __name__ == "__main__":

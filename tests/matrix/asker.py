@@ -1,4 +1,4 @@
-"""A program that asks services over many connections, and tells what came back when told to."""
+"""A load generator that requests paths over many connections, and prints the answers on demand."""
 
 import asyncio
 import json
@@ -11,59 +11,58 @@ from itertools import cycle, islice
 import uvloop
 
 
-# How many connections ask a service, and the seconds from one question of each to its next.
-CONNECTIONS, PACE = 32, 0.1
+# Connections per service, and seconds between two requests on each of them.
+CONNECTIONS, INTERVAL = 32, 0.1
 
-# Seconds after which an answer is taken for one that never comes.
+# Seconds after which a request counts as unanswered.
 DEADLINE = 5
 
-# Whose answer it is, which path's, when it was asked for by the steady clock, after how many
-# seconds it was there, and its code; 0 where none came.
-Answered = tuple[int, str, float, float, int]
+# Port, path, monotonic time of the request, seconds until the answer, and its status code; the
+# code is 0 if there was no answer.
+Sample = tuple[int, str, float, float, int]
 
 
-class Asker:
-    """One connection, on which every path is asked in turn.
+class LoadConnection:
+    """One connection that requests every path in turn.
 
     Args:
-        number: which of the connections it is; they take turns.
+        number: index of the connection; it staggers the requests of all connections.
 
     """
 
-    def __init__(self, port: int, paths: list[str], number: int, answers: list[str]) -> None:
+    def __init__(self, port: int, paths: list[str], number: int, samples: list[str]) -> None:
         self._port = port
-        self._turns = islice(cycle(paths), number % len(paths), None)
-        self._due = time.monotonic() + PACE * number / CONNECTIONS
-        self._answers = answers
+        self._paths = islice(cycle(paths), number % len(paths), None)
+        self._due = time.monotonic() + INTERVAL * number / CONNECTIONS
+        self._samples = samples
 
     async def run(self) -> None:
-        """Ask until cancelled, on a new connection where the old one has ended."""
+        """Send requests until cancelled, and reconnect when the connection ends."""
         while True:
             reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
-            while await self._ask(reader, writer):
+            while await self._request(reader, writer):
                 pass
             writer.transport.abort()
 
-    async def _ask(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> int:
+    async def _request(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> int:
         await asyncio.sleep(self._due - time.monotonic())
-        path = next(self._turns)
-        begun = time.monotonic()
-        # Turns that were missed are left out: made up for, all connections would ask at once, and
-        # go on doing so.
-        self._due += PACE * math.ceil(max(begun - self._due, PACE / 2) / PACE)
+        path = next(self._paths)
+        started = time.monotonic()
+        # Skip missed requests. If all connections caught up at once, they would stay in step.
+        self._due += INTERVAL * math.ceil(max(started - self._due, INTERVAL / 2) / INTERVAL)
         try:
             async with asyncio.timeout(DEADLINE):
                 writer.write(f"GET {path} HTTP/1.1\r\nHost: probed\r\n\r\n".encode())
-                code = await _code(reader)
+                code = await _read_status(reader)
         except (OSError, EOFError):
             code = 0
-        answered: Answered = self._port, path, begun, time.monotonic() - begun, code
-        # Made into text one by one: all of a fault's at once would hold up the next questions.
-        self._answers.append(json.dumps(answered))
+        sample: Sample = self._port, path, started, time.monotonic() - started, code
+        # Encode each sample now: encoding a whole fault's samples at once would delay requests.
+        self._samples.append(json.dumps(sample))
         return code
 
 
-async def _code(reader: asyncio.StreamReader) -> int:
+async def _read_status(reader: asyncio.StreamReader) -> int:
     head = await reader.readuntil(b"\r\n\r\n")
     length = head.lower().split(b"content-length:")[1].split(b"\r\n")[0]
     await reader.readexactly(int(length))
@@ -71,28 +70,28 @@ async def _code(reader: asyncio.StreamReader) -> int:
 
 
 async def main(paths: list[str], ports: list[int]) -> None:
-    """Ask; at each byte that is read tell what came back since the last, as a line of JSON."""
-    answers: list[str] = []
-    over = asyncio.Event()
+    """Send requests. For each byte on stdin, print the samples since the last one as JSON."""
+    samples: list[str] = []
+    stdin_closed = asyncio.Event()
     loop = asyncio.get_running_loop()
-    # Waits for nobody: the pipe holds less than is told, and all questions that came due while it
-    # was full would be asked at once, of services that others look at too.
+    # Write without blocking: samples can exceed the pipe's buffer, and a blocked loop would send
+    # all overdue requests at once afterwards.
     output, _ = await loop.connect_write_pipe(asyncio.Protocol, sys.stdout)
 
-    def tell() -> None:
+    def print_samples() -> None:
         if not os.read(0, 1):
-            over.set()
+            stdin_closed.set()
             return
-        output.write(f"[{','.join(answers)}]\n".encode())
-        answers.clear()
+        output.write(f"[{','.join(samples)}]\n".encode())
+        samples.clear()
 
-    loop.add_reader(0, tell)
+    loop.add_reader(0, print_samples)
     tasks = [
-        asyncio.create_task(Asker(port, paths, number, answers).run())
+        asyncio.create_task(LoadConnection(port, paths, number, samples).run())
         for port in ports
         for number in range(CONNECTIONS)
     ]
-    await over.wait()
+    await stdin_closed.wait()
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,4 +1,4 @@
-"""What a service holds, and the servers for it."""
+"""Resources that the service uses, in its process and on the servers."""
 
 import time
 from collections.abc import Mapping
@@ -6,37 +6,36 @@ from collections.abc import Mapping
 import psutil
 
 from tests.faults.servers import sessions
-from tests.matrix.stage import Stage
+from tests.matrix.stage import Environment
 from tests.service import Service
 
 
-# Seconds in which what is left behind ends by itself: a look-up whose name server was silent.
-LEFT = 15
+# Seconds that a resource may outlive its fault: a look-up waits for a silent name server.
+SETTLE = 15
 
-# Megabytes that an allocator may keep for itself.
+# Megabytes that an allocator may keep.
 MEMORY = 4
 
-# Sessions that a probe has, whatever there was before: a server that was started anew has forgotten
-# those that were left behind.
+# A probe always has one session. The count before may be 0, as a restarted server loses sessions.
 SESSIONS = {"sessions of PostgreSQL": 1, "sessions of Redis": 1}
 
-# Looks that what is held at first is the most of: in one of fifty, or of five on a busy machine, a
-# session is just being renewed, and there is a socket less.
-LOOKS = 7
+# Number of samples for the peak. A sample taken while a session is renewed shows one socket less:
+# one in fifty, or one in five on a busy machine.
+SAMPLES = 7
 
-Held = Mapping[str, int]
-
-
-def most_held(service: Service, stage: Stage) -> Held:
-    """Count several times, and tell the most of each."""
-    looks = [held(service, stage) for _ in range(LOOKS)]
-    return {name: max(look[name] for look in looks) for name in looks[0]}
+ResourceUsage = Mapping[str, int]
 
 
-def held(service: Service, stage: Stage) -> Held:
-    """Count, but for the memory, which is in megabytes."""
+def peak_usage(service: Service, environment: Environment) -> ResourceUsage:
+    """Return the maximum of several samples, for each resource."""
+    samples = [resource_usage(service, environment) for _ in range(SAMPLES)]
+    return {name: max(sample[name] for sample in samples) for name in samples[0]}
+
+
+def resource_usage(service: Service, environment: Environment) -> ResourceUsage:
+    """Return the count of each resource, and the memory in megabytes."""
     process = psutil.Process(service.process.pid)
-    postgres, redis = sessions(stage.postgres, stage.redis)
+    postgres, redis = sessions(environment.postgres, environment.redis)
     return {
         "tasks": service.ask("/tasks").json,
         "threads": process.num_threads(),
@@ -48,13 +47,15 @@ def held(service: Service, stage: Stage) -> Held:
     }
 
 
-def grown(before: Held, service: Service, stage: Stage) -> tuple[Held, list[str]]:
-    """Tell what is held now, and what of it has grown and stays so."""
-    deadline = time.monotonic() + LEFT
-    most = {**before, "memory": before["memory"] + MEMORY, **SESSIONS}
+def find_leaks(
+    before: ResourceUsage, service: Service, environment: Environment
+) -> tuple[ResourceUsage, list[str]]:
+    """Return the current usage, and the names of the resources that stay above *before*."""
+    deadline = time.monotonic() + SETTLE
+    limits = {**before, "memory": before["memory"] + MEMORY, **SESSIONS}
     while True:
-        now = held(service, stage)
-        more = [name for name in now if now[name] > most[name]]
-        if not more or time.monotonic() > deadline:
-            return now, more
+        now = resource_usage(service, environment)
+        leaks = [name for name in now if now[name] > limits[name]]
+        if not leaks or time.monotonic() > deadline:
+            return now, leaks
         time.sleep(0.1)

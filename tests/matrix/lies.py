@@ -1,4 +1,4 @@
-"""The figure of merit: how long answers contradict the truth."""
+"""Inaccuracy: for how long answers contradict the real state of a dependency."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -7,46 +7,46 @@ from tests.service import Reply
 
 
 @dataclass(frozen=True, slots=True)
-class Truth:
-    """A stretch in which it is beyond doubt whether a dependency can serve.
+class KnownState:
+    """A period in which it is certain whether a dependency can serve.
 
     Attributes:
-        begin: when the fault or the repair was complete, by the steady clock.
-        end: when the next one began.
-        serves: whether it can.
+        start: monotonic time at which the fault or the repair was complete.
+        end: monotonic time at which the next one started.
+        serves: whether the dependency can serve.
 
     """
 
-    begin: float
+    start: float
     end: float
     serves: bool
 
-    def longest_lie(self, replies: Iterable[Reply]) -> float:
-        """Tell the most seconds from a wrong answer, or the beginning, to the next right one.
+    def longest_inaccuracy(self, replies: Iterable[Reply]) -> float:
+        """Return the most seconds from a wrong answer, or the start, to the next right one.
 
         Args:
-            replies: in the order in which they were asked for; those from outside are left out.
+            replies: in the order of their requests; those outside this period are ignored.
 
         """
-        longest, since = 0.0, self.begin
-        lying = True
+        longest, since = 0.0, self.start
+        wrong = True
         for reply in replies:
-            if not self.begin <= reply.at <= reply.at + reply.seconds <= self.end:
+            if not self.start <= reply.at <= reply.at + reply.seconds <= self.end:
                 continue
             right = reply.code == (200 if self.serves else 503)
-            if right and lying:
+            if right and wrong:
                 longest = max(longest, reply.at - since)
-            elif not right and not lying:
+            elif not right and not wrong:
                 since = reply.at
-            lying = not right
-        return max(longest, self.end - since) if lying else longest
+            wrong = not right
+        return max(longest, self.end - since) if wrong else longest
 
 
-def overlaps(some: Sequence[Truth], others: Sequence[Truth]) -> list[Truth]:
-    """Tell when both serve."""
+def overlaps(some: Sequence[KnownState], others: Sequence[KnownState]) -> list[KnownState]:
+    """Return the periods in which both dependencies serve."""
     pairs = [
-        Truth(max(one.begin, other.begin), min(one.end, other.end), serves=True)
+        KnownState(max(one.start, other.start), min(one.end, other.end), serves=True)
         for one in some
         for other in others
     ]
-    return [truth for truth in pairs if truth.begin < truth.end]
+    return [state for state in pairs if state.start < state.end]

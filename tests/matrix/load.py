@@ -1,4 +1,4 @@
-"""What probers see who never stop asking: each answer, when it came, and how long it took."""
+"""Continuous load on a service and on a healthy control, with every answer's time and latency."""
 
 import json
 import math
@@ -15,115 +15,116 @@ from operator import attrgetter
 from types import TracebackType
 from typing import Self
 
-from tests.matrix.asker import Answered
-from tests.matrix.priority import ASKING, WITNESSING, hasten
+from tests.matrix.asker import Sample
+from tests.matrix.priority import LOAD_GENERATOR, STALL_DETECTOR, raise_priority
 from tests.service import ROOT, Reply, Service, p99
 
 
 LIVE, READY, METRICS = "/health/live", "/health/ready", "/metrics"
 
-# Those whose time is budgeted.
-BUDGETED = (READY, LIVE, METRICS)
+# Paths with a latency limit.
+LIMITED = (READY, LIVE, METRICS)
 
-# What p99 may be during a fault: so many times what it is without one, and so many seconds more.
-TIMES, MORE = 2, 0.005
+# Latency limit during a fault: p99 of the control times FACTOR, plus MARGIN seconds.
+FACTOR, MARGIN = 2, 0.005
 
-# Seconds that an answer from memory takes at most while the machine stands still for nobody.
+# Seconds within which an answer from memory arrives unless the machine stalls.
 PROMPT = 0.01
 
 AT = attrgetter("at")
 
-# From one moment of the steady clock to another.
+# Start and end, both monotonic times.
 Span = tuple[float, float]
 
 
 class Load:
-    """Asks a service and its healthy twin the same, over 32 connections each, until left.
+    """Sends the same requests to a service and to its control, over 32 connections each.
 
-    And has witnesses of whether the machine runs, one on each processor.
+    It also runs a stall detector on each CPU.
     """
 
-    def __init__(self, service: Service, twin: Service, *more: str) -> None:
-        self._service, self._twin = service.port, twin.port
+    def __init__(self, service: Service, control: Service, *more_paths: str) -> None:
+        self._service, self._control = service.port, control.port
         self._answers: defaultdict[tuple[int, str], list[Reply]] = defaultdict(list)
-        paths, ports = ",".join((*BUDGETED, *more)), (str(service.port), str(twin.port))
-        # Before anything is asked, as their beginning is work that goes before the rest.
+        paths, ports = ",".join((*LIMITED, *more_paths)), (str(service.port), str(control.port))
+        # Start the detectors before the load, as starting a process with high priority delays it.
         with ExitStack() as stack:
-            self._testimony = stack.enter_context(tempfile.TemporaryFile(mode="a+"))
+            self._stalls = stack.enter_context(tempfile.TemporaryFile(mode="a+"))
             for processor in os.sched_getaffinity(0):
-                self._witness(processor, stack)
-            self._witnesses = stack.pop_all()
-        self._asker = subprocess.Popen(
+                self._start_stall_detector(processor, stack)
+            self._detectors = stack.pop_all()
+        self._generator = subprocess.Popen(
             [sys.executable, "-m", "tests.matrix.asker", paths, *ports],
             cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )
-        hasten(self._asker.pid, ASKING)
+        raise_priority(self._generator.pid, LOAD_GENERATOR)
 
-    def answers(self, path: str, begin: float, end: float) -> list[Reply]:
-        """Tell what was asked from one moment of the steady clock to another, in order."""
-        return self._heard(self._service, path, begin, end)
+    def answers(self, path: str, start: float, end: float) -> list[Reply]:
+        """Return the service's answers to requests between two monotonic times, in order."""
+        return self._select(self._service, path, start, end)
 
-    def healthy(self, path: str, begin: float, end: float) -> list[Reply]:
-        """Tell the same of the twin."""
-        return self._heard(self._twin, path, begin, end)
+    def control_answers(self, path: str, start: float, end: float) -> list[Reply]:
+        """Return the control's answers to requests between two monotonic times, in order."""
+        return self._select(self._control, path, start, end)
 
-    def late(self, begin: float, end: float) -> list[str]:
-        """Tell which paths were answered later than is promised."""
+    def late(self, start: float, end: float) -> list[str]:
+        """Describe each path whose latency exceeded its limit."""
         late = []
-        twin = [reply for path in BUDGETED for reply in self.healthy(path, begin, end)]
-        pauses = [*_pauses(twin), *self._standstills()]
-        for path in BUDGETED:
-            replies = unhindered(self.answers(path, begin, end), pauses)
-            own, healthy = _p99(replies), _p99(self.healthy(path, begin, end))
-            allowed = TIMES * healthy + MORE
-            if own > allowed:
+        control = [reply for path in LIMITED for reply in self.control_answers(path, start, end)]
+        stalls = [
+            *(_span(reply) for reply in control if reply.seconds > PROMPT),
+            *self._read_stalls(),
+        ]
+        for path in LIMITED:
+            replies = outside_stalls(self.answers(path, start, end), stalls)
+            own, healthy = _p99(replies), _p99(self.control_answers(path, start, end))
+            limit = FACTOR * healthy + MARGIN
+            if own > limit:
                 when = " ".join(
-                    f"{reply.at - begin:.2f}" for reply in replies if reply.seconds > allowed
+                    f"{reply.at - start:.2f}" for reply in replies if reply.seconds > limit
                 )
                 late.append(
-                    f"{path}: p99 {own * 1000:.1f} ms, healthy {healthy * 1000:.1f} ms, at {when} s"
+                    f"{path}: p99 {own * 1000:.1f} ms, control {healthy * 1000:.1f} ms, at {when} s"
                 )
         return late
 
-    def held_up(self, begin: float, end: float) -> float:
-        """Tell for how many seconds the twin, whom nothing befalls, kept somebody waiting."""
-        heard = chain.from_iterable(self.healthy(path, begin, end) for path in BUDGETED)
-        return waited(sorted(heard, key=AT))
+    def stalled(self, start: float, end: float) -> float:
+        """Return for how many seconds the control kept a client waiting, so the machine stalled."""
+        answers = chain.from_iterable(self.control_answers(path, start, end) for path in LIMITED)
+        return waiting_time(sorted(answers, key=AT))
 
     def forget(self) -> None:
-        """Let go of all that was seen."""
+        """Discard all answers."""
         self._collect()
         self._answers.clear()
 
-    def _heard(self, port: int, path: str, begin: float, end: float) -> list[Reply]:
+    def _select(self, port: int, path: str, start: float, end: float) -> list[Reply]:
         self._collect()
         replies = self._answers[port, path]
         replies.sort(key=AT)
-        return replies[bisect_left(replies, begin, key=AT) : bisect_left(replies, end, key=AT)]
+        return replies[bisect_left(replies, start, key=AT) : bisect_left(replies, end, key=AT)]
 
-    def _witness(self, processor: int, stack: ExitStack) -> None:
-        """Have one on this processor until the end."""
+    def _start_stall_detector(self, processor: int, stack: ExitStack) -> None:
         command = [sys.executable, "-m", "tests.matrix.witness", str(processor)]
-        witness = subprocess.Popen(command, cwd=ROOT, stdout=self._testimony)
-        stack.enter_context(witness)
-        stack.callback(witness.kill)
-        hasten(witness.pid, WITNESSING)
+        detector = subprocess.Popen(command, cwd=ROOT, stdout=self._stalls)
+        stack.enter_context(detector)
+        stack.callback(detector.kill)
+        raise_priority(detector.pid, STALL_DETECTOR)
 
-    def _standstills(self) -> list[Span]:
-        """Tell when a processor stood still."""
-        self._testimony.seek(0)
-        spans = (line.split() for line in self._testimony)
-        return [(float(begin), float(end)) for begin, end in spans]
+    def _read_stalls(self) -> list[Span]:
+        self._stalls.seek(0)
+        spans = (line.split() for line in self._stalls)
+        return [(float(start), float(end)) for start, end in spans]
 
     def _collect(self) -> None:
-        assert self._asker.stdin
-        assert self._asker.stdout
-        self._asker.stdin.write(b"\n")
-        self._asker.stdin.flush()
-        answered: list[Answered] = json.loads(self._asker.stdout.readline())
-        for port, path, at, seconds, code in answered:
+        assert self._generator.stdin
+        assert self._generator.stdout
+        self._generator.stdin.write(b"\n")
+        self._generator.stdin.flush()
+        samples: list[Sample] = json.loads(self._generator.stdout.readline())
+        for port, path, at, seconds, code in samples:
             self._answers[port, path].append(Reply(at, code, {}, b"", seconds))
 
     def __enter__(self) -> Self:
@@ -135,17 +136,17 @@ class Load:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._asker.communicate()
-        self._witnesses.close()
+        self._generator.communicate()
+        self._detectors.close()
 
 
-def waited(replies: Iterable[Reply]) -> float:
-    """Tell for how many seconds somebody waited longer than for what is in memory.
+def waiting_time(replies: Iterable[Reply]) -> float:
+    """Return for how many seconds at least one client waited longer than PROMPT.
 
-    What several wait for at once counts once, so that a pause counts for as long as it was.
+    Overlapping waits count once, so the result is the length of the stalls.
 
     Args:
-        replies: in the order in which they were asked for.
+        replies: in the order of their requests.
 
     """
     seconds, until = 0.0, -math.inf
@@ -157,21 +158,16 @@ def waited(replies: Iterable[Reply]) -> float:
     return seconds
 
 
-def unhindered(replies: Iterable[Reply], pauses: Sequence[Span]) -> list[Reply]:
-    """Tell those answers during which the machine kept nobody else waiting."""
-    return [reply for reply in replies if not any(_meet(_span(reply), pause) for pause in pauses)]
-
-
-def _pauses(twin: Iterable[Reply]) -> list[Span]:
-    """Tell when the twin, whom nothing befalls, kept somebody waiting."""
-    return [_span(reply) for reply in twin if reply.seconds > PROMPT]
+def outside_stalls(replies: Iterable[Reply], stalls: Sequence[Span]) -> list[Reply]:
+    """Return the answers that overlap no stall of the machine."""
+    return [reply for reply in replies if not any(_overlap(_span(reply), one) for one in stalls)]
 
 
 def _span(reply: Reply) -> Span:
     return reply.at, reply.at + reply.seconds
 
 
-def _meet(one: Span, other: Span) -> bool:
+def _overlap(one: Span, other: Span) -> bool:
     return one[0] < other[1] and other[0] < one[1]
 
 

@@ -1,4 +1,4 @@
-"""The service with a fault of its own, which the judges have to see."""
+"""The service with a deliberate defect, which `make faults` and `make soak` must detect."""
 
 import asyncio
 import os
@@ -18,63 +18,63 @@ from app.health.monitor import CheckRunner
 from tests.matrix.subject import main
 
 
-# Seconds for which a check keeps what is no longer so: a turn later than any bound, and well
-# before a trial no longer waits for it, which it would tell as well.
-LATE = 2
+# Seconds by which a transition is delayed: more than any limit, and little enough that a trial
+# still waits for it, as it would report a transition that never comes, too.
+DELAY = 2
 
-# Bytes that a failure leaves behind.
-HEAP = 1 << 20
+# Bytes that each failure leaks.
+LEAK = 1 << 20
 
-# Where a service learns a result is where it can be made to err.
-Learn = Callable[[CheckRunner, Result], None]
-LEARN: Learn = CheckRunner._record  # noqa: SLF001
+# The method that records a result is where defects are injected.
+Record = Callable[[CheckRunner, Result], None]
+RECORD: Record = CheckRunner._record  # noqa: SLF001
 
-LEFT: list[object] = []
+LEAKED: list[object] = []
 
 
-def keeping(status: Status) -> Learn:
-    """Have every check keep a status for a while after it is no longer so."""
+def delay_leaving(status: Status) -> Record:
+    """Return a method that delays every transition away from *status*."""
     since: dict[CheckRunner, float] = {}
 
-    def learn(watch: CheckRunner, result: Result) -> None:
-        turns = (result.reason is None) is not (watch.observation.status is Status.PASS)
-        if watch.observation.status is not status or not turns:
-            since.pop(watch, None)
-        elif time.monotonic() < since.setdefault(watch, time.monotonic()) + LATE:
-            result = replace(result, reason=watch.observation.reason, cause="")
-        LEARN(watch, result)
+    def record(runner: CheckRunner, result: Result) -> None:
+        changes = (result.reason is None) is not (runner.observation.status is Status.PASS)
+        if runner.observation.status is not status or not changes:
+            since.pop(runner, None)
+        elif time.monotonic() < since.setdefault(runner, time.monotonic()) + DELAY:
+            result = replace(result, reason=runner.observation.reason, cause="")
+        RECORD(runner, result)
 
-    return learn
+    return record
 
 
-def leaking(watch: CheckRunner, result: Result) -> None:
-    """Have every failure leave a task, a thread and some memory behind."""
+def leak(runner: CheckRunner, result: Result) -> None:
+    """Record a result, and leak a task, a thread and memory for each failure."""
     if result.reason:
-        LEFT.append(asyncio.create_task(asyncio.sleep(3600)))
-        LEFT.append(os.urandom(HEAP))
+        LEAKED.append(asyncio.create_task(asyncio.sleep(3600)))
+        LEAKED.append(os.urandom(LEAK))
         threading.Thread(target=threading.Event().wait, daemon=True).start()
-    LEARN(watch, result)
+    RECORD(runner, result)
 
 
-async def staying(session: object) -> None:
-    """Have a session that is to be closed stay open."""
-    LEFT.append(session)
+async def skip_close(session: object) -> None:
+    """Keep a session open that should be closed."""
+    LEAKED.append(session)
 
 
-# What is put in place of what.
-MUTANTS: dict[str, list[tuple[type, str, Any]]] = {
-    "honest": [],
-    "keeps green": [(CheckRunner, "_record", keeping(Status.PASS))],
-    "keeps red": [(CheckRunner, "_record", keeping(Status.FAIL))],
+# For each defect, the attributes to replace.
+DEFECTS: dict[str, list[tuple[type, str, Any]]] = {
+    "none": [],
+    "late failure": [(CheckRunner, "_record", delay_leaving(Status.PASS))],
+    "late recovery": [(CheckRunner, "_record", delay_leaving(Status.FAIL))],
     "leaks": [
-        (CheckRunner, "_record", leaking),
-        (PostgresSession, "close", staying),
-        (RedisSession, "close", staying),
+        (CheckRunner, "_record", leak),
+        (PostgresSession, "close", skip_close),
+        (RedisSession, "close", skip_close),
     ],
 }
 
 if __name__ == "__main__":
     with ExitStack() as stack:
-        for changed in MUTANTS[sys.argv[1]]:
-            stack.enter_context(mock.patch.object(*changed))
+        for patch in DEFECTS[sys.argv[1]]:
+            stack.enter_context(mock.patch.object(*patch))
         main()

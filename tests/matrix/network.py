@@ -1,4 +1,4 @@
-"""What befalls any dependency on the way to it."""
+"""Faults of the network between the service and any dependency."""
 
 import contextlib
 from collections.abc import Iterator
@@ -6,69 +6,72 @@ from collections.abc import Iterator
 from tests.faults.fault import Blackhole, Corrupt, Cut, Fault, Refuse, Reset, Silent, Slow, Stall
 from tests.faults.nameserver import Manner
 from tests.matrix import row
-from tests.matrix.row import Row, Scene
-from tests.matrix.stage import Stage
+from tests.matrix.row import Row, Setup
+from tests.matrix.stage import Environment
 
 
 FAULTS = (
     ("refused", Refuse(), "refused"),
-    ("blackholed: no SYN is answered, the backlog is full", Blackhole(), "connect_timeout"),
+    ("blackholed: SYN not answered, backlog full", Blackhole(), "connect_timeout"),
     ("accepted, then silent", Silent(), "timeout"),
     ("silent in the middle of an answer", Stall(5), "timeout"),
     ("reset in the middle of an answer", Reset(5), "disconnected"),
     ("closed in the middle of an answer", Cut(5), "disconnected"),
-    ("trickling, byte by byte", Slow(1, 0.1), "timeout"),
+    ("slow: one byte at a time", Slow(1, 0.1), "timeout"),
 )
-MANNERS = (
+DNS_FAULTS = (
     ("name unknown", Manner.NXDOMAIN),
     ("name server failing", Manner.SERVFAIL),
     ("name server silent", Manner.SILENT),
 )
 
 
-def named(check: str) -> Scene:
-    """The dependency is called by its name."""
-    return Scene(environ=lambda stage: stage.reaching(check, host=f"{check}.test"))
+def by_name(check: str) -> Setup:
+    """Return a setup whose URL has the dependency's host name."""
+    return Setup(environ=lambda environment: environment.check_url(check, host=f"{check}.test"))
 
 
-def rows(check: str, called: Scene) -> tuple[Row, ...]:
-    """The lines of one dependency.
+def rows(check: str, named: Setup) -> tuple[Row, ...]:
+    """Return the network rows of one dependency.
 
     Args:
-        called: the scene in which it is called by its name.
+        named: the setup whose URL has the dependency's host name.
 
     """
-    kept = check != "http"  # where every question has a connection of its own
+    keeps_session = check != "http"  # an HTTP check opens a connection for each request
     return (
-        *(Row(check, name, through(check, fault), reason) for name, fault, reason in FAULTS),
-        Row(check, "garbled", through(check, Corrupt()), "protocol"),
-        *(Row(check, name, asking(manner), "dns", kept, called) for name, manner in MANNERS),
+        *(Row(check, name, through_proxy(check, fault), reason) for name, fault, reason in FAULTS),
+        Row(check, "corrupted bytes", through_proxy(check, Corrupt()), "protocol"),
+        *(
+            Row(check, name, name_server(manner), "dns", keeps_session, named)
+            for name, manner in DNS_FAULTS
+        ),
     )
 
 
-def through(check: str, fault: Fault) -> row.Fault:
-    """Break what goes through the proxy."""
+def through_proxy(check: str, fault: Fault) -> row.Fault:
+    """Return a fault of the proxy in front of a dependency."""
 
     @contextlib.contextmanager
-    def broken(stage: Stage) -> Iterator[None]:
-        stage.proxies[check].break_with(fault)
+    def broken(environment: Environment) -> Iterator[None]:
+        environment.proxies[check].break_with(fault)
         try:
             yield
         finally:
-            stage.proxies[check].heal()
+            environment.proxies[check].heal()
 
     return broken
 
 
-def asking(manner: Manner) -> row.Fault:
-    """Have the name server treat its clients so."""
+def name_server(manner: Manner) -> row.Fault:
+    """Return a fault of the name server."""
 
     @contextlib.contextmanager
-    def broken(stage: Stage) -> Iterator[None]:
-        stage.names.manner = manner
+    def broken(environment: Environment) -> Iterator[None]:
+        environment.names.manner = manner
         try:
             yield
         finally:
-            stage.names.manner = Manner.ANSWER
+            environment.names.manner = Manner.ANSWER
 
     return broken

@@ -1,4 +1,4 @@
-"""What befalls a PostgreSQL."""
+"""Faults of a PostgreSQL server."""
 
 import asyncio
 import contextlib
@@ -7,68 +7,82 @@ from collections.abc import Iterator
 from tests.faults import postgres as pg
 from tests.faults.servers import frozen, killed
 from tests.matrix import network
-from tests.matrix.row import KEPT, Fault, Row, Scene
-from tests.matrix.stage import Stage
+from tests.matrix.row import LONG_SESSIONS, Fault, Row, Setup
+from tests.matrix.stage import Environment
 from tests.system.asking import console, stopped
 from tests.system.servers import PgBouncer
 
 
 @contextlib.contextmanager
-def bouncing(stage: Stage) -> Iterator[None]:
-    """Run a PgBouncer before the PostgreSQL; it tries that again sooner than it would."""
-    stage.bouncer = PgBouncer(stage.postgres)
-    stage.bouncer.settings["server_login_retry"] = "0.2"
-    with stage.bouncer:
+def with_pgbouncer(environment: Environment) -> Iterator[None]:
+    """Run a PgBouncer in front of PostgreSQL that retries a failed server after 0.2 s."""
+    environment.bouncer = PgBouncer(environment.postgres)
+    environment.bouncer.settings["server_login_retry"] = "0.2"
+    with environment.bouncer:
         yield
 
 
 @contextlib.contextmanager
-def paused(stage: Stage) -> Iterator[None]:
-    """Have the PgBouncer keep whoever asks waiting."""
-    asyncio.run(console(stage.bouncer, "PAUSE"))
+def pgbouncer_paused(environment: Environment) -> Iterator[None]:
+    """Pause the PgBouncer, which then queues its clients."""
+    asyncio.run(console(environment.bouncer, "PAUSE"))
     try:
         yield
     finally:
-        asyncio.run(console(stage.bouncer, "RESUME"))
+        asyncio.run(console(environment.bouncer, "RESUME"))
 
 
-def altered(broken: str, mended: str) -> Fault:
-    """Change something with a statement, and change it back."""
-    return lambda stage: pg.altered(stage.postgres, broken, mended)
+def altered(broken: str, repaired: str) -> Fault:
+    """Return a fault that one SQL statement causes and another one repairs."""
+    return lambda environment: pg.altered(environment.postgres, broken, repaired)
 
 
 def configured(name: str, value: str) -> Fault:
-    """Change a setting, and change it back."""
-    return lambda stage: pg.configured(stage.postgres, name, value)
+    """Return a fault that a changed server setting causes."""
+    return lambda environment: pg.configured(environment.postgres, name, value)
 
 
-NAMED = network.named("postgres")
-DIRECT = Scene(environ=lambda stage: stage.reaching("postgres", stage.postgres.port))
-TLS = Scene(
-    environ=lambda stage: stage.reaching("postgres", query="?sslmode=require"),
-    prepared=configured("ssl", "on"),
+BY_NAME = network.by_name("postgres")
+DIRECT = Setup(
+    environ=lambda environment: environment.check_url("postgres", environment.postgres.port)
 )
-BOUNCED = Scene(environ=lambda stage: {"DATABASE_URL": stage.bouncer.url}, prepared=bouncing)
+TLS = Setup(
+    environ=lambda environment: environment.check_url("postgres", query="?sslmode=require"),
+    prepare=configured("ssl", "on"),
+)
+PGBOUNCER = Setup(
+    environ=lambda environment: {"DATABASE_URL": environment.bouncer.url}, prepare=with_pgbouncer
+)
 
 SERVER: tuple[tuple[str, Fault, str, bool], ...] = (
-    ("frozen, its backends too", lambda stage: frozen(stage.postgres), "timeout", False),
-    ("killed, and restarted", lambda stage: killed(stage.postgres), "refused", False),
+    (
+        "frozen, its backends too",
+        lambda environment: frozen(environment.postgres),
+        "timeout",
+        False,
+    ),
+    ("killed, and restarted", lambda environment: killed(environment.postgres), "refused", False),
     (
         "shut down, sessions ended (57P01)",
-        lambda stage: pg.shut_down(stage.postgres),
+        lambda environment: pg.shut_down(environment.postgres),
         "refused",
         False,
     ),
-    ("shutting down (57P03)", lambda stage: pg.shutting_down(stage.postgres), "starting", True),
+    (
+        "shutting down (57P03)",
+        lambda environment: pg.shutting_down(environment.postgres),
+        "starting",
+        True,
+    ),
     (
         "starting up (57P03)",
-        lambda stage: pg.standby(stage.postgres, lets_in=False),
+        lambda environment: pg.standby(environment.postgres, hot=False),
         "starting",
         False,
     ),
     (
         "in recovery, with `writable`",
-        lambda stage: pg.standby(stage.postgres, lets_in=True),
+        lambda environment: pg.standby(environment.postgres, hot=True),
         "read_only",
         False,
     ),
@@ -85,7 +99,7 @@ SERVER: tuple[tuple[str, Fault, str, bool], ...] = (
         True,
     ),
     (
-        "role gone",
+        "role dropped",
         altered("DROP ROLE probed", "CREATE ROLE probed LOGIN PASSWORD '{password}'"),
         "auth",
         True,
@@ -97,33 +111,33 @@ SERVER: tuple[tuple[str, Fault, str, bool], ...] = (
         True,
     ),
     (
-        "database gone",
+        "database dropped",
         altered("DROP DATABASE probed WITH (FORCE)", "CREATE DATABASE probed"),
         "misconfigured",
         False,
     ),
     (
         "too many connections",
-        lambda stage: pg.crowded(stage.postgres),
+        lambda environment: pg.connections_exhausted(environment.postgres),
         "too_many_connections",
         True,
     ),
     (
-        "statement slower than the deadline",
-        lambda stage: pg.slow(stage.postgres, "probed", "probed"),
+        "statement slower than the timeout",
+        lambda environment: pg.slow(environment.postgres, "probed", "probed"),
         "timeout",
         True,
     ),
     (
-        "TLS demanded of a client without",
-        lambda stage: pg.admitting(stage.postgres, "hostssl"),
+        "server requires TLS, client does not use it",
+        lambda environment: pg.admitting(environment.postgres, "hostssl"),
         "denied",
         True,
     ),
 )
 
 ROWS = (
-    *network.rows("postgres", NAMED),
+    *network.rows("postgres", BY_NAME),
     *(
         Row("postgres", name, fault, reason, unseen, DIRECT)
         for name, fault, reason, unseen in SERVER
@@ -131,24 +145,24 @@ ROWS = (
     Row(
         "postgres",
         "idle connection ended by an administrator",
-        lambda stage: pg.session_ended(stage.postgres),
+        lambda environment: pg.session_ended(environment.postgres),
         None,
-        scene=KEPT,
+        setup=LONG_SESSIONS,
     ),
     Row(
         "postgres",
-        "TLS refused to a client that demands it",
+        "client requires TLS, server does not offer it",
         configured("ssl", "off"),
         "tls",
         unseen=True,
-        scene=TLS,
+        setup=TLS,
     ),
-    Row("postgres", "PgBouncer paused", paused, "timeout", scene=BOUNCED),
+    Row("postgres", "PgBouncer paused", pgbouncer_paused, "timeout", setup=PGBOUNCER),
     Row(
         "postgres",
-        "gone behind PgBouncer",
-        lambda stage: stopped(stage.postgres),
+        "stopped behind PgBouncer",
+        lambda environment: stopped(environment.postgres),
         "unreachable",
-        scene=BOUNCED,
+        setup=PGBOUNCER,
     ),
 )

@@ -1,4 +1,4 @@
-"""Who goes before the rest of the machine, so that its other work is not taken for a fault's."""
+"""Real-time priorities, so that other load on the machine is not blamed on a fault."""
 
 import os
 import subprocess
@@ -6,19 +6,20 @@ from contextlib import suppress
 from pathlib import Path
 
 
-# Of the kernel's real-time scheduler; all else, what is broken included, has no such priority.
-ANSWERING, ASKING, WITNESSING = 1, 2, 3
+# Priorities of the kernel's real-time scheduler. Everything else, broken servers included, has
+# none.
+SERVICE, LOAD_GENERATOR, STALL_DETECTOR = 1, 2, 3
 
 
 def unavailable() -> bool:
-    """Whether nobody can be given a priority here."""
+    """Return whether this machine refuses real-time priorities."""
     trial = ["chrt", "--rr", "1", "true"]
     return subprocess.run(trial, capture_output=True, check=False).returncode != 0
 
 
-def hasten(pid: int, priority: int) -> None:
-    """Give all threads of a process a priority; those that they start have it too."""
+def raise_priority(pid: int, priority: int) -> None:
+    """Set the priority of all threads of a process; threads that they start inherit it."""
     for thread in Path(f"/proc/{pid}/task").iterdir():
-        # A thread may end between being listed and its turn.
+        # A thread may end after it was listed.
         with suppress(ProcessLookupError):
             os.sched_setscheduler(int(thread.name), os.SCHED_RR, os.sched_param(priority))

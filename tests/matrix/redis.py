@@ -1,4 +1,4 @@
-"""What befalls a Redis."""
+"""Faults of a Redis server."""
 
 import contextlib
 from collections.abc import Iterator
@@ -6,17 +6,17 @@ from collections.abc import Iterator
 from tests.faults import redis
 from tests.faults.servers import frozen, killed
 from tests.matrix import network
-from tests.matrix.row import KEPT, Fault, Row, Scene
-from tests.matrix.stage import Stage
+from tests.matrix.row import LONG_SESSIONS, Fault, Row, Setup
+from tests.matrix.stage import Environment
 
 
 @contextlib.contextmanager
-def speaking(stage: Stage, *, tls: bool) -> Iterator[None]:
-    """Start it anew to speak TLS and nothing else, or not at all."""
-    server = stage.redis
+def restarted(environment: Environment, *, tls: bool) -> Iterator[None]:
+    """Restart the server with TLS only, or without TLS."""
+    server = environment.redis
     before = server.arguments, server.tls
     if tls:
-        server.show(stage.certificates.write("good", server.folder))
+        server.show(environment.certificates.write("good", server.folder))
     else:
         server.arguments, server.tls = (), False
         server.start()
@@ -28,104 +28,118 @@ def speaking(stage: Stage, *, tls: bool) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def stale(stage: Stage) -> Iterator[None]:
-    """Have a replica without its primary answer nobody, whatever is asked."""
+def stale_replica(environment: Environment) -> Iterator[None]:
+    """Turn the server into a replica without a primary that refuses to serve stale data."""
     with (
-        redis.configured(stage.redis, "replica-serve-stale-data", "no"),
-        redis.configured(stage.redis, "replica-read-only", "no"),
-        redis.replica(stage.redis),
+        redis.configured(environment.redis, "replica-serve-stale-data", "no"),
+        redis.configured(environment.redis, "replica-read-only", "no"),
+        redis.replica(environment.redis),
     ):
         yield
 
 
 def configured(name: str, value: str) -> Fault:
-    """Change a setting, and change it back."""
-    return lambda stage: redis.configured(stage.redis, name, value)
+    """Return a fault that a changed server setting causes."""
+    return lambda environment: redis.configured(environment.redis, name, value)
 
 
-DIRECT = Scene(environ=lambda stage: stage.reaching("redis", stage.redis.port))
-OPEN = Scene(
+DIRECT = Setup(environ=lambda environment: environment.check_url("redis", environment.redis.port))
+NO_PASSWORD = Setup(
     environ=lambda _: {"REDIS_AUTH": "none"},
-    prepared=lambda stage: redis.configured(stage.redis, "requirepass", ""),
+    prepare=lambda environment: redis.configured(environment.redis, "requirepass", ""),
 )
-THIRD = Scene(environ=lambda stage: {"REDIS_URL": stage.redis.url.replace("/0", "/3")})
-USER = Scene(
-    environ=lambda stage: {"REDIS_URL": stage.redis.url.replace("redis://", "redis://probed@")},
-    prepared=lambda stage: redis.with_user(stage.redis, "probed"),
+DATABASE_3 = Setup(
+    environ=lambda environment: {"REDIS_URL": environment.redis.url.replace("/0", "/3")}
 )
-TLS = Scene(
-    environ=lambda stage: {
-        "REDIS_URL": f"{stage.redis.url}?ssl_ca_certs={stage.certificates.root}"
+OTHER_USER = Setup(
+    environ=lambda environment: {
+        "REDIS_URL": environment.redis.url.replace("redis://", "redis://probed@")
     },
-    prepared=lambda stage: speaking(stage, tls=True),
+    prepare=lambda environment: redis.with_user(environment.redis, "probed"),
+)
+TLS = Setup(
+    environ=lambda environment: {
+        "REDIS_URL": f"{environment.redis.url}?ssl_ca_certs={environment.certificates.root}"
+    },
+    prepare=lambda environment: restarted(environment, tls=True),
 )
 
 SERVER: tuple[tuple[str, Fault, str, bool], ...] = (
-    ("frozen", lambda stage: frozen(stage.redis), "timeout", False),
-    ("killed, and restarted", lambda stage: killed(stage.redis), "refused", False),
-    ("LOADING", lambda stage: redis.loading(stage.redis), "starting", False),
-    ("READONLY: a replica", lambda stage: redis.replica(stage.redis), "read_only", False),
-    ("MASTERDOWN: a replica that serves nothing stale", stale, "no_primary", False),
+    ("frozen", lambda environment: frozen(environment.redis), "timeout", False),
+    ("killed, and restarted", lambda environment: killed(environment.redis), "refused", False),
+    ("LOADING", lambda environment: redis.loading(environment.redis), "starting", False),
+    (
+        "READONLY: a replica",
+        lambda environment: redis.replica(environment.redis),
+        "read_only",
+        False,
+    ),
+    ("MASTERDOWN: a replica that refuses to serve stale data", stale_replica, "no_primary", False),
     ("OOM", configured("maxmemory", "1"), "out_of_memory", False),
-    ("MISCONF: it can't save", lambda stage: redis.unsaved(stage.redis), "persistence", False),
+    (
+        "MISCONF: a snapshot can't be saved",
+        lambda environment: redis.failing_save(environment.redis),
+        "persistence",
+        False,
+    ),
     ("WRONGPASS: password changed", configured("requirepass", "another"), "auth", True),
-    ("busy with a script", lambda stage: redis.busy(stage.redis), "timeout", False),
-    ("NOPERM", lambda stage: redis.forbidden(stage.redis, "set"), "denied", False),
+    ("busy with a script", lambda environment: redis.busy(environment.redis), "timeout", False),
+    ("NOPERM", lambda environment: redis.forbidden(environment.redis, "set"), "denied", False),
     ("too many clients", configured("maxclients", "1"), "too_many_connections", True),
     (
-        "TLS demanded of a client without",
-        lambda stage: speaking(stage, tls=True),
+        "server requires TLS, client does not use it",
+        lambda environment: restarted(environment, tls=True),
         "disconnected",
         False,
     ),
 )
 
 ROWS = (
-    *network.rows("redis", network.named("redis")),
+    *network.rows("redis", network.by_name("redis")),
     *(Row("redis", name, fault, reason, unseen, DIRECT) for name, fault, reason, unseen in SERVER),
     Row(
         "redis",
         "CLIENT KILL",
-        lambda stage: redis.clients_killed(stage.redis),
+        lambda environment: redis.clients_killed(environment.redis),
         None,
-        scene=KEPT,
+        setup=LONG_SESSIONS,
     ),
     Row(
         "redis",
-        "database gone",
-        lambda stage: redis.fewer_databases(stage.redis),
+        "database number out of range",
+        lambda environment: redis.fewer_databases(environment.redis),
         "misconfigured",
-        scene=THIRD,
+        setup=DATABASE_3,
     ),
     Row(
         "redis",
-        "user gone",
-        lambda stage: redis.without_user(stage.redis, "probed"),
+        "user deleted",
+        lambda environment: redis.without_user(environment.redis, "probed"),
         "auth",
-        scene=USER,
+        setup=OTHER_USER,
     ),
     Row(
         "redis",
         "user may not log in",
-        lambda stage: redis.locked_out(stage.redis, "probed"),
+        lambda environment: redis.user_disabled(environment.redis, "probed"),
         "auth",
         unseen=True,
-        scene=USER,
+        setup=OTHER_USER,
     ),
     Row(
         "redis",
-        "NOAUTH: a password wanted of a client without",
+        "NOAUTH: server requires a password, client has none",
         configured("requirepass", "word"),
         "auth",
         unseen=True,
-        scene=OPEN,
+        setup=NO_PASSWORD,
     ),
-    # Redis takes the greeting of TLS for the beginning of a line, and waits for its end.
+    # Redis reads the TLS greeting as the start of a command, and waits for its end.
     Row(
         "redis",
-        "TLS refused to a client that demands it",
-        lambda stage: speaking(stage, tls=False),
+        "client requires TLS, server does not offer it",
+        lambda environment: restarted(environment, tls=False),
         "timeout",
-        scene=TLS,
+        setup=TLS,
     ),
 )

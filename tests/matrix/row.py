@@ -1,50 +1,50 @@
-"""One way that a dependency fails, and what is promised of it."""
+"""One fault of a dependency, and how Vitals must report it."""
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
-from tests.matrix.stage import Stage
+from tests.matrix.stage import Environment
 
 
-# What the interface promises for the settings of `tests.service.on`: an interval, a timeout and
-# half a second; and where an open session can't see the fault, the renewal of the session.
+# Seconds within which a fault must be reported with the settings of `tests.service.on`: interval,
+# timeout and half a second. If an open session can't see the fault, add the renewal interval.
 BOUND = 0.2 + 0.4 + 0.5
 RECONNECT = 0.5
 
-Fault = Callable[[Stage], AbstractContextManager[object]]
+Fault = Callable[[Environment], AbstractContextManager[object]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Scene:
+class Setup:
     """How the service reaches a dependency.
 
     Attributes:
-        environ: settings beside the stage's own.
-        prepared: what has to be so while the service runs.
+        environ: settings that override those of the environment.
+        prepare: what must be in place while the service runs.
 
     """
 
-    environ: Callable[[Stage], Mapping[str, str]] = lambda _: {}
-    prepared: Fault = lambda _: nullcontext()
+    environ: Callable[[Environment], Mapping[str, str]] = lambda _: {}
+    prepare: Fault = lambda _: nullcontext()
 
 
-PROXIED = Scene()
+PROXIED = Setup()
 
-# No session is renewed, so that what befalls one befalls the one that is kept.
-KEPT = Scene(environ=lambda _: {"RECONNECT_INTERVAL": "86400"})
+# Sessions are never renewed, so a fault that ends a session meets the one that the probe keeps.
+LONG_SESSIONS = Setup(environ=lambda _: {"RECONNECT_INTERVAL": "86400"})
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A line of the table.
+    """One row of the fault matrix.
 
     Attributes:
         check: the dependency that is broken.
-        name: what befalls it.
-        fault: breaks it when entered, and mends it when left.
-        reason: the word for it; None where the dependency can still serve.
-        unseen: whether a session that is open can't see it.
+        name: what is wrong with it.
+        fault: context manager that causes the fault and repairs it on exit.
+        reason: the reason that Vitals must report; None if the dependency can still serve.
+        unseen: whether an open session can't see the fault.
 
     """
 
@@ -53,9 +53,9 @@ class Row:
     fault: Fault
     reason: str | None
     unseen: bool = False
-    scene: Scene = PROXIED
+    setup: Setup = PROXIED
 
     @property
     def bound(self) -> float:
-        """Seconds within which it is told."""
+        """Seconds within which the fault must be reported."""
         return BOUND + (RECONNECT if self.unseen else 0)

@@ -1,4 +1,4 @@
-"""What the service watches: real servers, and between them and it what can be broken."""
+"""The servers that the service checks, and the proxies and the name server in between."""
 
 import json
 import ssl
@@ -21,14 +21,14 @@ from tests.system.servers import PgBouncer, SystemPostgres, SystemRedis
 CHECKS = ("postgres", "redis", "http")
 
 
-class Stage:
+class Environment:
     """A PostgreSQL, a Redis and an HTTP service, each behind a proxy, and a name server for them.
 
     Attributes:
-        calm: an HTTP service that nothing befalls.
-        bouncer: before the PostgreSQL, where a scene has one.
+        control_http: an HTTP service that is never broken.
+        bouncer: in front of PostgreSQL, if a setup runs one.
         proxies: one for each check.
-        names: knows each check as `NAME.test`.
+        names: the name server; resolves `CHECK.test` for each check.
 
     """
 
@@ -37,15 +37,15 @@ class Stage:
     def __init__(self, folder: Path, stack: ExitStack) -> None:
         self.folder = folder
         self.certificates = Certificates(folder)
-        self.postgres = stack.enter_context(self._postgres())
+        self.postgres = stack.enter_context(self._create_postgres())
         self.redis = stack.enter_context(SystemRedis())
-        self.context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        self.show("good")
+        self._ssl_context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        self.use_certificate("good")
         portal = stack.enter_context(start_blocking_portal())
         self.http = stack.enter_context(portal.wrap_async_context_manager(serving(OK)))
-        self.calm = stack.enter_context(portal.wrap_async_context_manager(serving(OK)))
+        self.control_http = stack.enter_context(portal.wrap_async_context_manager(serving(OK)))
         self.https = stack.enter_context(
-            portal.wrap_async_context_manager(serving(OK, self.context))
+            portal.wrap_async_context_manager(serving(OK, self._ssl_context))
         )
         ports = self.postgres.port, self.redis.port, self.http.port
         self.proxies = {
@@ -58,21 +58,21 @@ class Stage:
         sql(self.postgres, role, "CREATE DATABASE probed")
 
     def environ(self) -> dict[str, str]:
-        """The settings that have the service check all three, each through its proxy."""
+        """Return the settings with which the service checks all three through their proxies."""
         return {
             **on(self.postgres, self.redis),
-            **self.reaching("postgres"),
-            **self.reaching("redis"),
-            **self.reaching("http"),
+            **self.check_url("postgres"),
+            **self.check_url("redis"),
+            **self.check_url("http"),
             "POSTGRES_REQUIRE": "writable",
             "REDIS_REQUIRE": "writable",
         }
 
-    def show(self, kind: str) -> None:
-        """Have the HTTPS service show a certificate of this kind from now on."""
-        self.context.load_cert_chain(self.certificates.write(kind, self.folder))
+    def use_certificate(self, kind: str) -> None:
+        """Set the kind of certificate that the HTTPS service presents to new connections."""
+        self._ssl_context.load_cert_chain(self.certificates.write(kind, self.folder))
 
-    def reaching(
+    def check_url(
         self,
         check: str,
         port: int = 0,
@@ -81,15 +81,15 @@ class Stage:
         scheme: str = "http",
         query: str = "?sslmode=disable",
     ) -> dict[str, str]:
-        """The setting by which a check reaches its dependency: at its proxy, if no port is told."""
-        at = f"{host}:{port or self.proxies[check].port}"
+        """Return the setting with a check's URL; the port is its proxy's by default."""
+        address = f"{host}:{port or self.proxies[check].port}"
         if check == "postgres":
-            return {"DATABASE_URL": f"postgresql://probed@{at}/probed{query}"}
+            return {"DATABASE_URL": f"postgresql://probed@{address}/probed{query}"}
         if check == "redis":
-            return {"REDIS_URL": f"redis://{at}/0"}
-        return {"HTTP_CHECKS": json.dumps({check: {"url": f"{scheme}://{at}/"}})}
+            return {"REDIS_URL": f"redis://{address}/0"}
+        return {"HTTP_CHECKS": json.dumps({check: {"url": f"{scheme}://{address}/"}})}
 
-    def _postgres(self) -> SystemPostgres:
+    def _create_postgres(self) -> SystemPostgres:
         server = SystemPostgres()
         certificate = self.certificates.write("good", server.folder)
         server.give(certificate)
@@ -98,7 +98,7 @@ class Stage:
 
 
 @contextmanager
-def staged() -> Iterator[Stage]:
-    """Have a stage until the block ends."""
+def create_environment() -> Iterator[Environment]:
+    """Run an environment until the block ends."""
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
-        yield Stage(Path(folder), stack)
+        yield Environment(Path(folder), stack)

@@ -1,4 +1,4 @@
-"""Random faults and repairs, on every dependency at once."""
+"""Chaos: random faults and repairs of all dependencies at once."""
 
 import random
 import time
@@ -7,96 +7,102 @@ from dataclasses import dataclass
 from functools import reduce
 
 from tests.matrix import http, postgres, redis
-from tests.matrix.lies import Truth, overlaps
+from tests.matrix.lies import KnownState, overlaps
 from tests.matrix.load import READY, Load
-from tests.matrix.row import BOUND, KEPT, PROXIED, Row
-from tests.matrix.stage import CHECKS, Stage
+from tests.matrix.row import BOUND, LONG_SESSIONS, PROXIED, Row
+from tests.matrix.stage import CHECKS, Environment
 
 
-# Between how many seconds a fault lasts, and as many it is mended. With what the servers take to
-# break and to come back, three dependencies fail once a second together.
+# Range of the seconds that a fault lasts, and of those between two faults. With the time that the
+# servers take to break and to restart, the three dependencies fail about once a second together.
 PAUSE = 0.1, 2.5
 
-# Those that can be had with the settings of one service. Where a reason depends on the way there,
-# it does not matter here.
-CALM = {PROXIED, KEPT, postgres.DIRECT, postgres.NAMED, redis.DIRECT}
-ROWS = [row for row in (*postgres.ROWS, *redis.ROWS, *http.ROWS) if row.scene in CALM]
+# Rows that need no service of their own. Chaos ignores the reason, which may depend on the setup.
+SHARED_SETUPS = {PROXIED, LONG_SESSIONS, postgres.DIRECT, postgres.BY_NAME, redis.DIRECT}
+ROWS = [row for row in (*postgres.ROWS, *redis.ROWS, *http.ROWS) if row.setup in SHARED_SETUPS]
+
+# A period, and the row that broke the dependency in it; None while it serves.
+Period = tuple[KnownState, Row | None]
 
 
 @dataclass(frozen=True, slots=True)
-class Lie:
-    """How long answers contradicted the truth.
+class Inaccuracy:
+    """For how long answers contradicted the real state.
 
     Attributes:
-        told: what was the truth.
-        seconds: for how long they did.
-        bound: for how long they may, and longer by what the machine held up everybody.
+        state: path of the answers, and the real state.
+        seconds: for how long answers contradicted it.
+        bound: the limit, which includes the time for which the machine stalled.
 
     """
 
-    told: str
+    state: str
     seconds: float
     bound: float
 
 
-class Weather:
-    """Breaks and mends one dependency; knows the truth about it."""
+class FaultInjector:
+    """Breaks and repairs one dependency at random, and records its real state."""
 
-    def __init__(self, check: str, stage: Stage, seed: str) -> None:
-        self._truths: list[tuple[Truth, Row | None]] = []
+    def __init__(self, check: str, environment: Environment, seed: str) -> None:
+        self._periods: list[Period] = []
         self._rows = [row for row in ROWS if row.check == check]
-        self._dice = random.Random(f"{seed} {check}")
-        self._stage = stage
+        self._random = random.Random(f"{seed} {check}")
+        self._environment = environment
 
-    def rage(self, count: int) -> list[tuple[Truth, Row | None]]:
-        """Break and mend so often; tell what was true when, and by which fault."""
-        mended = time.monotonic()
+    def run(self, count: int) -> list[Period]:
+        """Break and repair the dependency *count* times, and return the periods."""
+        repaired = time.monotonic()
         for _ in range(count):
-            time.sleep(self._dice.uniform(*PAUSE))
-            mended = self._break(self._dice.choice(self._rows), mended)
+            time.sleep(self._random.uniform(*PAUSE))
+            repaired = self._break(self._random.choice(self._rows), repaired)
         time.sleep(PAUSE[1])
-        return [*self._truths, (Truth(mended, time.monotonic(), serves=True), None)]
+        return [*self._periods, (KnownState(repaired, time.monotonic(), serves=True), None)]
 
-    def _break(self, row: Row, mended: float) -> float:
-        begun = time.monotonic()
-        with row.fault(self._stage):
+    def _break(self, row: Row, repaired: float) -> float:
+        started = time.monotonic()
+        with row.fault(self._environment):
             broken = time.monotonic()
-            time.sleep(self._dice.uniform(*PAUSE))
-            mending = time.monotonic()
+            time.sleep(self._random.uniform(*PAUSE))
+            repairing = time.monotonic()
         if row.reason is None:
-            return mended
-        self._truths.append((Truth(mended, begun, serves=True), None))
-        self._truths.append((Truth(broken, mending, serves=False), row))
+            return repaired
+        self._periods.append((KnownState(repaired, started, serves=True), None))
+        self._periods.append((KnownState(broken, repairing, serves=False), row))
         return time.monotonic()
 
 
-def storm(stage: Stage, load: Load, count: int, seed: str) -> list[Lie]:
-    """Let about so many faults happen; tell all lies."""
+def cause_chaos(environment: Environment, load: Load, count: int, seed: str) -> list[Inaccuracy]:
+    """Cause about *count* random faults, and return the inaccuracy of each period."""
 
-    def rage(check: str) -> list[tuple[Truth, Row | None]]:
-        return Weather(check, stage, seed).rage(count // len(CHECKS))
+    def run(check: str) -> list[Period]:
+        return FaultInjector(check, environment, seed).run(count // len(CHECKS))
 
     with ThreadPoolExecutor(len(CHECKS)) as threads:
-        weather = list(threads.map(rage, CHECKS))
-    lies = [
-        _lie(load, path(check), truth, row)
-        for check, truths in zip(CHECKS, weather, strict=True)
-        for truth, row in truths
+        checks = list(threads.map(run, CHECKS))
+    inaccuracies = [
+        _measure(load, check_path(check), state, row)
+        for check, periods in zip(CHECKS, checks, strict=True)
+        for state, row in periods
     ]
-    # Any of them makes the service unready; it is ready while all of them serve.
-    lies += [_lie(load, READY, *told) for truths in weather for told in truths if told[1]]
-    serving = [[truth for truth, row in truths if row is None] for truths in weather]
-    return lies + [_lie(load, READY, truth, None) for truth in reduce(overlaps, serving)]
+    # The service is unready while any dependency fails, and ready while all of them serve.
+    inaccuracies += [
+        _measure(load, READY, state, row) for periods in checks for state, row in periods if row
+    ]
+    serving = [[state for state, row in periods if row is None] for periods in checks]
+    return inaccuracies + [
+        _measure(load, READY, state, None) for state in reduce(overlaps, serving)
+    ]
 
 
-def _lie(load: Load, asked: str, truth: Truth, row: Row | None) -> Lie:
-    replies = load.answers(asked, truth.begin, truth.end)
+def _measure(load: Load, path: str, state: KnownState, row: Row | None) -> Inaccuracy:
+    replies = load.answers(path, state.start, state.end)
     bound = row.bound if row else BOUND
-    told = f"{row.check}: {row.name}" if row else "mended"
-    held_up = load.held_up(truth.begin, truth.end)
-    return Lie(f"{asked}: {told}", truth.longest_lie(replies), bound + held_up)
+    name = f"{row.check}: {row.name}" if row else "repaired"
+    stalled = load.stalled(state.start, state.end)
+    return Inaccuracy(f"{path}: {name}", state.longest_inaccuracy(replies), bound + stalled)
 
 
-def path(check: str) -> str:
-    """Where a check's own answer is."""
+def check_path(check: str) -> str:
+    """Return the path of a single check."""
     return f"/health/checks/{check}"

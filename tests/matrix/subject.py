@@ -1,4 +1,4 @@
-"""The service with a route that tells how many tasks its event loop has."""
+"""The service with a route that returns the number of tasks on its event loop."""
 
 import asyncio
 
@@ -13,7 +13,7 @@ app = create_app()
 
 @app.get("/tasks")
 async def tasks() -> int:
-    """Count this one too."""
+    """Return the number of tasks, the one of this request included."""
     return len(asyncio.all_tasks())
 
 

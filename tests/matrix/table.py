@@ -1,4 +1,4 @@
-"""The whole table, tried row by row."""
+"""Runs the rows of the fault matrix one by one."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -7,68 +7,69 @@ from itertools import groupby
 
 from tests.matrix import http, postgres, redis
 from tests.matrix.load import Load
-from tests.matrix.row import Row, Scene
-from tests.matrix.stage import Stage, staged
+from tests.matrix.row import Row, Setup
+from tests.matrix.stage import Environment, create_environment
 from tests.matrix.trial import Outcome, Trial
-from tests.matrix.watched import watched
-from tests.service import Service
+from tests.matrix.watched import run_service_and_control
 
 
 ROWS = (*postgres.ROWS, *redis.ROWS, *http.ROWS)
 
 
-def try_all(words: str = "") -> list[Outcome]:
-    """Try every row whose name holds these words; tell what was seen.
+def run_rows(words: str = "") -> list[Outcome]:
+    """Run every row whose check and name contain *words*, and return the outcomes.
 
-    One after the other: two at once leave what they break too little of a slow machine to answer
-    in time once it is mended, as who asks and who answers go before it.
+    Rows don't run in parallel: on a slow machine the service and the load generator, which have
+    priority, would leave repaired servers too little CPU to answer in time.
     """
     rows = [row for row in ROWS if words in f"{row.check} {row.name}"]
-    with staged() as stage:
-        scenes = groupby(rows, key=lambda row: row.scene)
-        return [outcome for scene, group in scenes for outcome in _play(stage, scene, group)]
+    with create_environment() as environment:
+        setups = groupby(rows, key=lambda row: row.setup)
+        return [
+            outcome for setup, group in setups for outcome in _run_group(environment, setup, group)
+        ]
 
 
-def _play(stage: Stage, scene: Scene, rows: Iterator[Row]) -> Iterator[Outcome]:
-    """Try the rows of one scene on a service of their own."""
+def _run_group(environment: Environment, setup: Setup, rows: Iterator[Row]) -> Iterator[Outcome]:
+    """Run the rows of one setup with one service."""
     with (
-        scene.prepared(stage),
-        watched(stage, scene) as (service, twin),
-        Load(service, twin) as load,
+        setup.prepare(environment),
+        run_service_and_control(environment, setup) as (service, control),
+        Load(service, control) as load,
     ):
+
+        def attempt(row: Row) -> Outcome:
+            return Trial(row, service, load).run(environment)
+
         for row in rows:
-            yield tried(partial(_attempt, row, service, load, stage))
+            yield run_with_retry(partial(attempt, row))
 
 
-def _attempt(row: Row, service: Service, load: Load, stage: Stage) -> Outcome:
-    return Trial(row, service, load).run(stage)
+def run_with_retry(attempt: Callable[[], Outcome]) -> Outcome:
+    """Run a row and print its outcome. If only latency exceeded its limit, run it again.
 
-
-def tried(attempt: Callable[[], Outcome]) -> Outcome:
-    """Try a row, and tell what was seen; once more where answers were late, and nothing else.
-
-    What a fault costs, it costs each time. The machine, which costs some hundredths of a second now
-    and then that neither the twin nor a witness meets, does not twice in the same row.
+    A delay that a fault causes occurs each time. The machine now and then causes a delay that
+    neither the control nor a stall detector sees, but not twice in the same row.
     """
     outcome = attempt()
-    tell(line(outcome))
+    show(summarize(outcome))
     if outcome.late and not outcome.problems:
         outcome = attempt()
-        tell(line(outcome))
+        show(summarize(outcome))
     return outcome
 
 
-def tell(words: str) -> None:
-    """Say something at once."""
-    sys.stdout.write(f"{words}\n")
+def show(text: str) -> None:
+    """Print and flush."""
+    sys.stdout.write(f"{text}\n")
     sys.stdout.flush()
 
 
-def line(outcome: Outcome) -> str:
-    """Tell an outcome in a line, and what is wrong with it in more."""
+def summarize(outcome: Outcome) -> str:
+    """Return one line about an outcome, followed by a line for each failure."""
     row = outcome.row
-    figures = {name: getattr(outcome, name) for name in ("red", "green", "live", "held_up")}
-    told = "  ".join(f"{name} {seconds:.2f}" for name, seconds in figures.items() if seconds)
-    problems = "".join(f"\n  *** {problem}" for problem in outcome.wrong)
-    learned = "".join(f"\n      {line}" for line in outcome.learned)
-    return f"{row.check}: {row.name}: {row.reason or 'serves'}  {told}{problems}{learned}"
+    figures = {name: getattr(outcome, name) for name in ("red", "green", "live", "stalled")}
+    times = "  ".join(f"{name} {seconds:.2f}" for name, seconds in figures.items() if seconds)
+    failures = "".join(f"\n  *** {failure}" for failure in outcome.failures)
+    transitions = "".join(f"\n      {line}" for line in outcome.transitions)
+    return f"{row.check}: {row.name}: {row.reason or 'serves'}  {times}{failures}{transitions}"

@@ -11,12 +11,12 @@ from tests.service import ROOT
 
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 
-# Bytes that a pipe holds at least; what is told of two hundred answers is more.
-LITTLE, MANY = 4096, 200
+# The smallest size of a pipe in bytes, and a number of samples that exceeds it.
+PIPE, SAMPLES = 4096, 200
 
 
-def asking(port: int) -> subprocess.Popen[bytes]:
-    """Start it."""
+def start_load(port: int) -> subprocess.Popen[bytes]:
+    """Start the load generator."""
     return subprocess.Popen(
         [sys.executable, "-m", "tests.matrix.asker", "/", str(port)],
         cwd=ROOT,
@@ -25,33 +25,33 @@ def asking(port: int) -> subprocess.Popen[bytes]:
     )
 
 
-async def test_it_asks_on_while_nobody_takes_what_it_tells() -> None:
-    """It would ask everything at once afterwards, and what is slow then is not the service."""
-    asked = connected = 0
+async def test_requests_continue_while_the_output_is_not_read() -> None:
+    """Otherwise all overdue requests would be sent at once, and the burst would be slow."""
+    requests = connections = 0
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        nonlocal asked, connected
-        connected += 1
+        nonlocal requests, connections
+        connections += 1
         with suppress(EOFError, ConnectionError):
             while await reader.readuntil(b"\r\n\r\n"):
-                asked += 1
+                requests += 1
                 writer.write(ANSWER)
         writer.transport.abort()
-        connected -= 1
+        connections -= 1
 
     async with await asyncio.start_server(serve, "127.0.0.1") as server:
         port = server.sockets[0].getsockname()[1]
-        with asking(port) as asker:
-            assert asker.stdin
-            assert asker.stdout
-            fcntl.fcntl(asker.stdout, fcntl.F_SETPIPE_SZ, LITTLE)
-            await attempt.eventually(lambda: asked > MANY)
-            asker.stdin.write(b"\n")
-            asker.stdin.flush()
-            before = asked
-            await attempt.eventually(lambda: asked > before + MANY)
-            told = json.loads(await asyncio.to_thread(asker.stdout.readline))
-            assert {code for *_, code in told} == {200}
-            assert before - 32 <= len(told) <= asked
-            asker.stdin.close()
-        await attempt.eventually(lambda: not connected)
+        with start_load(port) as generator:
+            assert generator.stdin
+            assert generator.stdout
+            fcntl.fcntl(generator.stdout, fcntl.F_SETPIPE_SZ, PIPE)
+            await attempt.eventually(lambda: requests > SAMPLES)
+            generator.stdin.write(b"\n")
+            generator.stdin.flush()
+            before = requests
+            await attempt.eventually(lambda: requests > before + SAMPLES)
+            samples = json.loads(await asyncio.to_thread(generator.stdout.readline))
+            assert {code for *_, code in samples} == {200}
+            assert before - 32 <= len(samples) <= requests
+            generator.stdin.close()
+        await attempt.eventually(lambda: not connections)

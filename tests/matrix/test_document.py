@@ -4,7 +4,7 @@ from tests.matrix.document import TIMES, figure
 
 
 @pytest.mark.parametrize(
-    ("before", "seconds", "told"),
+    ("before", "seconds", "expected"),
     [
         ("", 0.2, "0.5 s"),
         ("", 0.5, "0.5 s"),
@@ -15,8 +15,8 @@ from tests.matrix.document import TIMES, figure
         ("1.5 s", 0.5, "0.5 s"),
     ],
 )
-def test_a_figure_stays_while_it_is_off_by_a_step_at_most(
-    before: str, seconds: float, told: str
+def test_a_figure_changes_only_by_more_than_one_step(
+    before: str, seconds: float, expected: str
 ) -> None:
-    """Otherwise it is rounded up, so that noise changes no page and a change does."""
-    assert figure(seconds, TIMES, before) == told
+    """A new figure is rounded up. So noise does not change the page, and a real change does."""
+    assert figure(seconds, TIMES, before) == expected

@@ -9,13 +9,14 @@ from tests.matrix import held
 USUAL, RENEWING, LEAKING = ({"sockets": count, "memory": 80} for count in (35, 34, 36))
 
 
-@pytest.mark.parametrize(("later", "more"), [(USUAL, []), (LEAKING, ["sockets"])])
-def test_a_session_that_is_renewed_at_the_first_look_is_no_leak_later(
-    later: held.Held, more: list[str], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("later", "leaks"), [(USUAL, []), (LEAKING, ["sockets"])])
+def test_a_session_renewed_during_the_first_sample_is_no_leak(
+    later: held.ResourceUsage, leaks: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is one more than usual still is."""
-    looks = chain([RENEWING], repeat(USUAL, held.LOOKS - 1), repeat(later))
-    monkeypatch.setattr(held, "LEFT", 0)
-    monkeypatch.setattr(held, "held", lambda *_: next(looks))
-    before = held.most_held(mock.sentinel.service, mock.sentinel.stage)
-    assert held.grown(before, mock.sentinel.service, mock.sentinel.stage) == (later, more)
+    """One socket more than the peak still is a leak."""
+    samples = chain([RENEWING], repeat(USUAL, held.SAMPLES - 1), repeat(later))
+    monkeypatch.setattr(held, "SETTLE", 0)
+    monkeypatch.setattr(held, "resource_usage", lambda *_: next(samples))
+    service, environment = mock.sentinel.service, mock.sentinel.environment
+    before = held.peak_usage(service, environment)
+    assert held.find_leaks(before, service, environment) == (later, leaks)

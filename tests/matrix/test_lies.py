@@ -1,12 +1,12 @@
 import pytest
 
-from tests.matrix.lies import Truth, overlaps
+from tests.matrix.lies import KnownState, overlaps
 from tests.service import Reply
 
 
-BROKEN = Truth(10.0, 20.0, serves=False)
+BROKEN = KnownState(10.0, 20.0, serves=False)
 
-# When something was asked for, and what was answered; and the longest lie, in seconds.
+# Times and statuses of answers, and the longest inaccuracy in seconds.
 CASES = [
     ([(10, 503)], 0),
     ([(10, 200), (11, 200), (12, 503), (19, 503)], 2),
@@ -20,35 +20,35 @@ CASES = [
 
 
 def reply(at: float, code: int, seconds: float = 0.01) -> Reply:
-    """An answer."""
+    """Return an answer without headers and body."""
     return Reply(at, code, {}, b"", seconds)
 
 
-@pytest.mark.parametrize(("answers", "lie"), CASES)
-def test_a_lie_lasts_until_the_next_right_answer(
-    answers: list[tuple[float, int]], lie: float
+@pytest.mark.parametrize(("answers", "seconds"), CASES)
+def test_an_inaccuracy_lasts_until_the_next_right_answer(
+    answers: list[tuple[float, int]], seconds: float
 ) -> None:
-    """From the beginning of the truth, or from the first wrong answer after a right one.
+    """It starts with the period, or with the first wrong answer after a right one.
 
-    One that nobody contradicts lasts as long as the truth, and a code of 0 is no answer at all.
+    Without a right answer it lasts until the period ends. A code of 0 means no answer.
     """
-    assert BROKEN.longest_lie(reply(*answer) for answer in answers) == lie
+    assert BROKEN.longest_inaccuracy(reply(*answer) for answer in answers) == seconds
 
 
-def test_what_serves_is_lied_about_by_any_other_code() -> None:
-    """The two directions are one measure."""
-    serves = Truth(10.0, 20.0, serves=True)
-    assert serves.longest_lie([reply(10, 200), reply(15, 503), reply(18, 200)]) == 3
+def test_any_status_but_200_is_wrong_while_the_dependency_serves() -> None:
+    """The time is measured as for a broken dependency."""
+    serves = KnownState(10.0, 20.0, serves=True)
+    assert serves.longest_inaccuracy([reply(10, 200), reply(15, 503), reply(18, 200)]) == 3
 
 
-def test_what_was_asked_while_the_truth_changed_is_left_out() -> None:
-    """Before it began, and where the answer came after it had ended."""
+def test_answers_that_overlap_a_change_are_ignored() -> None:
+    """Requests sent before the period, and answers that arrived after it."""
     answers = [reply(9, 503), reply(11, 503), reply(19.9, 200, seconds=0.2)]
-    assert BROKEN.longest_lie(answers) == 1
+    assert BROKEN.longest_inaccuracy(answers) == 1
 
 
-def test_all_serve_where_their_truths_overlap() -> None:
-    """Each stretch of one with each of another; those that only touch have nothing in common."""
-    some = [Truth(0, 5, serves=True), Truth(8, 12, serves=True)]
-    others = [Truth(3, 9, serves=True), Truth(12, 20, serves=True)]
-    assert [(both.begin, both.end) for both in overlaps(some, others)] == [(3, 5), (8, 9)]
+def test_overlaps_are_the_periods_in_which_both_serve() -> None:
+    """Periods that only touch don't overlap."""
+    some = [KnownState(0, 5, serves=True), KnownState(8, 12, serves=True)]
+    others = [KnownState(3, 9, serves=True), KnownState(12, 20, serves=True)]
+    assert [(both.start, both.end) for both in overlaps(some, others)] == [(3, 5), (8, 9)]

@@ -1,6 +1,6 @@
 import pytest
 
-from tests.matrix.load import unhindered, waited
+from tests.matrix.load import outside_stalls, waiting_time
 from tests.service import Reply
 
 
@@ -13,16 +13,14 @@ from tests.service import Reply
         ([(1.0, 0.3), (1.1, 0.001), (2.0, 0.2)], 0.5),
     ],
 )
-def test_a_pause_counts_for_as_long_as_it_was(
-    answers: list[tuple[float, float]], seconds: float
-) -> None:
-    """However many wait; what is answered promptly does not count."""
+def test_overlapping_waits_count_once(answers: list[tuple[float, float]], seconds: float) -> None:
+    """Prompt answers don't count."""
     replies = [Reply(at, 200, {}, b"", took) for at, took in answers]
-    assert waited(replies) == pytest.approx(seconds)
+    assert waiting_time(replies) == pytest.approx(seconds)
 
 
 @pytest.mark.parametrize(
-    ("pauses", "left"),
+    ("stalls", "left"),
     [
         ([], [1.0, 2.0]),
         ([(0.9, 1.1)], [2.0]),
@@ -31,9 +29,9 @@ def test_a_pause_counts_for_as_long_as_it_was(
         ([(1.0, 1.03), (1.9, 2.1)], []),
     ],
 )
-def test_an_answer_is_not_late_while_the_machine_stands_still(
-    pauses: list[tuple[float, float]], left: list[float]
+def test_answers_during_a_stall_of_the_machine_are_excluded(
+    stalls: list[tuple[float, float]], left: list[float]
 ) -> None:
-    """Only then: before and after that it counts."""
-    own = [Reply(at, 200, {}, b"", 0.02) for at in (1.0, 2.0)]
-    assert [reply.at for reply in unhindered(own, pauses)] == left
+    """Answers before and after the stall count."""
+    replies = [Reply(at, 200, {}, b"", 0.02) for at in (1.0, 2.0)]
+    assert [reply.at for reply in outside_stalls(replies, stalls)] == left

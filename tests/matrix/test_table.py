@@ -1,24 +1,24 @@
 import pytest
 
-from tests.matrix.table import ROWS, tried
+from tests.matrix.table import ROWS, run_with_retry
 from tests.matrix.trial import Outcome
 
 
-RIGHT, LATE = Outcome(row=ROWS[0]), Outcome(row=ROWS[0], late=["p99"])
-WRONG, BOTH = (Outcome(row=ROWS[0], problems=["red"], late=late) for late in ([], ["p99"]))
+PASSED, LATE = Outcome(row=ROWS[0]), Outcome(row=ROWS[0], late=["p99"])
+FAILED, BOTH = (Outcome(row=ROWS[0], problems=["red"], late=late) for late in ([], ["p99"]))
 
 
 @pytest.mark.parametrize(
     "outcomes",
-    [[RIGHT], [LATE, RIGHT], [LATE, LATE], [LATE, WRONG], [WRONG], [BOTH]],
+    [[PASSED], [LATE, PASSED], [LATE, LATE], [LATE, FAILED], [FAILED], [BOTH]],
 )
-def test_a_row_is_tried_again_for_late_answers_alone(
+def test_a_row_runs_again_only_if_nothing_but_latency_failed(
     outcomes: list[Outcome], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The second time counts, and both are told."""
+    """The second outcome counts, and both are printed."""
     left = iter(outcomes)
-    assert tried(lambda: next(left)) is outcomes[-1]
+    assert run_with_retry(lambda: next(left)) is outcomes[-1]
     assert not [*left]
-    told = capsys.readouterr().out
-    assert told.count(f"{ROWS[0].name}: ") == len(outcomes)
-    assert told.count("*** p99") == sum("p99" in outcome.wrong for outcome in outcomes)
+    printed = capsys.readouterr().out
+    assert printed.count(f"{ROWS[0].name}: ") == len(outcomes)
+    assert printed.count("*** p99") == sum("p99" in outcome.failures for outcome in outcomes)

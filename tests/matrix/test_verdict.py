@@ -1,35 +1,41 @@
 import pytest
 
-from tests.matrix.storm import Lie
-from tests.matrix.verdict import TRIES, Verdict, shown
+from tests.matrix.storm import Inaccuracy
+from tests.matrix.verdict import TRIES, ChaosResult, retry_inconclusive
 
 
-def a_verdict(seconds: float, held_up: float, *grown: str) -> Verdict:
-    """What a storm came to whose worst lie had a bound of one second."""
-    return Verdict([Lie("green", seconds, 1.0)], {}, {}, grown, held_up)
+def result(seconds: float, stalled: float, *leaks: str) -> ChaosResult:
+    """Return a result whose worst inaccuracy has a limit of one second."""
+    return ChaosResult([Inaccuracy("green", seconds, 1.0)], {}, {}, leaks, stalled)
 
 
-GOOD, VOID = a_verdict(0.9, 0.05), a_verdict(0.9, 0.2)
-LYING, LEAKING = a_verdict(1.1, 0.2), a_verdict(0.9, 0.2, "sockets")
-
-
-@pytest.mark.parametrize("verdicts", [[GOOD], [LYING], [LEAKING], [VOID, GOOD], [VOID] * TRIES])
-def test_nothing_is_shown_by_what_is_not_seen_while_the_machine_stands_still(
-    verdicts: list[Verdict], capsys: pytest.CaptureFixture[str]
-) -> None:
-    """So it is looked for again; what is seen counts however long the machine stood still."""
-    left = iter(verdicts)
-    assert shown(lambda: next(left)) is verdicts[-1]
-    assert not [*left]
-    assert capsys.readouterr().out.count("held up by the machine") == len(verdicts)
+GOOD, INCONCLUSIVE = result(0.9, 0.05), result(0.9, 0.2)
+WRONG, LEAKING = result(1.1, 0.2), result(0.9, 0.2, "sockets")
 
 
 @pytest.mark.parametrize(
-    ("verdict", "problem"),
-    [(LYING, "too long a lie"), (LEAKING, "more than before: sockets"), (VOID, "stood still")],
+    "results", [[GOOD], [WRONG], [LEAKING], [INCONCLUSIVE, GOOD], [INCONCLUSIVE] * TRIES]
 )
-def test_a_verdict_tells_its_problem(verdict: Verdict, problem: str) -> None:
-    """One each."""
+def test_a_clean_run_on_a_stalled_machine_is_repeated(
+    results: list[ChaosResult], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A run that found a problem counts, however long the machine stalled."""
+    left = iter(results)
+    assert retry_inconclusive(lambda: next(left)) is results[-1]
+    assert not [*left]
+    assert capsys.readouterr().out.count("machine stalled:") == len(results)
+
+
+@pytest.mark.parametrize(
+    ("result", "expected"),
+    [
+        (WRONG, "wrong for too long"),
+        (LEAKING, "leaked: sockets"),
+        (INCONCLUSIVE, "stalled for too long"),
+    ],
+)
+def test_a_result_names_its_problem(result: ChaosResult, expected: str) -> None:
+    """The three results have different problems, and a good one has none."""
     assert not GOOD.problems
-    (told,) = verdict.problems
-    assert problem in told
+    (problem,) = result.problems
+    assert expected in problem

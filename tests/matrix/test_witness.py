@@ -10,50 +10,50 @@ from contextlib import contextmanager
 from tests.service import ROOT
 
 
-# Seconds for which it is kept from running at least, and how often.
-KEPT, TRIALS = 0.05, 100
+# Least seconds of a stall in this test, and the number of attempts.
+STALL, TRIALS = 0.05, 100
 
 
 @contextmanager
-def witnessing() -> Iterator[subprocess.Popen[str]]:
-    """Have one on some processor until the block ends."""
+def cpu_stall_detector() -> Iterator[subprocess.Popen[str]]:
+    """Run a detector on some CPU until the block ends."""
     processor = str(min(os.sched_getaffinity(0)))
     with subprocess.Popen(
         [sys.executable, "-m", "tests.matrix.witness", processor],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         text=True,
-    ) as witness:
+    ) as detector:
         try:
-            yield witness
+            yield detector
         finally:
-            witness.kill()
+            detector.kill()
 
 
-def told(witness: int, moment: float) -> tuple[float, float]:
-    """Tell from when to when it could not run around a moment; zeros if it says nothing of it."""
-    while select.select([witness], [], [], KEPT)[0]:
-        for line in os.read(witness, 4096).splitlines():
-            begin, end = map(float, line.split())
-            if begin < moment <= end:
-                return begin, end
+def find_stall(output: int, moment: float) -> tuple[float, float]:
+    """Return start and end of the stall around a moment, or zeros if none was printed."""
+    while select.select([output], [], [], STALL)[0]:
+        for line in os.read(output, 4096).splitlines():
+            start, end = map(float, line.split())
+            if start < moment <= end:
+                return start, end
     return 0.0, 0.0
 
 
-def test_it_tells_from_when_to_when_it_could_not_run() -> None:
-    """Of what was before and after it says nothing of that length."""
-    with witnessing() as witness:
-        assert witness.stdout
-        begin = end = stopped = going = 0.0
-        # More than once: what is kept from beginning tells nothing.
+def test_a_stall_is_printed_with_its_start_and_end() -> None:
+    """SIGSTOP and SIGCONT stand in for a stalled CPU."""
+    with cpu_stall_detector() as detector:
+        assert detector.stdout
+        start = end = stopped = resumed = 0.0
+        # Try several times: a detector that was stopped before it started prints nothing.
         for _ in range(TRIALS):
-            witness.send_signal(signal.SIGSTOP)
+            detector.send_signal(signal.SIGSTOP)
             stopped = time.monotonic()
-            time.sleep(2 * KEPT)
-            going = time.monotonic()
-            witness.send_signal(signal.SIGCONT)
-            begin, end = told(witness.stdout.fileno(), going)
+            time.sleep(2 * STALL)
+            resumed = time.monotonic()
+            detector.send_signal(signal.SIGCONT)
+            start, end = find_stall(detector.stdout.fileno(), resumed)
             if end:
                 break
-        assert stopped - KEPT < begin <= going - KEPT
-        assert end >= going
+        assert stopped - STALL < start <= resumed - STALL
+        assert end >= resumed

@@ -1,4 +1,4 @@
-"""What random faults bring to light: lies that last too long, and what is left behind."""
+"""Judges the service under chaos: inaccuracies that last too long, and leaked resources."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -6,105 +6,108 @@ from dataclasses import dataclass
 from functools import partial
 
 from tests.matrix import postgres
-from tests.matrix.held import LEFT, Held, grown, most_held
+from tests.matrix.held import SETTLE, ResourceUsage, find_leaks, peak_usage
 from tests.matrix.load import Load
-from tests.matrix.stage import CHECKS, Stage
-from tests.matrix.storm import Lie, path, storm
-from tests.matrix.table import tell
-from tests.matrix.watched import SUBJECT, watched
+from tests.matrix.stage import CHECKS, Environment
+from tests.matrix.storm import Inaccuracy, cause_chaos, check_path
+from tests.matrix.table import show
+from tests.matrix.watched import SERVICE_APP, run_service_and_control
 
 
-# How many faults come before what is held is first counted.
-WARMING = 15
+# Number of faults before the first measurement of the resources.
+WARMUP = 15
 
-# Of the time, how much the machine may hold everybody up before nothing is shown by what was not
-# seen; how often it is looked for then.
-HELD_UP, TRIES = 0.1, 3
+# Share of the time for which the machine may stall before a clean run proves nothing, and how often
+# such a run is repeated.
+STALLED, TRIES = 0.1, 3
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """What so many random faults came to.
+class ChaosResult:
+    """Result of a number of random faults.
 
     Attributes:
-        lies: the worst first.
-        before: the most that the service held after the first faults.
-        after: what it held in the end.
-        grown: what of it is more than before.
-        held_up: the share of the time for which the machine held up the healthy twin.
+        inaccuracies: the worst first.
+        before: peak usage of the service after the warm-up.
+        after: usage at the end.
+        leaks: names of the resources whose usage grew.
+        stalled: share of the time for which the machine stalled.
 
     """
 
-    lies: Sequence[Lie]
-    before: Held
-    after: Held
-    grown: Sequence[str]
-    held_up: float
+    inaccuracies: Sequence[Inaccuracy]
+    before: ResourceUsage
+    after: ResourceUsage
+    leaks: Sequence[str]
+    stalled: float
 
     @property
-    def seen(self) -> list[str]:
-        """What was not as it was promised."""
+    def found(self) -> list[str]:
+        """Broken guarantees."""
         return [
-            *(f"too long a lie: {lie}" for lie in self.lies if lie.seconds > lie.bound),
-            *(f"more than before: {name}" for name in self.grown),
+            *(f"wrong for too long: {one}" for one in self.inaccuracies if one.seconds > one.bound),
+            *(f"leaked: {name}" for name in self.leaks),
         ]
 
     @property
-    def void(self) -> bool:
-        """Whether nothing was seen, and that means nothing."""
-        return not self.seen and self.held_up > HELD_UP
+    def inconclusive(self) -> bool:
+        """Return whether nothing was found, but the machine stalled for too long to trust it."""
+        return not self.found and self.stalled > STALLED
 
     @property
     def problems(self) -> list[str]:
-        """Why it is not known to be as it was promised."""
-        stood = ["the machine stood still too long for anything to be shown"]
-        return stood if self.void else self.seen
+        """Broken guarantees, or the reason why there may be some."""
+        if self.inconclusive:
+            return ["the machine stalled for too long to prove anything"]
+        return self.found
 
-    def tell(self) -> None:
-        """Tell the worst lies, what was held, and the problems."""
-        for lie in self.lies[:5]:
-            tell(f"lie: {lie.seconds:.2f} s of {lie.bound:.2f}: {lie.told}")
-        tell(f"held before: {self.before}\nheld now: {self.after}")
-        tell(f"held up by the machine: {self.held_up:.1%} of the time")
+    def show(self) -> None:
+        """Print the worst inaccuracies, the resource usage, and the problems."""
+        for one in self.inaccuracies[:5]:
+            show(f"wrong: {one.seconds:.2f} s of {one.bound:.2f}: {one.state}")
+        show(f"usage before: {self.before}\nusage now: {self.after}")
+        show(f"machine stalled: {self.stalled:.1%} of the time")
         for problem in self.problems:
-            tell(f"  *** {problem}")
+            show(f"  *** {problem}")
 
 
-def verdict(
-    stage: Stage,
+def judge_chaos(
+    environment: Environment,
     count: int,
     seed: str,
     *,
-    warming: int = WARMING,
-    subject: Sequence[str] = SUBJECT,
-) -> Verdict:
-    """Let so many random faults happen, and judge what the service told and kept."""
-    return shown(partial(_attempt, stage, count, seed, warming, subject))
+    warmup: int = WARMUP,
+    command: Sequence[str] = SERVICE_APP,
+) -> ChaosResult:
+    """Cause *count* random faults, and judge the answers and the resource usage of the service."""
+    return retry_inconclusive(partial(_attempt, environment, count, seed, warmup, command))
 
 
-def shown(attempt: Callable[[], Verdict]) -> Verdict:
-    """Come to a verdict, and tell it; the machine may make a few void."""
+def retry_inconclusive(attempt: Callable[[], ChaosResult]) -> ChaosResult:
+    """Attempt up to TRIES times, until a result is conclusive; print each result."""
     for _ in range(TRIES):
-        found = attempt()
-        found.tell()
-        if not found.void:
+        result = attempt()
+        result.show()
+        if not result.inconclusive:
             break
-    return found
+    return result
 
 
-def _attempt(stage: Stage, count: int, seed: str, warming: int, subject: Sequence[str]) -> Verdict:
-    tell(f"{count} random faults, seed {seed}")
+def _attempt(
+    environment: Environment, count: int, seed: str, warmup: int, command: Sequence[str]
+) -> ChaosResult:
+    show(f"{count} random faults, seed {seed}")
     with (
-        watched(stage, postgres.NAMED, subject) as (service, twin),
-        Load(service, twin, *map(path, CHECKS)) as load,
+        run_service_and_control(environment, postgres.BY_NAME, command) as (service, control),
+        Load(service, control, *map(check_path, CHECKS)) as load,
     ):
-        begun = time.monotonic()
-        lies = storm(stage, load, warming, f"{seed} warming")
-        time.sleep(LEFT)
-        before = most_held(service, stage)
-        lies += storm(stage, load, count - warming, seed)
-        after, more = grown(before, service, stage)
+        started = time.monotonic()
+        inaccuracies = cause_chaos(environment, load, warmup, f"{seed} warming")
+        time.sleep(SETTLE)
+        before = peak_usage(service, environment)
+        inaccuracies += cause_chaos(environment, load, count - warmup, seed)
+        after, leaks = find_leaks(before, service, environment)
         ended = time.monotonic()
-        held_up = load.held_up(begun, ended) / (ended - begun)
-    lies.sort(key=lambda lie: lie.seconds - lie.bound, reverse=True)
-    return Verdict(lies, before, after, more, held_up)
+        stalled = load.stalled(started, ended) / (ended - started)
+    inaccuracies.sort(key=lambda one: one.seconds - one.bound, reverse=True)
+    return ChaosResult(inaccuracies, before, after, leaks, stalled)

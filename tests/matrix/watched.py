@@ -1,4 +1,4 @@
-"""The service that watches a stage, and beside it a twin that watches nothing which breaks."""
+"""The service under test, and a control: an instance whose dependencies are never broken."""
 
 import json
 import sys
@@ -6,40 +6,42 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from tests.faults.nameserver import command
-from tests.matrix.priority import ANSWERING, hasten
-from tests.matrix.row import Scene
-from tests.matrix.stage import CHECKS, Stage
+from tests.matrix.priority import SERVICE, raise_priority
+from tests.matrix.row import Setup
+from tests.matrix.stage import CHECKS, Environment
 from tests.service import Service, on, running
 
 
-# Whatever it should die of is told.
-SUBJECT = (sys.executable, "-X", "faulthandler", "-m", "tests.matrix.subject")
+# The fault handler prints a traceback if the process crashes.
+SERVICE_APP = (sys.executable, "-X", "faulthandler", "-m", "tests.matrix.subject")
 
-# Seconds within which everything passes after the start.
-UP = 10
+# Seconds within which all checks pass after the start.
+STARTUP = 10
 
 
 @contextmanager
-def watched(
-    stage: Stage, scene: Scene, subject: Sequence[str] = SUBJECT
+def run_service_and_control(
+    environment: Environment, setup: Setup, argv: Sequence[str] = SERVICE_APP
 ) -> Iterator[tuple[Service, Service]]:
-    """Run both until the block ends; everything passes when it begins."""
+    """Run both until the block ends; all checks pass when it begins."""
     with running(
-        {**stage.environ(), **scene.environ(stage)},
-        stage.folder / "service",
-        command(subject, stage.names.host),
+        {**environment.environ(), **setup.environ(environment)},
+        environment.folder / "service",
+        command(argv, environment.names.host),
     ) as service:
         for name in CHECKS:
-            service.until(name, None, UP)
-        with running(peaceful(stage), stage.folder / "twin", SUBJECT) as twin:
-            twin.until(CHECKS[-1], None, UP)
-            for one in (service, twin):
-                hasten(one.process.pid, ANSWERING)
-            yield service, twin
+            service.until(name, None, STARTUP)
+        with running(
+            control_settings(environment), environment.folder / "control", SERVICE_APP
+        ) as control:
+            control.until(CHECKS[-1], None, STARTUP)
+            for one in (service, control):
+                raise_priority(one.process.pid, SERVICE)
+            yield service, control
 
 
-def peaceful(stage: Stage) -> dict[str, str]:
-    """The settings of as many checks, of what nothing befalls."""
-    calm = {"url": f"http://127.0.0.1:{stage.calm.port}/"}
+def control_settings(environment: Environment) -> dict[str, str]:
+    """Return settings with the same number of checks, all on a server that is never broken."""
+    target = {"url": f"http://127.0.0.1:{environment.control_http.port}/"}
     names = ("first", "second", CHECKS[-1])
-    return {**on(), "HTTP_CHECKS": json.dumps(dict.fromkeys(names, calm))}
+    return {**on(), "HTTP_CHECKS": json.dumps(dict.fromkeys(names, target))}

@@ -1,8 +1,8 @@
-"""A program that tells when a processor stood still, as it does while the host runs another's.
+"""A program that detects when a CPU stalls, for example while the host runs another guest.
 
-Nobody goes before it on its processor, and it wants next to nothing of it every thousandth of a
-second. So when it is late, whatever else runs there is as late, and can't help it. The kernel
-counts stolen time in hundredths of a second, and does not tell when.
+The program has the highest priority on its CPU and needs almost no time, once a millisecond. If it
+runs late, everything else on that CPU runs late too. The kernel's count of stolen time has a
+resolution of a hundredth of a second, and doesn't say when the time was stolen.
 """
 
 import os
@@ -10,19 +10,19 @@ import sys
 import time
 
 
-# Seconds between two looks, and how far apart they are at least when the processor stood still.
-PAUSE, STOOD = 0.001, 0.003
+# Seconds between two wake-ups, and the least gap that counts as a stall.
+PAUSE, STALL = 0.001, 0.003
 
 
 def main(processor: int) -> None:
-    """Tell of each time the last look before and the first one after, while there is a parent."""
+    """Print start and end of each stall, until the parent process ends."""
     os.sched_setaffinity(0, {processor})
     parent = os.getppid()
     now = time.monotonic()
     while os.getppid() == parent:
         time.sleep(PAUSE)
         before, now = now, time.monotonic()
-        if now - before > STOOD:
+        if now - before > STALL:
             os.write(1, f"{before} {now}\n".encode())
 
 

@@ -1,4 +1,4 @@
-"""Whether the judges of `make faults` and `make soak` see what they are there for."""
+"""Tests that `make faults` and `make soak` detect defects of the service."""
 
 import sys
 from collections.abc import Iterator
@@ -8,56 +8,60 @@ import pytest
 from tests.faults.nameserver import unavailable
 from tests.matrix import http
 from tests.matrix.load import Load
-from tests.matrix.stage import Stage, staged
+from tests.matrix.stage import Environment, create_environment
 from tests.matrix.trial import Trial
-from tests.matrix.verdict import verdict
-from tests.matrix.watched import watched
+from tests.matrix.verdict import judge_chaos
+from tests.matrix.watched import run_service_and_control
 
 
 if reason := unavailable():
-    pytest.skip(f"*** THE JUDGES ARE NOT JUDGED: {reason} ***", allow_module_level=True)
+    pytest.skip(f"*** THE FAULT TESTS ARE NOT TESTED: {reason} ***", allow_module_level=True)
 
-SUBJECT = sys.executable, "-m", "tests.matrix.mutants"
-HELD = (
+DEFECTIVE_SERVICE = sys.executable, "-m", "tests.matrix.mutants"
+RESOURCES = (
     *("tasks", "threads", "descriptors", "sockets"),
     *("sessions of PostgreSQL", "sessions of Redis", "memory"),
 )
 
 
-@pytest.fixture(name="stage", scope="module")
-def _stage() -> Iterator[Stage]:
-    with staged() as stage:
-        yield stage
+@pytest.fixture(name="environment", scope="module")
+def _environment() -> Iterator[Environment]:
+    with create_environment() as environment:
+        yield environment
 
 
 @pytest.mark.parametrize(
-    ("mutant", "seen"),
+    ("defect", "expected"),
     [
-        ("honest", []),
-        ("keeps green", ["too long a lie"]),
-        ("keeps red", ["too long a lie"]),
-        ("leaks", [f"more than before: {name}" for name in HELD]),
+        ("none", []),
+        ("late failure", ["wrong for too long"]),
+        ("late recovery", ["wrong for too long"]),
+        ("leaks", [f"leaked: {name}" for name in RESOURCES]),
     ],
 )
-def test_what_is_wrong_is_seen_and_nothing_else(stage: Stage, mutant: str, seen: list[str]) -> None:
-    """An honest service, one that turns two seconds late either way, and one that leaks."""
-    problems = verdict(stage, 9, "1", warming=3, subject=(*SUBJECT, mutant)).problems
-    assert list(dict.fromkeys(problem.split(": Lie")[0] for problem in problems)) == seen
+def test_chaos_detects_each_defect_and_nothing_else(
+    environment: Environment, defect: str, expected: list[str]
+) -> None:
+    """Late transitions are late by two seconds."""
+    command = (*DEFECTIVE_SERVICE, defect)
+    problems = judge_chaos(environment, 9, "1", warmup=3, command=command).problems
+    assert list(dict.fromkeys(one.split(": Inaccuracy")[0] for one in problems)) == expected
 
 
 @pytest.mark.parametrize(
-    ("mutant", "seen"),
-    [("honest", []), ("keeps green", ["red"]), ("keeps red", ["green after"])],
+    ("defect", "expected"),
+    [("none", []), ("late failure", ["red"]), ("late recovery", ["green after"])],
 )
-def test_a_row_is_not_passed_by_a_service_that_is_late(
-    stage: Stage, mutant: str, seen: list[str]
+def test_a_row_fails_if_the_service_is_late(
+    environment: Environment, defect: str, expected: list[str]
 ) -> None:
-    """The same services, in a trial of one row."""
+    """The same defects in a single row."""
     refused = next(row for row in http.ROWS if row.name == "refused")
+    command = (*DEFECTIVE_SERVICE, defect)
     with (
-        watched(stage, refused.scene, (*SUBJECT, mutant)) as (service, twin),
-        Load(service, twin) as load,
+        run_service_and_control(environment, refused.setup, command) as (service, control),
+        Load(service, control) as load,
     ):
-        problems = Trial(refused, service, load).run(stage).problems
-    assert len(problems) == len(seen)
-    assert all(words in problem for words, problem in zip(seen, problems, strict=True))
+        problems = Trial(refused, service, load).run(environment).problems
+    assert len(problems) == len(expected)
+    assert all(words in problem for words, problem in zip(expected, problems, strict=True))

@@ -1,4 +1,4 @@
-"""Who goes before the rest of the machine while services are broken."""
+"""Tests of real-time priorities."""
 
 import os
 import subprocess
@@ -6,14 +6,14 @@ import sys
 
 import pytest
 
-from tests.matrix.priority import ANSWERING, hasten, unavailable
+from tests.matrix.priority import SERVICE, raise_priority, unavailable
 
 
 if unavailable():
-    pytest.skip("*** PRIORITIES ARE NOT TESTED: no right to give any ***", allow_module_level=True)
+    pytest.skip("*** PRIORITIES ARE NOT TESTED: not permitted here ***", allow_module_level=True)
 
-# Threads that are over as soon as they have begun, as those of a resolver may be.
-FLEETING = """
+# Starts threads that end at once, as those of a resolver may.
+SHORT_THREADS = """
 from threading import Thread
 print(flush=True)
 while True:
@@ -21,15 +21,15 @@ while True:
 """
 
 
-def test_a_thread_that_ends_meanwhile_keeps_no_other_from_its_priority() -> None:
-    """It is among those that there were, and is no more when its turn comes."""
-    command = [sys.executable, "-c", FLEETING]
+def test_a_thread_that_ends_meanwhile_does_not_disturb_the_others() -> None:
+    """It is listed, but gone before its priority can be set."""
+    command = [sys.executable, "-c", SHORT_THREADS]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as program:
         try:
             assert program.stdout is not None
             program.stdout.readline()
             for _ in range(200):
-                hasten(program.pid, ANSWERING)
+                raise_priority(program.pid, SERVICE)
             assert os.sched_getscheduler(program.pid) == os.SCHED_RR
         finally:
             program.kill()
