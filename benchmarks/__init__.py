@@ -1,1 +1,1 @@
-"""The service beside others, measured in one run."""
+"""Benchmarks that compare the service with other ways to serve health checks, in one run."""

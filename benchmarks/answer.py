@@ -1,4 +1,4 @@
-"""The answer of the service, for the raw contender to give it too."""
+"""Records the service's answer, which the raw ASGI contender sends too."""
 
 import contextlib
 import json
@@ -6,13 +6,13 @@ import tempfile
 from collections.abc import Iterator, Mapping
 
 from benchmarks.contenders import SERVE
-from benchmarks.process import Running
+from benchmarks.process import Server
 
 
 @contextlib.contextmanager
-def fixed(environ: Mapping[str, str]) -> Iterator[dict[str, str]]:
-    """Ask the service once, and tell the environment in which raw ASGI answers the same."""
-    with Running(SERVE, environ) as service:
+def recorded_answer(environ: Mapping[str, str]) -> Iterator[dict[str, str]]:
+    """Request the service's answer once, and yield an environment in which raw ASGI sends it."""
+    with Server(SERVE, environ) as service:
         service.await_ready()
         code, headers, body = service.answer()
     headers = [(name, value) for name, value in headers if name != "date"]

@@ -1,4 +1,4 @@
-"""Who is measured."""
+"""The applications that the benchmarks compare."""
 
 import sys
 from dataclasses import dataclass
@@ -9,10 +9,10 @@ UVICORN = (sys.executable, "-m", "uvicorn", "--no-access-log", "--log-level", "w
 
 @dataclass(frozen=True)
 class Contender:
-    """A program that answers on a path; its port comes in PORT.
+    """A program that answers on a path. It reads its port from PORT.
 
     Attributes:
-        app: for uvicorn; none where the command is the service's own.
+        app: application for uvicorn; empty for `vitals serve`.
         ours: whether it is this service.
 
     """
@@ -23,7 +23,7 @@ class Contender:
     ours: bool = False
 
     def command(self, port: int) -> list[str]:
-        """Tell how it is run."""
+        """Return the command that runs it."""
         if self.app:
             return [*UVICORN, "--port", str(port), self.app]
         return [sys.executable, "-m", "app", "serve"]

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.fleet`: what a fleet costs what it shares, and what befalls both."""
+"""`python -m benchmarks.fleet`: simulates a fleet on a shared database, and writes the page."""
 
 import sys
 from collections.abc import Iterable, Sequence
@@ -6,8 +6,8 @@ from pathlib import Path
 from string import Template
 
 from benchmarks.simulation import database, tables
-from benchmarks.simulation.drawing import ready
-from benchmarks.simulation.instances import setting
+from benchmarks.simulation.drawing import draw
+from benchmarks.simulation.instances import make_settings
 from benchmarks.simulation.stories import SEED, Fault, outage
 
 
@@ -16,22 +16,24 @@ TEXT = Template((Path(__file__).parent / "simulation" / "scaling.md").read_text(
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Lay figures out, after a first column of names."""
+    """Return a Markdown table whose first column has names."""
     lines = [list(heads), ["---", *["---:"] * (len(heads) - 1)], *map(list, rows)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def main() -> None:
-    """Simulate everything, draw it and write the page."""
-    print(f"seed {SEED}: the same seed makes the same page", file=sys.stderr)
-    judged = [tables.words(changes) for changes in tables.JUDGED]
-    herds = {tables.words(changes): tables.herd(changes) for changes in tables.HERDS}
-    runs = {
-        tables.words(changes): outage(setting(**changes), tables.SOME, Fault(10), 15)
-        for changes in tables.JUDGED
+    """Simulate all scenarios, draw the charts and write the page."""
+    print(f"seed {SEED}: the same seed gives the same page", file=sys.stderr)
+    settings = [tables.describe(changes) for changes in tables.OUTAGE_SETTINGS]
+    recoveries = {
+        tables.describe(changes): tables.recovery(changes) for changes in tables.RECOVERY_SETTINGS
     }
-    ready("seconds since the outage began", runs, 25, DOCS / "scaling-outage.svg")
-    ready("seconds since the outage began", herds, 50, DOCS / "scaling-herd.svg")
+    runs = {
+        tables.describe(changes): outage(make_settings(**changes), tables.SOME, Fault(10), 15)
+        for changes in tables.OUTAGE_SETTINGS
+    }
+    draw("seconds since the start of the outage", runs, 25, DOCS / "scaling-outage.svg")
+    draw("seconds since the start of the outage", recoveries, 50, DOCS / "scaling-herd.svg")
     each = ["connections", "statements/s", "new/s"]
     page = TEXT.substitute(
         seed=SEED,
@@ -39,22 +41,24 @@ def main() -> None:
         many=f"{tables.MANY:,}",
         some=f"{tables.SOME:,}",
         accepts=tables.ACCEPTS,
-        asked=table(
-            ["", *(f"{size:,}: {what}" for size in tables.SIZES for what in each)], tables.asked()
+        load=table(
+            ["", *(f"{size:,}: {what}" for size in tables.SIZES for what in each)], tables.load()
         ),
         proportion=table(["instances", *each], tables.proportion()),
-        spread=table(["seconds after they started", "with jitter", "without"], tables.spread()),
-        failed=table(["the database", *judged], [*tables.failed(), tables.flapped()]),
-        herds=table(["", "asked for a second", "all back after, s"], tables.herds(herds)),
+        spread=table(["seconds after the start", "with jitter", "without"], tables.spread()),
+        outages=table(["database", *settings], [*tables.outages(), tables.flapping()]),
+        recoveries=table(
+            ["", "connection attempts/s", "recovered after, s"], tables.recoveries(recoveries)
+        ),
         recommended=table(
             [
                 "instances",
-                "set",
+                "settings",
                 *each,
-                "asked for in an outage/s",
-                "let in/s",
-                "back, s",
-                "told within, s",
+                "attempts in an outage/s",
+                "accepted/s",
+                "recovered after, s",
+                "reported within, s",
             ],
             tables.recommended(),
         ),

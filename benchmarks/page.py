@@ -1,4 +1,4 @@
-"""docs/performance.md, as a run writes it."""
+"""Writes docs/performance.md."""
 
 import os
 import platform
@@ -11,41 +11,41 @@ import uvicorn
 from benchmarks.contenders import Contender
 from benchmarks.costs import Costs
 from benchmarks.plot import bars
-from benchmarks.promises import promises
+from benchmarks.promises import targets
 from benchmarks.rounds import HANGING, LOADS, Results
 
 
 DOCS = Path(__file__).parent.parent / "docs"
-RATIO = "answers while raw ASGI on uvicorn gives one, 32 connections"
+RATIO = "answers per second relative to raw ASGI on uvicorn, 32 connections"
 
 INTRODUCTION = """\
 # Performance
 
-Written by `make bench`; not by hand. Each contender runs on one processor, wrk on another, in
-turns: {rounds} rounds of {seconds} s for each load, each with new processes and begun by another,
-of which these are the medians; a ratio is the median of those within a round. Measured
-{date}, Python {python}, uvicorn {uvicorn} with uvloop and httptools under all of them,
-without an access log. The checks are one PostgreSQL and one Redis.
+`make bench` writes this page; don't edit it. The contenders run on one CPU and wrk on another. Each
+of {rounds} rounds starts new processes in another order, and runs each load for {seconds} s. The
+figures are medians over the rounds; a ratio is the median of the ratios within a round. Measured
+{date} with Python {python} and uvicorn {uvicorn}, under all contenders with uvloop and
+httptools and without an access log. The checks are one PostgreSQL and one Redis.
 
-Absolute figures are those of one machine with {processors} processors; ratios are what travels.
-Raw ASGI answers with the headers and the body of the service. What 1,000 requests have asked is
-counted with what the schedule asks meanwhile.
+Absolute figures depend on the machine, here with {processors} CPUs; compare the ratios.
+Raw ASGI sends the headers and the body of the service. The queries during 1,000 requests include
+those of scheduled checks.
 
 ![{ratio}](performance.svg)
 """
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Lay figures out."""
+    """Return a Markdown table."""
     lines = [list(heads), ["---", *["---:"] * (len(heads) - 1)], *map(list, rows)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
 
 
 def rates(results: Results, contenders: Sequence[Contender]) -> str:
-    """Lay out what each load came to."""
+    """Return a table for each load."""
     parts = []
     for load in (*LOADS, HANGING):
-        heads = [load, "answers a second", "of raw", "p50, ms", "p99, ms", "CPU, µs an answer"]
+        heads = [load, "answers/s", "/ raw ASGI", "p50, ms", "p99, ms", "CPU per answer, µs"]
         rows = [
             [
                 contender.name,
@@ -62,26 +62,26 @@ def rates(results: Results, contenders: Sequence[Contender]) -> str:
 
 
 def costs(figures: Costs) -> str:
-    """Lay out what else each contender costs."""
-    heads = ["1,000 requests", "statements to PostgreSQL", "commands to Redis"]
+    """Return tables of the other costs of each contender."""
+    heads = ["during 1,000 requests", "statements to PostgreSQL", "commands to Redis"]
     rows = [
         [contender.name, f"{statements:.0f}", f"{commands:.0f}"]
-        for contender, (statements, commands) in figures.asked.items()
+        for contender, (statements, commands) in figures.queries.items()
     ]
     process = [
         [contender.name, f"{seconds:.2f}", f"{figures.memory[contender] / 2**20:.0f}"]
         for contender, seconds in figures.starts.items()
     ]
-    started = ["a process", "from exec to the first answer, s", "memory, MiB"]
+    started = ["process", "from exec to the first answer, s", "memory, MiB"]
     grown = [[contender.name, f"{ratio:.3f}"] for contender, ratio in figures.growth.items()]
-    thirty = ["the answer with 30 checks", "how often, of the one with 2"]
+    thirty = ["answers/s with 30 checks", "/ with 2 checks"]
     return "\n".join([table(heads, rows), table(started, process), table(thirty, grown)])
 
 
 def write(
     results: Results, figures: Costs, contenders: Sequence[Contender], rounds: int, seconds: int
 ) -> str:
-    """Write the page and its plot, and tell the page."""
+    """Write the page and its chart, and return the page."""
     ratios = {c.name: (results.ratio("32 connections", c), c.ours) for c in contenders}
     bars(RATIO, ratios, DOCS / "performance.svg")
     introduction = INTRODUCTION.format(
@@ -93,11 +93,11 @@ def write(
         processors=os.cpu_count(),
         ratio=RATIO,
     )
-    kept = [
-        [promise.name, f"{promise.figure:.3g}", promise.bound, "yes" if promise.kept else "**no**"]
-        for promise in promises(results, figures)
+    rows = [
+        [target.name, f"{target.figure:.3g}", target.bound, "yes" if target.met else "**no**"]
+        for target in targets(results, figures)
     ]
-    held = table(["what has to hold", "figure", "bound", "held"], kept)
-    page = "\n".join([introduction, held, costs(figures), rates(results, contenders)])
+    summary = table(["target", "figure", "limit", "met"], rows)
+    page = "\n".join([introduction, summary, costs(figures), rates(results, contenders)])
     (DOCS / "performance.md").write_text(page)
     return page

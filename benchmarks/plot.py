@@ -1,4 +1,4 @@
-"""The picture of it."""
+"""The chart of the throughput."""
 
 from pathlib import Path
 
@@ -14,8 +14,8 @@ OURS, OTHERS = "#1a7f37", "#8b949e"
 
 
 def bars(title: str, ratios: dict[str, tuple[float, bool]], file: Path) -> None:
-    """Draw ratios, the greatest first; ours stand out."""
-    mpl.rcParams["svg.hashsalt"] = "vitals"  # the same figures make the same file
+    """Draw the ratios as bars, largest first, with the service's own highlighted."""
+    mpl.rcParams["svg.hashsalt"] = "vitals"  # equal figures give an identical file
     ordered = sorted(ratios.items(), key=lambda item: item[1][0])
     figure, axes = plt.subplots(figsize=(8, 0.4 * len(ordered) + 1), layout="constrained")
     colours = [OURS if ours else OTHERS for _, (_, ours) in ordered]

@@ -1,4 +1,4 @@
-"""A contender that runs, on a processor of its own."""
+"""A contender as a process, pinned to one CPU."""
 
 import http.client
 import os
@@ -14,21 +14,21 @@ from app.devservers.servers import reserve
 from benchmarks.contenders import Contender
 
 
-# Servers run on the first processor, what loads them on the second, where there is one.
+# Servers run on the first CPU, the load generator on the second, if there is one.
 FIRST, *REST = sorted(psutil.Process().cpu_affinity())
 SECOND = REST[0] if REST else FIRST
 
 START = 30
 
 
-class Running:
-    """A contender, until the block ends.
+class Server:
+    """A contender that runs until the block ends.
 
     Attributes:
-        cold: seconds from its start to its first answer.
+        cold_start: seconds from its start to its first answer.
 
     Args:
-        processor: where it runs; what is no contender but only watched runs beside the load.
+        processor: the CPU to run on; the target of HTTP checks shares that of the load generator.
 
     """
 
@@ -40,22 +40,22 @@ class Running:
         self.port = self._reservation.getsockname()[1]
         self._environ = {**os.environ, **environ, "PORT": str(self.port)}
         self._processor = processor
-        self.cold = 0.0
+        self.cold_start = 0.0
 
     def __enter__(self) -> Self:
-        begun = time.perf_counter()
+        started = time.perf_counter()
         pinned = ["taskset", "--cpu-list", str(self._processor), *self.contender.command(self.port)]
         self._process = subprocess.Popen(
             pinned, env=self._environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
         live = "/health/live" if self.contender.ours else self.contender.path
-        while self._code(live) != http.client.OK:
-            if time.perf_counter() - begun > START:
+        while self._status(live) != http.client.OK:
+            if time.perf_counter() - started > START:
                 self.__exit__(None, None, None)
                 msg = f"{self.contender.name} does not answer"
                 raise RuntimeError(msg)
             time.sleep(0.002)
-        self.cold = time.perf_counter() - begun
+        self.cold_start = time.perf_counter() - started
         return self
 
     def __exit__(
@@ -74,31 +74,31 @@ class Running:
 
     @property
     def url(self) -> str:
-        """Where it is asked."""
+        """URL of the requests."""
         return f"http://127.0.0.1:{self.port}{self.contender.path}"
 
     @property
     def cpu(self) -> float:
-        """Seconds of processor time so far."""
+        """CPU time so far, in seconds."""
         times = psutil.Process(self._process.pid).cpu_times()
         return float(times.user + times.system)
 
     @property
     def memory(self) -> int:
-        """Bytes that are resident."""
+        """Resident memory in bytes."""
         return int(psutil.Process(self._process.pid).memory_info().rss)
 
     def await_ready(self) -> None:
-        """Wait until it says that all is well."""
+        """Wait until it answers 200."""
         deadline = time.perf_counter() + START
-        while self._code(self.contender.path) != http.client.OK:
+        while self._status(self.contender.path) != http.client.OK:
             if time.perf_counter() > deadline:
                 msg = f"{self.contender.name} is not ready"
                 raise RuntimeError(msg)
             time.sleep(0.05)
 
     def answer(self) -> tuple[int, list[tuple[str, str]], str]:
-        """Ask once, on a connection that could be kept."""
+        """Return status, headers and body of one keep-alive request."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
         connection.request("GET", self.contender.path)
         response = connection.getresponse()
@@ -106,7 +106,7 @@ class Running:
         connection.close()
         return response.status, response.getheaders(), body
 
-    def _code(self, path: str) -> int:
+    def _status(self, path: str) -> int:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
         try:
             connection.request("GET", path)

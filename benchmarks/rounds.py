@@ -1,4 +1,4 @@
-"""The measurements, in rounds in which each contender has its turn."""
+"""Measures all contenders under all loads, in rounds."""
 
 import math
 import statistics
@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 
 from benchmarks.contenders import RAW, Contender
 from benchmarks.load import Sample, burst, wrk
-from benchmarks.process import Running
+from benchmarks.process import Server
 from benchmarks.stores import Stores
 
 
-# How a load is put: connections, and whether they are kept.
+# For each load, the number of connections and whether they are kept alive.
 LOADS = {
     "1 connection": (1, True),
     "32 connections": (32, True),
@@ -26,7 +26,7 @@ AT_ONCE = 256
 
 @dataclass
 class Results:
-    """What was measured, by load and contender."""
+    """Measurements by load and contender."""
 
     samples: defaultdict[tuple[str, Contender], list[Sample]] = field(
         default_factory=lambda: defaultdict(list)
@@ -34,26 +34,26 @@ class Results:
     bursts: defaultdict[Contender, list[float]] = field(default_factory=lambda: defaultdict(list))
 
     def median(self, load: str, contender: Contender, figure: str = "rate") -> float:
-        """Tell the median of a figure over all rounds; not a number where there are none."""
+        """Return the median of a figure over all rounds; NaN if there are none."""
         return _median([getattr(sample, figure) for sample in self.samples[load, contender]])
 
     def slowest(self, contender: Contender) -> float:
-        """Tell the longest that any of many connections at once has waited."""
+        """Return the seconds of the slowest burst."""
         return max(self.bursts[contender])
 
     def ratio(
         self, load: str, contender: Contender, other: Contender = RAW, figure: str = "rate"
     ) -> float:
-        """Tell the median over the rounds of how a contender compares with another in the same."""
+        """Return the median over the rounds of a contender's figure divided by another's."""
         return _median(self._ratios(load, contender, other, figure))
 
     def change(self, load: str, before: str, contender: Contender) -> float:
-        """Tell the median over the rounds of how the ratio to raw ASGI changes from load to load.
+        """Return the median over the rounds of the change of the ratio to raw ASGI between loads.
 
-        Both are measured of the same processes, which lie in memory as they do in this round.
+        Both loads of a round use the same processes, so their memory layout is the same.
         """
-        changed, as_before = (self._ratios(one, contender, RAW, "rate") for one in (load, before))
-        return _median([one / two for one, two in zip(changed, as_before, strict=True)])
+        after, reference = (self._ratios(one, contender, RAW, "rate") for one in (load, before))
+        return _median([one / two for one, two in zip(after, reference, strict=True)])
 
     def _ratios(
         self, load: str, contender: Contender, other: Contender, figure: str
@@ -63,27 +63,27 @@ class Results:
 
 
 def _median(figures: Sequence[float]) -> float:
-    """Tell the median; not a number where there are none."""
+    """Return the median; NaN if there are no figures."""
     return statistics.median(figures) if figures else math.nan
 
 
 def load(
     stores: Stores, contenders: Sequence[Contender], environ: Mapping[str, str], **how: int
 ) -> Results:
-    """Put every load to every contender, *rounds* times, for so many *seconds* each."""
+    """Run every load on every contender, *rounds* times, for *seconds* each."""
     results = Results()
     for number in range(how["rounds"]):
-        # Nobody has the better place: in each round another one begins.
+        # Start each round with another contender, so that none has the better position.
         first = number % len(contenders)
         with ExitStack() as stack:
-            # New ones: what is faster by how its memory has come to lie is so for one round.
+            # Start new processes: a lucky memory layout then lasts for one round only.
             servers = [
-                stack.enter_context(Running(contender, environ))
+                stack.enter_context(Server(contender, environ))
                 for contender in (*contenders[first:], *contenders[:first])
             ]
             for server in servers:
                 server.await_ready()
-                wrk(server, 32, 1)  # what is made at the first request is not measured
+                wrk(server, 32, 1)  # exclude what the first request initializes
             _round(results, servers, how["seconds"])
             with stores.hanging():
                 for server in servers:
@@ -92,10 +92,10 @@ def load(
     return results
 
 
-def _round(results: Results, servers: Iterable[Running], seconds: int) -> None:
-    for name, (connections, kept) in LOADS.items():
+def _round(results: Results, servers: Iterable[Server], seconds: int) -> None:
+    for name, (connections, keep_alive) in LOADS.items():
         for server in servers:
-            sample = wrk(server, connections, seconds, kept=kept)
+            sample = wrk(server, connections, seconds, keep_alive=keep_alive)
             results.samples[name, server.contender].append(sample)
     for server in servers:
         if server.contender.app == RAW.app or server.contender.ours:

@@ -1,4 +1,4 @@
-"""The PostgreSQL and the Redis that are asked about, and what they are asked."""
+"""The PostgreSQL and the Redis that contenders check, and counters of their queries."""
 
 import contextlib
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from app.devservers import Postgres, Valkey
 
 
 class Stores:
-    """Both servers, and how contenders find them."""
+    """Both servers, and the settings that contenders need to reach them."""
 
     def __init__(self, postgres: Postgres, valkey: Valkey) -> None:
         self.postgres = postgres
@@ -19,7 +19,7 @@ class Stores:
 
     @property
     def environ(self) -> dict[str, str]:
-        """The settings of the service and of the contenders."""
+        """Environment variables for the service and the contenders."""
         dsns = {"POSTGRES_DSN": self.postgres, "REDIS_DSN": self.valkey}
         return {
             "DATABASE_URL": self.postgres.url,
@@ -31,23 +31,23 @@ class Stores:
             **{name: _with_password(server) for name, server in dsns.items()},
         }
 
-    def count_statements(self) -> None:
-        """Have PostgreSQL log each statement from now on."""
+    def log_statements(self) -> None:
+        """Restart PostgreSQL so that it logs each statement."""
         self._restart("log_statement=all")
 
     @property
     def statements(self) -> int:
-        """How many statements PostgreSQL has been asked since they are counted."""
+        """Number of statements that PostgreSQL has logged."""
         log = self.postgres.log.read_text(errors="replace")
         return log.count("LOG:  statement:") + log.count("LOG:  execute ")
 
     @property
     def commands(self) -> int:
-        """How many commands Redis has been asked, but for this one's own."""
+        """Number of commands that Redis has run, except those of this client."""
         with redis.Redis.from_url(_with_password(self.valkey)) as client:
-            asked = client.info("commandstats")
+            stats = client.info("commandstats")
         own = ("cmdstat_info", "cmdstat_auth", "cmdstat_hello", "cmdstat_client|setinfo")
-        return sum(int(told["calls"]) for name, told in asked.items() if name not in own)
+        return sum(int(entry["calls"]) for name, entry in stats.items() if name not in own)
 
     def _restart(self, setting: str) -> None:
         self.postgres.arguments = (*self.postgres.arguments, "-c", setting)
@@ -55,7 +55,7 @@ class Stores:
 
     @contextlib.contextmanager
     def hanging(self) -> Iterator[None]:
-        """Have PostgreSQL stand still, all of its processes."""
+        """Suspend all processes of PostgreSQL until the block ends."""
         main = psutil.Process(self.postgres.pid)
         processes = [main, *main.children(recursive=True)]
         for process in processes:
@@ -68,8 +68,8 @@ class Stores:
 
 
 @contextlib.contextmanager
-def stores() -> Iterator[Stores]:
-    """Run both."""
+def run_stores() -> Iterator[Stores]:
+    """Run both servers until the block ends."""
     with Postgres() as postgres, Valkey() as valkey:
         yield Stores(postgres, valkey)
 

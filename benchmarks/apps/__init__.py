@@ -1,1 +1,1 @@
-"""What is measured beside the service, an application a file."""
+"""The applications that the service is compared with, one in each file."""

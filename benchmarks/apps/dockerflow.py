@@ -14,11 +14,11 @@ app.include_router(router)
 
 @checks.register
 async def postgres() -> list[checks.CheckMessage]:
-    """Ask PostgreSQL."""
-    return [] if await stores.ask_postgres() else [checks.Error("no answer", id="postgres")]
+    """Check PostgreSQL."""
+    return [] if await stores.query_postgres() else [checks.Error("no answer", id="postgres")]
 
 
 @checks.register
 async def redis() -> list[checks.CheckMessage]:
-    """Ask Redis."""
-    return [] if await stores.ask_redis() else [checks.Error("no answer", id="redis")]
+    """Check Redis."""
+    return [] if await stores.ping_redis() else [checks.Error("no answer", id="redis")]

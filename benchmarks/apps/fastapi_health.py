@@ -8,4 +8,4 @@ from benchmarks.apps.stores import Stores
 
 stores = Stores()
 app = FastAPI(lifespan=stores.lifespan)
-app.add_api_route("/health/ready", health([stores.ask_postgres, stores.ask_redis]))
+app.add_api_route("/health/ready", health([stores.query_postgres, stores.ping_redis]))

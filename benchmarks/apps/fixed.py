@@ -1,4 +1,4 @@
-"""A FastAPI route that answers the same dict, whatever happens."""
+"""A FastAPI route that returns a constant dict."""
 
 from typing import Any
 
@@ -10,5 +10,5 @@ app = FastAPI()
 
 @app.get("/health/ready")
 async def ready() -> dict[str, Any]:
-    """Say that all is well."""
+    """Return that all checks pass."""
     return {"status": "pass", "checks": {"postgres": "pass", "redis": "pass"}}

@@ -1,4 +1,4 @@
-"""The route that most write by hand: it asks both stores, at the same time, at each request."""
+"""A typical hand-written route: it queries both stores concurrently for each request."""
 
 import asyncio
 from typing import Any
@@ -14,7 +14,7 @@ app = FastAPI(lifespan=stores.lifespan)
 
 @app.get("/health/ready")
 async def ready(response: Response) -> dict[str, Any]:
-    """Ask, and tell."""
-    postgres, redis = await asyncio.gather(stores.ask_postgres(), stores.ask_redis())
+    """Query both stores, and answer 503 if one fails."""
+    postgres, redis = await asyncio.gather(stores.query_postgres(), stores.ping_redis())
     response.status_code = 200 if postgres and redis else 503
     return {"postgres": postgres, "redis": redis}

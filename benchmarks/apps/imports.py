@@ -1,4 +1,4 @@
-"""A FastAPI application that imports what the service imports, and does nothing with it."""
+"""A FastAPI application with the imports of the service, which it does not use."""
 
 import asyncpg
 import hiredis

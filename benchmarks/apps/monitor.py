@@ -1,4 +1,4 @@
-"""A monitor of checks that do nothing: what is left is its own cost."""
+"""A monitor whose checks do nothing, so that only its own cost remains."""
 
 import asyncio
 import gc
@@ -9,18 +9,18 @@ import tracemalloc
 from app.health import Check, Clock, Monitor
 
 
-async def nothing() -> None:
-    """Pass."""
+async def empty_probe() -> None:
+    """Pass at once."""
 
 
-async def watch(checks: int, seconds: float) -> tuple[float, int]:
-    """Tell the share of a core that is used, and the bytes that are held in the end."""
-    them = [Check(name=str(number), probe=nothing) for number in range(checks)]
-    async with Monitor(them, clock=Clock()):
+async def measure(checks: int, seconds: float) -> tuple[float, int]:
+    """Return the share of a CPU that the monitor uses, and the bytes that its memory grows by."""
+    idle = [Check(name=str(number), probe=empty_probe) for number in range(checks)]
+    async with Monitor(idle, clock=Clock()):
         await asyncio.sleep(1)
-        used, begun = time.process_time(), time.perf_counter()
+        used, started = time.process_time(), time.perf_counter()
         await asyncio.sleep(seconds)
-        share = (time.process_time() - used) / (time.perf_counter() - begun)
+        share = (time.process_time() - used) / (time.perf_counter() - started)
         tracemalloc.start()
         await asyncio.sleep(seconds / 2)
         gc.collect()
@@ -31,4 +31,4 @@ async def watch(checks: int, seconds: float) -> tuple[float, int]:
     return share, after - before
 
 
-print(*asyncio.run(watch(int(sys.argv[1]), float(sys.argv[2]))))
+print(*asyncio.run(measure(int(sys.argv[1]), float(sys.argv[2]))))

@@ -1,4 +1,4 @@
-"""Nothing but uvicorn: the answer of the service, sent by a function."""
+"""The service's answer, sent by a bare ASGI function under uvicorn."""
 
 import json
 import os
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def load() -> tuple[dict[str, Any], dict[str, Any]]:
-    """Read the answer that the service has given."""
+    """Read the recorded answer of the service."""
     answer = json.loads(Path(os.environ["ANSWER"]).read_text())
     headers = [(name.encode(), value.encode()) for name, value in answer["headers"]]
     start = {"type": "http.response.start", "status": answer["code"], "headers": headers}
@@ -18,7 +18,7 @@ START, BODY = load()
 
 
 async def app(scope: Any, receive: Any, send: Any) -> None:
-    """Answer whatever is asked."""
+    """Send the answer to every request."""
     del receive
     if scope["type"] == "http":
         await send(START)

@@ -1,4 +1,4 @@
-"""The pools that the contenders ask, as an application has them."""
+"""Connection pools for the contenders, as an application would have them."""
 
 import os
 from collections.abc import AsyncIterator
@@ -11,33 +11,33 @@ from redis.asyncio import Redis
 
 POSTGRES, REDIS = os.environ["POSTGRES_DSN"], os.environ["REDIS_DSN"]
 
-# Seconds that a question may take, as with the service.
+# Seconds that a query may take, as in the service.
 TIMEOUT = 1.0
 
 
 class Stores:
-    """A pool of each, open while the application serves."""
+    """A pool for each store, open while the application serves."""
 
     postgres: asyncpg.Pool
     redis: Redis
 
     @asynccontextmanager
     async def lifespan(self, _: FastAPI) -> AsyncIterator[None]:
-        """Open both, and close them."""
+        """Open both pools, and close them on exit."""
         self.redis = Redis.from_url(REDIS, socket_timeout=TIMEOUT)
         async with asyncpg.create_pool(POSTGRES, max_size=10, command_timeout=TIMEOUT) as pool:
             self.postgres = pool
             yield
         await self.redis.aclose()
 
-    async def ask_postgres(self) -> bool:
-        """Whether PostgreSQL answers."""
+    async def query_postgres(self) -> bool:
+        """Return whether PostgreSQL answers."""
         try:
             await self.postgres.fetchval("SELECT 1", timeout=TIMEOUT)
         except (OSError, TimeoutError, asyncpg.PostgresError):
             return False
         return True
 
-    async def ask_redis(self) -> bool:
-        """Whether Redis answers."""
+    async def ping_redis(self) -> bool:
+        """Return whether Redis answers."""
         return bool(await self.redis.ping())

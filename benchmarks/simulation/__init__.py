@@ -1,1 +1,1 @@
-"""A fleet on the service's own core, and the database that it shares, in simulated time."""
+"""Simulates a fleet of instances with the service's own core, and their shared database."""

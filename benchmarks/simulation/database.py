@@ -1,28 +1,29 @@
-"""The database that a fleet shares: it counts what it is asked, and breaks when it is told to."""
+"""A model of the database that a fleet shares. It counts its requests, and fails on demand."""
 
 import asyncio
 import math
 from dataclasses import dataclass, field
 
 
-# Seconds that a statement takes, and a connection where nobody waits for another.
+# Seconds that a statement takes, and a connection that does not have to queue.
 STATEMENT, CONNECTION = 0.001, 0.003
 
 
 @dataclass
 class Database:
-    """One server, with a door that lets so many in a second, one after another.
+    """One server, which accepts a limited number of connections per second, one after another.
 
-    Whoever has left the queue before its door still takes its turn, as a process is made for it
-    before anybody sees that it is gone.
+    A client that gave up still takes its turn in the queue, because a server starts a process for
+    each connection before it notices that the client is gone.
 
     Attributes:
-        accepts: new connections that it makes a second.
-        backlog: how many may wait at the door; whoever comes then is not heard at all.
-        up: set while it serves.
-        silent: whether it hangs, rather than refuses, while it does not serve.
-        open: connections now, and `most` ever.
-        knocks: when each connection was asked for, `statements` when each statement was.
+        accepts: new connections that it accepts per second.
+        backlog: length of the queue; further connection attempts get no answer.
+        up: set while the server works.
+        silent: whether a failed server hangs instead of refusing connections.
+        open: number of open connections; `peak` is its maximum.
+        attempts: time of each connection attempt; `statements` has the time of each statement.
+        resets: how many times it has closed all sessions.
 
     """
 
@@ -31,48 +32,48 @@ class Database:
     silent: bool = False
     up: asyncio.Event = field(default_factory=asyncio.Event)
     open: int = 0
-    most: int = 0
-    knocks: list[float] = field(default_factory=list)
+    peak: int = 0
+    attempts: list[float] = field(default_factory=list)
     statements: list[float] = field(default_factory=list)
-    cuts: int = 0
-    _door: float = 0.0
+    resets: int = 0
+    _queue_end: float = 0.0
 
     def __post_init__(self) -> None:
         self.up.set()
 
     def fail(self, *, silent: bool = False) -> None:
-        """Refuse whoever comes and end every session, or hang and end none."""
+        """Refuse connections and close all sessions, or hang and close none."""
         self.silent = silent
-        self.cuts += not silent
+        self.resets += not silent
         self.up.clear()
 
-    def mend(self) -> None:
-        """Serve again."""
+    def repair(self) -> None:
+        """Work again."""
         self.silent = False
         self.up.set()
 
     async def connect(self) -> "Session":
-        """Let somebody in, when it is their turn."""
+        """Queue for a connection, and return its session."""
         now = asyncio.get_running_loop().time()
-        self.knocks.append(now)
-        await self._serving()
-        waiting = max(0.0, self._door - now)
+        self.attempts.append(now)
+        await self._require_up()
+        waiting = max(0.0, self._queue_end - now)
         if waiting * self.accepts >= self.backlog:
             await asyncio.get_running_loop().create_future()
-        self._door = now + waiting + 1 / self.accepts
+        self._queue_end = now + waiting + 1 / self.accepts
         await asyncio.sleep(waiting + CONNECTION)
-        await self._serving()
+        await self._require_up()
         self.open += 1
-        self.most = max(self.most, self.open)
-        return Session(self, self.cuts)
+        self.peak = max(self.peak, self.open)
+        return Session(self, self.resets)
 
-    async def answer(self) -> None:
-        """Answer a statement."""
+    async def execute(self) -> None:
+        """Run a statement."""
         self.statements.append(asyncio.get_running_loop().time())
-        await self._serving()
+        await self._require_up()
         await asyncio.sleep(STATEMENT)
 
-    async def _serving(self) -> None:
+    async def _require_up(self) -> None:
         if self.silent:
             await self.up.wait()
         if not self.up.is_set():
@@ -81,29 +82,29 @@ class Database:
 
 @dataclass
 class Session:
-    """A connection to it, as the probe keeps one.
+    """A session of the probe.
 
     Attributes:
-        cuts: how often the database had ended its sessions when this one began.
-        asks: whether a statement is put; connecting was the question where none is.
+        resets: the database's count of resets when the session began.
+        runs_statement: whether `ask` runs a statement; with `require=connect` it does not.
 
     """
 
     database: Database
-    cuts: int
-    asks: bool = True
+    resets: int
+    runs_statement: bool = True
 
     async def ask(self) -> None:
-        """Put a statement."""
-        if self.cuts != self.database.cuts:
+        """Run a statement."""
+        if self.resets != self.database.resets:
             raise ConnectionResetError
-        if self.asks:
-            await self.database.answer()
+        if self.runs_statement:
+            await self.database.execute()
 
     async def close(self) -> None:
-        """Take leave."""
+        """Close the session."""
         self.terminate()
 
     def terminate(self) -> None:
-        """End it."""
+        """Close the session at once."""
         self.database.open -= 1

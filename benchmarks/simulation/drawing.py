@@ -1,4 +1,4 @@
-"""The pictures of it."""
+"""Charts of simulated outages."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,9 +16,9 @@ import matplotlib.pyplot as plt
 COLOURS = ("#1a7f37", "#0969da", "#bf8700", "#cf222e", "#8250df")
 
 
-def ready(title: str, runs: Mapping[str, Outage], until: float, file: Path) -> None:
-    """Draw the share that is ready, and the connections that are asked for, over time."""
-    mpl.rcParams["svg.hashsalt"] = "vitals"  # the same figures make the same file
+def draw(title: str, runs: Mapping[str, Outage], until: float, file: Path) -> None:
+    """Draw the share of ready instances and the connection attempts over time."""
+    mpl.rcParams["svg.hashsalt"] = "vitals"  # equal figures give an identical file
     mpl.rcParams["svg.fonttype"] = "none"
     figure, (above, below) = plt.subplots(2, sharex=True, figsize=(8, 5), layout="constrained")
     for colour, (name, run) in zip(COLOURS, runs.items(), strict=False):
@@ -26,10 +26,10 @@ def ready(title: str, runs: Mapping[str, Outage], until: float, file: Path) -> N
         above.plot([*seen], [*seen.values()], color=colour, label=name.replace("`", ""))
         seconds = range(-3, int(until))
         below.stairs(
-            [run.knocks[second] for second in seconds], [*seconds, int(until)], color=colour
+            [run.attempts[second] for second in seconds], [*seconds, int(until)], color=colour
         )
-    above.set_ylabel("share that is ready")
-    below.set_ylabel("connections asked for a second")
+    above.set_ylabel("share of ready instances")
+    below.set_ylabel("connection attempts/s")
     below.set_xlabel(title)
     above.legend(frameon=False, fontsize="small")
     for axes in (above, below):

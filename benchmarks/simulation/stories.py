@@ -1,4 +1,4 @@
-"""What befalls a fleet, and what came of it."""
+"""Scenarios of a fleet: normal operation, outages and simultaneous starts."""
 
 import asyncio
 from collections import Counter
@@ -7,21 +7,22 @@ from dataclasses import dataclass
 
 from app.settings import Settings
 from benchmarks.simulation.database import Database
-from benchmarks.simulation.instances import Fleet, setting
+from benchmarks.simulation.instances import Fleet, make_settings
 from tests.fakes import simulate
 
 
-# Every run begins from the same chance.
+# Seed of all random numbers.
 SEED = 2026
 
 
 @dataclass(frozen=True)
 class Costs:
-    """What a fleet asks of its database while all is well, for each instance.
+    """Load on the database in normal operation, per instance.
 
     Attributes:
-        connections: open at once at most.
-        statements: a second, and `renewals` new connections a second.
+        connections: the most open at once.
+        statements: statements per second.
+        renewals: new connections per second.
 
     """
 
@@ -32,12 +33,12 @@ class Costs:
 
 @dataclass(frozen=True)
 class Fault:
-    """What befalls the database.
+    """A fault of the database.
 
     Attributes:
-        length: for how many seconds it does not serve.
-        silent: whether it hangs and keeps its sessions, rather than refuse and end them.
-        times: how often; between two times it serves as long.
+        length: seconds for which the database fails.
+        silent: whether it hangs and keeps its sessions, instead of refusing and closing them.
+        times: number of failures; between two of them the database works for *length* seconds.
 
     """
 
@@ -45,44 +46,45 @@ class Fault:
     silent: bool = False
     times: int = 1
 
-    async def befall(self, database: Database) -> None:
-        """Break it and mend it."""
+    async def apply(self, database: Database) -> None:
+        """Break and repair the database."""
         for time in range(self.times):
             await asyncio.sleep(self.length if time else 0)
             database.fail(silent=self.silent)
             await asyncio.sleep(self.length)
-            database.mend()
+            database.repair()
 
 
 @dataclass(frozen=True)
 class Outage:
-    """What a fleet did before, in and after an outage that began at 0, in seconds.
+    """A fleet before, during and after an outage that starts at second 0.
 
     Attributes:
-        ready: the share of the instances that was ready, by the moment.
-        knocks: connections that were asked for, by the second.
-        turns: of an instance, on the average.
+        length: seconds of the outage.
+        ready: share of ready instances by time.
+        attempts: connection attempts by second.
+        transitions: average number of status changes per instance.
 
     """
 
     length: float
     ready: dict[float, float]
-    knocks: Counter[int]
-    turns: float
+    attempts: Counter[int]
+    transitions: float
 
     @property
-    def reddest(self) -> float:
-        """The greatest share that was not ready in one moment."""
+    def worst(self) -> float:
+        """The largest share of instances that were not ready at one time."""
         return 1 - min(self.ready.values())
 
     @property
-    def lost(self) -> float:
-        """Seconds for which an instance was not ready, on the average."""
+    def downtime(self) -> float:
+        """Average seconds for which an instance was not ready."""
         return sum(1 - share for share in self.ready.values()) / len(self.ready) * self._seconds
 
     @property
-    def back(self) -> float | None:
-        """Seconds from the repair until all were ready for good; none if they never were."""
+    def recovery(self) -> float | None:
+        """Seconds from the repair until all instances stay ready; None if they don't."""
         red = [moment for moment, share in self.ready.items() if share < 1]
         if not red or red[-1] == max(self.ready):
             return None if red else 0.0
@@ -94,23 +96,23 @@ class Outage:
 
 
 def bound(settings: Settings, threshold: int) -> float:
-    """Tell the longest time from a fault or a repair to its answer, as it is promised."""
+    """Return the guaranteed seconds from a fault or a repair to its report."""
     interval, timeout = settings.check_interval, settings.check_timeout
     return (threshold - 1) * max(interval, timeout) + interval + timeout + 0.5
 
 
 def steady(settings: Settings, size: int, seconds: float) -> Costs:
-    """Let a fleet run for so many seconds, once all of it is there."""
+    """Measure a fleet for *seconds*, once all instances have started."""
 
     async def story() -> Costs:
         database = Database()
         async with Fleet(size, settings, database, SEED).running(settings.check_interval):
-            database.knocks.clear()
+            database.attempts.clear()
             database.statements.clear()
             await asyncio.sleep(seconds)
-            asked = (len(database.statements), len(database.knocks))
-        statements, renewals = (number / size / seconds for number in asked)
-        return Costs(database.most / size, statements, renewals)
+            counts = (len(database.statements), len(database.attempts))
+        statements, renewals = (number / size / seconds for number in counts)
+        return Costs(database.peak / size, statements, renewals)
 
     return simulate(story())
 
@@ -122,32 +124,32 @@ def outage(
     after: float,
     database: Callable[[], Database] = Database,
 ) -> Outage:
-    """Have a database fail, and look on for so many seconds after it."""
+    """Simulate an outage, and the fleet until *after* seconds after it."""
 
     async def story() -> Outage:
         shared = database()
         fleet = Fleet(size, settings, shared, SEED)
         async with fleet.running(within=max(settings.check_interval, size / shared.accepts)):
             await asyncio.sleep(2 * settings.check_interval)
-            begun, turned = asyncio.get_running_loop().time(), fleet.turns
-            await fault.befall(shared)
+            started, before = asyncio.get_running_loop().time(), fleet.transitions
+            await fault.apply(shared)
             await asyncio.sleep(after)
-        turns = (fleet.turns - turned) / size
-        ready = {round(at - begun, 3): share for at, share in fleet.ready.items()}
-        return Outage(fault.length, ready, per_second(shared.knocks, begun), turns)
+        transitions = (fleet.transitions - before) / size
+        ready = {round(at - started, 3): share for at, share in fleet.ready.items()}
+        return Outage(fault.length, ready, per_second(shared.attempts, started), transitions)
 
     return simulate(story())
 
 
 def busiest(size: int, seconds: float, jitter: Callable[[], float] | None = None) -> float:
-    """Tell how many times their mean the statements of the busiest tenth of a second are.
+    """Return the peak of the statements per 0.1 s divided by their mean.
 
-    All instances have started in one moment, and so many seconds have gone by.
+    All instances start at the same time, and the measurement starts *seconds* later.
     """
 
     async def story() -> float:
         database = Database()
-        async with Fleet(size, setting(), database, SEED, jitter).running(within=0):
+        async with Fleet(size, make_settings(), database, SEED, jitter).running(within=0):
             await asyncio.sleep(seconds)
             database.statements.clear()
             await asyncio.sleep(5)
@@ -157,6 +159,6 @@ def busiest(size: int, seconds: float, jitter: Callable[[], float] | None = None
     return simulate(story())
 
 
-def per_second(moments: Iterable[float], begun: float) -> Counter[int]:
-    """Count moments by the second since *begun*."""
-    return Counter(int((at - begun) // 1) for at in moments)
+def per_second(moments: Iterable[float], started: float) -> Counter[int]:
+    """Count times by second since *started*."""
+    return Counter(int((at - started) // 1) for at in moments)

@@ -1,31 +1,32 @@
-"""What the stories come to, in tables."""
+"""Tables of the results of the scenarios."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 from benchmarks.simulation.database import Database
-from benchmarks.simulation.instances import setting
+from benchmarks.simulation.instances import make_settings
 from benchmarks.simulation.stories import Costs, Fault, Outage, bound, busiest, outage, steady
 
 
 SIZES = (10, 1000, 100_000)
 
-# What is simulated where a size is not named; larger ones are told in proportion.
+# Default sizes of a simulated fleet, for a single run and for comparisons. Figures for larger
+# fleets are extrapolated.
 MANY = 1000
 SOME = 500
 
-# New connections a second that the server of the herd makes, and how many may wait for one.
+# Connections per second that the server accepts after an outage, and the length of its queue.
 ACCEPTS, BACKLOG = 200, 4096
 
-ASKED: Sequence[Mapping[str, Any]] = (
+LOAD_SETTINGS: Sequence[Mapping[str, Any]] = (
     {},
     {"postgres_require": "connect"},
     {"check_interval": 5},
     {"check_interval": 10, "reconnect_interval": 60},
     {"check_interval": 30, "reconnect_interval": 300},
 )
-JUDGED: Sequence[Mapping[str, Any]] = (
+OUTAGE_SETTINGS: Sequence[Mapping[str, Any]] = (
     {},
     {"failure_threshold": 3},
     {"failure_threshold": 3, "success_threshold": 3},
@@ -33,7 +34,7 @@ JUDGED: Sequence[Mapping[str, Any]] = (
     {"optional_checks": "postgres"},
 )
 FAULTS = [Fault(length, silent) for silent in (False, True) for length in (0.5, 2, 10)]
-HERDS: Sequence[Mapping[str, Any]] = (
+RECOVERY_SETTINGS: Sequence[Mapping[str, Any]] = (
     {},
     {"check_interval": 2},
     {"check_interval": 5},
@@ -41,8 +42,8 @@ HERDS: Sequence[Mapping[str, Any]] = (
     {"check_timeout": 5},
 )
 
-# What is recommended for each size, with the new connections a second that its server, or its
-# poolers together, have to make for it.
+# For each size, the connections per second that the server or its poolers must accept, and the
+# recommended settings.
 RECOMMENDED: Mapping[int, tuple[int, Mapping[str, Any]]] = {
     10: (200, {"failure_threshold": 2}),
     1000: (
@@ -68,19 +69,19 @@ RECOMMENDED: Mapping[int, tuple[int, Mapping[str, Any]]] = {
 Row = list[str]
 
 
-def words(changes: Mapping[str, Any]) -> str:
-    """Tell what is set, as it is set."""
-    told = (f"`{name.upper()}={value}`" for name, value in changes.items())
-    return " ".join(told) or "the defaults"
+def describe(changes: Mapping[str, Any]) -> str:
+    """Return settings as variables with their values."""
+    parts = (f"`{name.upper()}={value}`" for name, value in changes.items())
+    return " ".join(parts) or "the defaults"
 
 
-def asked() -> Iterator[Row]:
-    """What a fleet asks of its database, for each setting and size."""
-    for changes in ASKED:
-        settings = setting(**changes)
+def load() -> Iterator[Row]:
+    """Load on the database for each setting and size."""
+    for changes in LOAD_SETTINGS:
+        settings = make_settings(**changes)
         seconds = max(30.0, settings.reconnect_interval)
         costs = steady(settings, MANY if seconds < 100 else SOME, seconds)
-        yield [words(changes), *(cell for size in SIZES for cell in _cells(costs, size))]
+        yield [describe(changes), *(cell for size in SIZES for cell in _cells(costs, size))]
 
 
 def _cells(costs: Costs, size: int) -> Row:
@@ -92,63 +93,70 @@ def _cells(costs: Costs, size: int) -> Row:
 
 
 def proportion() -> Iterator[Row]:
-    """The same for one instance, by the size of its fleet."""
+    """Load on the database per instance, by the size of the fleet."""
     for size in (10, 100, 1000, 2000):
-        costs = steady(setting(), size, 30)
+        costs = steady(make_settings(), size, 30)
         figures = (costs.connections, costs.statements, costs.renewals)
         yield [f"{size:,}", *(f"{figure:.3f}" for figure in figures)]
 
 
 def spread() -> Iterator[Row]:
-    """How even the statements of a fleet are that has started in one moment."""
+    """Peak of the statements after a simultaneous start, with and without jitter."""
     for seconds in (0, 10, 60, 120):
-        even, odd = busiest(SOME, seconds), busiest(SOME, seconds, lambda: 0.0)
-        yield [str(seconds), f"{even:.1f}", f"{odd:.1f}"]
+        jittered, fixed = busiest(SOME, seconds), busiest(SOME, seconds, lambda: 0.0)
+        yield [str(seconds), f"{jittered:.1f}", f"{fixed:.1f}"]
 
 
-def failed() -> Iterator[Row]:
-    """How many turn red, and for how long, when the database fails for a while."""
+def outages() -> Iterator[Row]:
+    """Share of unready instances and their downtime, for each fault and setting."""
     for fault in FAULTS:
-        runs = (outage(setting(**c), SOME, fault, 20) for c in JUDGED)
+        runs = (outage(make_settings(**c), SOME, fault, 20) for c in OUTAGE_SETTINGS)
         name = f"{'hangs' if fault.silent else 'refuses'} for {fault.length:g} s"
-        yield [name, *(f"{run.reddest:.0%}, {run.lost:.1f} s" for run in runs)]
+        yield [name, *(f"{run.worst:.0%}, {run.downtime:.1f} s" for run in runs)]
 
 
-def flapped() -> Row:
-    """How often an instance turns in a minute in which the database fails and serves in turns."""
-    runs = (outage(setting(**c), SOME, Fault(2, times=15), 2) for c in JUDGED)
-    return ["2 s up, 2 s down", *(f"{run.turns:.0f} turns, {run.lost:.0f} s" for run in runs)]
+def flapping() -> Row:
+    """Status changes and downtime of an instance during a minute of a flapping database."""
+    runs = (outage(make_settings(**c), SOME, Fault(2, times=15), 2) for c in OUTAGE_SETTINGS)
+    return [
+        "2 s up, 2 s down",
+        *(f"{run.transitions:.0f} changes, {run.downtime:.0f} s" for run in runs),
+    ]
 
 
-def herd(changes: Mapping[str, Any]) -> Outage:
-    """Have a fleet come back to a server that lets in a fifth of it a second."""
-    narrow = partial(Database, accepts=ACCEPTS, backlog=BACKLOG)
-    return outage(setting(**changes), MANY, Fault(10), 40, narrow)
+def recovery(changes: Mapping[str, Any]) -> Outage:
+    """Simulate the recovery with a server that accepts a fifth of the fleet per second."""
+    limited = partial(Database, accepts=ACCEPTS, backlog=BACKLOG)
+    return outage(make_settings(**changes), MANY, Fault(10), 40, limited)
 
 
-def herds(runs: Mapping[str, Outage]) -> Iterator[Row]:
-    """How soon each was back."""
+def recoveries(runs: Mapping[str, Outage]) -> Iterator[Row]:
+    """Connection attempts during the outage, and seconds until recovery, for each setting."""
     for name, run in runs.items():
-        back = "not within 40" if run.back is None else f"{run.back:.0f}"
-        yield [name, f"{max(run.knocks[second] for second in range(10)):,}", back]
+        back = "not within 40" if run.recovery is None else f"{run.recovery:.0f}"
+        yield [name, f"{max(run.attempts[second] for second in range(10)):,}", back]
 
 
 def recommended() -> Iterator[Row]:
-    """What each size is recommended to set, what that asks, and how soon it is back."""
+    """Recommended settings for each size, with their load and the time to recover."""
     for size, (accepts, changes) in RECOMMENDED.items():
-        settings = setting(**changes)
-        there = min(size, MANY)
-        costs = steady(settings, there, max(30.0, settings.reconnect_interval))
-        door = partial(Database, accepts=accepts * there / size, backlog=BACKLOG * there / size)
-        # Optional or not, the question is when the last check passes again.
-        run = outage(setting(**{**changes, "optional_checks": ""}), there, Fault(10), 40, door)
-        rate = max(run.knocks[second] for second in range(10)) * size / there
+        settings = make_settings(**changes)
+        simulated = min(size, MANY)
+        costs = steady(settings, simulated, max(30.0, settings.reconnect_interval))
+        limited = partial(
+            Database, accepts=accepts * simulated / size, backlog=BACKLOG * simulated / size
+        )
+        # Measure when the last check passes again, even if the check is optional.
+        run = outage(
+            make_settings(**{**changes, "optional_checks": ""}), simulated, Fault(10), 40, limited
+        )
+        rate = max(run.attempts[second] for second in range(10)) * size / simulated
         yield [
             f"{size:,}",
-            words(changes),
+            describe(changes),
             *_cells(costs, size),
             f"{rate:,.0f}",
             f"{accepts:,}",
-            "not" if run.back is None else f"{run.back:.0f}",
+            "never" if run.recovery is None else f"{run.recovery:.0f}",
             f"{bound(settings, settings.failure_threshold):g}",
         ]
