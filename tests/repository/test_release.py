@@ -72,6 +72,12 @@ def _made(folder: Path) -> subprocess.CompletedProcess[str]:
     return release(folder)
 
 
+@pytest.fixture(name="wheel", scope="module")
+def _wheel(folder: Path, made: subprocess.CompletedProcess[str]) -> Path:
+    assert made.returncode == 0, made.stderr
+    return folder / f"dist/vitals-{app.__version__}-py3-none-any.whl"
+
+
 def test_a_release_without_an_engine_says_so_and_makes_the_rest(
     folder: Path, made: subprocess.CompletedProcess[str]
 ) -> None:
@@ -86,6 +92,29 @@ def test_a_release_without_an_engine_says_so_and_makes_the_rest(
     with zipfile.ZipFile(folder / "dist" / wheel) as archive:
         metadata = archive.read(f"{release}.dist-info/METADATA").decode()
     assert f"\nVersion: {app.__version__}\n" in metadata
+
+
+def test_the_wheel_has_every_file_of_the_package_but_the_development_servers(
+    folder: Path, wheel: Path
+) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        packed = {name for name in archive.namelist() if ".dist-info/" not in name}
+    package = git(folder, "ls-files", "app").split()
+    assert packed == {name for name in package if not name.startswith("app/devservers/")}
+    assert packed != set(package)
+
+
+def test_vitals_dev_from_the_wheel_says_what_is_missing(wheel: Path, tmp_path: Path) -> None:
+    command = (sys.executable, "-m", "app", "dev")
+    environ = {**os.environ, "PYTHONPATH": str(wheel)}
+    refused = subprocess.run(
+        command, cwd=tmp_path, env=environ, capture_output=True, text=True, check=False
+    )
+    assert refused.returncode == 1
+    assert refused.stderr == (
+        "vitals: vitals dev needs a checkout with the development tools:"
+        " clone the repository and run `make run` in it.\n"
+    )
 
 
 @pytest.mark.usefixtures("made")
