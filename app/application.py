@@ -20,7 +20,7 @@ from app.event_loop import Admission, LoopLag, StallDetector
 from app.health import Check, Clock, Monitor, Result, Transition
 from app.lifecycle import Lifecycle, drain_on_signal, watch_file
 from app.logs import configure_if_unconfigured, filter_probe_logs
-from app.logs.events import CheckLogger
+from app.logs.events import CheckLogger, log_start
 from app.logs.redaction import Redactor
 from app.settings import ConfigurationError, Settings, load
 from app.settings.loading import effective_settings
@@ -94,6 +94,7 @@ async def open_service(
     stack.enter_context(watch_file(settings.maintenance, lifecycle))
     redactor = Redactor(settings.read_secret)
     checks = await open_checks(settings, redactor.read, stack)
+    log_start(app.__version__, getattr(application.state, "addresses", ()), checks)
     clock, counts, lag = Clock(), MetricsRecorder(checks), LoopLag()
     monitor = await stack.enter_async_context(monitored(checks, clock, counts, redactor.redact))
     stack.enter_context(lag.measured())
@@ -121,11 +122,11 @@ def monitored(
 
     def hear(name: str, result: Result) -> None:
         counts.hear(name, result)
-        journal.hear(name, result)
+        journal.on_result(name, result)
 
     def listen(transition: Transition, cause: str) -> None:
         counts.turn(transition)
-        journal.tell(transition, cause)
+        journal.on_transition(transition, cause)
 
     monitor = Monitor(checks, clock=clock, on_result=hear, on_transition=listen)
     return monitor

@@ -41,7 +41,7 @@ class TokenVerifier:
             self._key = key(self._find())
         except SecretError as error:
             if self._key is not None:
-                logger.warning("no token is valid any more", extra={"cause": str(error)})
+                logger.warning("signing key unreadable", extra={"cause": str(error)})
             self._key = None
 
     def valid(self, token: str) -> bool:

@@ -26,7 +26,7 @@ def run_periodically(look: Callable[[], None], name: str, *, every: float = 1.0)
                 failed = False
             except Exception:
                 if not failed:
-                    logger.exception("a look failed", extra={"look": name})
+                    logger.exception("periodic task failed", extra={"task": name})
                 failed = True
             if over.wait(every):
                 return

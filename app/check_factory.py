@@ -126,6 +126,7 @@ def make_check(name: str, probe: ExplainingProbe, settings: Settings) -> Check:
     return Check(
         name=name,
         probe=probe,
+        kind="http" if any(one.name == name for one in settings.http_targets) else name,
         explain=probe.explain,
         advise=partial(advise, name, probe, settings.auth(name)),
         interval=interval,

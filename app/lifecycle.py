@@ -97,8 +97,9 @@ def watch_file(file: Path, lifecycle: Lifecycle) -> AbstractContextManager[None]
         before = lifecycle.maintenance
         lifecycle.maintenance = there = os.path.exists(file)  # noqa: PTH110 - it never raises
         if there is not before:
-            event = "maintenance began" if there else "maintenance ended"
-            logger.info(event, extra={"file": str(file)})
+            logger.info(
+                "maintenance started" if there else "maintenance ended", extra={"file": str(file)}
+            )
 
     return run_periodically(look, "maintenance")
 
@@ -135,7 +136,7 @@ class DrainHandler:
 
     def _tell_later(self, number: int, frame: FrameType | None) -> None:
         self.loop.call_later(self.seconds, self._tell, number, frame)
-        logger.info("drain began", extra={"seconds": self.seconds})
+        logger.info("drain started", extra={"duration_s": self.seconds})
 
     def _tell(self, number: int, frame: FrameType | None) -> None:
         if callable(handler := self.server[signal.Signals(number)]):

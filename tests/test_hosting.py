@@ -85,7 +85,7 @@ def test_the_cause_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     for path in ("/vitals/health", "/vitals/livez", "/vitals/metrics") * 2:
         client.get(path)
     (line,) = [record.getMessage() for record in caplog.records if record.name == "vitals"]
-    assert line.startswith(f"every health path answers 503: {NEVER_RUN} Remedy: use a server that")
+    assert line.startswith(f"health endpoints unavailable: {NEVER_RUN} Remedy: use a server that")
 
 
 def test_other_paths_are_what_they_always_are() -> None:
@@ -127,7 +127,7 @@ def test_a_start_that_failed_is_told(caplog: pytest.LogCaptureFixture) -> None:
     assert answer.status_code == 503
     assert answer.json()["detail"].endswith("is not complete, or has failed.")
     assert "CANARY" not in answer.text
-    assert caplog.text.count("every health path answers 503") == 1
+    assert caplog.text.count("health endpoints unavailable") == 1
 
 
 def test_a_root_path_before_it_changes_nothing() -> None:
@@ -190,7 +190,7 @@ def test_a_server_without_lifespans_is_told_what_is_missing(app: str, tmp_path: 
         replies: list[Reply] = [service.ask(prefix + path) for path in ASKED * 2]
     log = (tmp_path / "log").read_text()
     assert {reply.code for reply in replies} == {503}
-    assert log.count("every health path answers 503") == 1
+    assert log.count("health endpoints unavailable") == 1
     assert "Traceback" not in log
 
 

@@ -33,7 +33,9 @@ WANTED = (
 def advised(service: Service) -> list[tuple[str, str]]:
     """Return each check and advice that the log has."""
     events = map(json.loads, service.log.read_text().splitlines())
-    return [(one["check"], one["advice"]) for one in events if one["event"] == "advice given"]
+    return [
+        (one["check"], one["advice"]) for one in events if one["event"] == "check advice available"
+    ]
 
 
 def test_a_password_that_redis_does_not_want(own_valkey: Valkey, tmp_path: Path) -> None:

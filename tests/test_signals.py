@@ -84,7 +84,7 @@ def test_a_signal_that_ends_it_drains(
         service.process.send_signal(number)
     code = service.process.wait(10)
     assert time.monotonic() - begun >= 0.5
-    assert service.log.read_text().count("drain began") == 1
+    assert service.log.read_text().count("drain started") == 1
     assert code == (0 if command is SERVE else -signal.SIGTERM)
 
 

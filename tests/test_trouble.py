@@ -222,10 +222,10 @@ def test_a_full_disk_costs_lines_alone(
         (disk / "filler").unlink()
         service.ask("/nowhere")
         deadline = time.monotonic() + 5
-        while "lines were dropped" not in log.read_text() and time.monotonic() < deadline:
+        while "log lines dropped" not in log.read_text() and time.monotonic() < deadline:
             time.sleep(0.01)
         ends(service)
-    (told,) = [line for line in log.read_text().splitlines() if "lines were dropped" in line]
+    (told,) = [line for line in log.read_text().splitlines() if "log lines dropped" in line]
     assert 0 < json.loads(told)["lines"] <= LINES
 
 

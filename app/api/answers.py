@@ -191,7 +191,7 @@ class UnavailableAnswers:
         # All in one text: no one may have configured the log, and then it shows the text alone.
         if not self._logged:
             logger.error(
-                "every health path answers 503: %s Remedy: %s.",
+                "health endpoints unavailable: %s Remedy: %s.",
                 self._cause.detail,
                 self._cause.remedy,
             )

@@ -40,7 +40,7 @@ def listen(host: str, port: int, most: int = 1) -> list[socket.socket]:
             return bound(host, tried)
         except (OSError, UnicodeError) as error:
             if lacks_ipv6(host, error):
-                logger.warning("IPv6 is disabled, listening on IPv4 alone", extra={"host": host})
+                logger.warning("IPv6 unavailable", extra={"host": host, "fallback": ANY_IPV4})
                 return listen(ANY_IPV4, port, most)
             if getattr(error, "errno", None) != errno.EADDRINUSE:
                 raise misconfigured(remedy(error, tried)) from None
@@ -192,4 +192,12 @@ def run(
     from app.application import create_app
     from app.server.server import server
 
-    server(create_app(lambda: settings, trust_all_clients=trust_all_clients), settings).run(sockets)
+    application = create_app(lambda: settings, trust_all_clients=trust_all_clients)
+    application.state.addresses = [address_of(one) for one in sockets]
+    server(application, settings).run(sockets)
+
+
+def address_of(listener: socket.socket) -> str:
+    """Return the URL of a listener."""
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

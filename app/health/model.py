@@ -93,6 +93,7 @@ class Check:
     """A named probe and the terms on which it is judged.
 
     Attributes:
+        kind: what is checked, such as `postgres` or `http`; for the log.
         explain: turns what a probe raised into a reason; a missed deadline is a `TimeoutError`,
             explained while the attempt is still under way.
         advise: returns what to try after an attempt, if it is known better than by the reason; it
@@ -107,6 +108,7 @@ class Check:
 
     name: str
     probe: Probe
+    kind: str = ""
     explain: Callable[[BaseException], Reason] = unexplained
     advise: Callable[[BaseException | None], Advice | None] = unadvised
     interval: float = 1.0

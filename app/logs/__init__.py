@@ -1,4 +1,4 @@
-"""The log: an event a line, with fields, and nothing in it that should not be there."""
+"""Structured logging: one event a line, with fields, and without secrets."""
 
 from app.logs.setup import configure, configure_if_unconfigured, filter_probe_logs
 

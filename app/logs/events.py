@@ -1,26 +1,55 @@
-"""What the log says of the checks: each turn once, and that something is still broken."""
+"""Log events of the checks and of the start."""
 
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
 
-from app.health import Report, Result, Status, Transition
+from app.health import Check, Report, Result, Status, Transition
 from app.health.reasons import Advice
 
 
-# Seconds between two reminders of a check that stays broken.
+# Seconds between two reminders of a check that still fails.
 REMIND_EVERY = 300
 
 logger = logging.getLogger("vitals")
 
 
-class CheckLogger:
-    """Writes a line for each transition, and a reminder every five minutes while a check fails.
+def log_start(version: str, addresses: Sequence[str], checks: Iterable[Check]) -> None:
+    """Log the version, the addresses that the server listens on, and the checks.
 
     Args:
-        report: what is known now.
-        redact: takes out of a cause what must not stand in a line.
+        addresses: URLs; empty if another server than ours runs the application.
+
+    """
+    logger.info(
+        "service started",
+        extra={
+            "version": version,
+            "address": " ".join(addresses),
+            "checks": [
+                {
+                    "name": check.name,
+                    "kind": check.kind,
+                    "interval_s": check.interval,
+                    "timeout_s": check.timeout,
+                    "failure_threshold": check.failure_threshold,
+                    "success_threshold": check.success_threshold,
+                    "required": check.required,
+                }
+                for check in checks
+            ],
+        },
+    )
+
+
+class CheckLogger:
+    """Logs each transition, and a reminder every five minutes while a check fails.
+
+    Args:
+        report: returns the current report.
+        redact: removes secrets from the text of an error.
 
     """
 
@@ -28,39 +57,41 @@ class CheckLogger:
         self._report = report
         self._redact = redact
         self._causes: dict[str, str] = {}
-        self._hints: defaultdict[str, set[Advice]] = defaultdict(set)
+        self._logged_advice: defaultdict[str, set[Advice]] = defaultdict(set)
         self._reminders: dict[str, asyncio.TimerHandle] = {}
 
-    def hear(self, name: str, result: Result) -> None:
-        """Keep the latest cause for the next reminder, and log a hint once until it passes."""
-        self._causes[name] = result.cause  # it may be another than at the turn
-        if result.hint and result.hint not in self._hints[name]:
-            self._hints[name].add(result.hint)
-            logger.warning("advice given", extra={"check": name, "advice": str(result.hint)})
+    def on_result(self, name: str, result: Result) -> None:
+        """Keep the cause for the next reminder, and log new advice once until the check passes."""
+        self._causes[name] = result.cause  # may differ from the transition's
+        if result.hint and result.hint not in self._logged_advice[name]:
+            self._logged_advice[name].add(result.hint)
+            logger.warning(
+                "check advice available", extra={"check": name, "advice": str(result.hint)}
+            )
 
-    def tell(self, transition: Transition, cause: str) -> None:
-        """Write down a transition; the cause goes nowhere but here."""
+    def on_transition(self, transition: Transition, cause: str) -> None:
+        """Log a transition, and schedule the reminder. The cause appears nowhere but in the log."""
         logger.log(
             logging.INFO if transition.after is Status.PASS else logging.WARNING,
-            "check turned",
+            "check status changed",
             extra={
                 "check": transition.name,
                 "from": transition.before.word,
                 "to": transition.after.word,
                 "reason": transition.reason,
-                "lasted_s": round(transition.lasted, 3),
+                "duration_s": round(transition.lasted, 3),
                 "cause": self._redact(cause),
             },
         )
-        # One timer a check, however often it turns.
-        if earlier := self._reminders.pop(transition.name, None):
-            earlier.cancel()
+        # One timer a check, no matter how often its status changes.
+        if reminder := self._reminders.pop(transition.name, None):
+            reminder.cancel()
         if transition.after is Status.FAIL:
-            self._remind_later(transition)
+            self._schedule_reminder(transition)
         elif transition.before is Status.FAIL:
-            self._hints.pop(transition.name, None)
+            self._logged_advice.pop(transition.name, None)
 
-    def _remind_later(self, transition: Transition) -> None:
+    def _schedule_reminder(self, transition: Transition) -> None:
         loop = asyncio.get_running_loop()
         timer = loop.call_later(REMIND_EVERY, self._remind, transition)
         self._reminders[transition.name] = timer
@@ -69,13 +100,13 @@ class CheckLogger:
         for known in self._report().checks:
             if (known.check.name, known.since) == (transition.name, transition.at):
                 logger.warning(
-                    "check still fails",
+                    "check still failing",
                     extra={
                         "check": transition.name,
                         "reason": known.reason,
-                        "since": transition.at.wall,
+                        "since": datetime.fromtimestamp(transition.at.wall, UTC).isoformat(),
                         "failures": known.failures,
                         "cause": self._redact(self._causes.get(transition.name, "")),
                     },
                 )
-                self._remind_later(transition)
+                self._schedule_reminder(transition)

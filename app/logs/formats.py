@@ -1,4 +1,4 @@
-"""How an event is written: on one line, with its fields."""
+"""Formatters that write one event a line, with its fields, as JSON or for a terminal."""
 
 import json
 import logging
@@ -6,6 +6,7 @@ import logging.config
 import traceback
 from abc import abstractmethod
 from collections import deque
+from collections.abc import Mapping, Sequence
 from copy import copy
 from datetime import UTC, datetime
 from itertools import islice
@@ -14,7 +15,7 @@ from typing import Any
 from app.text import cut, escape_unprintable
 
 
-# Calls of each exception, the innermost, and the exceptions of one chain or group.
+# The innermost calls that are kept of each traceback, and the exceptions of a chain or group.
 MAX_CALLS = 20
 MAX_ERRORS = 5
 
@@ -22,28 +23,30 @@ MAX_ERRORS = 5
 def format_traceback(error: BaseException) -> str:
     """Return the traceback of an exception, after those of its causes.
 
-    Python's own formatter writes texts of any length, and follows a chain to its end.
+    Python's own formatter limits neither the length of a text nor the number of causes.
     """
-    waiting, texts = deque([error]), list[str]()
-    while waiting and len(texts) < MAX_ERRORS:
-        one = waiting.popleft()
-        texts.append(_one(one))
-        earlier = one.__cause__ or (None if one.__suppress_context__ else one.__context__)
-        waiting.extend([earlier] if earlier else [])
-        waiting.extend(islice(getattr(one, "exceptions", ()), MAX_ERRORS))
-    return "\n\n".join(texts[::-1])
+    queue, tracebacks = deque([error]), list[str]()
+    while queue and len(tracebacks) < MAX_ERRORS:
+        current = queue.popleft()
+        tracebacks.append(_format_one_traceback(current))
+        cause = current.__cause__ or (None if current.__suppress_context__ else current.__context__)
+        queue.extend([cause] if cause else [])
+        queue.extend(islice(getattr(current, "exceptions", ()), MAX_ERRORS))
+    return "\n\n".join(tracebacks[::-1])
 
 
-def _one(error: BaseException) -> str:
+def _format_one_traceback(error: BaseException) -> str:
     calls = traceback.format_tb(error.__traceback__, -MAX_CALLS)
     notes = islice(getattr(error, "__notes__", ()), MAX_ERRORS)
-    lines = (
-        [cut(call.rstrip()) for call in calls] + [_words(error)] + [cut(str(one)) for one in notes]
-    )
+    lines = [
+        *(cut(call.rstrip()) for call in calls),
+        _format_error(error),
+        *(cut(str(note)) for note in notes),
+    ]
     return "\n".join(["Traceback (most recent call last):", *lines] if calls else lines)
 
 
-def _words(error: BaseException) -> str:
+def _format_error(error: BaseException) -> str:
     kind = type(error)
     name = (
         kind.__qualname__
@@ -52,67 +55,119 @@ def _words(error: BaseException) -> str:
     )
     try:
         text = cut(str(error))
-    except Exception:  # noqa: BLE001 - an exception whose text fails still has a name
+    except Exception:  # noqa: BLE001 - __str__ may raise; the name of the class remains
         text = "<no text>"
     return f"{name}: {text}" if text else name
 
 
-# What a record carries by itself; everything else was given as a field.
+# Attributes that every record has. All others are fields of the event.
 OWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message"}
 
-# Characters of an event, which may list many problems; of a list or a dictionary; and of a line.
+# The levels that Google Cloud Logging and Datadog know under the same name,
+# https://cloud.google.com/logging/docs/reference/v2/rest/v2/LogEntry#LogSeverity
+SEVERITIES = {
+    level: logging.getLevelName(level)
+    for level in (logging.CRITICAL, logging.ERROR, logging.WARNING, logging.INFO, logging.DEBUG)
+}
+
+# Our event for each message of uvicorn, and the names of the message's arguments.
+UVICORN_EVENTS: Mapping[str, tuple[str, Sequence[str]]] = {
+    "Started server process [%d]": ("server process started", ["pid"]),
+    "Waiting for application startup.": ("application starting", []),
+    "Application startup complete.": ("application started", []),
+    "Application startup failed. Exiting.": ("application start failed", []),
+    **{
+        f"Uvicorn running on %s://{host}:%d (Press CTRL+C to quit)": (
+            "server listening",
+            ["scheme", "host", "port"],
+        )
+        for host in ("%s", "[%s]")
+    },
+    '%s - "%s %s HTTP/%s" %d': (
+        "request completed",
+        ["client", "method", "path", "http_version", "status"],
+    ),
+    "Invalid HTTP request received.": ("invalid request received", []),
+    "Exception in ASGI application\n": ("request failed", []),
+    "Shutting down": ("server stopping", []),
+    "Waiting for connections to close. (CTRL+C to force quit)": ("server closing connections", []),
+    "Waiting for background tasks to complete. (CTRL+C to force quit)": (
+        "server finishing requests",
+        [],
+    ),
+    "Waiting for application shutdown.": ("application stopping", []),
+    "Application shutdown complete.": ("application stopped", []),
+    "Application shutdown failed. Exiting.": ("application stop failed", []),
+    "Finished server process [%d]": ("server process stopped", ["pid"]),
+}
+
+# Characters of an event's text, of a list or a dictionary, and of a line.
 MAX_EVENT = 8_000
 MAX_FIELD = 16_000
 MAX_LINE = 32_000
 
 
 class Formatter(logging.Formatter):
-    """Writes a record's time, level, logger, event and fields, and cuts what is too long.
+    """Writes a record's time, level, logger, event and fields, and cuts long texts.
 
-    Texts are cut before they are encoded: so neither the line nor the work on it grows with what a
-    client or a server sends.
+    Texts are cut before they are encoded, so neither the line nor the work on it grows with the
+    input of a client or a server. Fields without a value are left out. uvicorn's messages get
+    names like our own events.
     """
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the line. One that is still too long keeps its event alone, cut further."""
-        known = self._known(record)
-        line = self.write(known | self._given(record))
+        """Return the line. If it is still too long, it keeps no fields but `cut`, its length."""
+        event, fields = _event(record)
+        moment = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+        known = {
+            "time": moment.replace("+00:00", "Z"),
+            "level": cut(record.levelname.lower()),
+            "severity": _severity(record),
+            "logger": "vitals" if record.name == "uvicorn.error" else cut(record.name),
+            "event": event,
+        }
+        error = record.exc_info and record.exc_info[1]
+        line = self.write(
+            known
+            | {
+                cut(name): _bounded(value)
+                for name, value in fields
+                if value is not None and not (isinstance(value, str) and not value)
+            }
+            | ({"error": format_traceback(error)} if error else {})
+        )
         if len(line) <= MAX_LINE:
             return line
-        return self.write(known | {"event": cut(known["event"]), "cut": len(line)})
+        return self.write(known | {"event": cut(event), "cut": len(line)})
 
     @abstractmethod
     def write(self, fields: dict[str, Any]) -> str:
-        """Return the line that has these fields."""
-
-    def _known(self, record: logging.LogRecord) -> dict[str, Any]:
-        """Return what every line has, in the order in which it stands."""
-        moment = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
-        return {
-            "time": moment.replace("+00:00", "Z"),
-            "level": cut(record.levelname.lower()),
-            "logger": cut(record.name),
-            "event": _event(record),
-        }
-
-    def _given(self, record: logging.LogRecord) -> dict[str, Any]:
-        given = {
-            cut(name): _bounded(value) for name, value in vars(record).items() if name not in OWN
-        }
-        error = record.exc_info and record.exc_info[1]
-        return given | {"error": format_traceback(error)} if error else given
+        """Return the line with these fields."""
 
 
-def _event(record: logging.LogRecord) -> str:
-    """Return the message, each text in it cut before it is inserted."""
-    if isinstance(given := record.args, tuple):
+def _event(record: logging.LogRecord) -> tuple[str, list[tuple[str, Any]]]:
+    """Return a record's event and fields. Arguments are cut before they enter the text."""
+    args = record.args if isinstance(record.args, tuple) else ()
+    fields = [(name, value) for name, value in vars(record).items() if name not in OWN]
+    if record.name.startswith("uvicorn.") and record.msg in UVICORN_EVENTS:
+        event, names = UVICORN_EVENTS[record.msg]
+        return event, [*zip(names, args, strict=False), *fields]
+    if args:
         record = copy(record)
-        record.args = tuple(cut(one) if isinstance(one, str) else one for one in given)
-    return cut(record.getMessage(), MAX_EVENT)
+        record.args = tuple(cut(arg) if isinstance(arg, str) else arg for arg in args)
+    return cut(record.getMessage(), MAX_EVENT), fields
+
+
+def _severity(record: logging.LogRecord) -> str:
+    """Return the name of the highest standard level that is not above the record's own."""
+    if record.levelname in SEVERITIES.values():
+        return record.levelname
+    number = record.levelno or 0  # None in a record that was made by hand
+    return next((name for level, name in SEVERITIES.items() if number >= level), "DEBUG")
 
 
 def _bounded(value: Any) -> Any:
-    """Return a field's value, or as much of its text as a line should hold."""
+    """Return a field's value, or its text, cut, if it is long."""
     if isinstance(value, str):
         return cut(value)
     if value is None or isinstance(value, int | float):
@@ -125,19 +180,19 @@ class JsonFormatter(Formatter):
     """One JSON object a line."""
 
     def write(self, fields: dict[str, Any]) -> str:
-        """Return the object, whatever its fields are."""
+        """Return the object. A value that JSON does not know is written as text."""
         return json.dumps(fields, default=str)
 
 
 class ConsoleFormatter(Formatter):
-    """One line for people: fields as `name=value`, where there is a value."""
+    """One line for a terminal, with fields as `name=value`."""
 
     def write(self, fields: dict[str, Any]) -> str:
-        """Return the line, and below it the lines of an exception."""
+        """Return the line, followed by the indented lines of the exception's traceback."""
         time, level = fields.pop("time")[11:23], fields.pop("level")
-        del fields["logger"]
+        del fields["logger"], fields["severity"]
         event, error = fields.pop("event"), fields.pop("error", None)
-        told = [f"{name}={value}" for name, value in fields.items() if str(value or "")]
-        line = escape_unprintable(" ".join([time, f"{level:8}", event, *told]))
-        # Set in, so that nothing in an error's text looks like a line of its own.
+        pairs = [f"{name}={value}" for name, value in fields.items()]
+        line = escape_unprintable(" ".join([time, f"{level:8}", event, *pairs]))
+        # Indented, so that no line of the error's text looks like another event.
         return "\n  ".join([line, *map(escape_unprintable, error.split("\n"))]) if error else line

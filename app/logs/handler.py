@@ -1,4 +1,4 @@
-"""A log that nobody waits for."""
+"""A log handler that never blocks its caller."""
 
 import contextlib
 import io
@@ -7,52 +7,51 @@ import queue
 import threading
 
 
-# Bytes of the lines that may wait to be written: hours of what is usual.
+# Bytes of lines that may wait to be written: hours of a usual log.
 MAX_BYTES = 4 * 1024 * 1024
 
-# Seconds that the end waits for what is still to be written.
+# Seconds that `close` waits for lines that are not written yet.
 FLUSH_TIMEOUT = 0.5
 
 
 class NonBlockingHandler(logging.Handler):
-    """Has a thread write the lines, so that whoever logs waits for nothing.
+    """Writes lines on a thread of its own, so that logging never blocks the event loop.
 
-    A write blocks while no one reads the pipe, and would block the event loop. Lines that can't be
-    written, because the pipe and then the memory set aside are full, or the disk is, are dropped,
-    and a line says how many when lines get through again.
+    A write blocks while no one reads the pipe. If the pipe and the queue are full, or the disk is,
+    lines are dropped. The next line that can be written is followed by one with their number.
 
     Args:
-        descriptor: where to write. Not a file object: the end of the process would wait for what
-            that holds.
+        descriptor: the file descriptor to write to. A file object would not do: Python flushes
+            those at exit, and that blocks.
 
     """
 
     def __init__(self, descriptor: int) -> None:
         super().__init__()
         self._file = io.FileIO(descriptor, "w", closefd=False)
-        # One that may be put into while it is put into: a finaliser may log anywhere.
+        # Its `put` is reentrant: a finalizer may log at any time.
         self._lines = queue.SimpleQueue[bytes | None]()
-        # Each is counted by one thread at a time: whoever logs has the handler's lock.
-        self._refused = self._failed = self._told = 0
-        self._put = self._taken = 0
-        self._torn = False
+        # Each counter has one writer: the handler's lock protects those that `emit` changes.
+        self._refused = self._failed = self._reported = 0
+        self._queued_bytes = self._written_bytes = 0
+        self._is_line_torn = False
         self._thread = threading.Thread(target=self._run, name="log", daemon=True)
         self._thread.start()
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Put a line where the thread finds it."""
+        """Queue a line, or drop it if the queue is full."""
         try:
-            line = self._encoded(record)
-        except Exception:  # noqa: BLE001 - a line that can't be told is not the caller's business
+            line = self._encode(record)
+        except Exception:  # noqa: BLE001 - a record that can't be formatted must not harm the caller
             line = None
-        if line is None or self._put - self._taken + len(line) > MAX_BYTES:
+        if line is None or self._queued_bytes - self._written_bytes + len(line) > MAX_BYTES:
             self._refused += 1
         else:
-            self._put += len(line)
+            self._queued_bytes += len(line)
             self._lines.put(line)
 
     def close(self) -> None:
-        """Have what waits written, for as long as that may take."""
+        """Wait for queued lines, at most FLUSH_TIMEOUT."""
         self._lines.put(None)
         self._thread.join(FLUSH_TIMEOUT)
         super().close()
@@ -64,26 +63,28 @@ class NonBlockingHandler(logging.Handler):
             except OSError:
                 self._failed += 1
             else:
-                self._confess()
-            self._taken += len(line)
+                self._report_dropped()
+            self._written_bytes += len(line)
 
-    def _encoded(self, record: logging.LogRecord) -> bytes:
+    def _encode(self, record: logging.LogRecord) -> bytes:
         return f"{self.format(record)}\n".encode(errors="replace")
 
     def _write(self, line: bytes) -> None:
-        # A line may have been torn off where the disk was full: the next one begins anew.
-        data = memoryview(b"\n" + line if self._torn else line)
+        # A full disk may have torn off the last line. The next one starts on a line of its own.
+        data = memoryview(b"\n" + line if self._is_line_torn else line)
         while data:
-            # None: a descriptor that does not block is full.
             written = self._file.write(data)
-            if written is None:
+            if written is None:  # a non-blocking descriptor is full
                 raise BlockingIOError
             data = data[written:]
-            self._torn = bool(data)
+            self._is_line_torn = bool(data)
 
-    def _confess(self) -> None:
-        if dropped := self._refused + self._failed - self._told:
-            told = {"name": "vitals", "levelname": "WARNING", "msg": "lines were dropped"}
+    def _report_dropped(self) -> None:
+        if dropped := self._refused + self._failed - self._reported:
+            record = logging.LogRecord(
+                "vitals", logging.WARNING, "", 0, "log lines dropped", None, None
+            )
+            record.lines = dropped
             with contextlib.suppress(OSError):
-                self._write(self._encoded(logging.makeLogRecord({**told, "lines": dropped})))
-                self._told += dropped
+                self._write(self._encode(record))
+                self._reported += dropped

@@ -1,4 +1,4 @@
-"""Where the log goes, and in which form."""
+"""Configuration of the log: destination, level, format, and filters for uvicorn's records."""
 
 import contextlib
 import io
@@ -7,7 +7,7 @@ import logging.config
 import math
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from functools import partial
 from http import HTTPStatus
 from typing import TextIO
@@ -16,15 +16,52 @@ from app.logs.formats import ConsoleFormatter, JsonFormatter
 from app.logs.handler import NonBlockingHandler
 
 
-# Seconds until the server tells the same warning once more.
-TELL_AGAIN = 60
+# Seconds until the same line is logged again, with the number of those that were suppressed.
+REPEAT_AFTER = 60
+
+# Different lines that are remembered. Clients can cause any number of them.
+MAX_REMEMBERED = 1000
 
 
-class SuccessfulProbeFilter(logging.Filter):
-    """Keeps uvicorn's access log free of the probes that go well: they come for ever.
+class RepetitionFilter(logging.Filter):
+    """Passes the same warning of uvicorn once a minute: clients can cause any number of them.
+
+    The next line that passes has a field `suppressed`: how many were left out since the last one.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._passed_at: dict[Hashable, float] = {}
+        self._suppressed = Counter[Hashable]()
+
+    def key(self, record: logging.LogRecord) -> Hashable:
+        """Return what makes two records the same; None for a record that always passes."""
+        return record.msg if record.levelno == logging.WARNING else None
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Return whether to log the record."""
+        if (key := self.key(record)) is None:
+            return True
+        if 0 <= record.created - self._passed_at.get(key, -math.inf) < REPEAT_AFTER:
+            self._suppressed[key] += 1
+            return False
+        if len(self._passed_at) >= MAX_REMEMBERED:
+            self._passed_at.clear()
+            self._suppressed.clear()
+        self._passed_at[key] = record.created
+        if suppressed := self._suppressed.pop(key, 0):
+            vars(record)["suppressed"] = suppressed
+        return True
+
+
+class ProbeAccessFilter(RepetitionFilter):
+    """Keeps successful probes out of uvicorn's access log, and repeated failing ones.
+
+    The same failing answer to the same client is logged once a minute. Otherwise the access lines
+    of an outage would hide its cause.
 
     Args:
-        is_probe: whether a path is one of those that are probed.
+        is_probe: returns whether a path is one of the health paths.
 
     """
 
@@ -32,76 +69,67 @@ class SuccessfulProbeFilter(logging.Filter):
         super().__init__()
         self._is_probe = is_probe
 
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Let pass what is not a successful probe."""
+    def key(self, record: logging.LogRecord) -> Hashable:
+        """Return client, method, path and status of a probe; None for another request."""
         match record.args:
-            case (_, _, str(path), _, HTTPStatus.OK):
-                return not self._is_probe(path.partition("?")[0])
-        return True
-
-
-class RepetitionFilter(logging.Filter):
-    """Keeps uvicorn's log free of a warning that it has just given: clients cause any number.
-
-    A warning that is told again, after a minute, tells how many were left out.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._told: dict[str, float] = {}
-        self._left_out = Counter[str]()
+            case (str(client), method, str(path), _, status) if self._is_probe(_route(path)):
+                return client.rpartition(":")[0], method, _route(path), status
+        return None
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Let pass what is no warning, and each warning once a minute."""
-        if record.levelno != logging.WARNING:
-            return True
-        if 0 <= record.created - self._told.get(record.msg, -math.inf) < TELL_AGAIN:
-            self._left_out[record.msg] += 1
-            return False
-        self._told[record.msg] = record.created
-        if left_out := self._left_out.pop(record.msg, 0):
-            vars(record)["left_out"] = left_out
-        return True
+        """Return whether to log the record."""
+        match self.key(record):
+            case (_, _, _, HTTPStatus.OK):
+                return False
+        return super().filter(record)
+
+
+def _route(path: str) -> str:
+    return path.partition("?")[0]
 
 
 @contextlib.contextmanager
 def filter_probe_logs(is_probe: Callable[[str], bool]) -> Iterator[None]:
-    """Filter uvicorn's logs, whoever has set them up, of what everybody can have told for ever."""
+    """Filter uvicorn's logs within the block, no matter who configured logging."""
     filters = {
-        "uvicorn.access": SuccessfulProbeFilter(is_probe),
+        "uvicorn.access": ProbeAccessFilter(is_probe),
         "uvicorn.error": RepetitionFilter(),
     }
-    for name, one in filters.items():
-        logging.getLogger(name).addFilter(one)
+    for name, log_filter in filters.items():
+        logging.getLogger(name).addFilter(log_filter)
     try:
         yield
     finally:
-        for name, one in filters.items():
-            logging.getLogger(name).removeFilter(one)
+        for name, log_filter in filters.items():
+            logging.getLogger(name).removeFilter(log_filter)
 
 
-def configure(level: str, form: str | None) -> None:
-    """Send every logger's records, uvicorn's too, to standard error, if there is one.
+def configure(level: str, log_format: str | None) -> None:
+    """Send the records of all loggers, uvicorn's too, to standard error, if it is open.
 
     Args:
-        level: the least level that is told.
-        form: `json` or `console`; None: for people on a terminal, for programs elsewhere.
+        level: the lowest level that is logged.
+        log_format: `json` or `console`. None means `console` on a terminal, otherwise `json`.
 
     """
-    # None where it was closed: its number may belong to a connection by now.
+    # None if it was closed. Its number may belong to a connection by now.
     stderr: TextIO | None = sys.stderr
-    console = form == "console" or (form is None and stderr is not None and stderr.isatty())
-    formatter = ConsoleFormatter if console else JsonFormatter
+    is_console = log_format == "console" or (
+        log_format is None and stderr is not None and stderr.isatty()
+    )
     access = logging.getLogger("uvicorn.access")
-    wanted = access.propagate or bool(access.handlers)  # neither: `--no-access-log`
+    has_access_log = access.propagate or bool(access.handlers)  # neither: `--no-access-log`
     logging.config.dictConfig(
         {
             "version": 1,
             "disable_existing_loggers": False,
-            "formatters": {"line": {"()": formatter}},
+            "formatters": {"line": {"()": ConsoleFormatter if is_console else JsonFormatter}},
             "handlers": {"stderr": {"()": partial(_handler, stderr), "formatter": "line"}},
-            # uvicorn, where it is run by itself, has given these handlers of their own.
-            "loggers": {"uvicorn": {"propagate": True}, "uvicorn.access": {"propagate": wanted}},
+            # The uvicorn command has added handlers to these loggers, and stopped propagation.
+            "loggers": {
+                "uvicorn": {"propagate": True},
+                "uvicorn.access": {"propagate": has_access_log},
+            },
             "root": {"level": level.upper(), "handlers": ["stderr"]},
         }
     )
@@ -112,11 +140,11 @@ def _handler(stderr: TextIO | None) -> logging.Handler:
         return logging.NullHandler()
     try:
         return NonBlockingHandler(stderr.fileno())
-    except io.UnsupportedOperation:  # somebody has put there what is no file
+    except io.UnsupportedOperation:  # standard error was replaced by an object without a descriptor
         return logging.StreamHandler(stderr)
 
 
-def configure_if_unconfigured(level: str, form: str | None) -> None:
-    """As `configure`, unless whoever runs the application has seen to its log."""
+def configure_if_unconfigured(level: str, log_format: str | None) -> None:
+    """Configure the log, unless the program that runs the application has done so."""
     if not logging.getLogger("vitals").hasHandlers():
-        configure(level, form)
+        configure(level, log_format)

@@ -196,7 +196,7 @@ def test_a_change_of_the_code_is_served(reloading: Run, code: Path) -> None:
     before = set(reloading.family())
     changed = code / "app" / "api" / "routes.py"
     changed.write_text(changed.read_text().replace("Vitals answers", "Vitals replies"))
-    reloading.says("(?s)Reloading.*startup complete")
+    reloading.says("(?s)Reloading.*application started")
     assert service.ask("/").body.startswith(b"Vitals replies")
     kept = before & set(reloading.family())
     assert {"postgres", "valkey-server"} <= {process.name() for process in kept}

@@ -39,7 +39,7 @@ def test_it_takes_an_instance_out_of_rotation_and_puts_it_back(
                 time.sleep(0.01)
             assert end(start("check", PORT=port)).out == line
     told = re.findall(r'"event": "(maintenance .*?)", "file"', service.log.read_text())
-    assert told == ["maintenance began", "maintenance ended"]
+    assert told == ["maintenance started", "maintenance ended"]
 
 
 def test_where_nothing_can_be_written_the_usual_folder_is_looked_into(

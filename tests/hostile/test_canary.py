@@ -158,7 +158,7 @@ def answers(service: Service, authorization: str | None) -> str:
 
 def failed(log: Path) -> dict[str, str]:
     """The reasons for which checks have turned, by a log for programs or for people."""
-    turned = r"check turned\W+check\W+(\w+).*? \W?reason\W+(\w+)"
+    turned = r"check status changed\W+check\W+(\w+).*? \W?reason\W+(\w+)"
     return dict(re.findall(turned, log.read_text()))
 
 

@@ -33,8 +33,8 @@ async def story(probe: Flaky) -> None:
     monitor = Monitor(
         [Check(name="it", probe=probe)],
         clock=hands.clock,
-        on_result=journal.hear,
-        on_transition=journal.tell,
+        on_result=journal.on_result,
+        on_transition=journal.on_transition,
     )
     async with monitor:
         await asyncio.sleep(0.5)
@@ -54,18 +54,18 @@ def test_a_reminder_comes_every_five_minutes(
         simulate(story(Flaky()))
     told = [(record.levelname, record.getMessage()) for record in caplog.records]
     assert told == [
-        ("INFO", "check turned"),
-        ("WARNING", "check turned"),
-        ("WARNING", "check still fails"),
-        ("WARNING", "check still fails"),
-        ("INFO", "check turned"),
+        ("INFO", "check status changed"),
+        ("WARNING", "check status changed"),
+        ("WARNING", "check still failing"),
+        ("WARNING", "check still failing"),
+        ("INFO", "check status changed"),
     ]
     fields = [vars(record) for record in caplog.records]
     assert fields[1]["cause"] == "OSError: *** is out"
     assert fields[2]["cause"] == "OSError: *** is out"
     assert fields[3]["cause"] == "OSError: and *** is another"
     assert fields[2]["failures"] == pytest.approx(REMIND_EVERY, abs=60)
-    assert fields[4]["lasted_s"] == pytest.approx(2.2 * REMIND_EVERY, abs=2)
+    assert fields[4]["duration_s"] == pytest.approx(2.2 * REMIND_EVERY, abs=2)
 
 
 def test_a_check_that_breaks_anew_is_reminded_of_anew(caplog: pytest.LogCaptureFixture) -> None:
@@ -76,7 +76,7 @@ def test_a_check_that_breaks_anew_is_reminded_of_anew(caplog: pytest.LogCaptureF
         hands = Hands(asyncio.get_running_loop())
         journal = CheckLogger(lambda: monitor.report(), redact)  # noqa: PLW0108 - made below
         monitor = Monitor(
-            [Check(name="it", probe=probe)], clock=hands.clock, on_transition=journal.tell
+            [Check(name="it", probe=probe)], clock=hands.clock, on_transition=journal.on_transition
         )
         async with monitor:
             for error in (OSError(), None, OSError()):
@@ -85,7 +85,7 @@ def test_a_check_that_breaks_anew_is_reminded_of_anew(caplog: pytest.LogCaptureF
 
     with caplog.at_level(logging.INFO, logger="vitals"):
         simulate(twice())
-    assert "check still fails" not in [record.getMessage() for record in caplog.records]
+    assert "check still failing" not in [record.getMessage() for record in caplog.records]
 
 
 def test_a_check_that_flaps_has_one_reminder_waiting() -> None:
@@ -96,7 +96,7 @@ def test_a_check_that_flaps_has_one_reminder_waiting() -> None:
         journal = CheckLogger(lambda: Report(()), redact)
         for number in range(1000):
             before, after = (Status.PASS, Status.FAIL)[:: 1 if number % 2 else -1]
-            journal.tell(
+            journal.on_transition(
                 Transition(
                     name="it",
                     before=before,

@@ -119,7 +119,7 @@ class Reader(threading.Thread):
     """Reads all that comes, on a thread of its own.
 
     Attributes:
-        dropped: how many lines were dropped, once that is told.
+        dropped: how many log lines dropped, once that is told.
         count: how many have come.
 
     """
@@ -137,7 +137,7 @@ class Reader(threading.Thread):
         with open(self._descriptor, closefd=False) as file:
             for line in file:
                 told = json.loads(line)
-                if told["event"] == "lines were dropped":
+                if told["event"] == "log lines dropped":
                     self.dropped.set_result(told["lines"])
                 with self._more:
                     self.count += 1
@@ -206,7 +206,7 @@ def test_a_line_that_was_torn_off_ends_before_the_next(
         logger.warning("whole")
     torn, *lines = os.read(pipe[0], 65536).splitlines()
     assert len(torn) == 10
-    assert [json.loads(line)["event"] for line in lines] == ["whole", "lines were dropped"]
+    assert [json.loads(line)["event"] for line in lines] == ["whole", "log lines dropped"]
 
 
 @pytest.mark.usefixtures("patient")
@@ -220,7 +220,7 @@ def test_a_loss_that_can_not_be_told_yet_is_told_later(
         for event in ("lost", "room", "and more"):
             logger.warning(event)
     told = [json.loads(line) for line in os.read(pipe[0], 65536).splitlines()]
-    assert [line["event"] for line in told] == ["room", "and more", "lines were dropped"]
+    assert [line["event"] for line in told] == ["room", "and more", "log lines dropped"]
     assert told[-1]["lines"] == 1
 
 
@@ -242,7 +242,7 @@ def test_what_can_not_be_told_is_counted(pipe: tuple[int, int]) -> None:
         logger.warning("%d lines", "not a number")
         logger.warning("on")
     events = [json.loads(line)["event"] for line in os.read(pipe[0], 65536).splitlines()]
-    assert events == ["on", "lines were dropped"]
+    assert events == ["on", "log lines dropped"]
 
 
 def test_what_is_logged_while_a_line_is_put_or_taken_holds_nothing_up(

@@ -90,7 +90,7 @@ class Trial:
         self._verify_repair(repaired)
         if self._outcome.failures:
             lines = self._service.log.read_bytes()[logged:].decode().splitlines()
-            self._outcome.transitions += [line for line in lines if "check turned" in line]
+            self._outcome.transitions += [line for line in lines if "check status changed" in line]
         return self._outcome
 
     def _await_reason(self) -> None:

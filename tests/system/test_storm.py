@@ -62,4 +62,4 @@ def test_a_storm_of_dependencies_moves_nothing_else(groups: Groups, tmp_path: Pa
     assert late(replies) < MAX_P99
     assert peak < MAX_MEMORY
     assert grown < MAX_GROWTH
-    assert not re.search(r"check turned.*calm[^\n]*to\W+fail", seen.service.log.read_text())
+    assert not re.search(r"check status changed.*calm[^\n]*to\W+fail", seen.service.log.read_text())
