@@ -21,10 +21,9 @@ from app.health import Check, Clock, Monitor, Result, Transition
 from app.lifecycle import Lifecycle, drain_on_signal, watch_file
 from app.logs import configure_if_unconfigured, filter_probe_logs
 from app.logs.events import CheckLogger, log_start
-from app.logs.redaction import Redactor
 from app.settings import ConfigurationError, Settings, load
 from app.settings.loading import effective_settings
-from app.settings.secrets import SIGNS
+from app.settings.secrets import SIGNS, SecretStore
 
 
 # Requests for pages and the like that may wait; the clients of more would have given up.
@@ -92,11 +91,11 @@ async def open_service(
     if settings.log_level != "debug":
         stack.enter_context(filter_probe_logs(is_probe))
     stack.enter_context(watch_file(settings.maintenance, lifecycle))
-    redactor = Redactor(settings.read_secret)
-    checks = await open_checks(settings, redactor.read, stack)
+    secrets = SecretStore(settings.read_secret)
+    checks = await open_checks(settings, secrets.read, stack)
     log_start(app.__version__, getattr(application.state, "addresses", ()), checks)
     clock, counts, lag = Clock(), MetricsRecorder(checks), LoopLag()
-    monitor = await stack.enter_async_context(monitored(checks, clock, counts, redactor.redact))
+    monitor = await stack.enter_async_context(monitored(checks, clock, counts, secrets.redact))
     stack.enter_context(lag.measured())
     stack.enter_context(StallDetector(lag, counts.stall).watched())
     tokens = TokenVerifier(partial(settings.secret, SIGNS))

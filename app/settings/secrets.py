@@ -6,9 +6,11 @@ import re
 import stat
 from base64 import b64decode
 from codecs import BOM_UTF16_BE, BOM_UTF16_LE
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+from app.settings.redaction import redact
 
 
 BOM = "\ufeff"
@@ -190,6 +192,36 @@ def same(one: Path, other: Path) -> bool:
         return one.samefile(other)
     except OSError:
         return one == other
+
+
+class SecretStore:
+    """Reads secrets, and removes those that were read from texts.
+
+    A secret that was never read was never sent, so no error can quote it. Texts are compared with
+    the value that was read last: the file may have been replaced, or lie on a share that hangs.
+
+    Args:
+        read: reads the secret of a name from its file.
+
+    """
+
+    def __init__(self, read: Callable[[str], str]) -> None:
+        self._read = read
+        self._values: dict[str, str] = {}
+
+    def read(self, name: str) -> str:
+        """Read a secret, and remember it for `redact`.
+
+        Raises:
+            SecretError: it can't be read.
+
+        """
+        value = self._values[name] = self._read(name)
+        return value
+
+    def redact(self, text: str) -> str:
+        """Return a text without credentials and without the secrets that were read."""
+        return redact(text, tuple(self._values.values()))
 
 
 # The secret that tokens are signed with.
