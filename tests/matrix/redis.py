@@ -16,7 +16,7 @@ def restarted(environment: Environment, *, tls: bool) -> Iterator[None]:
     server = environment.redis
     before = server.arguments, server.tls
     if tls:
-        server.show(environment.certificates.write("good", server.folder))
+        server.use_certificate(environment.certificates.write("good", server.folder))
     else:
         server.arguments, server.tls = (), False
         server.start()

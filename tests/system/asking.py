@@ -1,4 +1,4 @@
-"""Probes of the system's servers."""
+"""Opens the service's probes on the system's servers."""
 
 from collections.abc import Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager
@@ -13,30 +13,30 @@ from tests.system.certificates import Certificates
 from tests.system.servers import PgBouncer, SystemPostgres
 
 
-def asking(
+def open_probe(
     server: Server, url: str = "", *, require: str = "query", renew_after: float = 86400
 ) -> AbstractAsyncContextManager[SessionProbe]:
-    """Ask a server by its own URL, or by another."""
+    """Open a probe of a server, by its own URL or by another."""
     target = url or server.url
     make = redis if target.startswith("redis") else postgres
     return make(target, server.password_file.read_text, require=require, renew_after=renew_after)
 
 
-def named(server: Server, query: str, certificates: Certificates) -> str:
-    """Name a server as a certificate does, with a query that may hold the root's place."""
+def named_url(server: Server, query: str, certificates: Certificates) -> str:
+    """Return a URL with the host name of the certificates; ROOT in the query is their root."""
     url = server.url.replace("127.0.0.1", "localhost")
     return f"{url}?{query.replace('ROOT', str(certificates.root))}"
 
 
-def verified(server: Server, certificates: Certificates) -> str:
-    """Name a server so that its certificate is verified."""
-    explain_postgres = isinstance(server, SystemPostgres)
-    query = "sslmode=verify-full&sslrootcert=ROOT" if explain_postgres else "ssl_ca_certs=ROOT"
-    return named(server, query, certificates)
+def verified_url(server: Server, certificates: Certificates) -> str:
+    """Return a URL with which a probe verifies the server's certificate."""
+    is_postgres = isinstance(server, SystemPostgres)
+    query = "sslmode=verify-full&sslrootcert=ROOT" if is_postgres else "ssl_ca_certs=ROOT"
+    return named_url(server, query, certificates)
 
 
 async def console(bouncer: PgBouncer, command: str) -> None:
-    """Have the PgBouncer do something."""
+    """Run a command on the admin console of PgBouncer."""
     connection = await asyncpg.connect(
         bouncer.url.replace("/postgres", "/pgbouncer"),
         password=bouncer.password_file.read_text(),
@@ -47,7 +47,7 @@ async def console(bouncer: PgBouncer, command: str) -> None:
 
 @contextmanager
 def stopped(server: Server) -> Iterator[None]:
-    """Have a server not run while the block does."""
+    """Stop a server until the block ends."""
     server.stop()
     try:
         yield

@@ -1,4 +1,4 @@
-"""Certificates that a server may show, and the root that a client may trust."""
+"""Certificates that a server may present, and the root that a client may trust."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -8,7 +8,7 @@ from trustme import CA, KeyType
 from tests.private_ca import PrivateCA
 
 
-# The private one is what `VERIFY_X509_STRICT` refuses, and no client of these servers sets.
+# `VERIFY_X509_STRICT` would refuse the private one, but no client of these servers sets it.
 KINDS = ("good", "private", "expired", "misnamed", "untrusted")
 HOSTS = ("localhost", "127.0.0.1")
 
@@ -17,7 +17,7 @@ class Certificates:
     """A certificate of each kind, with its key in the same file.
 
     Attributes:
-        root: the certificates of the authorities that issued all but the untrusted one.
+        root: CA certificates that issued all certificates except the untrusted one.
 
     """
 
@@ -27,7 +27,7 @@ class Certificates:
         self._issued = {
             "good": own.issue_cert(*HOSTS),
             "expired": own.issue_cert(*HOSTS, not_after=yesterday),
-            "misnamed": own.issue_cert("127.0.0.1"),  # what is connected to, by another name
+            "misnamed": own.issue_cert("127.0.0.1"),  # the address of the server, but not its name
             "rsa": own.issue_cert(*HOSTS, key_type=KeyType.RSA),
             "untrusted": other.issue_cert(*HOSTS),
         }
@@ -36,7 +36,7 @@ class Certificates:
         self.root.write_bytes(own.cert_pem.bytes() + self._private.pem)
 
     def write(self, kind: str, folder: Path) -> Path:
-        """Write one where a server reads it."""
+        """Write a certificate and its key to a file that only the owner can read."""
         file = folder / f"{kind}.pem"
         if kind == "private":
             return self._private.issue(file, *HOSTS)

@@ -1,4 +1,4 @@
-"""The system's servers, and what its kubectl renders."""
+"""The system's servers, and the manifests that its kubectl renders."""
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
@@ -15,7 +15,7 @@ from tests.system.servers import PgBouncer, SystemPostgres, SystemRedis
 def pytest_asyncio_loop_factories(
     item: pytest.Item,
 ) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
-    """Run what is about TLS on both event loops: each has an implementation of its own."""
+    """Run TLS tests on both event loops, because each has its own implementation of TLS."""
     loops = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
     return loops if "tls" in item.path.name else {"uvloop": loops["uvloop"]}
 
@@ -27,7 +27,7 @@ def _certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
 
 @pytest.fixture(name="system_postgres", scope="session")
 def _system_postgres() -> Iterator[SystemPostgres]:
-    """Run a PostgreSQL without TLS that a test may break, as long as it mends it."""
+    """Run a PostgreSQL without TLS that tests may break if they repair it."""
     server = SystemPostgres()
     server.arguments = ("-clog_statement=all",)
     with server:
@@ -36,7 +36,7 @@ def _system_postgres() -> Iterator[SystemPostgres]:
 
 @pytest.fixture(name="tls_postgres", scope="session")
 def _tls_postgres() -> Iterator[SystemPostgres]:
-    """Run one that is yet to be told which certificate to show."""
+    """Run a server without TLS; each test chooses the certificate."""
     with SystemPostgres() as server:
         yield server
 
@@ -49,7 +49,7 @@ def _system_redis() -> Iterator[SystemRedis]:
 
 @pytest.fixture(name="tls_redis", scope="session")
 def _tls_redis() -> Iterator[SystemRedis]:
-    """Run one that is yet to be told which certificate to show."""
+    """Run a server without TLS; each test chooses the certificate."""
     with SystemRedis() as server:
         yield server
 
@@ -62,7 +62,7 @@ def _running(system_postgres: SystemPostgres) -> Iterator[PgBouncer]:
 
 @pytest.fixture(name="bouncer")
 def _bouncer(running: PgBouncer) -> PgBouncer:
-    """Give each test one that has no connection yet, and that does not wait long for another."""
+    """Restart PgBouncer for each test, with one server connection and a short retry interval."""
     running.settings = {"server_login_retry": "0.2", "default_pool_size": "1"}
     running.start()
     return running
@@ -70,7 +70,7 @@ def _bouncer(running: PgBouncer) -> PgBouncer:
 
 @pytest.fixture(name="role")
 def _role(system_postgres: SystemPostgres, bouncer: PgBouncer) -> Iterator[str]:
-    """Make a role of the test's own, with the password that the PgBouncer knows."""
+    """Create a role for the test, with the password that PgBouncer has, and yield its URL."""
     password = system_postgres.password_file.read_text()
     sql(system_postgres, f"CREATE ROLE probed LOGIN PASSWORD '{password}'")
     yield bouncer.url.replace("vitals@", "probed@")

@@ -1,17 +1,17 @@
-"""How late answers are, for clients that do not wait for each other."""
+"""Measures latency as concurrent clients would see it."""
 
 from tests.service import Reply
 
 
-# Requests a second that are as good as sent, of which each waits until the service goes on.
+# Assumed requests per second; each of them waits while the service is blocked.
 PACE = 100
 
 
-def late(replies: list[Reply]) -> float:
+def p99_with_backlog(replies: list[Reply]) -> float:
     """Return the seconds within which 99 of 100 requests are answered.
 
-    A request is sent when the one before is answered. Those that others would have sent meanwhile
-    count as well, or a service that stands still for a second would have been late once.
+    The prober sends a request when the previous one is answered. Requests that other clients would
+    have sent meanwhile count too; otherwise a pause of one second would count as one late answer.
     """
     waited = [
         reply.seconds - missed / PACE

@@ -1,4 +1,4 @@
-"""Debian's Prometheus, configured as the one that is shipped."""
+"""Debian's Prometheus with the configuration in deploy/prometheus."""
 
 import contextlib
 import http.client
@@ -28,14 +28,14 @@ Result = dict[str, Any]
 
 
 class Prometheus(Server):
-    """A Prometheus that scrapes as the shipped one does, but more often, and elsewhere.
+    """A Prometheus that scrapes as in deploy/prometheus, but more often, and other targets.
 
     Args:
-        targets: addresses, by the name of the job.
+        targets: address of each job.
 
     """
 
-    ending = "SIGKILL"  # nobody wants what it has kept
+    ending = "SIGKILL"  # its data is not needed
 
     def __init__(self, **targets: str) -> None:
         super().__init__()
@@ -54,16 +54,16 @@ class Prometheus(Server):
 
     @property
     def url(self) -> str:
-        """Where it answers queries."""
+        """URL of the HTTP API."""
         return f"http://127.0.0.1:{self.port}"
 
     @property
     def title(self) -> str:
-        """How its title does not begin: it makes no processes."""
+        """A prefix that no process title has: it starts no child processes."""
         return f"{self.folder.name} "
 
     def command(self) -> tuple[list[str], str]:
-        """Keep everything in the folder."""
+        """Return a command that keeps all data in the folder."""
         options = {
             "config.file": self._configuration,
             "storage.tsdb.path": self.folder / "data",
@@ -72,13 +72,13 @@ class Prometheus(Server):
         return [str(program("prometheus")), *(f"--{k}={v}" for k, v in options.items())], ""
 
     def ready(self) -> bool:
-        """Whether it answers queries."""
+        """Return whether it answers queries."""
         with contextlib.suppress(OSError):
             return self._get("/-/ready")[0] == HTTPStatus.OK
         return False
 
     def ask(self, path: str, **query: str) -> Any:
-        """Ask its HTTP interface."""
+        """Return the data of a request to the HTTP API."""
         code, body = self._get(f"/api/v1/{path}?{urlencode(query)}")
         assert code == HTTPStatus.OK, body
         return json.loads(body)["data"]
@@ -91,14 +91,14 @@ class Prometheus(Server):
             return reply.status, reply.read()
 
     def query(self, expression: str) -> list[Result]:
-        """Tell the series that an expression has now: their labels and values."""
+        """Return the current series of an expression: labels, and the value with an empty key."""
         return [
             one["metric"] | {"": float(one["value"][1])}
             for one in self.ask("query", query=expression)["result"]
         ]
 
-    def raised(self, job: str) -> set[str]:
-        """Which alerts' expressions hold for a job now."""
+    def firing(self, job: str) -> set[str]:
+        """Return the alerts whose expressions currently hold for a job."""
         return {
             name
             for name, expression in ALERTS.items()
@@ -109,22 +109,22 @@ class Prometheus(Server):
         """Wait until an expression has a series."""
         deadline = time.monotonic() + within
         while not self.query(expression):
-            assert time.monotonic() < deadline, f"no {expression}"
+            assert time.monotonic() < deadline, f"no series for {expression}"
             time.sleep(0.1)
 
     def until(self, job: str, alerts: Iterable[str]) -> None:
-        """Wait until these alerts' expressions hold for a job, and no other's.
+        """Wait until the expressions of exactly these alerts hold for a job.
 
-        A pause of the machine is told of a service, and for how long is the service's to say.
+        The service reports a pause of the machine for a while, so the wait is longer than that.
         """
         deadline = time.monotonic() + TOLD_FOR + 10
-        while (raised := self.raised(job)) != set(alerts):
-            assert time.monotonic() < deadline, f"{raised} instead of {set(alerts)}"
+        while (firing := self.firing(job)) != set(alerts):
+            assert time.monotonic() < deadline, f"{firing} instead of {set(alerts)}"
             time.sleep(0.1)
 
 
 def dashboard() -> list[Any]:
-    """Tell the panels of the dashboard, without its variables."""
+    """Return the panels of the dashboard, with values for its variables."""
     text = (SHIPPED / "dashboard.json").read_text()
     values = {"$job": "vitals", "$instance": ".*", "$__rate_interval": "1m", "$__range": "1h"}
     for name, value in values.items():

@@ -1,4 +1,4 @@
-"""The system's own servers, on the leash of the embedded ones."""
+"""The system's own servers, run by the supervisor of the development servers."""
 
 import contextlib
 import shutil
@@ -11,21 +11,21 @@ from app.devservers.servers import Server
 
 
 def program(name: str) -> str | None:
-    """Find a program where the system keeps its servers, which need not be on the path."""
+    """Return the path of a program, which may be in a system directory outside of PATH."""
     versions = Path("/usr/lib/postgresql").glob("*/bin")
     newest = sorted(versions, key=lambda folder: float(folder.parent.name), reverse=True)
     return shutil.which(name, path=":".join(map(str, (*newest, "/usr/bin", "/usr/sbin"))))
 
 
 class SystemPostgres(Postgres):
-    """The system's PostgreSQL."""
+    """The PostgreSQL that the system provides."""
 
     def program(self) -> Path:
-        """Find its program; `initdb` lies beside it."""
+        """Return the path of the server; `initdb` is in the same directory."""
         return Path(str(program("postgres")))
 
-    def show(self, certificate: Path, access: str = "hostssl") -> None:
-        """Speak TLS with a certificate from now on, and let in whom a kind of line allows."""
+    def use_certificate(self, certificate: Path, access: str = "hostssl") -> None:
+        """Restart with TLS, and accept one kind of connection, such as `hostssl`."""
         self.give(certificate)
         (self.data / "pg_hba.conf").write_text(f"{access} all all all scram-sha-256\n")
         files = f"-cssl_cert_file={certificate}", f"-cssl_key_file={certificate}"
@@ -35,29 +35,29 @@ class SystemPostgres(Postgres):
 
 
 class SystemRedis(Valkey):
-    """The system's Redis."""
+    """The Redis that the system provides."""
 
     tls = False
 
     @property
     def url(self) -> str:
-        """Where it is, without the password."""
+        """URL without the password."""
         return super().url.replace("redis:", "rediss:" if self.tls else "redis:")
 
     def program(self) -> Path:
-        """Find its program."""
+        """Return the path of the server."""
         return Path(str(program("redis-server")))
 
     def ready(self) -> bool:
-        """Whether it takes the password; over TLS, whether it shows a certificate."""
+        """Return whether it accepts the password, or with TLS, presents a certificate."""
         if not self.tls:
             return super().ready()
         with contextlib.suppress(OSError):
             return bool(ssl.get_server_certificate(("127.0.0.1", self.port), timeout=1))
         return False
 
-    def show(self, certificate: Path) -> None:
-        """Speak TLS with a certificate from now on, and nothing else."""
+    def use_certificate(self, certificate: Path) -> None:
+        """Restart with TLS only."""
         self.give(certificate)
         ports = "--port", "0", "--tls-port", str(self.port)
         files = "--tls-cert-file", str(certificate), "--tls-key-file", str(certificate)
@@ -67,34 +67,34 @@ class SystemRedis(Valkey):
 
 
 class PgBouncer(Server):
-    """A PgBouncer in transaction mode before a PostgreSQL.
+    """A PgBouncer in transaction mode in front of a PostgreSQL.
 
     Attributes:
-        settings: in force from the next start on.
+        settings: settings for the next start.
 
     """
 
-    ending = "SIGKILL"  # it keeps nothing, and what the others do depends on its version
+    ending = "SIGKILL"  # it has no data, and the effect of other signals depends on its version
 
-    def __init__(self, behind: Postgres) -> None:
+    def __init__(self, backend: Postgres) -> None:
         super().__init__()
         self.settings: dict[str, str] = {}
         self.password_file.unlink()
-        self.password_file = behind.password_file
-        self._behind = behind
+        self.password_file = backend.password_file
+        self._backend = backend
 
     @property
     def url(self) -> str:
-        """Where it is, without the password."""
-        return self._behind.url.replace(str(self._behind.port), str(self.port))
+        """URL without the password."""
+        return self._backend.url.replace(str(self._backend.port), str(self.port))
 
     @property
     def title(self) -> str:
-        """How its title does not begin: it makes no processes."""
+        """A prefix that no process title has: it starts no child processes."""
         return f"{self.folder.name} "
 
     def command(self) -> tuple[list[str], str]:
-        """Configure it anew, and run it in the foreground."""
+        """Write the configuration, and return a command that runs it in the foreground."""
         users, databases = self.folder / "users", self.folder / "settings"
         password = self.password_file.read_text()
         users.write_text("".join(f'"{name}" "{password}"\n' for name in ("vitals", "probed")))
@@ -108,8 +108,8 @@ class PgBouncer(Server):
             "pool_mode": "transaction",
             **self.settings,
         }
-        behind = f"host=127.0.0.1 port={self._behind.port}"
-        lines = ["[databases]", f"postgres = {behind}", f"gone = {behind}", "[pgbouncer]"]
+        backend = f"host=127.0.0.1 port={self._backend.port}"
+        lines = ["[databases]", f"postgres = {backend}", f"gone = {backend}", "[pgbouncer]"]
         lines += [f"{name} = {value}" for name, value in settings.items()]
         databases.write_text("\n".join(lines))
         for file in (users, databases):
@@ -117,7 +117,7 @@ class PgBouncer(Server):
         return [str(program("pgbouncer")), str(databases)], ""
 
     def ready(self) -> bool:
-        """Whether it listens."""
+        """Return whether it listens."""
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port)):
             return True
         return False

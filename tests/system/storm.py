@@ -1,4 +1,4 @@
-"""A service on one processor, and on the other the dependencies that attack it."""
+"""Runs a service on one CPU, and dependencies that attack it on another."""
 
 import contextlib
 import json
@@ -16,19 +16,20 @@ from tests.hostile.postgres_server import PASSWORD
 from tests.hostile.process import Hostile, hostile
 from tests.hostile.tls_certificates import ROOT
 from tests.service import SERVE, Prober, Reply, Service, running
-from tests.system.lateness import late
+from tests.system.lateness import p99_with_backlog
 
 
-# Seconds. A check is red this long after an attack has begun, at the latest: a session that
-# was answered well before counts as one attempt more.
+# Seconds, as is BOUND: the time from the start of an attack until the check must be red. It allows
+# for one more attempt, as an open session may have got a valid answer just before.
 INTERVAL, TIMEOUT = 1.0, 1.0
 BOUND = 2 * (INTERVAL + TIMEOUT) + 1
 
-# How long an attack goes on after it was noticed, and how many checks are attacked at once.
+# Seconds that an attack continues after its detection, and the numbers of HTTP checks with hostile
+# and with honest servers.
 LASTING = 0.2
-ATTACKED, CALM = 9, 18
+HOSTILE, HONEST = 9, 18
 
-# The reproductions that began this, which come first.
+# Attacks that reproduce known bugs; they come first.
 FIRST = (
     "C of -1 bytes", "a gigabyte of C in question", "error of 20 MB", "b'2147483647' iterations",
     "flood of notices in question", "flood of parameters in welcome", "a surplus answer",
@@ -38,12 +39,12 @@ FIRST = (
     "a group of 8192 bits",
 )  # fmt: skip
 
-# What passes and costs work.
-LABORIOUS = ("honest with 600000 iterations", "a body of a gigabyte", "a group of 8192 bits")
+# Answers that are valid but expensive to process.
+EXPENSIVE = ("honest with 600000 iterations", "a body of a gigabyte", "a group of 8192 bits")
 
 Groups = Mapping[str, tuple[str, ...]]
 
-# The attacks that each check meets.
+# Groups of attacks for each check.
 PLAIN: Groups = {
     "postgres": ("postgres", "messages", "scram"),
     "redis": ("redis",),
@@ -52,15 +53,15 @@ PLAIN: Groups = {
 SECURE: Groups = {"postgres": ("postgres over TLS",), "redis": ("rediss",), "web-0": ("https",)}
 
 
-def processors() -> tuple[int, int]:
-    """Return the processor of the service, and that of everything else."""
-    known = sorted(os.sched_getaffinity(0))
-    return known[0], known[-1]
+def cpus() -> tuple[int, int]:
+    """Return the CPU for the service and the CPU for everything else."""
+    available = sorted(os.sched_getaffinity(0))
+    return available[0], available[-1]
 
 
 @contextlib.contextmanager
 def pinned(processor: int) -> Iterator[None]:
-    """Run this thread, and those that it starts, on one processor."""
+    """Pin this thread, and the threads that it starts, to one CPU."""
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {processor})
     try:
@@ -69,26 +70,26 @@ def pinned(processor: int) -> Iterator[None]:
         os.sched_setaffinity(0, before)
 
 
-def attacks(groups: Groups, check: str, dice: random.Random) -> list[tuple[str, Attack]]:
-    """Return the attacks that a check can meet, in a random order."""
+def attacks(groups: Groups, check: str, rng: random.Random) -> list[tuple[str, Attack]]:
+    """Return the attacks on a check in random order, reproductions of known bugs first."""
     found = [
         (f"{group}: {name}", attack)
         for group in groups[check]
         for name, attack in {**SINGLE, **MANY}[group][1].items()
-        if attack.require == "query" and (attack.reason or name in LABORIOUS)
+        if attack.require == "query" and (attack.reason or name in EXPENSIVE)
     ]
-    shuffled = dice.sample(found, len(found))
+    shuffled = rng.sample(found, len(found))
     return sorted(shuffled, key=lambda one: not one[0].partition(": ")[2].startswith(FIRST))
 
 
 @dataclass(slots=True)
-class Storm:
-    """What goes on, and what was seen.
+class HostileRun:
+    """A service under attack, and the results.
 
     Attributes:
-        ports: where each attacked check is served.
-        wrong: what should not have happened.
-        late: how late liveness was during each attack, with its name.
+        ports: port of the hostile server of each attacked check.
+        problems: unexpected results.
+        latencies: p99 of liveness in seconds during each attack, with the name of the attack.
 
     """
 
@@ -96,82 +97,83 @@ class Storm:
     hostile: Hostile
     groups: Groups
     ports: Mapping[str, int]
-    wrong: list[str] = field(default_factory=list)
-    late: list[tuple[float, str]] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    latencies: list[tuple[float, str]] = field(default_factory=list)
 
-    def calm(self, check: str) -> None:
-        """End the attack on a check, and wait until it passes."""
+    def end_attack(self, check: str) -> None:
+        """End the attack on a check, and wait until the check passes."""
         kind = self.kind(check)
         self.hostile.play(f"{kind}: honest", self.ports[check])
         self.service.until(check, None, 3 * BOUND)
 
     def kind(self, check: str) -> str:
-        """Return the first group of attacks that a check meets."""
+        """Return the first group of attacks on a check."""
         return self.groups["web-0" if check.startswith("web") else check][0]
 
     def attack(self, check: str, name: str, attack: Attack) -> float:
-        """Attack one check, keep what is wrong with the checks, return how late liveness was."""
+        """Attack one check, record problems, and return the p99 of liveness in seconds."""
         with Prober(self.service, "/health/live") as prober:
             self.hostile.play(name, self.ports[check])
             if attack.reason is None:
-                time.sleep(INTERVAL + TIMEOUT)  # attempts that were cut off are over
+                time.sleep(INTERVAL + TIMEOUT)  # let attempts end that the switch cut off
             try:
                 self.service.until(check, attack.reason and attack.reason.value, BOUND)
             except AssertionError as error:
-                self.wrong.append(f"{name}: {error}")
+                self.problems.append(f"{name}: {error}")
             time.sleep(LASTING)
             self.compare({check: {attack.reason}}, name)
-        self.calm(check)
-        self.late.append((late(prober.replies), name))
-        return self.late[-1][0]
+        self.end_attack(check)
+        self.latencies.append((p99_with_backlog(prober.replies), name))
+        return self.latencies[-1][0]
 
-    def rage(self, seconds: float, dice: random.Random) -> list[Reply]:
-        """Attack all checks at once, each time in another way; return what liveness answered."""
+    def attack_all(self, seconds: float, rng: random.Random) -> list[Reply]:
+        """Attack all checks at once with random attacks; return the replies of liveness."""
         ends = time.monotonic() + seconds
         with Prober(self.service, "/health/live") as prober:
             while time.monotonic() < ends:
-                chosen = {}
+                expected = {}
                 for check, port in self.ports.items():
-                    known = attacks(self.groups, "web-0" if check[:3] == "web" else check, dice)
-                    name, attack = next(one for one in known if one[1].reason)
+                    candidates = attacks(self.groups, "web-0" if check[:3] == "web" else check, rng)
+                    name, attack = next(one for one in candidates if one[1].reason)
                     self.hostile.play(name, port)
-                    # So many share a processor that some of it comes too late.
-                    chosen[check] = {attack.reason, Reason.TIMEOUT, Reason.CONNECT_TIMEOUT}
+                    # The hostile servers share a CPU, so some attacks arrive too late.
+                    expected[check] = {attack.reason, Reason.TIMEOUT, Reason.CONNECT_TIMEOUT}
                 time.sleep(BOUND)
-                self.compare(chosen, "all at once")
+                self.compare(expected, "all at once")
         return prober.replies
 
     def compare(self, attacked: Mapping[str, set[Reason | None]], name: str) -> None:
-        """Keep which checks are not as they should be."""
-        for check, seen in self.service.ask("/health").json["checks"].items():
-            reason = seen.get("reason") if seen["status"] != "pass" else None
+        """Record the checks whose result is unexpected."""
+        for check, result in self.service.ask("/health").json["checks"].items():
+            reason = result.get("reason") if result["status"] != "pass" else None
             expected = attacked.get(check, {None})
             if reason not in expected:
-                self.wrong.append(f"{name}: {check} is {reason or 'pass'}")
+                self.problems.append(f"{name}: {check} is {reason or 'pass'}")
 
 
 @contextlib.contextmanager
-def storm(groups: Groups, folder: Path) -> Iterator[Storm]:
-    """Run a service, its honest dependencies, and those that will attack; all pass at first."""
-    own, other = processors()
-    nice = ("taskset", "--cpu-list", str(other), "nice", "-n", "5")
-    with pinned(other), hostile(folder) as calm, hostile(folder, *nice) as raging:
+def hostile_run(groups: Groups, folder: Path) -> Iterator[HostileRun]:
+    """Run a service with honest and hostile dependencies; all checks pass at first."""
+    service_cpu, other_cpu = cpus()
+    nice = ("taskset", "--cpu-list", str(other_cpu), "nice", "-n", "5")
+    with pinned(other_cpu), hostile(folder) as honest, hostile(folder, *nice) as attacker:
         web = groups["web-0"][0]
-        checks = ["postgres", "redis", *(f"web-{number}" for number in range(ATTACKED))]
+        checks = ["postgres", "redis", *(f"web-{number}" for number in range(HOSTILE))]
         kinds = [groups.get(check, groups["web-0"])[0] for check in checks]
         ports = {
-            check: raging.play(f"{kind}: honest") for check, kind in zip(checks, kinds, strict=True)
+            check: attacker.play(f"{kind}: honest")
+            for check, kind in zip(checks, kinds, strict=True)
         }
         urls = {name: f"{web}://127.0.0.1:{port}/" for name, port in ports.items()}
-        for number in range(CALM):
-            urls[f"calm-{number}"] = f"{web}://127.0.0.1:{calm.play(f'{web}: honest')}/"
+        for number in range(HONEST):
+            urls[f"honest-{number}"] = f"{web}://127.0.0.1:{honest.play(f'{web}: honest')}/"
         environ = settings(groups, folder, ports, urls)
-        command = ("taskset", "--cpu-list", str(own), *SERVE)
+        command = ("taskset", "--cpu-list", str(service_cpu), *SERVE)
         with running(environ, folder / "log", command) as service:
-            started = Storm(service, raging, groups, ports)
+            run = HostileRun(service, attacker, groups, ports)
             for check in ports:
                 service.until(check, None, 10)
-            yield started
+            yield run
 
 
 def settings(

@@ -1,4 +1,4 @@
-"""What promtool says of the shipped configuration and its alerts."""
+"""Validates the shipped Prometheus configuration and its alerts with promtool."""
 
 import re
 import subprocess
@@ -21,30 +21,30 @@ RULES = yaml.safe_load((SHIPPED / "alerts.yml").read_text())["groups"][0]["rules
         ("test", "rules", "alerts.test.yml"),
     ],
 )
-def test_promtool_finds_nothing_to_complain_about(words: tuple[str, ...]) -> None:
-    """Each alert fires in its story, and no other one does."""
-    judged = subprocess.run(
+def test_promtool_accepts_the_configuration(words: tuple[str, ...]) -> None:
+    """In each scenario the expected alerts fire, and no others."""
+    done = subprocess.run(
         [str(program("promtool")), *words], cwd=SHIPPED, capture_output=True, check=False, text=True
     )
-    assert judged.returncode == 0, judged.stdout + judged.stderr
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_each_alert_has_a_story_in_which_it_fires() -> None:
-    """One without would be a promise that nobody has seen kept."""
-    stories = yaml.safe_load((SHIPPED / "alerts.test.yml").read_text())["tests"]
+def test_each_alert_fires_in_a_test_scenario() -> None:
+    """An alert without a scenario would be untested."""
+    scenarios = yaml.safe_load((SHIPPED / "alerts.test.yml").read_text())["tests"]
     fired = {
         name
-        for story in stories
-        for asked in story["promql_expr_test"]
-        for sample in asked["exp_samples"]
+        for scenario in scenarios
+        for query in scenario["promql_expr_test"]
+        for sample in query["exp_samples"]
         for name in re.findall(r'alertname="(\w+)"', sample["labels"])
     }
     assert fired == ALERTS.keys()
 
 
 @pytest.mark.parametrize("rule", RULES, ids=ALERTS)
-def test_each_alert_says_what_to_do(rule: dict[str, dict[str, str]]) -> None:
-    """And how much it matters, and for how long it must hold."""
+def test_each_alert_has_a_remedy(rule: dict[str, dict[str, str]]) -> None:
+    """It also has a severity, and a time for which its expression must hold."""
     assert rule["for"]
     assert rule["labels"]["severity"] in {"critical", "warning"}
     assert rule["annotations"].keys() == {"summary", "description", "remedy"}

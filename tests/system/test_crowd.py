@@ -1,4 +1,4 @@
-"""Two thousand who ask nothing, or never come to the end, and probers among them."""
+"""Probes are answered among thousands of idle, slow or abandoned connections."""
 
 import contextlib
 import resource
@@ -17,25 +17,27 @@ from tests.service import SERVE, UVICORN, Prober, Reply, Service, on, p99, runni
 from tests.system.test_load import MIB, memory
 
 
-CROWD = 2_000
-DEAF = 20
-ASKED = b"GET /livez?x HTTP/1.1\r\nHost: a\r\n"
+CONNECTIONS = 2_000
+NOT_READING = 20
+INCOMPLETE = b"GET /livez?x HTTP/1.1\r\nHost: a\r\n"
 PAGE = b"GET /health?format=html HTTP/1.1\r\nHost: a\r\n\r\n"
 
-# `vitals serve` with fewer descriptors than the crowd has connections, and no way to more.
-FEW = ("sh", "-c", 'ulimit -n 1024 && exec "$0" "$@"', *SERVE)
+# `vitals serve` with a hard limit of descriptors below the number of connections.
+LIMITED = ("sh", "-c", 'ulimit -n 1024 && exec "$0" "$@"', *SERVE)
 
 
 @pytest.fixture(name="descriptors", autouse=True)
 def _descriptors() -> Iterator[None]:
-    """Let the test itself have a descriptor for each."""
+    """Raise the descriptor limit of the test itself."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 3 * CROWD), hard))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 3 * CONNECTIONS), hard))
     yield
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-@pytest.fixture(name="service", params=[SERVE, FEW, UVICORN], ids=["serve", "few", "uvicorn"])
+@pytest.fixture(
+    name="service", params=[SERVE, LIMITED, UVICORN], ids=["serve", "limited", "uvicorn"]
+)
 def _service(valkey: Valkey, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Service]:
     with running(on(valkey=valkey), tmp_path / "log", request.param) as service:
         service.until("redis", None, 5)
@@ -51,26 +53,26 @@ def _serve(valkey: Valkey, tmp_path: Path) -> Iterator[Service]:
     assert "Traceback" not in service.log.read_text()
 
 
-def connected(service: Service) -> socket.socket:
-    """A connection to a service."""
+def connect(service: Service) -> socket.socket:
+    """Connect to a service."""
     return socket.create_connection(("127.0.0.1", service.port), timeout=10)
 
 
 def threads(service: Service) -> int:
-    """How many threads a service has."""
+    """Return the number of threads of a service."""
     return len(list(Path(f"/proc/{service.process.pid}/task").iterdir()))
 
 
 def until(condition: Callable[[], bool], within: float) -> None:
-    """Wait until this holds."""
+    """Wait until a condition holds, for at most *within* seconds."""
     deadline = time.monotonic() + within
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.05)
 
 
-def settled(figure: Callable[[], int], within: float) -> None:
-    """Wait until a figure has been the same for a second."""
+def wait_until_stable(figure: Callable[[], int], within: float) -> None:
+    """Wait until a figure does not change for a second."""
     deadline, before = time.monotonic() + within, -1
     while (now := figure()) != before:
         assert time.monotonic() < deadline
@@ -78,110 +80,110 @@ def settled(figure: Callable[[], int], within: float) -> None:
         time.sleep(1)
 
 
-def unread(service: Service) -> int:
-    """How many bytes wait in the kernel for those whom a service answers."""
+def unread_bytes(service: Service) -> int:
+    """Return the number of bytes in the kernel that the clients of a service have not read."""
     rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
     return sum(int(row[4][:8], 16) for row in rows if int(row[1][-4:], 16) == service.port)
 
 
 @contextlib.contextmanager
-def crowd(service: Service) -> Iterator[list[socket.socket]]:
-    """Have two thousand connected: every other one says nothing, the rest begin a question."""
+def open_connections(service: Service) -> Iterator[list[socket.socket]]:
+    """Open 2,000 connections: half are idle, half send the start of a request."""
     with contextlib.ExitStack() as stack:
-        connections = [stack.enter_context(connected(service)) for _ in range(CROWD)]
+        connections = [stack.enter_context(connect(service)) for _ in range(CONNECTIONS)]
         for connection in connections[::2]:
-            say(connection, ASKED)
+            send(connection, INCOMPLETE)
         yield connections
 
 
-def say(connection: socket.socket, words: bytes) -> None:
-    """Say something to whoever may have hung up."""
+def send(connection: socket.socket, data: bytes) -> None:
+    """Send to a client that may have been disconnected."""
     with contextlib.suppress(ConnectionError):
-        connection.send(words)
+        connection.send(data)
 
 
-def asked(service: Service, seconds: float, meanwhile: Callable[[], None]) -> list[Reply]:
-    """Ask readiness for so long, on a new connection each time."""
+def probe_readiness(service: Service, seconds: float, meanwhile: Callable[[], None]) -> list[Reply]:
+    """Probe readiness for *seconds*, on a new connection each time, and return the replies."""
     with Prober(service, "/health/ready") as prober:
-        over = time.monotonic() + seconds
-        while time.monotonic() < over:
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
             meanwhile()
             time.sleep(0.2)
     return prober.replies
 
 
-def test_probers_are_answered_among_two_thousand_who_hold_the_line(service: Service) -> None:
-    """Every probe is, as soon as in an empty house or nearly so, while heads come byte by byte."""
-    alone = asked(service, 2, lambda: None)
-    with crowd(service) as connections:
+def test_probes_are_answered_among_thousands_of_slow_connections(service: Service) -> None:
+    """They are almost as fast as without the connections, which send headers byte by byte."""
+    alone = probe_readiness(service, 2, lambda: None)
+    with open_connections(service) as connections:
 
-        def dribble() -> None:
+        def send_a_byte() -> None:
             for connection in connections[::2]:
-                say(connection, b"X")
+                send(connection, b"X")
 
-        among = asked(service, 4, dribble)
+        among = probe_readiness(service, 4, send_a_byte)
     assert {reply.code for reply in among} == {200}
     assert len(among) > 100
     assert p99(among) < 10 * p99(alone) + 0.1
     assert max(reply.seconds for reply in among) < 2
 
 
-def test_whoever_holds_the_line_is_sent_away(serve: Service) -> None:
-    """Within the time for a head, however busily it comes byte by byte."""
+def test_clients_that_never_finish_a_request_are_disconnected(serve: Service) -> None:
+    """The time limit of the headers applies even if bytes keep arriving."""
     before = serve.descriptors()
-    with crowd(serve) as connections:
-        over = time.monotonic() + IDLE_TIMEOUT + 3
-        while time.monotonic() < over:
+    with open_connections(serve) as connections:
+        end = time.monotonic() + IDLE_TIMEOUT + 3
+        while time.monotonic() < end:
             for connection in connections[::20]:
-                say(connection, b"X")
+                send(connection, b"X")
             time.sleep(0.5)
         assert serve.descriptors() <= before + 1
 
 
-def test_whoever_never_reads_is_sent_away(serve: Service) -> None:
-    """In the time for an answer, with thousands outstanding; probers and memory notice nothing."""
-    held, before = serve.descriptors(), memory(serve, "VmRSS")
+def test_clients_that_never_read_are_disconnected(serve: Service) -> None:
+    """Thousands of answers are pending; probes and memory are not affected."""
+    descriptors, before = serve.descriptors(), memory(serve, "VmRSS")
     with contextlib.ExitStack() as stack:
-        deaf = [stack.enter_context(connected(serve)) for _ in range(DEAF)]
+        clients = [stack.enter_context(connect(serve)) for _ in range(NOT_READING)]
         prober = stack.enter_context(Prober(serve, "/health/ready"))
-        for connection in deaf:
+        for connection in clients:
             connection.setblocking(False)  # noqa: FBT003
-            say(connection, PAGE * 2_000)
-        until(lambda: serve.descriptors() > held + DEAF // 2, 5)
-        # Before that it still makes pages, to fill what the kernel takes of them.
-        settled(lambda: unread(serve), 60)
-        until(lambda: serve.descriptors() <= held + 1, IDLE_TIMEOUT + 5)
+            send(connection, PAGE * 2_000)
+        until(lambda: serve.descriptors() > descriptors + NOT_READING // 2, 5)
+        # Until then the service still renders pages into the buffers of the kernel.
+        wait_until_stable(lambda: unread_bytes(serve), 60)
+        until(lambda: serve.descriptors() <= descriptors + 1, IDLE_TIMEOUT + 5)
     assert {reply.code for reply in prober.replies} == {200}
     assert max(reply.seconds for reply in prober.replies) < 2
     assert memory(serve, "VmHWM") - before < 32 * MIB
 
 
-def test_a_head_without_an_end_fills_no_memory(serve: Service) -> None:
-    """It is refused long before the hundred megabytes that somebody would send."""
+def test_endless_headers_are_rejected_early(serve: Service) -> None:
+    """The service rejects them long before 100 MB are sent, and uses little memory."""
     before, sent = memory(serve, "VmRSS"), 0
-    with connected(serve) as connection, contextlib.suppress(ConnectionError):
-        connection.sendall(ASKED + b"X: ")
+    with connect(serve) as connection, contextlib.suppress(ConnectionError):
+        connection.sendall(INCOMPLETE + b"X: ")
         while sent < 100 * MIB:
             sent += connection.send(bytes(MAX_HEAD).replace(b"\0", b"a"))
     assert sent < 16 * MIB
     assert memory(serve, "VmHWM") - before < 8 * MIB
 
 
-def test_thousands_who_go_before_they_are_answered_leave_nothing(service: Service) -> None:
-    """Reset, half closed, or by curl's own impatience: no descriptor, thread or line is left."""
+def test_clients_that_disconnect_early_leak_nothing(service: Service) -> None:
+    """Resets, half-closes and timeouts leave no descriptor, no thread and no traceback."""
     url = f"http://127.0.0.1:{service.port}/health?verbose&[1-1000]"
-    hasty = ["curl", "--silent", "--max-time", "0.01", "--header", "Connection: close", url]
-    before, held = service.descriptors(), threads(service)
+    curl = ["curl", "--silent", "--max-time", "0.01", "--header", "Connection: close", url]
+    before, threads_before = service.descriptors(), threads(service)
     with Prober(service, "/health/live") as prober:
-        for number in range(CROWD):
-            with connected(service) as connection:
+        for number in range(CONNECTIONS):
+            with connect(service) as connection:
                 if number % 2:
                     linger = struct.pack("ii", 1, 0)
                     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
-                connection.sendall((ASKED + b"\r\n")[: 1 + number % 40])
+                connection.sendall((INCOMPLETE + b"\r\n")[: 1 + number % 40])
                 if number % 3:
                     connection.shutdown(socket.SHUT_WR)
-        subprocess.run(hasty, check=False, stdout=subprocess.DEVNULL, timeout=60)
+        subprocess.run(curl, check=False, stdout=subprocess.DEVNULL, timeout=60)
     assert {reply.code for reply in prober.replies} == {200}
     until(lambda: service.descriptors() <= before + 1, 10)
-    assert threads(service) <= held + 1
+    assert threads(service) <= threads_before + 1

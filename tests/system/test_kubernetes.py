@@ -1,4 +1,4 @@
-"""What kubectl makes of deploy/kubernetes, and who accepts it."""
+"""Validates the manifests that kubectl renders from deploy/kubernetes."""
 
 import re
 import subprocess
@@ -20,38 +20,38 @@ from tests.image.stack import run
 from tests.pages import shown
 
 
-# It names each twice: there are strict schemas and others.
+# Each version is listed twice, with strict and with other schemas.
 NEWEST = list(dict.fromkeys(all_versions()))[-4:]
 
 
-def validated(text: str, version: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    """Have manifests judged by the schemas of a version of Kubernetes."""
+def validate(text: str, version: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Validate manifests with the strict schemas of a Kubernetes version."""
     (folder / "rendered.yaml").write_text(text)
-    validate = Path(sys.executable).with_name("kubernetes-validate")
-    command = (validate, "--strict", "-k", version, folder / "rendered.yaml")
+    program = Path(sys.executable).with_name("kubernetes-validate")
+    command = (program, "--strict", "-k", version, folder / "rendered.yaml")
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
 @pytest.mark.parametrize("version", NEWEST)
-def test_the_newest_kubernetes_accept_all_of_it(tmp_path: Path, version: str) -> None:
-    """No field is unknown to the four newest versions whose schemas are installed."""
+def test_the_newest_kubernetes_versions_accept_the_manifests(tmp_path: Path, version: str) -> None:
+    """The four newest versions with installed schemas know every field."""
     overlays = [Overlay(name) for name in OVERLAYS]
-    judged = validated("---\n".join(overlay.text for overlay in overlays), version, tmp_path)
-    assert judged.returncode == 0, judged.stdout
-    assert judged.stdout.count(" passed ") == sum(len(overlay.objects) for overlay in overlays)
+    done = validate("---\n".join(overlay.text for overlay in overlays), version, tmp_path)
+    assert done.returncode == 0, done.stdout
+    assert done.stdout.count(" passed ") == sum(len(overlay.objects) for overlay in overlays)
 
 
-def test_a_field_that_is_mistyped_is_not_accepted(tmp_path: Path) -> None:
-    """Which the API server would drop, with a warning."""
+def test_a_mistyped_field_is_rejected(tmp_path: Path) -> None:
+    """The API server would drop the field with a warning."""
     mistyped = Overlay(OVERLAYS[0]).text.replace("periodSeconds", "periodSecond")
-    judged = validated(mistyped, NEWEST[-1], tmp_path)
-    assert judged.returncode
-    assert "'periodSecond' was unexpected" in judged.stdout
+    done = validate(mistyped, NEWEST[-1], tmp_path)
+    assert done.returncode
+    assert "'periodSecond' was unexpected" in done.stdout
 
 
-def test_there_is_one_of_each_and_no_secret(overlay: Overlay) -> None:
-    """Secrets are made where they are known, and not from the repository."""
-    assert sorted(known["kind"] for known in overlay.objects) == [
+def test_each_overlay_has_one_object_per_kind_and_no_secret(overlay: Overlay) -> None:
+    """Secrets are created on the cluster, not from the repository."""
+    assert sorted(item["kind"] for item in overlay.objects) == [
         "ConfigMap",
         "Deployment",
         "HorizontalPodAutoscaler",
@@ -61,14 +61,14 @@ def test_there_is_one_of_each_and_no_secret(overlay: Overlay) -> None:
         "Service",
         "ServiceAccount",
     ]
-    namespaces = {known["metadata"].get("namespace") for known in overlay.objects[1:]}
+    namespaces = {item["metadata"].get("namespace") for item in overlay.objects[1:]}
     assert namespaces == {f"vitals-{overlay.name}"} == {overlay["Namespace"]["metadata"]["name"]}
 
 
 def test_the_service_accepts_its_settings(
     overlay: Overlay, environ: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """It would start with them; the secrets are there, by the names that it looks for."""
+    """They load without an error, and the secrets have the expected names."""
     (tmp_path / "jwt_secret").write_text("x" * 32)
     for name, value in overlay.given.items():
         assert name.lower() in Settings.model_fields
@@ -76,17 +76,17 @@ def test_the_service_accepts_its_settings(
     assert load().drain_seconds == 15
 
 
-def test_the_secret_is_made_as_the_docs_say(overlay: Overlay, tmp_path: Path) -> None:
-    """Under the name that is mounted, with a key for each file that the service looks for."""
+def test_the_command_in_the_docs_creates_the_secret(overlay: Overlay, tmp_path: Path) -> None:
+    """It has the name that is mounted, and a key for each file that the service reads."""
     (block,) = shown("docs/kubernetes.md", "Deploy")
     (command,) = re.findall(r"^kubectl create secret (?:.*\\\n)+", block.text, re.MULTILINE)
     (tmp_path / "secrets").mkdir()
     names = re.findall(r"secrets/(\w+).txt", command)
     for name in names:
         (tmp_path / f"secrets/{name}.txt").write_text(f"of {name}")
-    made = run("sh", "-c", command.rstrip("\\\n"), cwd=tmp_path)
-    assert validated(made, NEWEST[-1], tmp_path).returncode == 0
-    secret = yaml.safe_load(made)
+    manifest = run("sh", "-c", command.rstrip("\\\n"), cwd=tmp_path)
+    assert validate(manifest, NEWEST[-1], tmp_path).returncode == 0
+    secret = yaml.safe_load(manifest)
     volumes = [volume["secret"] for volume in overlay.pod["volumes"] if "secret" in volume]
     assert [volume["secretName"] for volume in volumes] == [secret["metadata"]["name"]]
     assert {name: b64decode(value).decode() for name, value in secret["data"].items()} == {
@@ -95,8 +95,8 @@ def test_the_secret_is_made_as_the_docs_say(overlay: Overlay, tmp_path: Path) ->
     assert set(names) == {"postgres_password", "redis_password", "jwt_secret"} <= set(SECRETS)
 
 
-def test_its_times_fit_together(overlay: Overlay, environ: pytest.MonkeyPatch) -> None:
-    """With what an overlay changes; what does not fit is told with where it comes from."""
+def test_the_probe_times_are_consistent(overlay: Overlay, environ: pytest.MonkeyPatch) -> None:
+    """This includes the settings of the overlay. A failure names the line of each setting."""
     del environ
     settings = read(overlay.given)
     base = FOLDER / "base/deployment.yaml"
@@ -109,8 +109,8 @@ def test_its_times_fit_together(overlay: Overlay, environ: pytest.MonkeyPatch) -
     assert broken == []
 
 
-def test_a_file_that_is_missing_fails_in_one_line(tmp_path: Path) -> None:
-    """Which names it, and what wants it."""
+def test_a_missing_file_is_named_in_the_error(tmp_path: Path) -> None:
+    """The command `kubectl` fails, and its error names the file."""
     run("cp", "-r", FOLDER, tmp_path / "kubernetes")
     (tmp_path / "kubernetes/base/service.yaml").unlink()
     command = ("kubectl", "kustomize", tmp_path / "kubernetes/overlays/staging")

@@ -1,4 +1,4 @@
-"""One processor, and more probers than any fleet has."""
+"""The service on one CPU under more load than any fleet of probers causes."""
 
 import http.client
 import json
@@ -17,13 +17,13 @@ from tests.system.servers import program
 
 MIB = 2**20
 
-# As many as an ordinary limit of descriptors allows.
-MANY = 400
+# Connections that a usual descriptor limit allows.
+CONNECTIONS = 400
 
-# Seconds that 99 of 100 answers of liveness take at most.
+# Maximum p99 of liveness in seconds.
 MAX_P99 = 0.05
 
-# The settings of an installation, not of a test in haste.
+# Production settings, instead of the short intervals of tests.
 DEFAULTS = {"CHECK_INTERVAL": "1", "CHECK_TIMEOUT": "1", "RECONNECT_INTERVAL": "15"}
 
 
@@ -37,30 +37,36 @@ def _service(postgres: Postgres, valkey: Valkey, tmp_path: Path) -> Iterator[Ser
 
 
 def flood(service: Service, connections: int, *arguments: str, path: str = "/health/ready") -> str:
-    """Ask as fast as can be for some seconds, and tell what came of it."""
+    """Send requests as fast as possible for three seconds, and return the report of wrk."""
     command = [str(program("wrk")), "--threads=1", f"--connections={connections}", "--duration=3s"]
     url = f"http://127.0.0.1:{service.port}{path}"
-    told = subprocess.run([*command, *arguments, url], capture_output=True, text=True, check=True)
-    return told.stdout
+    done = subprocess.run([*command, *arguments, url], capture_output=True, text=True, check=True)
+    return done.stdout
 
 
-def memory(service: Service, what: str) -> int:
-    """How many bytes are in memory now (`VmRSS`), or were at most (`VmHWM`)."""
+def memory(service: Service, field: str) -> int:
+    """Return the resident memory in bytes, now (`VmRSS`) or at its peak (`VmHWM`)."""
     lines = Path(f"/proc/{service.process.pid}/status").read_text().splitlines()
-    (kilobytes,) = [line.split()[1] for line in lines if line.startswith(f"{what}:")]
+    (kilobytes,) = [line.split()[1] for line in lines if line.startswith(f"{field}:")]
     return int(kilobytes) * 1024
 
 
-def test_a_flood_turns_nothing_red_and_grows_nothing(service: Service) -> None:
-    """Every answer is a 200 while a processor is used up, in a fraction of 256 MB."""
+def test_a_flood_fails_no_check_and_leaks_no_memory(service: Service) -> None:
+    """Every answer is a 200 while the CPU is saturated, with far less than 256 MB of memory."""
     flood(service, 256)
-    at_first = memory(service, "VmRSS")
+    before = memory(service, "VmRSS")
     with Prober(service, "/health/ready") as prober:
-        told = [flood(service, 32), flood(service, 256), flood(service, 32, "-HConnection: close")]
-    assert not [line for line in told if "Non-2xx" in line or "Socket errors: connect" in line]
+        reports = [
+            flood(service, 32),
+            flood(service, 256),
+            flood(service, 32, "-HConnection: close"),
+        ]
+    assert not [
+        report for report in reports if "Non-2xx" in report or "Socket errors: connect" in report
+    ]
     assert {reply.code for reply in prober.replies} == {200}
     assert "to=fail" not in service.log.read_text()
-    assert memory(service, "VmRSS") - at_first < 8 * MIB
+    assert memory(service, "VmRSS") - before < 8 * MIB
     assert memory(service, "VmHWM") < 128 * MIB
 
 
@@ -76,19 +82,19 @@ def test_a_flood_turns_nothing_red_and_grows_nothing(service: Service) -> None:
     ],
     ids=lambda path: path[:30],
 )
-def test_a_flood_of_costly_requests_holds_no_probe_up(path: str, tmp_path: Path) -> None:
-    """Pages of thirty failing checks, and all that is not ready: liveness comes in between."""
+def test_a_flood_of_expensive_requests_does_not_delay_liveness(path: str, tmp_path: Path) -> None:
+    """The requests render pages with thirty failing checks, or miss the response cache."""
     checks = {f"check{number}": {"url": "http://127.0.0.1:1/"} for number in range(MAX_CHECKS)}
     environ = {**DEFAULTS, "DRAIN_SECONDS": "0", "HTTP_CHECKS": json.dumps(checks)}
     command = ("taskset", "--cpu-list", "0", *SERVE)
     with running(environ, tmp_path / "log", command) as service:
         service.until("check29", "refused", 5)
-        # Other work may hold up the machine, but not each time.
-        assert any(late(service, path) < MAX_P99 for _ in range(3))
+        # Other work may stall the machine, but not in every attempt.
+        assert any(liveness_p99(service, path) < MAX_P99 for _ in range(3))
 
 
-def late(service: Service, path: str) -> float:
-    """Flood a path, and return how late 99 of 100 answers of liveness are at most."""
+def liveness_p99(service: Service, path: str) -> float:
+    """Return the p99 of liveness in seconds while a path is flooded."""
     with Prober(service, "/health/live") as live:
         for connection in ("keep-alive", "close"):
             flood(service, 256, f"-HConnection: {connection}", path=path)
@@ -96,9 +102,11 @@ def late(service: Service, path: str) -> float:
     return p99(live.replies)
 
 
-def test_an_answer_is_never_refused_for_the_many_that_wait(service: Service) -> None:
-    """No limit of connections answers a probe in the place of the service."""
-    connections = [http.client.HTTPConnection("127.0.0.1", service.port) for _ in range(MANY)]
+def test_many_waiting_connections_are_all_answered(service: Service) -> None:
+    """No connection limit rejects a probe."""
+    connections = [
+        http.client.HTTPConnection("127.0.0.1", service.port) for _ in range(CONNECTIONS)
+    ]
     for connection in connections:
         connection.connect()
     for connection in connections:
@@ -107,4 +115,4 @@ def test_an_answer_is_never_refused_for_the_many_that_wait(service: Service) -> 
     for connection in connections:
         with closing(connection), connection.getresponse() as response:
             codes.append(response.status)
-    assert codes == [200] * MANY
+    assert codes == [200] * CONNECTIONS

@@ -1,4 +1,4 @@
-"""What kubectl makes of deploy/kubernetes, field by field."""
+"""Tests the fields of the manifests that kubectl renders from deploy/kubernetes."""
 
 from urllib.parse import urlsplit
 
@@ -9,23 +9,23 @@ NAME = {"app.kubernetes.io/name": "vitals"}
 PORTS = {"postgresql": 5432, "redis": 6379}
 
 
-def test_each_probe_asks_what_it_is_for(overlay: Overlay) -> None:
-    """On the port that the service listens on."""
-    asked = {
+def test_each_probe_uses_its_endpoint(overlay: Overlay) -> None:
+    """All probes use the port that the service listens on."""
+    probes = {
         name: overlay.container[f"{name}Probe"]["httpGet"]
         for name in ("startup", "liveness", "readiness")
     }
-    assert {name: get["path"] for name, get in asked.items()} == {
+    assert {name: get["path"] for name, get in probes.items()} == {
         "startup": "/health/started",
         "liveness": "/health/live",
         "readiness": "/health/ready",
     }
-    assert {get["port"] for get in asked.values()} == {"http"}
+    assert {get["port"] for get in probes.values()} == {"http"}
     assert overlay.container["ports"] == [{"name": "http", "containerPort": 8000}]
 
 
-def test_it_is_restricted(overlay: Overlay) -> None:
-    """As the Pod Security Standard has it, which its namespace enforces; its root is read-only."""
+def test_pods_meet_the_restricted_security_standard(overlay: Overlay) -> None:
+    """The namespace enforces the standard, and the root file system is read-only."""
     labels = overlay["Namespace"]["metadata"]["labels"]
     assert labels["pod-security.kubernetes.io/enforce"] == "restricted"
     pod, container = overlay.pod["securityContext"], overlay.container["securityContext"]
@@ -52,8 +52,8 @@ def test_it_is_restricted(overlay: Overlay) -> None:
     assert not overlay.pod["enableServiceLinks"]
 
 
-def test_a_rotated_secret_reaches_it(overlay: Overlay) -> None:
-    """The whole folder is mounted, under a name that does not change, readable by its group."""
+def test_a_rotated_secret_reaches_the_container(overlay: Overlay) -> None:
+    """The whole secret is mounted as a folder with a constant name, readable by the group."""
     mounts = {mount["name"]: mount for mount in overlay.container["volumeMounts"]}
     assert mounts["secrets"] == {"name": "secrets", "mountPath": "/run/secrets", "readOnly": True}
     volumes = {volume["name"]: volume for volume in overlay.pod["volumes"]}
@@ -62,15 +62,15 @@ def test_a_rotated_secret_reaches_it(overlay: Overlay) -> None:
     assert volumes["tmp"]["emptyDir"] == {"medium": "Memory", "sizeLimit": "1Mi"}
 
 
-def test_it_has_requests_and_no_limit_of_cpu(overlay: Overlay) -> None:
-    """What a limit holds up would come too late; memory is bounded, above what a flood takes."""
+def test_cpu_has_a_request_and_no_limit(overlay: Overlay) -> None:
+    """Throttling would delay answers. The memory limit exceeds the usage under a flood."""
     resources = overlay.container["resources"]
     assert resources["requests"].keys() == {"cpu", "memory"}
     assert resources["limits"] == {"memory": "256Mi"}
 
 
-def test_an_update_takes_none_away_first(overlay: Overlay) -> None:
-    """And the autoscaler alone says how many there are."""
+def test_a_rolling_update_removes_no_pod_first(overlay: Overlay) -> None:
+    """Only the autoscaler sets the number of replicas."""
     spec = overlay["Deployment"]["spec"]
     assert spec["strategy"] == {
         "type": "RollingUpdate",
@@ -86,15 +86,15 @@ def test_an_update_takes_none_away_first(overlay: Overlay) -> None:
     assert 0 < scaled["minReplicas"] < scaled["maxReplicas"]
 
 
-def test_nodes_can_be_emptied_while_a_database_is_down(overlay: Overlay) -> None:
-    """When no pod is ready, and with one replica too."""
+def test_nodes_can_be_drained_while_a_database_is_down(overlay: Overlay) -> None:
+    """Pods that are not ready can be evicted, and a single replica too."""
     budget = overlay["PodDisruptionBudget"]["spec"]
     assert budget["unhealthyPodEvictionPolicy"] == "AlwaysAllow"
     assert budget["maxUnavailable"] == 1
 
 
-def test_replicas_are_spread(overlay: Overlay) -> None:
-    """Over zones and nodes."""
+def test_replicas_are_spread_over_zones_and_nodes(overlay: Overlay) -> None:
+    """Both constraints select the pods of the service."""
     spread = overlay.pod["topologySpreadConstraints"]
     assert [constraint["topologyKey"] for constraint in spread] == [
         "topology.kubernetes.io/zone",
@@ -103,8 +103,8 @@ def test_replicas_are_spread(overlay: Overlay) -> None:
     assert [constraint["labelSelector"]["matchLabels"] for constraint in spread] == [NAME, NAME]
 
 
-def test_whoever_selects_pods_finds_them(overlay: Overlay) -> None:
-    """By a label that no overlay changes, because a Deployment's selector never may."""
+def test_all_selectors_match_the_pods(overlay: Overlay) -> None:
+    """Overlays don't change the label, because the selector of a Deployment is immutable."""
     labels = overlay["Deployment"]["spec"]["template"]["metadata"]["labels"]
     selectors = [
         overlay["Deployment"]["spec"]["selector"]["matchLabels"],
@@ -118,11 +118,11 @@ def test_whoever_selects_pods_finds_them(overlay: Overlay) -> None:
     assert overlay["Service"]["spec"]["ports"][0]["targetPort"] == "http"
 
 
-def test_it_reaches_names_and_its_stores_and_nothing_else(overlay: Overlay) -> None:
-    """On the ports that its settings name; and it is reached on its own port alone."""
+def test_the_network_policy_allows_only_dns_and_the_stores(overlay: Overlay) -> None:
+    """Egress uses the ports in the settings; ingress is limited to the HTTP port."""
     policy = overlay["NetworkPolicy"]["spec"]
     assert policy["policyTypes"] == ["Ingress", "Egress"]
-    reached = {
+    allowed = {
         (port["protocol"], port["port"])
         for rule in policy["egress"]
         for port in rule["ports"]
@@ -130,7 +130,7 @@ def test_it_reaches_names_and_its_stores_and_nothing_else(overlay: Overlay) -> N
     }
     urls = [urlsplit(overlay.given[name]) for name in ("DATABASE_URL", "REDIS_URL")]
     stores = {("TCP", url.port or PORTS[url.scheme]) for url in urls}
-    assert reached == {("UDP", 53), ("TCP", 53)} | stores
+    assert allowed == {("UDP", 53), ("TCP", 53)} | stores
     (rule,) = policy["ingress"]
     assert rule["ports"] == [{"protocol": "TCP", "port": "http"}]
     assert rule["from"]

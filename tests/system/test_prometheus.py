@@ -1,4 +1,4 @@
-"""Debian's Prometheus scrapes a running service while its Redis fails and is mended."""
+"""Debian's Prometheus scrapes a running service while its Redis fails and recovers."""
 
 import re
 import threading
@@ -22,8 +22,8 @@ FAILING, FLAPPING, SLOWEST = shown("docs/monitoring.md", "Metrics")[0].text.spli
 
 
 @contextmanager
-def in_text(service: Service) -> Iterator[str]:
-    """Answer with what the service tells in text: this Prometheus always prefers OpenMetrics."""
+def text_format(service: Service) -> Iterator[str]:
+    """Proxy the service's metrics in text format, as this Prometheus always prefers OpenMetrics."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -34,7 +34,7 @@ def in_text(service: Service) -> Iterator[str]:
             self.wfile.write(reply.body)
 
         def log_message(self, *_: object) -> None:
-            """Say nothing."""
+            """Log nothing."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         thread = threading.Thread(target=server.serve_forever, daemon=True)
@@ -45,7 +45,7 @@ def in_text(service: Service) -> Iterator[str]:
 
 @pytest.fixture(name="secret", scope="module")
 def _secret(own_valkey: Valkey, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give the service a copy of the password, which a test may spoil."""
+    """Return a copy of the password file, which a test may overwrite."""
     copy = tmp_path_factory.mktemp("secret") / "redis_password"
     copy.write_text(own_valkey.password_file.read_text())
     return copy
@@ -65,21 +65,21 @@ def _service(own_valkey: Valkey, secret: Path) -> Iterator[Service]:
 @pytest.fixture(name="prometheus", scope="module")
 def _prometheus(service: Service) -> Iterator[Prometheus]:
     with (
-        in_text(service) as text,
+        text_format(service) as text,
         Prometheus(vitals=f"127.0.0.1:{service.port}", text=text) as server,
     ):
         server.until("vitals", {"VitalsNobodyAsks"})
         service.until("redis", None, within=5)
         for job in ("vitals", "text"):
             server.wait(f'health_requests_total{{job="{job}",endpoint="/health"}}')
-        service.ask("/health")  # a counter that begins at 1 has not risen
+        service.ask("/health")  # a counter whose first value is 1 has not increased
         for job in ("vitals", "text"):
             server.until(job, set())
         yield server
 
 
-def told(prometheus: Prometheus, query: str) -> set[str]:
-    """Of which checks a query speaks, in either format."""
+def checks_in_result(prometheus: Prometheus, query: str) -> set[str]:
+    """Return the checks in the result of a query, which is the same for both formats."""
     jobs = {
         job: {one["check"] for one in prometheus.query(query) if one.get("job", job) == job}
         for job in ("vitals", "text")
@@ -88,18 +88,18 @@ def told(prometheus: Prometheus, query: str) -> set[str]:
     return jobs["vitals"]
 
 
-def assert_panels_show_something(prometheus: Prometheus) -> None:
-    """Each has series, with the labels that its legend names."""
+def assert_panels_have_data(prometheus: Prometheus) -> None:
+    """Assert that each panel has series, with the labels in its legend."""
     for panel in dashboard():
         for target in panel["targets"]:
-            shown = prometheus.query(target["expr"])
-            assert shown, panel["title"]
+            series = prometheus.query(target["expr"])
+            assert series, panel["title"]
             legend = set(re.findall(r"{{(\w+)}}", target["legendFormat"]))
-            assert all(legend <= one.keys() for one in shown), panel["title"]
+            assert all(legend <= one.keys() for one in series), panel["title"]
 
 
-def assert_names_are_told(prometheus: Prometheus) -> None:
-    """Those in the docs, the alerts and the dashboard; so is each label."""
+def assert_names_exist(prometheus: Prometheus) -> None:
+    """Assert that all metrics and labels of docs, alerts and dashboard exist."""
     series = prometheus.query('{job="vitals"}')
     names = {one["__name__"] for one in series}
     labels = set[str]().union(*(one.keys() for one in series))
@@ -112,8 +112,8 @@ def assert_names_are_told(prometheus: Prometheus) -> None:
         assert set(named) <= labels, expression
 
 
-def test_both_formats_are_taken(prometheus: Prometheus) -> None:
-    """OpenMetrics alone knows what an info is."""
+def test_prometheus_accepts_both_formats(prometheus: Prometheus) -> None:
+    """Only OpenMetrics has the type `info`."""
     kinds = {
         (one["target"]["job"], one["metric"], one["type"])
         for one in prometheus.ask("targets/metadata")
@@ -127,39 +127,39 @@ def test_both_formats_are_taken(prometheus: Prometheus) -> None:
     assert names["vitals"] == names["text"]
 
 
-def test_a_failure_is_told_while_it_lasts(
+def test_a_failure_shows_in_queries_and_alerts_while_it_lasts(
     prometheus: Prometheus, service: Service, own_valkey: Valkey
 ) -> None:
-    """By the queries of the docs and the alerts; nothing is before it and after its repair."""
-    assert told(prometheus, FAILING) == set()
-    assert told(prometheus, SLOWEST) == {"redis"}
+    """The queries are those of the docs. Before the failure and after the repair nothing shows."""
+    assert checks_in_result(prometheus, FAILING) == set()
+    assert checks_in_result(prometheus, SLOWEST) == {"redis"}
     with killed(own_valkey):
         for job in ("vitals", "text"):
             prometheus.until(job, {"VitalsOutage", "VitalsNotReady"})
-        assert told(prometheus, FAILING) == {"redis"}
+        assert checks_in_result(prometheus, FAILING) == {"redis"}
         reasons = prometheus.query('health_check_reason{job="vitals"}')
         assert [one["reason"] for one in reasons] == ["refused"]
-        assert_panels_show_something(prometheus)
-        assert_names_are_told(prometheus)
+        assert_panels_have_data(prometheus)
+        assert_names_exist(prometheus)
     service.until("redis", None, within=5)
     for job in ("vitals", "text"):
         prometheus.until(job, set())
-    assert told(prometheus, FAILING) == set()
+    assert checks_in_result(prometheus, FAILING) == set()
     assert not prometheus.query("health_check_reason")
 
 
-def test_a_spoilt_secret_is_told_apart(
+def test_a_wrong_secret_raises_its_own_alert(
     prometheus: Prometheus, secret: Path, own_valkey: Valkey
 ) -> None:
-    """Until it is what the server has again."""
-    secret.write_text("not the one")
+    """The alert ends when the secret is right again."""
+    secret.write_text("wrong")
     prometheus.until("vitals", {"VitalsOutage", "VitalsNotReady", "VitalsSecretTrouble"})
     secret.write_text(own_valkey.password_file.read_text())
     prometheus.until("vitals", set())
 
 
 def test_maintenance_is_no_outage(prometheus: Prometheus, secret: Path) -> None:
-    """It is told all the same, for whoever forgets it."""
+    """It raises its own alert, in case it is forgotten."""
     file = secret.with_name("maintenance")
     file.touch()
     prometheus.until("vitals", {"VitalsForgottenInMaintenance"})
@@ -167,31 +167,31 @@ def test_maintenance_is_no_outage(prometheus: Prometheus, secret: Path) -> None:
     prometheus.until("vitals", set())
 
 
-def test_what_comes_and_goes_flaps(
+def test_repeated_failures_raise_the_flapping_alert(
     prometheus: Prometheus, service: Service, own_valkey: Valkey
 ) -> None:
-    """Six failures are more than five, and more than the three of the alert."""
+    """Six failures exceed the five of the query in the docs, and the three of the alert."""
     for _ in range(6):
         with killed(own_valkey):
             service.until("redis", "refused", within=5)
         service.until("redis", None, within=5)
     prometheus.until("vitals", {"VitalsFlapping"})
-    assert told(prometheus, FLAPPING) == {"redis"}
+    assert checks_in_result(prometheus, FLAPPING) == {"redis"}
 
 
-def test_a_service_that_is_gone_is_told(prometheus: Prometheus, service: Service) -> None:
-    """At the end of this module, as it does not come back."""
+def test_a_stopped_service_raises_an_alert(prometheus: Prometheus, service: Service) -> None:
+    """This test is near the end of the module, because the service does not restart."""
     service.process.terminate()
     prometheus.until("vitals", {"VitalsFlapping", "VitalsTargetDown", "VitalsOutage"})
 
 
 def rules(prometheus: Prometheus) -> list[Any]:
-    """Tell the alerts as the server has read them."""
+    """Return the alerts that Prometheus has loaded."""
     rules: list[Any] = prometheus.ask("rules")["groups"][0]["rules"]
     return rules
 
 
-def test_the_alerts_are_evaluated(prometheus: Prometheus) -> None:
-    """None has an expression that fails on what is really told."""
+def test_all_alerts_are_evaluated_without_errors(prometheus: Prometheus) -> None:
+    """Their expressions work with the metrics of a real service."""
     health = {rule["name"]: (rule["health"], rule.get("lastError")) for rule in rules(prometheus)}
     assert health == dict.fromkeys(ALERTS, ("ok", None))

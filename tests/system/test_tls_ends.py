@@ -9,15 +9,15 @@ from tests.faults.fault import Stall
 from tests.faults.proxy import Proxy
 from tests.faults.servers import frozen
 from tests.probes.attempt import eventually, failure
-from tests.system.asking import asking, verified
+from tests.system.asking import open_probe, verified_url
 from tests.system.certificates import Certificates
 from tests.system.servers import SystemPostgres, SystemRedis
 
 
 Server = SystemPostgres | SystemRedis
 
-# What a server's log holds when a client left without a word.
-RUDE = ("eof", "reset", "could not")
+# Words in a server's log about a client that did not close its session properly.
+LOST_CLIENT = ("eof", "reset", "could not")
 
 
 @pytest.fixture(name="server", scope="module", params=["postgres", "redis"])
@@ -28,24 +28,24 @@ def _server(
     tls_redis: SystemRedis,
 ) -> Server:
     server = tls_postgres if request.param == "postgres" else tls_redis
-    server.show(certificates.write("good", server.folder))
+    server.use_certificate(certificates.write("good", server.folder))
     return server
 
 
 @pytest.fixture(name="url")
 def _url(server: Server, certificates: Certificates) -> str:
-    return verified(server, certificates)
+    return verified_url(server, certificates)
 
 
-def unconnected(port: int) -> bool:
-    """Whether this process has no connection to a port."""
+def is_disconnected(port: int) -> bool:
+    """Return whether this process has no connection to a port."""
     connections = psutil.Process().net_connections("tcp")
-    return not [known for known in connections if known.raddr[1:] == (port,)]
+    return not [one for one in connections if one.raddr[1:] == (port,)]
 
 
 async def test_a_frozen_server_is_a_timeout(server: Server, url: str) -> None:
-    """Over TLS as without it, on a kept session as on a new one; it passes when it goes on."""
-    async with asking(server, url) as kept, asking(server, url) as new:
+    """This holds for open and for new sessions; both pass when the server resumes."""
+    async with open_probe(server, url) as kept, open_probe(server, url) as new:
         await kept()
         with frozen(server):
             assert await failure(kept, 0.15) is Reason.TIMEOUT
@@ -55,25 +55,25 @@ async def test_a_frozen_server_is_a_timeout(server: Server, url: str) -> None:
 
 
 async def test_a_cancelled_attempt_leaves_no_socket(server: Server, url: str) -> None:
-    """Wherever the server falls silent: before TLS or in it, while authenticating or answering."""
+    """The server stalls before or during TLS, during authentication or during an answer."""
     for after in range(0, 2400, 120):
         async with Proxy("127.0.0.1", server.port) as proxy:
             proxy.break_with(Stall(after))
-            async with asking(server, url.replace(str(server.port), str(proxy.port))) as probe:
+            async with open_probe(server, url.replace(str(server.port), str(proxy.port))) as probe:
                 attempt = asyncio.create_task(probe())
                 await asyncio.wait({attempt}, timeout=0.03)
                 attempt.cancel()
                 await asyncio.gather(attempt, return_exceptions=True)
-            await eventually(partial(unconnected, proxy.port))
+            await eventually(partial(is_disconnected, proxy.port))
 
 
 @pytest.mark.parametrize("server", ["postgres"], indirect=True, scope="module")
-async def test_renewals_say_goodbye(server: Server, url: str) -> None:
-    """The server's log does not call it a client that was lost."""
+async def test_renewals_close_the_old_session_properly(server: Server, url: str) -> None:
+    """The server does not log a lost client."""
     before = len(server.log.read_text())
-    async with asking(server, url, renew_after=0) as probe:
+    async with open_probe(server, url, renew_after=0) as probe:
         for _ in range(5):
             await probe()
     await eventually(lambda: server.log.read_text()[before:].count("disconnection: ") == 5)
-    said = server.log.read_text()[before:].lower()
-    assert not [word for word in RUDE if word in said]
+    logged = server.log.read_text()[before:].lower()
+    assert not [word for word in LOST_CLIENT if word in logged]

@@ -4,7 +4,7 @@ import pytest
 
 from app.health import Reason
 from tests.probes.attempt import failure
-from tests.system.asking import asking, named
+from tests.system.asking import named_url, open_probe
 from tests.system.certificates import Certificates
 from tests.system.servers import SystemPostgres
 
@@ -13,12 +13,16 @@ from tests.system.servers import SystemPostgres
     ("mode", "reason"),
     [("disable", None), ("allow", None), ("prefer", None), ("require", Reason.DENIED)],
 )
-async def test_a_postgres_that_lets_in_without_tls_alone_is_had_so(
+async def test_a_postgres_that_rejects_tls_passes_unless_tls_is_required(
     tls_postgres: SystemPostgres, certificates: Certificates, mode: str, reason: Reason | None
 ) -> None:
-    """`prefer` asks with TLS first, is turned away, and asks again without."""
-    tls_postgres.show(certificates.write("good", tls_postgres.folder), access="hostnossl")
-    async with asking(tls_postgres, named(tls_postgres, f"sslmode={mode}", certificates)) as probe:
+    """`prefer` tries TLS first, is rejected, and tries again without TLS."""
+    tls_postgres.use_certificate(
+        certificates.write("good", tls_postgres.folder), access="hostnossl"
+    )
+    async with open_probe(
+        tls_postgres, named_url(tls_postgres, f"sslmode={mode}", certificates)
+    ) as probe:
         if reason:
             assert await failure(probe) is reason
         else:
@@ -26,21 +30,23 @@ async def test_a_postgres_that_lets_in_without_tls_alone_is_had_so(
 
 
 @pytest.mark.parametrize("mode", ["allow", "prefer", "require", "verify-full&sslrootcert=ROOT"])
-async def test_what_libpq_finds_by_itself_has_no_say(
+async def test_defaults_of_libpq_are_ignored(
     tls_postgres: SystemPostgres,
     certificates: Certificates,
     mode: str,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A check depends on its settings alone, not on the home directory or libpq's variables."""
-    tls_postgres.show(certificates.write("good", tls_postgres.folder))
+    """A check depends on its settings, not on the home directory or libpq's variables."""
+    tls_postgres.use_certificate(certificates.write("good", tls_postgres.folder))
     home = tmp_path / ".postgresql"
     home.mkdir()
     for name in ("postgresql.crt", "postgresql.key", "root.crt", "root.crl"):
-        (home / name).write_text("nothing of the kind")
+        (home / name).write_text("no certificate")
     monkeypatch.setenv("HOME", str(tmp_path))
     for name in ("SSLCERT", "SSLKEY", "SSLROOTCERT", "SSLCRL", "SSLMINPROTOCOLVERSION", "GSSLIB"):
         monkeypatch.setenv(f"PG{name}", str(home / "root.crt"))
-    async with asking(tls_postgres, named(tls_postgres, f"sslmode={mode}", certificates)) as probe:
+    async with open_probe(
+        tls_postgres, named_url(tls_postgres, f"sslmode={mode}", certificates)
+    ) as probe:
         await probe()

@@ -1,4 +1,4 @@
-"""TLS spoken to a server that expects plain text, and the reverse: the advice names the remedy."""
+"""TLS to a server without TLS, and the reverse: the remedy names the right setting."""
 
 import asyncio
 import ssl
@@ -23,40 +23,40 @@ DO_NOT_ENCRYPT = "write http:// or redis:// in the URL, or sslmode=disable"
 
 
 async def remedy(name: str, opening: Any) -> str:
-    """Attempt once as the monitor does, and return what to try."""
+    """Probe once as the monitor does, and return the remedy of the failure."""
     async with opening as probe:
-        known = make_check(name, probe, Settings())
+        check = make_check(name, probe, Settings())
         attempt = asyncio.create_task(probe())
         await asyncio.wait({attempt}, timeout=1)
         error = attempt.exception() if attempt.done() else TimeoutError()
         assert error, "it passed"
-        known.reason_for(error)
+        check.reason_for(error)
         attempt.cancel()
-        hint = known.hint_after(error)
+        hint = check.hint_after(error)
         return hint.remedy if hint else ""
 
 
 async def test_plain_text_to_a_redis_that_expects_tls(
     tls_redis: SystemRedis, certificates: Certificates
 ) -> None:
-    """It hangs up."""
-    tls_redis.show(certificates.write("good", tls_redis.folder))
+    """Redis closes the connection."""
+    tls_redis.use_certificate(certificates.write("good", tls_redis.folder))
     url = f"redis://127.0.0.1:{tls_redis.port}/0"
     assert ENCRYPT in await remedy("redis", redis_probe(url, None, require="query", renew_after=9))
 
 
 async def test_plain_text_to_an_https_service() -> None:
-    """It hangs up, too."""
+    """The server closes the connection."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     trustme.CA().issue_cert("localhost").configure_cert(context)
     async with serving(OK, context) as server:
-        opening = http(f"http://localhost:{server.port}/", dict, expect=200)
-        assert ENCRYPT in await remedy("shop", opening)
+        probe = http(f"http://localhost:{server.port}/", dict, expect=200)
+        assert ENCRYPT in await remedy("shop", probe)
 
 
 @pytest.mark.parametrize("alert", [b"\x15\x03\x01\x00\x02\x02\x46", b"\x15\x03\x03\x00\x02\x02"])
 async def test_plain_text_to_a_server_that_answers_with_an_alert(alert: bytes) -> None:
-    """As some TLS libraries do."""
+    """Some TLS libraries do this."""
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(1)
@@ -65,12 +65,12 @@ async def test_plain_text_to_a_server_that_answers_with_an_alert(alert: bytes) -
 
     async with await asyncio.start_server(answer, "127.0.0.1") as server:
         port = server.sockets[0].getsockname()[1]
-        opening = http(f"http://127.0.0.1:{port}/", dict, expect=200)
-        assert ENCRYPT in await remedy("shop", opening)
+        probe = http(f"http://127.0.0.1:{port}/", dict, expect=200)
+        assert ENCRYPT in await remedy("shop", probe)
 
 
 async def test_tls_to_a_server_that_answers_in_plain_text() -> None:
-    """As most HTTP servers do, to what they can't read."""
+    """Most HTTP servers do this with a request that they can't parse."""
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(1)
@@ -79,19 +79,19 @@ async def test_tls_to_a_server_that_answers_in_plain_text() -> None:
 
     async with await asyncio.start_server(answer, "127.0.0.1") as server:
         port = server.sockets[0].getsockname()[1]
-        opening = http(f"https://127.0.0.1:{port}/", dict, expect=200)
-        assert DO_NOT_ENCRYPT in await remedy("shop", opening)
+        probe = http(f"https://127.0.0.1:{port}/", dict, expect=200)
+        assert DO_NOT_ENCRYPT in await remedy("shop", probe)
 
 
 async def test_tls_to_a_postgresql_without(postgres: Postgres) -> None:
-    """It says that it has none."""
+    """PostgreSQL answers that it does not support TLS."""
     url = f"{postgres.url}?sslmode=require"
-    opening = postgres_probe(url, None, require="query", renew_after=9)
-    assert DO_NOT_ENCRYPT in await remedy("postgres", opening)
+    probe = postgres_probe(url, None, require="query", renew_after=9)
+    assert DO_NOT_ENCRYPT in await remedy("postgres", probe)
 
 
 async def test_tls_to_a_redis_without(valkey: Valkey) -> None:
-    """It waits for the end of a command, so the deadline passes."""
+    """Redis waits for the end of a command, so the attempt times out."""
     url = valkey.url.replace("redis:", "rediss:")
-    opening = redis_probe(url, None, require="query", renew_after=9)
-    assert DO_NOT_ENCRYPT in await remedy("redis", opening)
+    probe = redis_probe(url, None, require="query", renew_after=9)
+    assert DO_NOT_ENCRYPT in await remedy("redis", probe)

@@ -10,21 +10,21 @@ from app.checks.postgres import postgres
 from app.checks.redis import redis
 from app.health import Reason
 from tests.probes.attempt import failure
-from tests.system.asking import asking, verified
+from tests.system.asking import open_probe, verified_url
 from tests.system.certificates import Certificates
 from tests.system.servers import SystemPostgres, SystemRedis
 
 
-async def test_it_is_the_name_of_the_url_that_is_verified(
+async def test_the_host_name_of_the_url_is_verified(
     tls_postgres: SystemPostgres, tls_redis: SystemRedis, certificates: Certificates
 ) -> None:
-    """Not the address that it is connected to by, which alone is certified here."""
+    """The certificate is valid for the address only, so the name fails."""
     for server in (tls_postgres, tls_redis):
-        server.show(certificates.write("misnamed", server.folder))
-        by_name = verified(server, certificates)
-        async with asking(server, by_name) as probe:
+        server.use_certificate(certificates.write("misnamed", server.folder))
+        by_name = verified_url(server, certificates)
+        async with open_probe(server, by_name) as probe:
             assert await failure(probe) is Reason.TLS
-        async with asking(server, by_name.replace("localhost", "127.0.0.1")) as probe:
+        async with open_probe(server, by_name.replace("localhost", "127.0.0.1")) as probe:
             await probe()
 
 
@@ -35,14 +35,14 @@ async def test_it_is_the_name_of_the_url_that_is_verified(
         (redis, "rediss://localhost:{}/0", 0),
     ],
 )
-async def test_the_name_of_the_url_is_told_to_the_server(
+async def test_the_host_name_of_the_url_is_sent_to_the_server(
     certificates: Certificates, tmp_path: Path, make: Any, url: str, before: int
 ) -> None:
-    """Several may share an address, as behind the proxies of cloud providers."""
-    asked_for = []
+    """Servers may share an address, for example behind the proxies of cloud providers (SNI)."""
+    names = []
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(certificates.write("good", tmp_path))
-    context.sni_callback = lambda _socket, name, _context: asked_for.append(name)
+    context.sni_callback = lambda _socket, name, _context: names.append(name)
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if await reader.readexactly(before):
@@ -55,4 +55,4 @@ async def test_the_name_of_the_url_is_told_to_the_server(
         port = listener.sockets[0].getsockname()[1]
         async with make(url.format(port), None, require="query", renew_after=86400) as probe:
             await failure(probe, within=5)
-    assert set(asked_for) == {"localhost"}
+    assert set(names) == {"localhost"}

@@ -9,10 +9,10 @@ from tests.system.certificates import Certificates
 
 
 @pytest.mark.parametrize("make", [Path.touch, Path.mkdir, os.mkfifo])
-def test_a_root_that_is_no_certificate_is_refused(
+def test_a_root_that_is_not_a_certificate_is_rejected(
     tmp_path: Path, make: Callable[[Path], object]
 ) -> None:
-    """When the settings are read, by the check's own function; a pipe would hang OpenSSL."""
+    """Parsing the settings fails. OpenSSL would block on a pipe."""
     file = tmp_path / "root.pem"
     make(file)
     with pytest.raises(ValueError, match="sslrootcert"):
@@ -22,7 +22,7 @@ def test_a_root_that_is_no_certificate_is_refused(
 
 
 @pytest.mark.parametrize("mode", ["", "sslmode=disable&", "sslmode=allow&", "sslmode=prefer&"])
-def test_a_root_that_would_verify_nothing_is_refused(certificates: Certificates, mode: str) -> None:
-    """Who names one wants to be protected, and `prefer`, the default, looks at no certificate."""
+def test_a_root_that_would_not_be_used_is_rejected(certificates: Certificates, mode: str) -> None:
+    """A root is meant to protect, but modes up to `prefer`, the default, verify no certificate."""
     with pytest.raises(ValueError, match="verify-full"):
         parse_postgres_url(f"postgresql://user@host/db?{mode}sslrootcert={certificates.root}")

@@ -2,18 +2,18 @@ import pytest
 
 from app.checks.network import STAGE_LISTENER, Stage
 from app.devservers.servers import Server
-from tests.system.asking import asking, named
+from tests.system.asking import named_url, open_probe
 from tests.system.certificates import Certificates
 from tests.system.servers import SystemPostgres, SystemRedis
 
 
-async def steps(server: Server, url: str) -> list[Stage]:
-    """The steps of one attempt."""
-    taken = list[Stage]()
-    STAGE_LISTENER.set(taken.append)
-    async with asking(server, url) as probe:
+async def stages(server: Server, url: str) -> list[Stage]:
+    """Return the stages of one attempt."""
+    entered = list[Stage]()
+    STAGE_LISTENER.set(entered.append)
+    async with open_probe(server, url) as probe:
         await probe()
-    return taken
+    return entered
 
 
 @pytest.mark.parametrize(
@@ -23,16 +23,19 @@ async def steps(server: Server, url: str) -> list[Stage]:
         ("sslmode=prefer", "dns tcp auth tls auth query"),
     ],
 )
-async def test_postgres_is_asked_in_steps(
+async def test_a_postgres_attempt_has_these_stages(
     tls_postgres: SystemPostgres, certificates: Certificates, query: str, expected: str
 ) -> None:
-    """Where TLS is demanded it is so from the question on whether there is any."""
-    tls_postgres.show(certificates.write("good", tls_postgres.folder))
-    assert " ".join(await steps(tls_postgres, named(tls_postgres, query, certificates))) == expected
+    """With required TLS, the stage `tls` starts when the client asks whether TLS is supported."""
+    tls_postgres.use_certificate(certificates.write("good", tls_postgres.folder))
+    url = named_url(tls_postgres, query, certificates)
+    assert " ".join(await stages(tls_postgres, url)) == expected
 
 
-async def test_redis_is_asked_in_steps(tls_redis: SystemRedis, certificates: Certificates) -> None:
-    """TLS comes before anything is said."""
-    tls_redis.show(certificates.write("good", tls_redis.folder))
-    url = named(tls_redis, "ssl_ca_certs=ROOT", certificates)
-    assert " ".join(await steps(tls_redis, url)) == "dns tcp tls auth query"
+async def test_a_redis_attempt_has_these_stages(
+    tls_redis: SystemRedis, certificates: Certificates
+) -> None:
+    """The TLS handshake precedes the first command."""
+    tls_redis.use_certificate(certificates.write("good", tls_redis.folder))
+    url = named_url(tls_redis, "ssl_ca_certs=ROOT", certificates)
+    assert " ".join(await stages(tls_redis, url)) == "dns tcp tls auth query"

@@ -1,4 +1,4 @@
-"""Trust follows the disk: what is replaced there is used from the next connection on."""
+"""CA files are read again: a replaced file applies from the next connection on."""
 
 import shutil
 import ssl
@@ -17,22 +17,22 @@ from tests.private_ca import PrivateCA
 from tests.probes.attempt import failure
 from tests.probes.http_server import OK, serving
 from tests.replacing import REPLACING, Replacing
-from tests.system.asking import asking
+from tests.system.asking import open_probe
 from tests.system.certificates import HOSTS
 from tests.system.servers import SystemPostgres, SystemRedis
 
 
 KINDS = ("postgres", "redis", "https")
 
-# Asks over a new connection each time, and trusts the CA file that is named, or the system's.
-Asking = Callable[[Path | None], AbstractAsyncContextManager[Any]]
+# Opens a probe with a new connection per attempt, which trusts the given CA file or the system's.
+OpenProbe = Callable[[Path | None], AbstractAsyncContextManager[Any]]
 
-# Has a server show a certificate.
-Serving = Callable[[Path], AbstractAsyncContextManager[Asking]]
+# Runs a server with a certificate.
+Serve = Callable[[Path], AbstractAsyncContextManager[OpenProbe]]
 
 
 @asynccontextmanager
-async def https(certificate: Path) -> AsyncIterator[Asking]:
+async def https(certificate: Path) -> AsyncIterator[OpenProbe]:
     """Serve HTTPS."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
@@ -43,25 +43,25 @@ async def https(certificate: Path) -> AsyncIterator[Asking]:
 @asynccontextmanager
 async def stored(
     server: SystemPostgres | SystemRedis, query: str, certificate: Path
-) -> AsyncIterator[Asking]:
-    """Serve a store."""
-    server.show(Path(shutil.copy(certificate, server.folder)))
+) -> AsyncIterator[OpenProbe]:
+    """Run a store with TLS."""
+    server.use_certificate(Path(shutil.copy(certificate, server.folder)))
 
-    def ask(file: Path | None) -> AbstractAsyncContextManager[Any]:
+    def connect(file: Path | None) -> AbstractAsyncContextManager[Any]:
         url = server.url.replace("127.0.0.1", "localhost")
         mode, root = query.split()
-        named = f"&{root}={file}" if file else ""
-        return asking(server, f"{url}?{mode}{named}", renew_after=0)
+        root_option = f"&{root}={file}" if file else ""
+        return open_probe(server, f"{url}?{mode}{root_option}", renew_after=0)
 
-    yield ask
+    yield connect
 
 
 @pytest.fixture(name="serve")
 def _serve(
     request: pytest.FixtureRequest, tls_postgres: SystemPostgres, tls_redis: SystemRedis
-) -> Serving:
-    """Give each kind of server that is asked over TLS."""
-    kinds: dict[str, Serving] = {
+) -> Serve:
+    """Return a function that runs one kind of server with TLS."""
+    kinds: dict[str, Serve] = {
         "postgres": partial(stored, tls_postgres, "sslmode=verify-full sslrootcert"),
         "redis": partial(stored, tls_redis, "db=0 ssl_ca_certs"),
         "https": https,
@@ -69,8 +69,8 @@ def _serve(
     return kinds[request.param]
 
 
-def placed(place: str, folder: Path, patch: pytest.MonkeyPatch) -> Path:
-    """Return where a CA is looked for, in the URL or by a variable; nothing else is trusted."""
+def ca_file(place: str, folder: Path, patch: pytest.MonkeyPatch) -> Path:
+    """Return a CA file that the URL or a variable names; no other CA is trusted."""
     folder.mkdir()
     other = folder.with_name("other.pem")
     other.write_bytes(trustme.CA().cert_pem.bytes())
@@ -94,16 +94,16 @@ def placed(place: str, folder: Path, patch: pytest.MonkeyPatch) -> Path:
     indirect=["serve"],
 )
 async def test_a_replaced_ca_is_trusted_from_the_next_connection_on(
-    serve: Serving, place: str, replace: Replacing, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    serve: Serve, place: str, replace: Replacing, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And not a connection longer than it is there."""
-    file = placed(place, tmp_path / "trusted", monkeypatch)
+    """It is no longer trusted from the next connection after its removal."""
+    file = ca_file(place, tmp_path / "trusted", monkeypatch)
     old, new = PrivateCA(), PrivateCA()
     file.write_bytes(old.pem)
     certificate = new.issue(tmp_path / "server.pem", *HOSTS)
     async with (
-        serve(certificate) as ask,
-        ask(file if place == "URL" else None) as probe,
+        serve(certificate) as connect,
+        connect(file if place == "URL" else None) as probe,
     ):
         assert await failure(probe, within=5) is Reason.TLS
         replace(file, new.pem + b"\n")
@@ -114,16 +114,16 @@ async def test_a_replaced_ca_is_trusted_from_the_next_connection_on(
 
 
 @pytest.mark.parametrize("serve", KINDS, indirect=True)
-async def test_a_ca_file_that_is_gone_is_named(
-    serve: Serving, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+async def test_a_missing_ca_file_is_named_in_the_error(
+    serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The check fails as `tls`, and passes as soon as the file is back."""
+    """The check fails as `tls`, also for a truncated file, and passes when the file is back."""
     ca = PrivateCA()
-    file = placed("SSL_CERT_FILE", tmp_path / "trusted", monkeypatch)
+    file = ca_file("SSL_CERT_FILE", tmp_path / "trusted", monkeypatch)
     file.write_bytes(ca.pem)
     async with (
-        serve(ca.issue(tmp_path / "server.pem", *HOSTS)) as ask,
-        ask(None) as probe,
+        serve(ca.issue(tmp_path / "server.pem", *HOSTS)) as connect,
+        connect(None) as probe,
     ):
         await probe()
         for broken in (file.unlink, lambda: file.write_bytes(ca.pem[:99])):

@@ -1,7 +1,7 @@
 import pytest
 
 from app.devservers.servers import Server
-from tests.system.asking import asking
+from tests.system.asking import open_probe
 from tests.system.servers import SystemPostgres, SystemRedis
 
 
@@ -13,8 +13,8 @@ def _server(
 
 
 @pytest.mark.parametrize("require", ["connect", "query", "writable"])
-async def test_the_systems_servers_pass(server: Server, require: str) -> None:
-    """They are older than the embedded ones: at every depth, on a new session as on a kept one."""
-    async with asking(server, require=require) as probe:
+async def test_older_servers_pass(server: Server, require: str) -> None:
+    """The system's servers are older than the development servers. All depths pass."""
+    async with open_probe(server, require=require) as probe:
         for _ in range(3):
             await probe()
