@@ -17,7 +17,7 @@ from app.auth import Access, TokenVerifier
 from app.background import run_periodically
 from app.check_factory import open_checks
 from app.event_loop import Admission, LoopLag, StallDetector
-from app.health import Check, Clock, Monitor, Result, Transition
+from app.health import Check, Clock, Monitor
 from app.lifecycle import Lifecycle, drain_on_signal, watch_file
 from app.logs import configure_if_unconfigured, filter_probe_logs
 from app.logs.events import CheckLogger, log_start
@@ -116,16 +116,11 @@ async def open_service(
 def monitored(
     checks: Iterable[Check], clock: Clock, counts: MetricsRecorder, redact: Callable[[str], str]
 ) -> Monitor:
-    """Make the monitor of the checks, which has all that it hears counted and the turns logged."""
-    journal = CheckLogger(lambda: monitor.report(), redact)  # noqa: PLW0108 - made below
-
-    def hear(name: str, result: Result) -> None:
-        counts.hear(name, result)
-        journal.on_result(name, result)
-
-    def listen(transition: Transition, cause: str) -> None:
-        counts.turn(transition)
-        journal.on_transition(transition, cause)
-
-    monitor = Monitor(checks, clock=clock, on_result=hear, on_transition=listen)
+    """Return the monitor of the checks, with metrics and log as its subscribers."""
+    monitor = Monitor(checks, clock=clock)
+    monitor.subscribe(
+        on_result=counts.hear, on_transition=lambda transition, _cause: counts.turn(transition)
+    )
+    check_logger = CheckLogger(monitor.report, redact)
+    monitor.subscribe(on_result=check_logger.on_result, on_transition=check_logger.on_transition)
     return monitor

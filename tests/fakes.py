@@ -62,21 +62,23 @@ def simulate(story: Coroutine[Any, Any, T]) -> T:
         return runner.run(story)
 
 
-class Hands:
-    """The hands of a clock over an event loop, which a test can move.
+class SimulatedClock(Clock):
+    """The clock of a simulated event loop, which a test can change.
 
     Attributes:
-        slept: seconds that passed on both clocks while the machine, and so the loop, slept.
-        stepped: seconds by which somebody has set the wall clock ahead.
+        slept: seconds that the machine, and so the loop, was suspended; both clocks went on.
+        stepped: seconds by which the wall clock was set forward.
 
     """
 
+    __setattr__ = object.__setattr__  # the base class is frozen
+
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self.slept = self.stepped = 0.0
-        self.clock = Clock(
+        super().__init__(
             steady=lambda: loop.time() + self.slept,
             wall=lambda: EPOCH + loop.time() + self.slept + self.stepped,
         )
+        self.slept = self.stepped = 0.0
 
 
 class Dependency:

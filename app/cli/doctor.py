@@ -139,7 +139,9 @@ async def ask_once(checks: list[Check]) -> list[ProbeTrace]:
         replace(check, probe=recorder, interval=math.inf)
         for check, recorder in zip(checks, recorders, strict=True)
     ]
-    async with Monitor(once, clock=clock, on_transition=lambda *_: heard.set()) as monitor:
+    monitor = Monitor(once, clock=clock)
+    monitor.subscribe(on_transition=lambda *_: heard.set())
+    async with monitor:
         while not (report := monitor.report()).complete:
             await heard.wait()
             heard.clear()

@@ -1,4 +1,4 @@
-"""Checks every dependency in the background, so that an answer costs nothing and can't be late."""
+"""Runs all checks in the background, so that a request needs no I/O and can't be late."""
 
 import asyncio
 import random
@@ -11,28 +11,30 @@ from app.health.model import Check, Clock, Observation, Report, Result
 from app.health.reasons import Reason
 
 
-# How long a cancelled attempt may take to end before it is called stuck. One that honours its
-# cancellation takes a turn of the event loop; what it takes longer delays the next one, and with
-# high thresholds the verdict by the sum of it.
+# Seconds that a cancelled attempt may take to end before the check counts as stuck. An attempt
+# that honors cancellation needs one iteration of the event loop. Longer times delay the next
+# attempt, and with high thresholds the verdict by their sum.
 CANCEL_GRACE = 0.02
 
-# What has arrived by a deadline is heard, however late the event loop is: each of these turns of
-# it takes what the network holds and goes one step on. A cancelled attempt has as many to end.
+# Iterations of the event loop after a deadline. Each one reads what the network has delivered and
+# advances the attempt by a step, so an answer that arrived in time counts, however late the event
+# loop is. A cancelled attempt gets as many iterations to end.
 DRAIN_ITERATIONS = 10
 
-# A stuck attempt is given up this many timeouts after its start, so that one lost answer can't
-# keep a recovered dependency red, and at most so many are left behind to end when they will.
+# A stuck attempt is abandoned this many timeouts after its start. Otherwise one lost answer would
+# keep a recovered dependency failing. At most MAX_ABANDONED attempts are left behind.
 STUCK_TIMEOUTS = 3
 MAX_ABANDONED = 2
 
-# Intervals shorten at random by up to this share, so that a fleet does not ask in step.
+# Intervals are shortened at random by up to this share, so that the instances of a fleet do not
+# check at the same moment.
 JITTER = 0.1
 
-# Characters of a cause that are kept: a server may send megabytes. The log shows fewer still, so
-# that redaction knows where it was cut off.
+# Characters of a cause that are kept: a server may send megabytes. The log shows fewer, so that
+# redaction sees where the text was cut.
 MAX_CAUSE = 1000
 
-# How long closing waits for attempts that were cancelled.
+# Seconds that closing waits for attempts that were cancelled.
 CLOSE_GRACE = 0.5
 
 Attempt = asyncio.Task[BaseException | None]
@@ -41,7 +43,12 @@ TransitionCallback = Callable[[Transition, str], None]
 
 
 class CheckRunner:
-    """Puts one check's question over and over, and keeps what is known of the answer."""
+    """Runs one check forever, and enforces its deadline even if a driver ignores cancellation.
+
+    Attributes:
+        observation: what is known of the check; another object after each result.
+
+    """
 
     def __init__(
         self,
@@ -54,100 +61,104 @@ class CheckRunner:
         self.check = check
         self.observation = Observation(check=check, since=clock.now())
         self._clock = clock
-        self._on_check_result = on_result
+        self._on_result = on_result
         self._on_transition = on_transition
         self._jitter = jitter
         self._attempts: set[Attempt] = set()
 
     async def run(self) -> None:
-        """Attempt and judge until cancelled."""
+        """Run the check at its interval until cancelled."""
         try:
             while True:
-                begun = self._clock.steady()
-                attempt = self._begin()
-                self._record(await self._outcome(attempt, begun))
+                started = self._clock.steady()
+                attempt = asyncio.create_task(_attempt(self.check), name=f"check {self.check.name}")
+                self._attempts.add(attempt)
+                attempt.add_done_callback(self._attempts.discard)
+                self._record(await self._await_result(attempt, started))
                 if not attempt.done():
-                    await self._wait_for_stuck(attempt, begun)
+                    await self._wait_for_stuck(attempt, started)
                 pause = self.check.interval * (1 - JITTER * self._jitter())
-                await asyncio.sleep(max(0.0, begun + pause - self._clock.steady()))
+                await asyncio.sleep(max(0.0, started + pause - self._clock.steady()))
         finally:
-            await self._end()
+            await self._close()
 
-    def _begin(self) -> Attempt:
-        attempt = asyncio.create_task(_attempt(self.check), name=f"check {self.check.name}")
-        self._attempts.add(attempt)
-        attempt.add_done_callback(self._attempts.discard)
-        return attempt
+    async def _await_result(self, attempt: Attempt, started: float) -> Result:
+        """Wait for an attempt until its deadline, cancel it if it is late, and return its result.
 
-    async def _outcome(self, attempt: Attempt, begun: float) -> Result:
-        # Not `asyncio.timeout()` or `wait_for()`: they return only when the driver has cleaned
-        # up after its cancellation, which may take seconds. The deadline is ours to keep.
+        `asyncio.timeout()` and `wait_for()` would return only after the driver's own cleanup, which
+        may take seconds.
+        """
         await asyncio.wait({attempt}, timeout=self.check.timeout)
         await _drain_iterations(attempt)
-        latency = self._clock.steady() - begun
+        latency = self._clock.steady() - started
         if attempt.done():
-            error = _outcome_error(attempt)
+            error = _error_of(attempt)
             if error is None:
-                # However late it is read, an answer vouches for no moment after its deadline.
+                # An answer that is read late proves nothing about the time after its deadline.
                 at = self._clock.now() + min(0.0, self.check.timeout - latency)
                 return Result(at=at, latency=latency, hint=self.check.hint_after(None))
-            return self._result(latency, self.check.reason_for(error), error)
-        # Explained before the cancellation takes away what the attempt was waiting for.
-        late = TimeoutError("no answer within the deadline")
-        reason = self.check.reason_for(late)
-        attempt.cancel()
-        await _drain_iterations(attempt)
-        await asyncio.wait({attempt}, timeout=CANCEL_GRACE)
-        return self._result(latency, reason if attempt.done() else Reason.STUCK, late)
-
-    def _result(self, latency: float, reason: Reason, error: BaseException) -> Result:
-        now = self._clock.now()
-        hint = self.check.hint_after(error)
-        return Result(at=now, latency=latency, reason=reason, cause=_describe(error), hint=hint)
+            reason = self.check.reason_for(error)
+        else:
+            error = TimeoutError("no answer within the deadline")
+            # Explained before the cancellation, which hides what the attempt was waiting for.
+            reason = self.check.reason_for(error)
+            attempt.cancel()
+            await _drain_iterations(attempt)
+            await asyncio.wait({attempt}, timeout=CANCEL_GRACE)
+            if not attempt.done():
+                reason = Reason.STUCK
+        return Result(
+            at=self._clock.now(),
+            latency=latency,
+            reason=reason,
+            cause=_describe(error),
+            hint=self.check.hint_after(error),
+        )
 
     def _record(self, result: Result) -> None:
-        self._update(self.observation.at(result.at), "no result in time")
-        self._update(self.observation.after(result), result.cause)
-        self._on_check_result(self.check.name, result)
+        """Update the observation: perhaps it was stale when the result came."""
+        for observation, cause in (
+            (self.observation.at(result.at), "no result in time"),
+            (self.observation.after(result), result.cause),
+        ):
+            transition = detect_transition(self.observation, observation)
+            self.observation = observation
+            if transition:
+                self._on_transition(transition, cause)
+        self._on_result(self.check.name, result)
 
-    def _update(self, observation: Observation, cause: str) -> None:
-        transition = detect_transition(self.observation, observation)
-        self.observation = observation
-        if transition:
-            self._on_transition(transition, cause)
-
-    async def _wait_for_stuck(self, stuck: Attempt, begun: float) -> None:
-        """Wait until *stuck* has ended, or may be abandoned."""
-        patience = begun + STUCK_TIMEOUTS * self.check.timeout - self._clock.steady()
+    async def _wait_for_stuck(self, stuck: Attempt, started: float) -> None:
+        """Wait until a stuck attempt has ended, or may be abandoned."""
+        patience = started + STUCK_TIMEOUTS * self.check.timeout - self._clock.steady()
         await asyncio.wait({stuck}, timeout=max(0.0, patience))
         while not stuck.done() and len(self._attempts) > MAX_ABANDONED:
             await asyncio.wait(self._attempts, return_when=asyncio.FIRST_COMPLETED)
 
-    async def _end(self) -> None:
+    async def _close(self) -> None:
         for attempt in self._attempts:
             attempt.cancel()
         if self._attempts:
             await asyncio.wait(self._attempts, timeout=CLOSE_GRACE)
         for attempt in self._attempts:
-            # asyncio would wait for it in the end, for however long it goes on.
+            # Otherwise asyncio.run() would wait for the task until it ends.
             asyncio._unregister_task(attempt)  # noqa: SLF001 - documented, under this name alone
-            # And would complain of it, which `stuck` has done already.
+            # Otherwise asyncio would log that a pending task was destroyed.
             attempt._log_destroy_pending = False  # type: ignore[attr-defined]  # noqa: SLF001 - as asyncio.gather does
 
 
 async def _attempt(check: Check) -> BaseException | None:
-    """Put the question once; the only place where a probe's failure is caught, whatever it is."""
+    """Run the probe once, and return what it raised. No other code catches a probe's errors."""
     try:
         await check.probe()
     except asyncio.CancelledError:
         raise
-    except BaseException as error:  # noqa: BLE001 - even an exit raised in a driver is a failure
+    except BaseException as error:  # noqa: BLE001 - a driver that raises SystemExit has failed, too
         return error
     return None
 
 
 async def _drain_iterations(attempt: Attempt) -> None:
-    """Let the event loop turn until the attempt has ended, or had its turns."""
+    """Let the event loop run until the attempt has ended, for DRAIN_ITERATIONS at most."""
     for _ in range(DRAIN_ITERATIONS):
         if attempt.done():
             return
@@ -155,37 +166,37 @@ async def _drain_iterations(attempt: Attempt) -> None:
 
 
 def _describe(error: BaseException) -> str:
-    """Return an error's class, the beginning of its text, and its notes, if it has any."""
+    """Return an error's class, the beginning of its text, and its notes."""
     try:
         text = f"{type(error).__name__}: {str(error)[:MAX_CAUSE]}"
         return "; ".join([text, *getattr(error, "__notes__", ())])
-    except Exception:  # noqa: BLE001 - an error that can't be told is no reason to end
+    except Exception:  # noqa: BLE001 - __str__ may raise; the name of the class remains
         return type(error).__name__
 
 
-def _outcome_error(attempt: Attempt) -> BaseException | None:
+def _error_of(attempt: Attempt) -> BaseException | None:
     if attempt.cancelled():
         return asyncio.CancelledError("cancelled by the driver")
     return attempt.result()
 
 
-# How many transitions of each check are remembered.
+# Transitions of each check that are kept.
 HISTORY_LENGTH = 1000
 
 
 class Monitor:
-    """Watches all checks; entering it starts them, leaving it ends them within a moment.
+    """Runs all checks. Entering the context starts them, leaving it stops them within a moment.
 
     Attributes:
-        latest: what the last results came to, another object after each; true until it expires.
+        latest: the report after the last result; another object after each one. It holds until
+            it expires.
+        history: the transitions and the latency trend of each check, by its name.
 
     Args:
-        hearer: told each result, with the name of its check.
-        listener: told each transition, with the cause in the words of the error.
-        jitter: a random number from 0 to 1.
+        jitter: returns a random number from 0 to 1.
 
     Raises:
-        ValueError: two checks bear the same name.
+        ValueError: two checks have the same name.
 
     """
 
@@ -194,15 +205,13 @@ class Monitor:
         checks: Iterable[Check],
         *,
         clock: Clock,
-        on_result: ResultCallback = lambda _name, _result: None,
-        on_transition: TransitionCallback = lambda _transition, _cause: None,
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self._clock = clock
-        self._on_result = on_result
-        self._on_transition = on_transition
+        self._result_callbacks: list[ResultCallback] = []
+        self._transition_callbacks: list[TransitionCallback] = []
         self._runners = [
-            CheckRunner(check, clock, self._on_check_result, self._on_check_transition, jitter)
+            CheckRunner(check, clock, self._on_result, self._on_transition, jitter)
             for check in checks
         ]
         self._tasks: list[asyncio.Task[None]] = []
@@ -213,22 +222,41 @@ class Monitor:
             msg = f"more than one check is named {', '.join(sorted(duplicates))}"
             raise ValueError(msg)
 
+    def subscribe(
+        self,
+        *,
+        on_result: ResultCallback | None = None,
+        on_transition: TransitionCallback | None = None,
+    ) -> None:
+        """Register callbacks; the event loop calls them, so their errors can't stop a check.
+
+        Args:
+            on_result: gets the name of a check and each of its results.
+            on_transition: gets each transition and its cause: the text of the error.
+
+        """
+        if on_result:
+            self._result_callbacks.append(on_result)
+        if on_transition:
+            self._transition_callbacks.append(on_transition)
+
     def report(self) -> Report:
-        """Tell what is known now; a result that is too old counts as a failure."""
+        """Return the current report. A result older than its lifetime counts as failed."""
         return self.latest.at(self._clock.now())
 
     def _collect(self) -> None:
         self.latest = Report(tuple(runner.observation for runner in self._runners))
 
-    def _on_check_result(self, name: str, result: Result) -> None:
+    def _on_result(self, name: str, result: Result) -> None:
         self._collect()
         self.history[name].trend.add(result)
-        asyncio.get_running_loop().call_soon(self._on_result, name, result)
+        for callback in self._result_callbacks:
+            asyncio.get_running_loop().call_soon(callback, name, result)
 
-    def _on_check_transition(self, transition: Transition, cause: str) -> None:
+    def _on_transition(self, transition: Transition, cause: str) -> None:
         self.history[transition.name].add(transition)
-        # Not called from here: what goes wrong in a listener must not end the watch.
-        asyncio.get_running_loop().call_soon(self._on_transition, transition, cause)
+        for callback in self._transition_callbacks:
+            asyncio.get_running_loop().call_soon(callback, transition, cause)
 
     async def __aenter__(self) -> Self:
         for runner in self._runners:
@@ -249,7 +277,7 @@ class Monitor:
 
 
 def _report_crash(task: asyncio.Task[None]) -> None:
-    """Have it told at once if a watch ends by itself; its check is stale from then on."""
+    """Pass the error of a runner that has crashed to the event loop. Its check becomes stale."""
     if not task.cancelled() and (error := task.exception()):
         message = f"{task.get_name()} has ended"
         task.get_loop().call_exception_handler({"message": message, "exception": error})

@@ -65,12 +65,13 @@ class Fleet:
 
         renew_after = 0 if opens_each_time else self._settings.reconnect_interval
         probe = SessionProbe(connect, lambda _: Reason.ERROR, renew_after, now, self._random.random)
-        return Monitor(
+        monitor = Monitor(
             [make_check("postgres", probe, self._settings)],
             clock=Clock(steady=now, wall=now),
-            on_transition=lambda _transition, _cause: self._count_transition(),
             jitter=self._jitter,
         )
+        monitor.subscribe(on_transition=lambda _transition, _cause: self._count_transition())
+        return monitor
 
     def _count_transition(self) -> None:
         self.transitions += 1

@@ -12,9 +12,9 @@ from hypothesis.stateful import (
 )
 
 from app.health.monitor import CANCEL_GRACE
-from tests.fakes import Hands, SimulatedLoop, undisturbed
+from tests.fakes import SimulatedClock, SimulatedLoop, undisturbed
+from tests.health.helpers import check, make_monitor
 from tests.health.model import Attempt, Fate, Model
-from tests.health.scene import check, watch
 
 
 ANSWERS, SLOW, REFUSED, HANGS = Fate(0), Fate(0.35), Fate(0.1, "error"), Fate()
@@ -55,8 +55,8 @@ class Story(RuleBasedStateMachine):
         self.model = Model(self.check)
         self.loop = SimulatedLoop()
         self.runner = asyncio.Runner(loop_factory=lambda: self.loop)
-        self.hands = Hands(self.runner.get_loop())
-        self.monitor = watch(self.check, hands=self.hands, jitter=jitter)
+        self.clock = SimulatedClock(self.runner.get_loop())
+        self.monitor = make_monitor(self.check, clock=self.clock, jitter=jitter)
         self.runner.run(self.monitor.__aenter__())
 
     async def probe(self) -> None:
@@ -64,7 +64,7 @@ class Story(RuleBasedStateMachine):
         task = asyncio.current_task()
         assert task
         fate = self.script.pop(0) if len(self.script) > 1 else self.script[0]
-        attempt = Attempt(self.check, fate, self.loop.time(), task, slept=self.hands.slept)
+        attempt = Attempt(self.check, fate, self.loop.time(), task, slept=self.clock.slept)
         self.attempts.append(attempt)
         try:
             await asyncio.sleep(attempt.fate.takes)
@@ -84,11 +84,11 @@ class Story(RuleBasedStateMachine):
 
     @rule(seconds=st.sampled_from([-3600, 3600]))
     def the_wall_clock_is_set(self, seconds: float) -> None:
-        self.hands.stepped += seconds
+        self.clock.stepped += seconds
 
     @rule(seconds=st.sampled_from([0.3, 2, 3600]))
     def the_machine_sleeps(self, seconds: float) -> None:
-        self.hands.slept += seconds
+        self.clock.slept += seconds
 
     @precondition(lambda self: self.attempts[-1].under_way and self.attempts[-1].fate != TIDIES)
     @rule()
@@ -108,14 +108,14 @@ class Story(RuleBasedStateMachine):
         self.pass_time(AFTERWARDS)
         (known,) = self.monitor.report().checks
         answer = known.status.word, known.reason or "", known.failures
-        assert answer == self.model.look(self.loop.time() + self.hands.slept)
+        assert answer == self.model.look(self.loop.time() + self.clock.slept)
         self.attempts_keep_to_the_schedule()
         self.pass_time(TICK - AFTERWARDS)
 
     def attempts_keep_to_the_schedule(self) -> None:
         *earlier, last = self.attempts
         assert self.killed or self.loop.time() < last.next_between(earlier)[1] + SOON
-        if earlier and not self.hands.slept:
+        if earlier and not self.clock.slept:
             assert last.begun > earlier[-1].next_between(earlier[:-1])[0] - SOON
         assert sum(not attempt.task.done() for attempt in self.attempts) <= 3
 
@@ -126,7 +126,7 @@ class Story(RuleBasedStateMachine):
             reason, at = self.attempts[self.heard].result
             if at > self.loop.time() + SOON:
                 break
-            self.model.hear(reason, self.attempts[self.heard].vouches_for(self.hands.slept))
+            self.model.hear(reason, self.attempts[self.heard].vouches_for(self.clock.slept))
             self.heard += 1
 
     def teardown(self) -> None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from app.health import Check, Probe, Status
 from app.health.monitor import CANCEL_GRACE
 from tests.fakes import Dependency, answers, fails, hangs, simulate, stubborn, takes
-from tests.health.scene import at, check, watch
+from tests.health.helpers import at, check, make_monitor
 
 
 SECONDS = st.floats(0.1, 5)
@@ -38,7 +38,7 @@ def bound(check: Check, threshold: int) -> float:
 
 async def fault_and_repair(terms: Check, server: Server, jitter: float, times: list[float]) -> None:
     """Break and mend the server, and look when the promised time is over, and later."""
-    async with watch(terms, jitter=jitter) as monitor:
+    async with make_monitor(terms, jitter=jitter) as monitor:
         await asyncio.sleep(times[0])
         for down, threshold in ((True, terms.failure_threshold), (False, terms.success_threshold)):
             server.down = down
@@ -105,7 +105,7 @@ def test_a_repair_shows_three_timeouts_later_at_most_where_attempts_got_stuck(
     terms = check(dependency, interval=interval, timeout=timeout, success_threshold=9)
 
     async def story() -> None:
-        async with watch(terms, jitter=jitter) as monitor:
+        async with make_monitor(terms, jitter=jitter) as monitor:
             last_begins = interval + (hung - 1) * max(interval, 3 * timeout)
             await at(last_begins + 3 * timeout + bound(terms, 1))
             assert monitor.report().status is Status.PASS

@@ -6,7 +6,7 @@ import pytest
 
 from app.health import Check, Clock, Monitor
 from tests.fakes import Dependency, answers, block, hangs, takes
-from tests.health.scene import at, check, told, watch
+from tests.health.helpers import at, check, make_monitor, summary
 
 
 async def turns(count: int) -> None:
@@ -23,21 +23,21 @@ async def test_what_has_arrived_by_the_deadline_is_heard(needed: int, answer: st
         await asyncio.sleep(1)
         await turns(needed)
 
-    async with watch(check(arrives_at_the_deadline, interval=5)) as monitor:
+    async with make_monitor(check(arrives_at_the_deadline, interval=5)) as monitor:
         await at(1.5)
-        assert told(monitor) == answer
+        assert summary(monitor) == answer
 
 
 async def test_an_answer_that_is_read_late_is_no_younger_than_its_deadline() -> None:
     """A blocked loop reads it when it turns again: what has become of the dependency is unknown."""
     dependency = Dependency(takes(0.5), hangs)
-    async with watch(check(dependency)) as monitor:
+    async with make_monitor(check(dependency)) as monitor:
         await at(0.2)
         block(5)
         await asyncio.sleep(0.5)
-        assert told(monitor) == "fail stale"
+        assert summary(monitor) == "fail stale"
         await at(6.5)
-        assert told(monitor) == "fail timeout"
+        assert summary(monitor) == "fail timeout"
 
 
 def test_a_busy_loop_makes_no_obedient_attempt_stuck() -> None:
@@ -58,10 +58,10 @@ def test_a_busy_loop_makes_no_obedient_attempt_stuck() -> None:
         terms = Check(name="it", probe=ends_when_cancelled, interval=60, timeout=0.05)
         async with Monitor([terms], clock=Clock()) as monitor:
             busy = asyncio.create_task(hog())
-            while told(monitor) == "unknown":
+            while summary(monitor) == "unknown":
                 await asyncio.sleep(0.01)
             busy.cancel()
-            return told(monitor)
+            return summary(monitor)
 
     assert asyncio.run(story()) == "fail timeout"
 
@@ -81,4 +81,4 @@ async def test_a_watch_that_ends_by_itself_is_told_at_once() -> None:
         assert [context["message"] for context in told_by_loop] == ["check runner it has ended"]
         assert isinstance(told_by_loop[0]["exception"], ZeroDivisionError)
         await at(3)
-        assert told(monitor) == "fail stale"
+        assert summary(monitor) == "fail stale"

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from app.health import Instant, Reason, Result, Status
 from app.health.reasons import ADVICE, Advice
-from tests.health.scene import START, after
+from tests.health.helpers import START, after
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 import pytest
 
 from app.health import Reason, Status
-from tests.health.scene import after
+from tests.health.helpers import after
 
 
 @pytest.mark.parametrize(

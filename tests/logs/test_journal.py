@@ -1,17 +1,19 @@
+"""CheckLogger logs transitions and reminders."""
+
 import asyncio
 import logging
 
 import pytest
 
-from app.health import Check, Monitor, Report, Status, Transition
+from app.health import Check, Clock, Monitor, Report, Status, Transition
 from app.health.monitor import MAX_CAUSE
 from app.logs.events import REMIND_EVERY, CheckLogger
 from app.text import MAX_LENGTH
-from tests.fakes import Hands, simulate
+from tests.fakes import SimulatedClock, simulate
 
 
-class Flaky:
-    """A probe that fails while it is told to."""
+class FlakyProbe:
+    """A probe that raises its attribute `error`, if it has one."""
 
     def __init__(self) -> None:
         self.error: Exception | None = None
@@ -22,38 +24,38 @@ class Flaky:
 
 
 def redact(text: str) -> str:
-    """Take out of a cause what should not stand there."""
-    return text.replace("the word", "***")
+    """Replace the one secret of these tests."""
+    return text.replace("the secret", "***")
 
 
-async def story(probe: Flaky) -> None:
-    """Break a dependency for eleven minutes, and mend it for ten."""
-    hands = Hands(asyncio.get_running_loop())
-    journal = CheckLogger(lambda: monitor.report(), redact)  # noqa: PLW0108 - made below
-    monitor = Monitor(
-        [Check(name="it", probe=probe)],
-        clock=hands.clock,
-        on_result=journal.on_result,
-        on_transition=journal.on_transition,
-    )
-    async with monitor:
+def logged_monitor(probe: FlakyProbe, clock: Clock) -> Monitor:
+    """Return a monitor of one check whose results are logged."""
+    monitor = Monitor([Check(name="it", probe=probe)], clock=clock)
+    check_logger = CheckLogger(monitor.report, redact)
+    monitor.subscribe(on_result=check_logger.on_result, on_transition=check_logger.on_transition)
+    return monitor
+
+
+async def fail_for_eleven_minutes() -> None:
+    """Let a dependency fail for eleven minutes with two errors, and then answer for ten."""
+    probe = FlakyProbe()
+    clock = SimulatedClock(asyncio.get_running_loop())
+    async with logged_monitor(probe, clock):
         await asyncio.sleep(0.5)
-        probe.error = OSError("the word is out")
+        probe.error = OSError("the secret is out")
         await asyncio.sleep(1.5 * REMIND_EVERY)
-        probe.error = OSError("and the word is another")
+        probe.error = OSError("and the secret is another")
         await asyncio.sleep(0.7 * REMIND_EVERY)
         probe.error = None
         await asyncio.sleep(2 * REMIND_EVERY)
 
 
-def test_a_reminder_comes_every_five_minutes(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    """As long as the check fails, and with what is known then, the latest cause included."""
+def test_a_reminder_is_logged_every_five_minutes(caplog: pytest.LogCaptureFixture) -> None:
+    """While the check fails, with the latest cause."""
     with caplog.at_level(logging.INFO, logger="vitals"):
-        simulate(story(Flaky()))
-    told = [(record.levelname, record.getMessage()) for record in caplog.records]
-    assert told == [
+        simulate(fail_for_eleven_minutes())
+    events = [(record.levelname, record.getMessage()) for record in caplog.records]
+    assert events == [
         ("INFO", "check status changed"),
         ("WARNING", "check status changed"),
         ("WARNING", "check still failing"),
@@ -68,41 +70,37 @@ def test_a_reminder_comes_every_five_minutes(
     assert fields[4]["duration_s"] == pytest.approx(2.2 * REMIND_EVERY, abs=2)
 
 
-def test_a_check_that_breaks_anew_is_reminded_of_anew(caplog: pytest.LogCaptureFixture) -> None:
-    """What was mended meanwhile is not what is broken now."""
+def test_a_second_failure_starts_a_new_reminder(caplog: pytest.LogCaptureFixture) -> None:
+    """Three minutes of failure, three without and three of another failure: no reminder is due."""
 
-    async def twice() -> None:
-        probe = Flaky()
-        hands = Hands(asyncio.get_running_loop())
-        journal = CheckLogger(lambda: monitor.report(), redact)  # noqa: PLW0108 - made below
-        monitor = Monitor(
-            [Check(name="it", probe=probe)], clock=hands.clock, on_transition=journal.on_transition
-        )
-        async with monitor:
+    async def fail_twice() -> None:
+        probe = FlakyProbe()
+        clock = SimulatedClock(asyncio.get_running_loop())
+        async with logged_monitor(probe, clock):
             for error in (OSError(), None, OSError()):
                 probe.error = error
                 await asyncio.sleep(REMIND_EVERY * 0.6)
 
     with caplog.at_level(logging.INFO, logger="vitals"):
-        simulate(twice())
+        simulate(fail_twice())
     assert "check still failing" not in [record.getMessage() for record in caplog.records]
 
 
-def test_a_check_that_flaps_has_one_reminder_waiting() -> None:
-    """Whatever the interval: a hundred turns a second would leave thousands of timers."""
+def test_a_flapping_check_has_one_timer() -> None:
+    """A hundred transitions a second would otherwise leave thousands of timers."""
 
     async def flap() -> int:
-        hands = Hands(asyncio.get_running_loop())
-        journal = CheckLogger(lambda: Report(()), redact)
+        clock = SimulatedClock(asyncio.get_running_loop())
+        check_logger = CheckLogger(lambda: Report(()), redact)
         for number in range(1000):
             before, after = (Status.PASS, Status.FAIL)[:: 1 if number % 2 else -1]
-            journal.on_transition(
+            check_logger.on_transition(
                 Transition(
                     name="it",
                     before=before,
                     after=after,
                     reason=None,
-                    at=hands.clock.now(),
+                    at=clock.now(),
                     lasted=0.01,
                 ),
                 "",
@@ -114,6 +112,6 @@ def test_a_check_that_flaps_has_one_reminder_waiting() -> None:
     assert simulate(flap()) == 1
 
 
-def test_redaction_knows_where_a_cause_was_cut_off() -> None:
-    """The log shows less of a cause than is kept of it."""
+def test_the_log_shows_less_of_a_cause_than_is_kept() -> None:
+    """So redaction sees whether the cause was cut."""
     assert MAX_CAUSE > MAX_LENGTH

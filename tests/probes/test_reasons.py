@@ -144,11 +144,8 @@ async def test_one_failed_attempt_is_explained_once(kind: str) -> None:
     async with await asyncio.start_server(refuse, "127.0.0.1") as server:
         port = server.sockets[0].getsockname()[1]
         async with open_probe(kind, port) as probe:
-            monitor = Monitor(
-                [make_check(kind, probe, settings)],
-                clock=Clock(),
-                on_result=lambda _, result: results.put_nowait(result),
-            )
+            monitor = Monitor([make_check(kind, probe, settings)], clock=Clock())
+            monitor.subscribe(on_result=lambda _, result: results.put_nowait(result))
             sys.setprofile(counting(EXPLAINED_BY[kind].__code__, calls))
             try:
                 async with monitor:
