@@ -1,4 +1,4 @@
-"""The composition root: settings become checks, checks a monitor, the monitor an application."""
+"""The composition root: builds checks, monitor and application from the settings."""
 
 import math
 from collections.abc import AsyncIterator, Callable, Iterable
@@ -10,8 +10,8 @@ from app.api.answers import ENDED, NOT_STARTED, Answers, UnavailableAnswers
 from app.api.clients import Clients
 from app.api.metrics import Metrics, MetricsRecorder
 from app.api.response_cache import ResponseCache
-from app.api.routes import install, is_probe, ready
-from app.api.verdict import HistoryStore
+from app.api.routes import add_routes, cacheable_renderers, is_probe
+from app.api.verdict import HistoryStore, ServiceState
 from app.asgi import Vitals, skip_tracing
 from app.auth import Access, TokenVerifier
 from app.background import run_periodically
@@ -26,49 +26,52 @@ from app.settings.loading import effective_settings
 from app.settings.secrets import SIGNS, SecretStore
 
 
-# Requests for pages and the like that may wait; the clients of more would have given up.
+# Slow requests that may wait: the clients of further ones would time out before their turn.
 MAX_WAITING = 1000
 
 
 def create_app(
     read_settings: Callable[[], Settings] = load, *, trust_all_clients: bool = False
 ) -> Vitals:
-    """Make the application; it reads its settings when it starts, not when it is made.
+    """Return the application. It reads its settings when its lifespan starts.
 
     Args:
-        everybody: whether everybody is an operator, as on a developer's own machine.
+        read_settings: reads and validates the settings.
+        trust_all_clients: whether every client is an operator, as on a developer's machine.
 
     Raises:
-        ConfigurationError: when it starts, if the settings can't be used.
+        ConfigurationError: at the start of the lifespan, if the settings are invalid.
 
     """
     application = Vitals(
         title="Vitals",
         description=app.__doc__ or "",
         version=app.__version__,
-        docs_url=None,  # these two would load scripts from elsewhere
+        docs_url=None,  # both would load scripts from a CDN
         redoc_url=None,
         redirect_slashes=False,
-        telemetry={"exclude": skip_tracing},  # FastAPI's own
-        lifespan=partial(serving, read_settings=read_settings, trust_all_clients=trust_all_clients),
+        telemetry={"exclude": skip_tracing},
+        lifespan=partial(
+            lifespan, read_settings=read_settings, trust_all_clients=trust_all_clients
+        ),
     )
-    install(application)
+    add_routes(application)
     application.own_routes = len(application.routes)
     return application
 
 
 @asynccontextmanager
-async def serving(
+async def lifespan(
     application: Vitals, read_settings: Callable[[], Settings], *, trust_all_clients: bool
 ) -> AsyncIterator[None]:
-    """Serve on the settings as they are now, and leave nothing to answer with afterwards."""
+    """Read the settings, run the service, and stop answering at the end."""
     application.state.answers = UnavailableAnswers(NOT_STARTED)
     try:
         settings = read_settings()
     except ConfigurationError as error:
         application.state.problems = error.problems
         raise
-    application.state.settings = settings  # for routers of your own: docs/grow.md
+    application.state.settings = settings  # for the routers that users add: docs/grow.md
     configure_if_unconfigured(settings.log_level, settings.log_format)
     try:
         async with AsyncExitStack() as stack:
@@ -85,7 +88,7 @@ async def serving(
 async def open_service(
     application: Vitals, settings: Settings, stack: AsyncExitStack, *, trust_all_clients: bool
 ) -> None:
-    """Start everything that goes on beside the requests; the stack ends it."""
+    """Start the checks and the other background tasks; *stack* stops them."""
     application.lifecycle = lifecycle = Lifecycle()
     stack.enter_context(drain_on_signal(lifecycle, settings.drain_seconds))
     if settings.log_level != "debug":
@@ -94,32 +97,33 @@ async def open_service(
     secrets = SecretStore(settings.read_secret)
     checks = await open_checks(settings, secrets.read, stack)
     log_start(app.__version__, getattr(application.state, "addresses", ()), checks)
-    clock, counts, lag = Clock(), MetricsRecorder(checks), LoopLag()
-    monitor = await stack.enter_async_context(monitored(checks, clock, counts, secrets.redact))
+    clock, recorder, lag = Clock(), MetricsRecorder(checks), LoopLag()
+    monitor = await stack.enter_async_context(monitored(checks, clock, recorder, secrets.redact))
     stack.enter_context(lag.measured())
-    stack.enter_context(StallDetector(lag, counts.stall).watched())
+    stack.enter_context(StallDetector(lag, recorder.record_stall).watched())
     tokens = TokenVerifier(partial(settings.secret, SIGNS))
-    stack.enter_context(run_periodically(tokens.look, "tokens"))
+    stack.enter_context(run_periodically(tokens.poll, "tokens"))
     history_store = HistoryStore(
-        clock=clock,
         histories=monitor.history,
         clients=Clients(),
         settings=effective_settings(settings),
     )
-    access = Access(settings.health_details, tokens.valid, trust_all_clients=trust_all_clients)
-    metrics = Metrics(counts, lag.worst)
-    application.state.answers = Answers(monitor.report, lifecycle, access, metrics, history_store)
+    access = Access(settings.health_details, tokens.is_valid, trust_all_clients=trust_all_clients)
+    state = ServiceState(monitor, lifecycle, clock)
+    metrics = Metrics(recorder, lag.worst)
+    application.state.answers = Answers(state, access, metrics, history_store)
     application.admissions = {False: Admission(math.inf), True: Admission(MAX_WAITING)}
-    application.response_cache = ResponseCache(ready(application), monitor, lifecycle, clock)
+    application.response_cache = ResponseCache(cacheable_renderers(application), state)
 
 
 def monitored(
-    checks: Iterable[Check], clock: Clock, counts: MetricsRecorder, redact: Callable[[str], str]
+    checks: Iterable[Check], clock: Clock, recorder: MetricsRecorder, redact: Callable[[str], str]
 ) -> Monitor:
     """Return the monitor of the checks, with metrics and log as its subscribers."""
     monitor = Monitor(checks, clock=clock)
     monitor.subscribe(
-        on_result=counts.hear, on_transition=lambda transition, _cause: counts.turn(transition)
+        on_result=recorder.record_result,
+        on_transition=lambda transition, _cause: recorder.record_transition(transition),
     )
     check_logger = CheckLogger(monitor.report, redact)
     monitor.subscribe(on_result=check_logger.on_result, on_transition=check_logger.on_transition)

@@ -1,4 +1,4 @@
-"""The application as a server calls it: answers that are ready go before its routes."""
+"""The ASGI application: cached responses first, then FastAPI's routes."""
 
 import asyncio
 import contextlib
@@ -18,13 +18,13 @@ from app.event_loop import Admission
 from app.lifecycle import Lifecycle, close_when_draining
 
 
-# By this every instrumentation lets itself be told to look away.
+# The context key that makes every OpenTelemetry instrumentation skip its work.
 SUPPRESSED = "suppress_instrumentation"
 
 
 @contextlib.contextmanager
 def suppress_tracing() -> Iterator[None]:
-    """Have no instrumentation make a span or a measurement of what the block does or starts."""
+    """Suppress spans and measurements of the block and of the tasks that it starts."""
     token = context.attach(context.set_value(SUPPRESSED, value=True))
     try:
         yield
@@ -38,17 +38,16 @@ OVERLOADED = JSONResponse(
 
 
 class Vitals(FastAPI):
-    """The application, which has answers ready ahead of its routes.
+    """The application, with a response cache in front of its routes.
 
-    It spares the log the tracebacks that tell nothing. Whoever traces it sees neither the probes'
-    requests nor the checks, which go on for ever.
+    Traces contain neither the requests of probes nor the checks, which would fill them.
 
     Attributes:
-        lifecycle: where it stands, while it serves.
-        readymade: the answers, while it serves.
-        admissions: when other requests may begin, while it serves: those that take long (True),
-            and the others, which wait for none of them.
-        own_routes: how many routes it has without those of your own.
+        lifecycle: the phase; None while the application does not serve.
+        response_cache: the cached responses; None while the application does not serve.
+        admissions: limits on the requests that are not cached, by whether they are slow. A fast
+            request never waits for slow ones. Empty while the application does not serve.
+        own_routes: the number of routes without those that the user has added.
 
     """
 
@@ -58,15 +57,15 @@ class Vitals(FastAPI):
     own_routes = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer what an answer is ready for, and leave the rest to the routes."""
+        """Send the cached response if there is one, otherwise call the routes."""
         kind = scope["type"]
         if (
             kind == "http"
             and (response_cache := self.response_cache)
-            and (answer := response_cache.to(scope))
+            and (response := response_cache.respond(scope))
         ):
-            await send(answer.start)
-            await send(answer.body)
+            await send(response.start)
+            await send(response.body)
             return
         with suppress_tracing() if skip_tracing(scope) else nullcontext():
             if kind == "lifespan":
@@ -79,31 +78,32 @@ class Vitals(FastAPI):
                 await super().__call__(scope, receive, send)
 
     async def _admits(self, scope: Scope) -> bool:
-        """Wait until a request may begin, and return whether there was room to wait.
+        """Wait until a request may start; return False if too many are waiting.
 
-        Liveness never waits, and neither does a router of your own.
+        Liveness never waits, and neither do routes that the user has added.
         """
         path = route_path(scope)
         is_own = is_probe(path) or path == self.openapi_url or len(self.routes) == self.own_routes
         if not self.admissions or not is_own or is_liveness(path):
             return True
-        return await self.admissions[takes_long(scope)].admitted()
+        return await self.admissions[is_slow(scope)].admitted()
 
     def _describe_failure(self, send: Send) -> Send:
-        """Tell in our words why a start has failed or an end was cut short."""
+        """Replace the traceback of a failed start or an interrupted stop with one clear message."""
 
-        async def tell(message: Any) -> None:
+        async def send_description(message: Any) -> None:
+            task = asyncio.current_task()
             if problems := getattr(self.state, "problems", None):
                 message["message"] = "\n".join(problems)
-            elif cancelled():
-                message["message"] = "ended at once, as told twice"
+            elif task is not None and task.cancelling() > 0:
+                message["message"] = "second signal: exiting immediately"
             await send(message)
 
-        return tell
+        return send_description
 
 
-def takes_long(scope: Scope) -> bool:
-    """Return whether a request is for a page, for metrics, or for anything that is no probe's."""
+def is_slow(scope: Scope) -> bool:
+    """Return whether a request asks for a page, for metrics, or for anything but an endpoint."""
     accepted = [value for name, value in scope["headers"] if name == b"accept"]
     is_page = any(b"html" in text for text in (scope["query_string"], *accepted))
     path = route_path(scope)
@@ -111,11 +111,5 @@ def takes_long(scope: Scope) -> bool:
 
 
 def skip_tracing(scope: Scope) -> bool:
-    """Return whether tracing should skip this scope."""
+    """Return whether traces leave this scope out: the lifespan, and requests of probes."""
     return scope["type"] == "lifespan" or is_probe(route_path(scope))
-
-
-def cancelled() -> bool:
-    """Whether what runs now has been told to end."""
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0

@@ -1,4 +1,4 @@
-"""Who sees what."""
+"""Operator tokens, and which clients may see details."""
 
 import logging
 from collections.abc import Callable
@@ -10,24 +10,30 @@ from app.settings.secrets import ALGORITHM, Secret, SecretError, key
 
 SCOPE = "health:read"
 
-# Characters: what is longer is not looked into, however often it comes.
+# Characters: a longer token is rejected without parsing, so that clients can't keep us busy.
 MAX_LENGTH = 2048
 
 logger = logging.getLogger("vitals")
 
 
 def issue(signing: str, scope: str, expires: float) -> str:
-    """Make a token of a scope; it expires at that Unix time."""
+    """Return a signed token.
+
+    Args:
+        signing: the signing key.
+        expires: Unix time.
+
+    """
     import jwt  # noqa: PLC0415 - as where the key is read
 
     return jwt.encode({"scope": scope, "exp": int(expires)}, signing, ALGORITHM)
 
 
 class TokenVerifier:
-    """Judges tokens by the key that its file holds, as it was when last looked at.
+    """Verifies tokens with the signing key that the latest poll has read.
 
     Args:
-        find: finds the file, anew each time.
+        find: finds the key's file.
 
     """
 
@@ -35,8 +41,8 @@ class TokenVerifier:
         self._find = find
         self._key: str | None = None
 
-    def look(self) -> None:
-        """Read the key again; while it can't be read no token is valid."""
+    def poll(self) -> None:
+        """Read the key again. While it is unreadable, no token is valid."""
         try:
             self._key = key(self._find())
         except SecretError as error:
@@ -44,8 +50,8 @@ class TokenVerifier:
                 logger.warning("signing key unreadable", extra={"cause": str(error)})
             self._key = None
 
-    def valid(self, token: str) -> bool:
-        """Whether an operator holds it: signed, unexpired, and of the scope that reads health."""
+    def is_valid(self, token: str) -> bool:
+        """Return whether a token is signed, has not expired and has the scope `health:read`."""
         if self._key is None or len(token) > MAX_LENGTH:
             return False
 
@@ -61,29 +67,29 @@ class TokenVerifier:
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Who sees more than a code and a status.
+    """Decides which clients are operators and which may see details.
 
     Attributes:
-        details: who sees each check.
-        valid: whether a token is an operator's.
-        everybody: whether everybody is an operator.
+        details: which clients may see details.
+        is_valid_token: returns whether a token is an operator's.
+        trust_all_clients: whether every client is an operator.
 
     """
 
     details: Literal["always", "authorized", "never"]
-    valid: Callable[[str], bool]
+    is_valid_token: Callable[[str], bool]
     trust_all_clients: bool = False
 
-    def operator(self, authorization: str) -> bool:
-        """Whether an operator asks, by the `Authorization` of the request, which may be empty."""
-        return self.trust_all_clients or self._authorized(authorization)
+    def is_operator(self, authorization: str) -> bool:
+        """Return whether a request is an operator's, by its `Authorization`, which may be empty."""
+        return self.trust_all_clients or self._has_valid_token(authorization)
 
-    def shows(self, authorization: str) -> bool:
-        """Whether each check is shown to whoever asks so."""
+    def shows_details(self, authorization: str) -> bool:
+        """Return whether the answer to a request shows each check."""
         if self.details == "authorized":
-            return self._authorized(authorization)
+            return self._has_valid_token(authorization)
         return self.details == "always"
 
-    def _authorized(self, authorization: str) -> bool:
+    def _has_valid_token(self, authorization: str) -> bool:
         scheme, _, token = authorization.partition(" ")
-        return scheme.lower() == "bearer" and self.valid(token.strip())
+        return scheme.lower() == "bearer" and self.is_valid_token(token.strip())

@@ -13,8 +13,8 @@ from uvicorn.server import ServerState
 
 from app.api.routes import is_probe
 from app.logs import filter_probe_logs
-from app.server.fast_path import FastProtocol, ReplyCache
-from tests.api.scene import Scene
+from app.server.fast_path import FastProtocol, RawResponseCache
+from tests.api.scene import AppUnderTest
 from tests.fakes import simulate
 
 
@@ -82,13 +82,16 @@ class Door:
 
     """
 
-    def __init__(self, scene: Scene, *, fast: bool, quiet: bool = True) -> None:
-        self._notes, self._noted = scene.answers.notes, len(scene.answers.notes)
-        config = Config(scene.routes, log_config=None, lifespan="off", ws="none")
+    def __init__(self, app_under_test: AppUnderTest, *, fast: bool, quiet: bool = True) -> None:
+        self._notes, self._noted = (
+            app_under_test.answers.recorded,
+            len(app_under_test.answers.recorded),
+        )
+        config = Config(app_under_test.app, log_config=None, lifespan="off", ws="none")
         self.state = ServerState()
         self.state.default_headers = [(b"date", b"Tue, 24 Nov 2026 10:00:00 GMT")]
         make = (
-            partial(FastProtocol, ReplyCache(scene.routes), quiet=quiet)
+            partial(FastProtocol, RawResponseCache(app_under_test.app), quiet=quiet)
             if fast
             else HttpToolsProtocol
         )
@@ -109,12 +112,17 @@ class Door:
 
 
 def heard(
-    scene: Scene, chunks: Sequence[bytes], *, fast: bool, quiet: bool = True, pause: float = 1.0
+    app_under_test: AppUnderTest,
+    chunks: Sequence[bytes],
+    *,
+    fast: bool,
+    quiet: bool = True,
+    pause: float = 1.0,
 ) -> tuple[Any, ...]:
     """Tell what comes of chunks, in simulated time, and what the access log says."""
 
     async def story() -> tuple[Any, ...]:
-        return await Door(scene, fast=fast, quiet=quiet).hear(chunks, pause)
+        return await Door(app_under_test, fast=fast, quiet=quiet).hear(chunks, pause)
 
     with logged() as lines, filter_probe_logs(is_probe) if quiet else contextlib.nullcontext():
         return *simulate(story()), tuple(lines)

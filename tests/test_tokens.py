@@ -26,7 +26,7 @@ def _secret(tmp_path: Path) -> Secret:
 @pytest.fixture(name="tokens")
 def _tokens(secret: Secret) -> TokenVerifier:
     tokens = TokenVerifier(lambda: secret)
-    tokens.look()
+    tokens.poll()
     return tokens
 
 
@@ -68,7 +68,7 @@ def test_a_token_is_an_operators_if_all_of_it_is_right(
     tokens: TokenVerifier, shown: str, valid: bool
 ) -> None:
     """Signed with the one algorithm and the one key, unexpired, and of the scope."""
-    assert tokens.valid(shown) is valid
+    assert tokens.is_valid(shown) is valid
 
 
 @given(st.text(st.characters(max_codepoint=255)))
@@ -76,8 +76,8 @@ def test_what_is_no_token_is_never_an_error(shown: str) -> None:
     """Anybody may send anything."""
     tokens = TokenVerifier(lambda: Secret("jwt_secret", Path("none")))
     tokens._key = KEY  # noqa: SLF001 - no file for each of a hundred examples
-    assert not tokens.valid(shown)
-    assert not tokens.valid(f"{shown}.{shown}.{shown}")
+    assert not tokens.is_valid(shown)
+    assert not tokens.is_valid(f"{shown}.{shown}.{shown}")
 
 
 def test_a_key_that_is_replaced_voids_what_the_old_one_signed(
@@ -85,10 +85,10 @@ def test_a_key_that_is_replaced_voids_what_the_old_one_signed(
 ) -> None:
     """From the next look on, and not before."""
     secret.path.write_text(OTHER)
-    assert tokens.valid(token(GOOD))
-    tokens.look()
-    assert tokens.valid(token(GOOD, OTHER))
-    assert not tokens.valid(token(GOOD))
+    assert tokens.is_valid(token(GOOD))
+    tokens.poll()
+    assert tokens.is_valid(token(GOOD, OTHER))
+    assert not tokens.is_valid(token(GOOD))
 
 
 def test_without_a_key_no_token_is_valid(
@@ -97,11 +97,11 @@ def test_without_a_key_no_token_is_valid(
     """The log says so once, with the remedy; where there never was one, nothing is amiss."""
     secret.path.unlink()
     with caplog.at_level(logging.INFO):
-        tokens.look()
-        tokens.look()
+        tokens.poll()
+        tokens.poll()
     assert [record.msg for record in caplog.records] == ["signing key unreadable"]
-    assert not tokens.valid(token(GOOD))
-    assert not tokens.valid(token(GOOD, algorithm=None))
+    assert not tokens.is_valid(token(GOOD))
+    assert not tokens.is_valid(token(GOOD, algorithm=None))
 
 
 @pytest.mark.parametrize(

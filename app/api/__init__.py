@@ -1,1 +1,1 @@
-"""The HTTP surface: what is asked, and how the answer reads."""
+"""The HTTP API: routes, verdicts and their formats."""

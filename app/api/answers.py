@@ -1,30 +1,32 @@
-"""The answers while no lifespan runs, and so no check."""
+"""Status code, headers and body of each answer, while the service runs and while it does not."""
 
 import logging
+from abc import abstractmethod
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
 from http import HTTPStatus
+from typing import Protocol
 
 from app.api.formats import TEXT, Format
 from app.api.json_bodies import ErrorBody
 from app.api.metrics import Metrics
-from app.api.verdict import HealthQuery, HistoryStore, Verdict
+from app.api.verdict import HealthQuery, HistoryStore, ServiceState, Snapshot, Verdict
 from app.auth import Access
-from app.health import Report, Status
-from app.lifecycle import Lifecycle, Phase
+from app.health import Clock, Report, Status
+from app.lifecycle import Phase
 
 
-# What a proxy between here and the prober must neither keep, nor guess, nor mix up.
+# No proxy may store an answer, guess its type, or mix up its formats.
 HEADERS = {
     "cache-control": "no-store",
     "vary": "Accept",
     "x-content-type-options": "nosniff",
 }
 
-# Pages that are kept, of up to 60 KB.
+# Cached pages, of up to 60 KB each.
 MAX_PAGES = 16
 
-# Seconds after which a prober may ask again of an instance that does not serve.
+# Seconds after which a client may retry while this instance starts, drains or is in maintenance.
 RETRY_AFTER = "1"
 
 
@@ -37,85 +39,105 @@ class Answer:
     body: bytes
 
 
-class Answers:
-    """What is answered at any moment.
+class AnswerProvider(Protocol):
+    """What the routes get their answers from: `app.state.answers`."""
 
-    A page takes a hundred times as long as any other answer. It is rendered once a second, and
-    each time that a check has a result, and kept for clients without a token.
+    @abstractmethod
+    def snapshot(self) -> Snapshot:
+        """Return the state from which one request is answered."""
+
+    @abstractmethod
+    def respond(
+        self, query: HealthQuery, response_format: Format, authorization: str, snapshot: Snapshot
+    ) -> Answer:
+        """Answer a health query.
+
+        Args:
+            authorization: the request's `Authorization` header, which may be empty.
+
+        """
+
+    @abstractmethod
+    def respond_to_scrape(self, accept: str, authorization: str, snapshot: Snapshot) -> Answer:
+        """Answer `GET /metrics`."""
+
+    @abstractmethod
+    def request_recorder(self, endpoint: str, code: int) -> Callable[[bytes, float], None]:
+        """Return a function that counts one answer.
+
+        It takes the client's `User-Agent` and the time on the steady clock.
+        """
+
+
+class Answers(AnswerProvider):
+    """The answers of a running service.
+
+    A page takes a hundred times as long to render as any other answer. Clients without a token
+    share a page that is rendered at most once a second and after each result.
     """
 
     def __init__(
-        self,
-        report: Callable[[], Report],
-        lifecycle: Lifecycle,
-        access: Access,
-        metrics: Metrics,
-        history_store: HistoryStore,
+        self, state: ServiceState, access: Access, metrics: Metrics, history_store: HistoryStore
     ) -> None:
-        self._history_store = history_store
-        self._report = report
-        self._lifecycle = lifecycle
+        self._state = state
         self._access = access
         self._metrics = metrics
+        self._history_store = history_store
         self._pages: dict[Hashable, Answer] = {}
 
-    def to(self, health_query: HealthQuery, response_format: Format, authorization: str) -> Answer:
-        """Answer a question now, as far as it may be answered to whoever asks."""
-        report, phase = self._now()
-        details = self._access.shows(authorization)
-        verdict = health_query(report, phase)
-        if verdict is None or response_format.policy is None:
-            return answer(verdict, response_format, details=details)
-        if self._access.operator(authorization):
-            verdict = replace(verdict, snapshot=self._history_store.snapshot(operator=True))
-            return answer(verdict, response_format, details=details)
-        return self._page(verdict, response_format, details=details)
+    def snapshot(self) -> Snapshot:
+        """Return the present state."""
+        return self._state.snapshot()
 
-    def _page(self, verdict: Verdict, response_format: Format, *, details: bool) -> Answer:
-        key = verdict, details, int(self._history_store.clock.steady())
+    def respond(
+        self, query: HealthQuery, response_format: Format, authorization: str, snapshot: Snapshot
+    ) -> Answer:
+        """Answer a health query with the details that the client may see."""
+        details = self._access.shows_details(authorization)
+        verdict = query(snapshot.report, snapshot.phase)
+        if verdict is None or response_format.policy is None:
+            return _answer(verdict, response_format, details=details)
+        if self._access.is_operator(authorization):
+            history = self._history_store.snapshot(snapshot.now, operator=True)
+            return _answer(replace(verdict, snapshot=history), response_format, details=details)
+        key = verdict, details, int(snapshot.now.steady)
         if key not in self._pages:
             if len(self._pages) >= MAX_PAGES:
                 del self._pages[next(iter(self._pages))]
-            verdict = replace(verdict, snapshot=self._history_store.snapshot(operator=False))
-            self._pages[key] = answer(verdict, response_format, details=details)
+            history = self._history_store.snapshot(snapshot.now, operator=False)
+            verdict = replace(verdict, snapshot=history)
+            self._pages[key] = _answer(verdict, response_format, details=details)
         return self._pages[key]
 
-    def scrape(self, accept: str, authorization: str) -> Answer:
-        """Answer Prometheus, which always succeeds."""
-        report, phase = self._now()
-        details = self._access.shows(authorization)
-        content_type, body = self._metrics.written(accept, report, phase, details=details)
+    def respond_to_scrape(self, accept: str, authorization: str, snapshot: Snapshot) -> Answer:
+        """Answer a scrape, which always succeeds."""
+        details = self._access.shows_details(authorization)
+        report, phase = snapshot.report, snapshot.phase
+        content_type, body = self._metrics.render(accept, report, phase, details=details)
         return Answer(HTTPStatus.OK, _headers(content_type, phase, passes=True), body)
 
     def request_recorder(self, endpoint: str, code: int) -> Callable[[bytes, float], None]:
-        """Tell how to take note of an answer, of who asked for it, and when."""
-        tally = self._metrics.counts.requests[endpoint, code]
-        asked = self._history_store.clients.asked
+        """Return a function that counts one answer and remembers the client."""
+        counter = self._metrics.recorder.requests[endpoint, code]
+        remember = self._history_store.clients.record
 
-        def note(client: bytes, now: float) -> None:
-            tally.times += 1
-            asked(client, now)
+        def record(client: bytes, now: float) -> None:
+            counter.count += 1
+            remember(client, now)
 
-        return note
-
-    def note(self, endpoint: str, code: int, client: bytes) -> None:
-        """Take note of an answer that is given now, once."""
-        self.request_recorder(endpoint, code)(client, self._history_store.clock.steady())
-
-    def _now(self) -> tuple[Report, Phase]:
-        report = self._report()
-        return report, self._lifecycle.phase(started=report.complete)
+        return record
 
 
-def answer(verdict: Verdict | None, response_format: Format, *, details: bool) -> Answer:
-    """Write down what was found, with each check or without."""
-    if verdict is None or (verdict.alone and not details):
-        return error(HTTPStatus.NOT_FOUND, "no such check")
+def _answer(verdict: Verdict | None, response_format: Format, *, details: bool) -> Answer:
+    if verdict is None or (verdict.is_single_check and not details):
+        return error_answer(HTTPStatus.NOT_FOUND, "no such check")
     headers = _headers(response_format.content_type, verdict.phase, passes=verdict.passes)
     if response_format.policy:
         headers["content-security-policy"] = response_format.policy()
     code = HTTPStatus.OK if verdict.passes else HTTPStatus.SERVICE_UNAVAILABLE
-    return Answer(code, headers, response_format.write(verdict if details else verdict.bare))
+    return Answer(
+        code, headers, response_format.write(verdict if details else verdict.without_details)
+    )
 
 
 def _headers(content_type: str, phase: Phase, *, passes: bool) -> dict[str, str]:
@@ -127,8 +149,8 @@ def _headers(content_type: str, phase: Phase, *, passes: bool) -> dict[str, str]
     return headers
 
 
-def error(code: int, detail: str) -> Answer:
-    """Say why a request can't be answered."""
+def error_answer(code: int, detail: str) -> Answer:
+    """Return an answer for a request that can't be served, with the reason in JSON."""
     headers = {**HEADERS, "content-type": "application/json"}
     return Answer(code, headers, ErrorBody(detail=detail).model_dump_json().encode())
 
@@ -143,7 +165,7 @@ REMEDY = (
 
 @dataclass(frozen=True, slots=True)
 class UnavailableCause:
-    """Why no lifespan runs, for the client, and what to do about it, for the log."""
+    """Why the lifespan does not run: the detail for clients, the remedy for the log."""
 
     detail: str
     remedy: str
@@ -153,7 +175,7 @@ class UnavailableCause:
 NEVER_RUN = UnavailableCause("The lifespan of this application has not run.", REMEDY)
 NOT_STARTED = UnavailableCause(
     "The start of this application is not complete, or has failed.",
-    "correct what the exception that its lifespan raised says, and start it again",
+    "fix the error that the lifespan raised, then start the application again",
 )
 ENDED = UnavailableCause(
     "The lifespan of this application has ended.",
@@ -162,33 +184,43 @@ ENDED = UnavailableCause(
 )
 
 
-class UnavailableAnswers:
-    """Answers every question with 503 and the cause, and logs both once."""
+class UnavailableAnswers(AnswerProvider):
+    """The answers while the lifespan does not run: always 503, with the cause.
+
+    The first request logs the cause and the remedy.
+    """
 
     def __init__(self, cause: UnavailableCause) -> None:
         self._cause = cause
         self._logged = False
 
-    def to(self, health_query: HealthQuery, response_format: Format, authorization: str) -> Answer:
-        """Return a failure in the representation that the client asked for."""
-        del health_query, authorization
-        self._log()
-        cause = self._cause
-        verdict = Verdict(status=Status.FAIL, phase=cause.phase, detail=cause.detail)
-        return answer(verdict, response_format, details=False)
+    def snapshot(self) -> Snapshot:
+        """Return a state without checks."""
+        return Snapshot(Clock().now(), Report(()), self._cause.phase)
 
-    def scrape(self, accept: str, authorization: str) -> Answer:
-        """Return a failure that Prometheus shows as a target that is down."""
-        del accept, authorization
+    def respond(
+        self, query: HealthQuery, response_format: Format, authorization: str, snapshot: Snapshot
+    ) -> Answer:
+        """Return a failure in the requested format."""
+        del query, authorization
+        self._log()
+        verdict = Verdict(status=Status.FAIL, phase=snapshot.phase, detail=self._cause.detail)
+        return _answer(verdict, response_format, details=False)
+
+    def respond_to_scrape(self, accept: str, authorization: str, snapshot: Snapshot) -> Answer:
+        """Return a failure, so that Prometheus shows the target as down."""
+        del accept, authorization, snapshot
         self._log()
         headers = {**HEADERS, "content-type": TEXT.content_type, "retry-after": RETRY_AFTER}
         return Answer(HTTPStatus.SERVICE_UNAVAILABLE, headers, f"{self._cause.detail}\n".encode())
 
-    def note(self, endpoint: str, code: int, client: bytes) -> None:
-        """Count nothing: there are no metrics."""
+    def request_recorder(self, endpoint: str, code: int) -> Callable[[bytes, float], None]:
+        """Return a function that does nothing: no metrics exist yet."""
+        del endpoint, code
+        return lambda _client, _now: None
 
     def _log(self) -> None:
-        # All in one text: no one may have configured the log, and then it shows the text alone.
+        # One text with everything in it: a log that is not configured shows only the text.
         if not self._logged:
             logger.error(
                 "health endpoints unavailable: %s Remedy: %s.",

@@ -1,4 +1,4 @@
-"""Who asks, how often, and when last: by the name that each gives itself."""
+"""The clients that sent requests lately: their names, rates and last requests."""
 
 from collections import deque
 from dataclasses import dataclass
@@ -6,68 +6,67 @@ from dataclasses import dataclass
 from app.health import Instant
 
 
-# So many are told apart, by so much of a name; what comes beyond is counted together. One that
-# has not asked for a while makes room, so that a flood of invented names hides nobody for long.
+# Clients that are listed separately, and the characters of their names; further clients are
+# listed together. A client that has been silent for some seconds makes room for a new one, so a
+# flood of invented names does not hide real clients for long.
 MAX_CLIENTS = 20
 MAX_NAME_LENGTH = 64
-FORGOTTEN_AFTER = 300
+FORGET_AFTER = 300
 OTHERS = b"others"
 
-# The latest requests of each, from which its rate is told.
-REMEMBERED = 20
+# The latest requests of each client, from which its rate is computed.
+MAX_REQUESTS = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """One who asks.
+    """A client, by its `User-Agent`.
 
     Attributes:
-        rate: requests a second, over the latest ones; none after a single one.
+        rate: requests a second over the latest requests; None after a single one.
 
     """
 
     name: str
     rate: float | None
-    last: Instant
+    last_seen: Instant
 
 
 class Clients:
-    """Everyone who has asked lately, in memory that does not grow."""
+    """The clients of the last minutes, in bounded memory."""
 
     def __init__(self) -> None:
-        # Bytes and steady times, no text and no instants: this is done at each request, and told
-        # to few.
-        self._asked: dict[bytes, deque[float]] = {}
+        # Raw bytes and steady times: every request writes them, and few pages read them.
+        self._requests: dict[bytes, deque[float]] = {}
 
-    def asked(self, name: bytes, now: float) -> None:
-        """Take note of a request at *now*, a steady time."""
-        (self._asked.get(name) or self._begin(name[:MAX_NAME_LENGTH], now)).append(now)
+    def record(self, name: bytes, now: float) -> None:
+        """Record a request at *now*, a steady time."""
+        (self._requests.get(name) or self._add(name[:MAX_NAME_LENGTH], now)).append(now)
 
-    def _begin(self, name: bytes, now: float) -> deque[float]:
-        if name not in self._asked and len(self._asked) >= MAX_CLIENTS:
+    def _add(self, name: bytes, now: float) -> deque[float]:
+        if name not in self._requests and len(self._requests) >= MAX_CLIENTS:
             name = self._make_room(name, now)
-        return self._asked.setdefault(name, deque(maxlen=REMEMBERED))
+        return self._requests.setdefault(name, deque(maxlen=MAX_REQUESTS))
 
     def _make_room(self, name: bytes, now: float) -> bytes:
-        silent = min(self._asked, key=lambda known: self._asked[known][-1])
-        if now - self._asked[silent][-1] < FORGOTTEN_AFTER:
+        """Remove the client that has been silent longest; return the name to list *name* under."""
+        silent = min(self._requests, key=lambda known: self._requests[known][-1])
+        if now - self._requests[silent][-1] < FORGET_AFTER:
             return OTHERS
-        del self._asked[silent]
+        del self._requests[silent]
         return name
 
     def all(self, now: Instant) -> list[Client]:
-        """Tell everyone, the latest first."""
+        """Return all clients, the latest first."""
         clients = [
             Client(
-                name.decode("latin-1") or "no name",
-                _rate(moments),
-                now + (moments[-1] - now.steady),
+                name.decode("latin-1") or "no name", _rate(times), now + (times[-1] - now.steady)
             )
-            for name, moments in self._asked.items()
+            for name, times in self._requests.items()
         ]
-        return sorted(clients, key=lambda client: client.last, reverse=True)
+        return sorted(clients, key=lambda client: client.last_seen, reverse=True)
 
 
-def _rate(moments: deque[float]) -> float | None:
-    lasted = moments[-1] - moments[0]
-    return (len(moments) - 1) / lasted if lasted > 0 else None
+def _rate(times: deque[float]) -> float | None:
+    seconds = times[-1] - times[0]
+    return (len(times) - 1) / seconds if seconds > 0 else None

@@ -1,4 +1,4 @@
-"""The ways in which a finding is written down."""
+"""The formats of a verdict, and the choice among them by the `Accept` header."""
 
 import json
 import re
@@ -8,21 +8,20 @@ from typing import Any
 
 import mimeparse
 
-from app.api.json_bodies import moment, write_json
+from app.api.json_bodies import format_time, write_json
 from app.api.verdict import Verdict
 from app.health import Observation, Status
 from app.lifecycle import Phase
 
 
-# Characters: no client sends more, and nobody shall keep the parser busy.
+# Characters: real clients send less, and a longer header would keep the parser busy.
 MAX_ACCEPT_LENGTH = 2048
 
 
 def negotiate_media_type(accept: str, offered: Sequence[str]) -> str:
-    """Choose among the media types on offer, the most welcome of them first.
+    """Choose the offered media type that `Accept` prefers; the first if it prefers none.
 
-    Where an `Accept` makes no choice or no sense, that is the first. Parameters such as
-    `version=0.0.4` are ignored, as nothing here comes in more than one version.
+    Parameters such as `version=0.0.4` are ignored: each type is offered in one version.
     """
     if len(accept) > MAX_ACCEPT_LENGTH:
         return offered[0]
@@ -33,13 +32,13 @@ def negotiate_media_type(accept: str, offered: Sequence[str]) -> str:
 
 
 def write_text(verdict: Verdict) -> bytes:
-    """Write a finding down in lines; the last one sums up."""
+    """Return a verdict as Kubernetes' `?verbose` does: a line for each check, then a summary."""
     lines = []
     if verdict.report is not None:
         lines = [_line(known) for known in verdict.report.checks]
-        if verdict.phase is not Phase.SERVING and not verdict.alone:
+        if verdict.phase is not Phase.SERVING and not verdict.is_single_check:
             lines.append(f"[-]phase failed: {verdict.phase}")
-        # What was asked for must not make lines of its own.
+        # A name from the query must not add lines.
         lines += [re.sub("[^ -~]", "?", f"warn: {warning}") for warning in verdict.warnings]
     if verdict.detail:
         lines.append(f"[-]lifespan failed: {verdict.detail}")
@@ -54,19 +53,23 @@ def _line(known: Observation) -> str:
     return f"[-]{known.check.name} {severity}: {known.reason or known.status.word}"
 
 
-# What a required check takes down with it.
+# The endpoints that fail with a required check.
 AFFECTED = ["/health", "/health/ready"]
 
 
 def write_health_json(verdict: Verdict) -> bytes:
-    """Write a finding down in the draft's shape, which knows `pass`, `warn` and `fail` alone."""
-    body: dict[str, Any] = {"status": _word(verdict.status)}
+    """Return a verdict in the format of the IETF draft for `application/health+json`.
+
+    The draft has the statuses `pass`, `warn` and `fail` only:
+    https://datatracker.ietf.org/doc/html/draft-inadarei-api-health-check-06
+    """
+    body: dict[str, Any] = {"status": _draft_status(verdict.status)}
     if verdict.report is not None:
         body["checks"] = {
-            f"{known.check.name}:responseTime": [_measured(known)]
+            f"{known.check.name}:responseTime": [_draft_check(known)]
             for known in verdict.report.checks
         }
-        if verdict.phase is not Phase.SERVING and not verdict.alone:
+        if verdict.phase is not Phase.SERVING and not verdict.is_single_check:
             body["output"] = verdict.phase
         if verdict.warnings:
             body["notes"] = verdict.warnings
@@ -75,77 +78,78 @@ def write_health_json(verdict: Verdict) -> bytes:
     return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-def _measured(known: Observation) -> dict[str, Any]:
-    measured: dict[str, Any] = {"componentType": "component", "status": _word(known.status)}
+def _draft_check(known: Observation) -> dict[str, Any]:
+    check: dict[str, Any] = {"componentType": "component", "status": _draft_status(known.status)}
     if known.observed:
-        measured["observedValue"] = round(known.latency * 1000, 2)
-        measured["observedUnit"] = "ms"
-        measured["time"] = moment(known.observed)
+        check["observedValue"] = round(known.latency * 1000, 2)
+        check["observedUnit"] = "ms"
+        check["time"] = format_time(known.observed)
     if known.status is not Status.PASS:
-        measured["output"] = known.reason or known.status.word
+        check["output"] = known.reason or known.status.word
         if known.check.required:
-            measured["affectedEndpoints"] = AFFECTED
-    return measured
+            check["affectedEndpoints"] = AFFECTED
+    return check
 
 
-def _word(status: Status) -> str:
+def _draft_status(status: Status) -> str:
     return (Status.FAIL if status is Status.UNKNOWN else status).word
 
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """One way to write a finding down, under the name that `format` has for it.
+    """A format of a verdict.
 
     Attributes:
-        policy: what a browser may do with it.
+        name: its name in `?format=`.
+        content_type: its media type, with the charset if it has one.
+        policy: returns the `Content-Security-Policy` of a page; None if it is not HTML.
 
     """
 
     name: str
-    media_type: str
+    content_type: str
     write: Callable[[Verdict], bytes]
     policy: Callable[[], str] | None = None
 
     @property
-    def content_type(self) -> str:
-        """The media type, with the encoding where that is not fixed."""
-        text = self.media_type.startswith("text/")
-        return f"{self.media_type}; charset=utf-8" if text else self.media_type
+    def media_type(self) -> str:
+        """The content type without parameters."""
+        return self.content_type.partition(";")[0]
 
 
-def _page(verdict: Verdict) -> bytes:
-    # A start does not wait for the templates: most instances are never looked at.
-    from app.api.page import page  # noqa: PLC0415
+def _write_page(verdict: Verdict) -> bytes:
+    # Imported on the first use: most instances never render a page, and templates load slowly.
+    from app.api.page import render_page  # noqa: PLC0415
 
-    return page(verdict)
+    return render_page(verdict)
 
 
-def _policy() -> str:
+def _page_policy() -> str:
     from app.api.page import POLICY  # noqa: PLC0415
 
     return POLICY
 
 
 JSON = Format("json", "application/json", write_json)
-TEXT = Format("text", "text/plain", write_text)
+TEXT = Format("text", "text/plain; charset=utf-8", write_text)
 
-# What is preferred comes first: JSON, then what a person reads who has asked for it by name.
+# In the order of preference where a client accepts several formats equally.
 FORMATS = (
     JSON,
     Format("health+json", "application/health+json", write_health_json),
     TEXT,
-    Format("html", "text/html", _page, _policy),
+    Format("html", "text/html; charset=utf-8", _write_page, _page_policy),
 )
 
 
-def negotiate(accept: str, representations: Sequence[Format] = FORMATS) -> Format:
-    """Choose the one that an `Accept` prefers.
+def negotiate(accept: str, formats: Sequence[Format] = FORMATS) -> Format:
+    """Choose the format that `Accept` prefers.
 
-    A page is for whoever asks for one by name: `*/*` is said by what reads no HTML.
+    A client gets HTML only if it names `text/html`: those that send `*/*` are no browsers.
     """
     offered = {
         one.media_type: one
-        for one in representations
+        for one in formats
         if one.media_type != "text/html" or "text/html" in accept.lower()
     }
     return offered[negotiate_media_type(accept, list(offered))]

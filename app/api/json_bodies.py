@@ -1,4 +1,4 @@
-"""The bodies of the answers in JSON, as they are written and as OpenAPI documents them."""
+"""The JSON bodies of answers, as they are sent and as OpenAPI documents them."""
 
 import json
 from collections.abc import Iterable
@@ -13,59 +13,59 @@ from app.health import Instant, Observation, Reason
 from app.lifecycle import Phase
 
 
-def one_of(*words: str) -> Any:
-    """Document the words that a text is one of."""
+def enum_of(*words: str) -> Any:
+    """Document a string field as an enum."""
     return Field(json_schema_extra={"enum": list(words)})
 
 
-# What is written of so many checks is kept: a result changes one of them, and all are told anew.
-MAX_KEPT = 256
+# Checks whose JSON is cached: a result changes one of them, and every answer contains them all.
+MAX_CACHED_CHECKS = 256
 
-# Where the checks are written in; no text holds this, as its quotes would be escaped.
-EMPTY = '"checks":{}'
+# Where the checks are inserted. No string contains this, because JSON escapes its quotes.
+EMPTY_CHECKS = '"checks":{}'
 
-Moment = Annotated[str, Field(examples=["2026-11-23T10:00:00.120Z"])]
+Timestamp = Annotated[str, Field(examples=["2026-11-23T10:00:00.120Z"])]
 
 
 class StatusBody(BaseModel):
-    """A status, with a `detail` only where no lifespan runs."""
+    """A status; `detail` is present only while the application's lifespan does not run."""
 
-    status: Annotated[str, one_of("pass", "warn", "fail")]
+    status: Annotated[str, enum_of("pass", "warn", "fail")]
     detail: str | None = None
 
 
 class CheckBody(BaseModel):
-    """What is known of one dependency.
+    """The state of one check.
 
-    `reason`, `latency_ms`, `observed_at` and `failures` are absent where there is nothing to tell.
+    `reason`, `latency_ms`, `observed_at` and `failures` are absent if they have no value.
     """
 
-    status: Annotated[str, one_of("pass", "fail", "unknown")]
+    status: Annotated[str, enum_of("pass", "fail", "unknown")]
     required: bool
     reason: Reason | None = None
     latency_ms: Annotated[float | None, Field(ge=0)] = None
-    observed_at: Moment | None = None
-    since: Moment
+    observed_at: Timestamp | None = None
+    since: Timestamp
     failures: Annotated[int | None, Field(ge=1)] = None
 
     @classmethod
-    def of(cls, known: Observation) -> "CheckBody":
-        """Write down what is known."""
+    def from_observation(cls, known: Observation) -> "CheckBody":
+        """Convert an observation."""
         return cls(
             status=known.status.word,
             required=known.check.required,
             reason=known.reason,
             latency_ms=round(known.latency * 1000, 2) if known.observed else None,
-            observed_at=moment(known.observed) if known.observed else None,
-            since=moment(known.since),
+            observed_at=format_time(known.observed) if known.observed else None,
+            since=format_time(known.since),
             failures=known.failures or None,
         )
 
 
 class HealthBody(BaseModel):
-    """What is known of this instance and of all its dependencies."""
+    """The state of this instance and of all its checks."""
 
-    status: Annotated[str, one_of("pass", "warn", "fail")]
+    status: Annotated[str, enum_of("pass", "warn", "fail")]
     phase: Phase
     checks: dict[str, CheckBody]
     warnings: list[str] | None = None
@@ -78,18 +78,18 @@ class ErrorBody(BaseModel):
 
 
 def write_json(verdict: Verdict) -> bytes:
-    """Write a finding down in JSON."""
+    """Return a verdict in JSON."""
     if verdict.report is None:
-        text = _text(StatusBody(status=verdict.status.word, detail=verdict.detail))
-    elif verdict.alone:
-        text = _check(verdict.report.checks[0])
+        text = _dump(StatusBody(status=verdict.status.word, detail=verdict.detail))
+    elif verdict.is_single_check:
+        text = _write_check(verdict.report.checks[0])
     else:
-        text = _whole(verdict, verdict.report.checks)
+        text = _write_report(verdict, verdict.report.checks)
     return text.encode()
 
 
-def _whole(verdict: Verdict, checks: Iterable[Observation]) -> str:
-    around = _text(
+def _write_report(verdict: Verdict, checks: Iterable[Observation]) -> str:
+    body = _dump(
         HealthBody(
             status=verdict.status.word,
             phase=verdict.phase,
@@ -97,22 +97,23 @@ def _whole(verdict: Verdict, checks: Iterable[Observation]) -> str:
             warnings=list(verdict.warnings) or None,
         )
     )
-    told = (
-        f"{json.dumps(known.check.name, ensure_ascii=False)}:{_check(known)}" for known in checks
+    members = (
+        f"{json.dumps(known.check.name, ensure_ascii=False)}:{_write_check(known)}"
+        for known in checks
     )
-    return around.replace(EMPTY, EMPTY[:-1] + ",".join(told) + EMPTY[-1])
+    return body.replace(EMPTY_CHECKS, EMPTY_CHECKS[:-1] + ",".join(members) + EMPTY_CHECKS[-1])
 
 
-@lru_cache(MAX_KEPT)
-def _check(known: Observation) -> str:
-    return _text(CheckBody.of(known))
+@lru_cache(MAX_CACHED_CHECKS)
+def _write_check(known: Observation) -> str:
+    return _dump(CheckBody.from_observation(known))
 
 
-def _text(body: BaseModel) -> str:
+def _dump(body: BaseModel) -> str:
     return body.model_dump_json(exclude_none=True)
 
 
-def moment(instant: Instant) -> str:
-    """Tell a moment in UTC, to the millisecond."""
-    told = datetime.fromtimestamp(instant.wall, UTC)
-    return told.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+def format_time(instant: Instant) -> str:
+    """Return a time in UTC as RFC 3339 writes it, to the millisecond."""
+    time = datetime.fromtimestamp(instant.wall, UTC)
+    return time.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,4 +1,4 @@
-"""What Prometheus is told: the last known state, and what has been counted."""
+"""The Prometheus metrics: the state of checks and instance, and counts since the start."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -24,23 +24,23 @@ from app.health import Check, Report, Result, Status, Transition
 from app.lifecycle import Phase
 
 
-# Seconds: from a store on the same machine to a service behind a slow line.
+# Seconds: from a server on the same machine to a remote one behind a slow link.
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
-# A check is never unknown again.
-TURNS = [("unknown", "pass"), ("unknown", "fail"), ("pass", "fail"), ("fail", "pass")]
+# The values of `from` and `to`: a check never returns to unknown.
+TRANSITION_LABELS = [("unknown", "pass"), ("unknown", "fail"), ("pass", "fail"), ("fail", "pass")]
 
-# What each metric is called, what it tells, and its labels.
-RUNS = "health_check_runs", "Attempts, by what they came to.", ("check", "result")
-DURATIONS = "health_check_duration_seconds", "How long attempts took.", ("check",)
+# Name, help text and labels.
+RUNS = "health_check_runs", "Check attempts, by result.", ("check", "result")
+DURATIONS = "health_check_duration_seconds", "Duration of check attempts.", ("check",)
 TRANSITIONS = (
     "health_check_transitions",
-    "Turns from one state to another.",
+    "Status changes of a check.",
     ("check", "from", "to"),
 )
 SUCCESSES = (
     "health_check_last_success_timestamp_seconds",
-    "When an attempt last succeeded.",
+    "Unix time of the last successful attempt.",
     ("check",),
 )
 STALLS = (
@@ -51,26 +51,27 @@ STALLS = (
 
 @dataclass(slots=True)
 class RequestCount:
-    """How often something has happened.
+    """A counter of requests.
 
-    Not the library's counter, which takes as long to count a request as to answer it.
+    The library's counter takes as long to count a request as Vitals takes to answer it.
     """
 
-    times: int = 0
+    count: int = 0
 
 
 class MetricsRecorder:
-    """Counts results, turns and requests; none of its labels takes a value from outside.
+    """Counts results, transitions, requests and stalls.
+
+    No label takes a value from a request, so the number of series is bounded.
 
     Attributes:
-        requests: how often, by the endpoint, which is one of the documented paths or `other`, and
-            by the code of the answer.
-        edition: another number after each result and turn.
+        requests: by endpoint, which is a documented path or `other`, and by status code.
+        generation: a number that changes with each result and transition.
 
     """
 
     def __init__(self, checks: Iterable[Check]) -> None:
-        # They would be another series for each one.
+        # Each counter would have another series with the time of its creation.
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self._runs = Counter(*RUNS, registry=None)
         self._durations = Histogram(*DURATIONS, buckets=BUCKETS, registry=None)
@@ -79,47 +80,44 @@ class MetricsRecorder:
         self.requests: defaultdict[tuple[str, int], RequestCount] = defaultdict(RequestCount)
         self._stalls = Counter(*STALLS, registry=None)
         self.generation = 0
+        # Series exist from the start: Prometheus sees no increase in one that begins with 1.
         for check in checks:
-            self._begin(check.name)
+            self._durations.labels(check.name)
+            for result in (Status.PASS, Status.FAIL):
+                self._runs.labels(check.name, result.word)
+            for before, after in TRANSITION_LABELS:
+                self._transitions.labels(check.name, before, after)
 
-    def _begin(self, name: str) -> None:
-        """Have the series of a check there before anything happens: a first one is a rise too."""
-        self._durations.labels(name)
-        for result in (Status.PASS, Status.FAIL):
-            self._runs.labels(name, result.word)
-        for before, after in TURNS:
-            self._transitions.labels(name, before, after)
-
-    def hear(self, name: str, result: Result) -> None:
-        """Count a result."""
+    def record_result(self, name: str, result: Result) -> None:
+        """Count a result of the check *name*."""
         self.generation += 1
         self._runs.labels(name, (Status.FAIL if result.reason else Status.PASS).word).inc()
         self._durations.labels(name).observe(result.latency)
         if result.reason is None:
             self._successes.labels(name).set(result.at.wall)
 
-    def turn(self, transition: Transition) -> None:
-        """Count a turn of a check."""
+    def record_transition(self, transition: Transition) -> None:
+        """Count a transition."""
         self.generation += 1
         before, after = transition.before.word, transition.after.word
         self._transitions.labels(transition.name, before, after).inc()
 
-    def stall(self) -> None:
+    def record_stall(self) -> None:
         """Count a stall of the event loop; called from another thread."""
         self._stalls.inc()
 
-    def of_checks(self) -> Iterator[Metric]:
-        """Tell what speaks of single checks."""
-        kept = (self._runs, self._durations, self._transitions, self._successes)
-        return chain.from_iterable(metric.collect() for metric in kept)
+    def check_metrics(self) -> Iterator[Metric]:
+        """Return the metrics that have a label for the check."""
+        metrics = (self._runs, self._durations, self._transitions, self._successes)
+        return chain.from_iterable(metric.collect() for metric in metrics)
 
-    def of_instance(self) -> Iterator[Metric]:
-        """Tell the rest."""
+    def instance_metrics(self) -> Iterator[Metric]:
+        """Yield the other metrics."""
         requests = CounterMetricFamily(
-            "health_requests", "Requests, by what was answered.", labels=["endpoint", "code"]
+            "health_requests", "Answered requests.", labels=["endpoint", "code"]
         )
-        for (endpoint, code), tally in self.requests.items():
-            requests.add_metric([endpoint, str(code)], tally.times)
+        for (endpoint, code), counter in self.requests.items():
+            requests.add_metric([endpoint, str(code)], counter.count)
         yield requests
         yield from self._stalls.collect()
 
@@ -128,18 +126,18 @@ STATES = (Status.PASS, Status.FAIL, Status.UNKNOWN)
 
 
 @dataclass(frozen=True, slots=True)
-class Families:
-    """Metrics as the library's writers want them."""
+class MetricFamilies:
+    """Metrics with the interface that the library's writers expect of a registry."""
 
     families: Iterable[Metric]
 
     def collect(self) -> Iterable[Metric]:
-        """Tell the metrics."""
+        """Return the metrics."""
         return self.families
 
 
-# By the media type: the content type, and what writes it.
-WRITERS: Mapping[str, tuple[str, Callable[[Families], bytes]]] = {
+# By media type: the content type, and the writer.
+WRITERS: Mapping[str, tuple[str, Callable[[MetricFamilies], bytes]]] = {
     "text/plain": (CONTENT_TYPE_PLAIN_0_0_4, generate_latest),
     "application/openmetrics-text": (
         openmetrics.CONTENT_TYPE_LATEST,
@@ -148,72 +146,73 @@ WRITERS: Mapping[str, tuple[str, Callable[[Families], bytes]]] = {
 }
 
 
-# How OpenMetrics ends.
+# The last line of OpenMetrics.
 EOF = b"# EOF\n"
 
 
 class Metrics:
-    """What is known and what was counted, written down on demand.
+    """Renders the metrics for a scrape.
 
-    The part about the checks, which takes the longest, is kept until one of them has a result.
+    The part about the checks takes the longest. It is cached until a check has a new result.
 
     Args:
-        lag: how late the event loop is, in seconds.
+        lag: returns the delay of the event loop, in seconds.
 
     """
 
-    def __init__(self, counts: MetricsRecorder, lag: Callable[[], float]) -> None:
-        self.counts = counts
+    def __init__(self, recorder: MetricsRecorder, lag: Callable[[], float]) -> None:
+        self.recorder = recorder
         self._lag = lag
-        self._kept: dict[str, tuple[tuple[Report, int], bytes]] = {}
+        self._cache: dict[str, tuple[tuple[Report, int], bytes]] = {}
 
-    def written(
+    def render(
         self, accept: str, report: Report, phase: Phase, *, details: bool
     ) -> tuple[str, bytes]:
-        """Write them down, with each check or without; tell the content type too."""
-        kind = negotiate_media_type(accept, list(WRITERS))
-        content_type, write = WRITERS[kind]
-        families = [*_instance(report, phase, self._lag()), *self.counts.of_instance()]
-        body = write(Families(families))
+        """Return the content type and the body, with the checks if *details* is true."""
+        media_type = negotiate_media_type(accept, list(WRITERS))
+        content_type, write = WRITERS[media_type]
+        instance = _instance_metrics(report, phase, self._lag())
+        body = write(MetricFamilies([*instance, *self.recorder.instance_metrics()]))
         if details:
-            body = body.removesuffix(EOF) + self._of_checks(kind, report)
+            body = body.removesuffix(EOF) + self._render_checks(media_type, report)
         return content_type, body
 
-    def _of_checks(self, kind: str, report: Report) -> bytes:
-        generation = report, self.counts.generation
-        if kind not in self._kept or self._kept[kind][0] != generation:
-            families = Families([*_checks(report), *self.counts.of_checks()])
-            self._kept[kind] = generation, WRITERS[kind][1](families)
-        return self._kept[kind][1]
+    def _render_checks(self, media_type: str, report: Report) -> bytes:
+        key = report, self.recorder.generation
+        if media_type not in self._cache or self._cache[media_type][0] != key:
+            families = MetricFamilies([*_check_metrics(report), *self.recorder.check_metrics()])
+            self._cache[media_type] = key, WRITERS[media_type][1](families)
+        return self._cache[media_type][1]
 
 
-def _instance(report: Report, phase: Phase, lag: float) -> Iterator[Metric]:
-    ready = readiness()(report, phase)
+def _instance_metrics(report: Report, phase: Phase, lag: float) -> Iterator[Metric]:
     yield GaugeMetricFamily(
-        "health_ready", "1 while this instance should be sent work.", ready.passes
+        "health_ready",
+        "1 if this instance should receive traffic, 0 otherwise.",
+        readiness()(report, phase).passes,
     )
-    phases = GaugeMetricFamily("health_phase", "1 for the phase it is in.", labels=["phase"])
+    phases = GaugeMetricFamily("health_phase", "1 for the current phase.", labels=["phase"])
     for one in Phase:
         phases.add_metric([one], one is phase)
     yield phases
     yield GaugeMetricFamily(
-        "health_event_loop_lag_seconds", "The longest delay of the event loop in a minute.", lag
+        "health_event_loop_lag_seconds", "Longest delay of the event loop in a minute.", lag
     )
-    yield InfoMetricFamily("health_build", "What is running.", {"version": app.__version__})
+    yield InfoMetricFamily("health_build", "Version of Vitals.", {"version": app.__version__})
 
 
-def _checks(report: Report) -> Iterator[Metric]:
+def _check_metrics(report: Report) -> Iterator[Metric]:
     states = GaugeMetricFamily(
-        "health_check_state", "1 for the state that a check is in.", labels=["check", "state"]
+        "health_check_state", "1 for the current state of a check.", labels=["check", "state"]
     )
     required = GaugeMetricFamily(
-        "health_check_required", "1 if its failure fails the whole.", labels=["check"]
+        "health_check_required", "1 if readiness fails with this check.", labels=["check"]
     )
     failures = GaugeMetricFamily(
-        "health_check_consecutive_failures", "Attempts in a row that failed.", labels=["check"]
+        "health_check_consecutive_failures", "Failed attempts in a row.", labels=["check"]
     )
     reasons = GaugeMetricFamily(
-        "health_check_reason", "1 for why attempts fail now.", labels=["check", "reason"]
+        "health_check_reason", "1 for the reason why attempts fail now.", labels=["check", "reason"]
     )
     for known in report.checks:
         for state in STATES:

@@ -1,4 +1,4 @@
-"""The page that an operator reads: one document that needs nothing from elsewhere."""
+"""The HTML page: one self-contained document."""
 
 from base64 import b64encode
 from collections.abc import Callable, Mapping
@@ -11,7 +11,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 import app
-from app.api.json_bodies import moment
+from app.api.json_bodies import format_time
 from app.api.page_format import (
     Sparkline,
     format_clock,
@@ -29,55 +29,55 @@ from app.lifecycle import Phase
 
 
 @dataclass(frozen=True, slots=True)
-class Headline:
-    """A kind, which has a colour and an icon, and the words for it."""
+class Banner:
+    """The summary at the top of the page; its kind selects colour and icon."""
 
     kind: str
     title: str
     words: str
 
 
-def headline(verdict: Verdict, report: Report) -> Headline:
-    """Judge what was asked about, in words that change only if the judgement does."""
-    judgement = ALONE[verdict.status] if verdict.alone else ELSEWHERE.get(verdict.phase)
-    kind, title, tell = judgement or SERVING[verdict.status]
-    return Headline(kind, title, tell(report))
+def banner(verdict: Verdict, report: Report) -> Banner:
+    """Return the banner. Screen readers announce it, so it changes only with the verdict."""
+    texts = SINGLE_CHECK[verdict.status] if verdict.is_single_check else PHASES.get(verdict.phase)
+    kind, title, describe = texts or SERVING[verdict.status]
+    return Banner(kind, title, describe(report))
 
 
-def _passes(report: Report) -> str:
+def _passing(report: Report) -> str:
     return f"{_names(list(report.checks))} passes."
 
 
-def _well(report: Report) -> str:
+def _healthy(report: Report) -> str:
     del report
-    return "Every check passes, and this instance takes work."
+    return "Every check passes. This instance accepts traffic."
 
 
 def _degraded(report: Report) -> str:
     optional = "It is optional" if len(_failing(report)) == 1 else "They are optional"
-    return f"{_summary(report)} {optional}, so this instance still takes work."
+    return f"{_summary(report)} {optional}, so this instance still accepts traffic."
 
 
 def _failed(report: Report) -> str:
     required = [known for known in _failing(report) if known.check.required]
-    return f"{_fail(required)}, so whoever asks is told to send no work here."
+    return f"{_fail(required)}, so this instance is not ready for traffic."
 
 
 def _starting(report: Report) -> str:
     unknown = [known for known in report.checks if known.status is Status.UNKNOWN]
     whose = f" of {_names(unknown)}" if unknown else ""
-    return f"Waiting for the first result{whose}; until then no work is taken."
+    return f"This instance is not ready for traffic until the first result{whose} arrives."
 
 
-def _out_of_rotation(report: Report) -> str:
+def _maintenance(report: Report) -> str:
     return f"An operator has taken this instance out of rotation. {_summary(report)}"
 
 
 def _draining(report: Report) -> str:
-    return f"This instance is shutting down and takes no new work. {_summary(report)}"
+    return f"This instance is shutting down and accepts no new traffic. {_summary(report)}"
 
 
-def _waits(report: Report) -> str:
+def _unknown(report: Report) -> str:
     return f"{_names(list(report.checks))} has no result yet."
 
 
@@ -98,35 +98,36 @@ def _names(checks: list[Observation]) -> str:
     return join_names([known.check.name for known in checks])
 
 
-Judgement = tuple[str, str, Callable[[Report], str]]
+BannerTexts = tuple[str, str, Callable[[Report], str]]
 
-SERVING: Mapping[Status, Judgement] = {
-    Status.PASS: ("pass", "All well", _well),
+SERVING: Mapping[Status, BannerTexts] = {
+    Status.PASS: ("pass", "Healthy", _healthy),
     Status.WARN: ("warn", "Degraded", _degraded),
     Status.FAIL: ("fail", "Failing", _failed),
 }
-ELSEWHERE: Mapping[Phase, Judgement] = {
+PHASES: Mapping[Phase, BannerTexts] = {
     Phase.STARTING: ("unknown", "Starting", _starting),
-    Phase.MAINTENANCE: ("maintenance", "In maintenance", _out_of_rotation),
+    Phase.MAINTENANCE: ("maintenance", "In maintenance", _maintenance),
     Phase.DRAINING: ("draining", "Draining", _draining),
 }
-ALONE: Mapping[Status, Judgement] = {
-    Status.PASS: ("pass", "Passing", _passes),
+SINGLE_CHECK: Mapping[Status, BannerTexts] = {
+    Status.PASS: ("pass", "Passing", _passing),
     Status.FAIL: ("fail", "Failing", _summary),
-    Status.UNKNOWN: ("unknown", "Not known yet", _waits),
+    Status.UNKNOWN: ("unknown", "No result yet", _unknown),
 }
 
 
-# So many turns are shown of each check, and of all: thirty that flap make a page under 60 KB.
-CHANGES_OF_EACH = 5
-CHANGES_OF_ALL = 60
+# The transitions that a page shows, for each check and in total: a page of thirty flapping checks
+# stays below 60 KB.
+MAX_TRANSITIONS_OF_CHECK = 5
+MAX_TRANSITIONS = 60
 
 WORDS = {Status.PASS: "passes", Status.FAIL: "fails", Status.UNKNOWN: "no result yet"}
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
-    """A turn of a check: when, to what, and how long it lasted or has lasted yet."""
+class TransitionRow:
+    """A transition on the page: its time, the new status, and how long that status lasted."""
 
     at: str
     kind: str
@@ -135,8 +136,17 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """One check."""
+class CheckRow:
+    """A check on the page.
+
+    Attributes:
+        kind: selects colour and icon.
+        lasted: how long the status has lasted.
+        highest: the highest latency of the sparkline.
+        observed: the time over which the availability is computed.
+        earlier: the number of transitions that are not shown.
+
+    """
 
     name: str
     kind: str
@@ -151,75 +161,80 @@ class Row:
     observed: str | None
     advice: Advice | None
     reason: str | None
-    changes: list[Change]
+    transitions: list[TransitionRow]
     earlier: int
 
 
-def rows(report: Report, snapshot: HistorySnapshot) -> list[Row]:
-    """Show the checks, what is worst first."""
-    known = sorted(report.checks, key=lambda known: -known.severity)
-    most = min(CHANGES_OF_EACH, max(1, CHANGES_OF_ALL // max(1, len(known))))
-    return [_row(one, snapshot.histories[one.check.name], snapshot.now, most) for one in known]
+def check_rows(report: Report, snapshot: HistorySnapshot) -> list[CheckRow]:
+    """Return the rows of the checks, the most severe first."""
+    checks = sorted(report.checks, key=lambda known: -known.severity)
+    limit = min(MAX_TRANSITIONS_OF_CHECK, max(1, MAX_TRANSITIONS // max(1, len(checks))))
+    return [
+        _check_row(known, snapshot.histories[known.check.name], snapshot.now, limit)
+        for known in checks
+    ]
 
 
-def _row(known: Observation, history: History, now: Instant, most: int) -> Row:
-    available = history.availability(known, now)
+def _check_row(known: Observation, history: History, now: Instant, limit: int) -> CheckRow:
+    availability = history.availability(known, now)
     drawn = sparkline(history.trend.at(now))
-    changes, earlier = _changes(known, history, now, most)
-    return Row(
+    transitions, earlier = _transition_rows(known, history, now, limit)
+    # The latest attempt: the time that a failure took is no latency.
+    succeeded = known.observed and not known.failures and known.reason is not Reason.STALE
+    return CheckRow(
         name=known.check.name,
         kind=_kind(known),
-        words=_words(known),
+        words=_status_words(known),
         required=known.check.required,
         since=known.since,
         lasted=format_duration(now - known.since),
-        latency=format_latency(known.latency) if _answered(known) else None,
+        latency=format_latency(known.latency) if succeeded else None,
         highest=None if drawn.highest is None else format_latency(drawn.highest),
         sparkline=drawn,
-        availability=None if available is None else format_share(available),
+        availability=None if availability is None else format_share(availability),
         observed=format_duration(now - history.begun) if history.begun else None,
         advice=known.advice,
         reason=known.reason,
-        changes=changes,
+        transitions=transitions,
         earlier=earlier,
     )
-
-
-def _answered(known: Observation) -> bool:
-    """Whether the latest attempt was: how long a failure took to show is no latency."""
-    return bool(known.observed) and not known.failures and known.reason is not Reason.STALE
 
 
 def _kind(known: Observation) -> str:
     return (known.status if known.status is Status.UNKNOWN else known.severity).word
 
 
-def _words(known: Observation) -> str:
-    """Tell the status, and what a threshold holds back yet."""
+def _status_words(known: Observation) -> str:
+    """Return the status, and the attempts that have not reached a threshold yet."""
     if known.status is Status.PASS and known.failures:
-        return f"passes, but {known.failures} failed in a row"
+        return f"passes, but {_last_attempts(known.failures)} failed"
     if known.status is Status.FAIL and known.successes:
-        return f"fails, but {known.successes} passed in a row"
+        return f"fails, but {_last_attempts(known.successes)} passed"
     return WORDS[known.status]
 
 
-def _changes(
-    known: Observation, history: History, now: Instant, most: int
-) -> tuple[list[Change], int]:
-    """Return the latest turns, the last one first, and the number of earlier ones.
+def _last_attempts(number: int) -> str:
+    return "the last attempt" if number == 1 else f"the last {number} attempts"
 
-    A turn that only began the story is none. A history may hold a thousand, of which few are shown.
+
+def _transition_rows(
+    known: Observation, history: History, now: Instant, limit: int
+) -> tuple[list[TransitionRow], int]:
+    """Return the latest transitions, the last one first, and the number of earlier ones.
+
+    The list is empty if the check has had the same status since its first result.
     """
-    begun = [(turn.at, turn.after, turn.reason) for turn in history.transitions]
+    begun = [(one.at, one.after, one.reason) for one in history.transitions]
     if begun and begun[-1][0] != known.since:
-        begun.append((known.since, known.status, known.reason))  # stale, which no result has told
+        # The check has gone stale, and no result has recorded that.
+        begun.append((known.since, known.status, known.reason))
     if len(begun) <= 1:
         return [], 0
-    latest = begun[-most:]
+    latest = begun[-limit:]
     ends = [at for at, _, _ in latest[1:]] + [now]
     bad = Status.FAIL if known.check.required else Status.WARN
-    changes = [
-        Change(
+    shown = [
+        TransitionRow(
             at=format_clock(at, now),
             kind=(status if status is Status.PASS else bad).word,
             words=WORDS[status] + (f": {reason.replace('_', ' ')}" if reason else ""),
@@ -227,7 +242,7 @@ def _changes(
         )
         for (at, status, reason), end in zip(latest, ends, strict=True)
     ]
-    return changes[::-1], len(begun) - len(changes)
+    return shown[::-1], len(begun) - len(shown)
 
 
 TEMPLATES = Environment(
@@ -238,11 +253,13 @@ TEMPLATES = Environment(
     trim_blocks=True,
     undefined=StrictUndefined,
 )
-TEMPLATES.filters.update(clock=format_clock, duration=format_duration, iso=moment, rate=format_rate)
+TEMPLATES.filters.update(
+    clock=format_clock, duration=format_duration, iso=format_time, rate=format_rate
+)
 
 
-def page(verdict: Verdict) -> bytes:
-    """Write the page; where the checks are not shown it is the code and the status alone."""
+def render_page(verdict: Verdict) -> bytes:
+    """Return the page of a verdict; without a report it shows status and code only."""
     code = HTTPStatus.OK if verdict.passes else HTTPStatus.SERVICE_UNAVAILABLE
     if verdict.report is None or verdict.snapshot is None:
         status, detail = verdict.status.word, verdict.detail
@@ -252,8 +269,8 @@ def page(verdict: Verdict) -> bytes:
         verdict=verdict,
         snapshot=verdict.snapshot,
         code=code.value,
-        headline=headline(verdict, verdict.report),
-        rows=rows(verdict.report, verdict.snapshot),
+        banner=banner(verdict, verdict.report),
+        rows=check_rows(verdict.report, verdict.snapshot),
         version=app.__version__,
     )
 
@@ -263,12 +280,12 @@ def _render(name: str, **context: Any) -> bytes:
 
 
 def _hash(name: str) -> str:
-    """Name a part of the page by what is in it, as its policy does."""
+    """Return the hash source of an inline style or script for the policy."""
     return f"'sha256-{b64encode(sha256(_render(name)).digest()).decode()}'"
 
 
-# The browser runs and shows what has these hashes, asks this instance alone, and shows the page
-# in no frame.
+# The browser accepts only the page's own style and script, sends requests to this instance only,
+# and does not show the page in a frame.
 POLICY = "; ".join(
     (
         "default-src 'none'",

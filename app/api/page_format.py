@@ -1,4 +1,4 @@
-"""Ten minutes of latency, drawn."""
+"""How the page formats durations, latencies, times and sparklines."""
 
 import math
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ DAY = 24 * HOUR
 
 
 def format_duration(seconds: float) -> str:
-    """Tell a duration in its two largest units: `0.4 s`, `48 s`, `3 min 12 s`, `2 h 5 min`."""
+    """Return a duration in its two largest units: `0.4 s`, `48 s`, `3 min 12 s`, `2 h 5 min`."""
     if seconds < 1:
         return f"{math.floor(max(0.0, seconds) * 10) / 10:g} s"
     whole = int(seconds)
@@ -34,7 +34,7 @@ def _pair(whole: int, unit: int, name: str, part: int, part_name: str) -> str:
 
 
 def format_latency(seconds: float) -> str:
-    """Tell a latency to two digits or so: `0.82 ms`, `4.1 ms`, `123 ms`, `1.2 s`."""
+    """Return a latency with about two digits: `0.82 ms`, `4.1 ms`, `123 ms`, `1.2 s`."""
     milliseconds = seconds * 1000
     for limit, digits in ((0.995, 2), (9.95, 1), (999.5, 0)):
         if milliseconds < limit:
@@ -43,44 +43,46 @@ def format_latency(seconds: float) -> str:
 
 
 def format_share(part: float) -> str:
-    """Tell a share in percent, rounded down: what failed for a moment is not 100%."""
+    """Return a share in percent, rounded down: a check that failed once never shows 100%."""
     return "100%" if part == 1 else f"{math.floor(part * 10_000) / 100:.2f}%"
 
 
-def join_names(all_of_them: list[str], most: int = 3) -> str:
-    """List names: `a`, `a and b`, `a, b and c`, `a, b, c and 4 more`."""
-    told = all_of_them[:most]
-    if len(all_of_them) > most:
-        told.append(f"{len(all_of_them) - most} more")
-    return " and ".join(filter(None, (", ".join(told[:-1]), told[-1])))
+def join_names(names: list[str], limit: int = 3) -> str:
+    """Join names: `a`, `a and b`, `a, b and c`, `a, b, c and 4 more`."""
+    shown = names[:limit]
+    if len(names) > limit:
+        shown.append(f"{len(names) - limit} more")
+    return " and ".join(filter(None, (", ".join(shown[:-1]), shown[-1])))
 
 
-def format_rate(a_second: float) -> str:
-    """Tell how often something comes: `12 a second`, `every 10 s`."""
-    if a_second >= 1:
-        return f"{a_second:.0f} a second"
-    return f"every {format_duration(round(1 / a_second))}"
+def format_rate(per_second: float) -> str:
+    """Return a rate: `12 per second`, `every 10 s`."""
+    if per_second >= 1:
+        return f"{per_second:.0f} per second"
+    return f"every {format_duration(round(1 / per_second))}"
 
 
 def format_clock(instant: Instant, now: Instant | None = None) -> str:
-    """Tell the time of day in UTC, with the day where it is not the one of *now*."""
-    moment = datetime.fromtimestamp(instant.wall, UTC)
-    if now is None or moment.date() == datetime.fromtimestamp(now.wall, UTC).date():
-        return f"{moment:%H:%M:%S}"
-    return f"{moment:%d %b %H:%M:%S}"
+    """Return the time of day in UTC, with the date if it is not the date of *now*."""
+    time = datetime.fromtimestamp(instant.wall, UTC)
+    if now is None or time.date() == datetime.fromtimestamp(now.wall, UTC).date():
+        return f"{time:%H:%M:%S}"
+    return f"{time:%d %b %H:%M:%S}"
 
 
-# The picture's own units, stretched to where it stands; the line keeps off the edges.
+# Units of the SVG, which the page stretches; the margin keeps the line off the edges.
 HEIGHT = 32
 MARGIN = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Sparkline:
-    """What is drawn, as paths of SVG: the line from zero up to the highest, and the failures.
+    """A drawing of latencies, as SVG paths.
 
     Attributes:
-        highest: seconds; none where nothing was answered.
+        line: the latencies, from zero to the highest.
+        failures: the slots with failures.
+        highest: the highest latency in seconds; None if no attempt succeeded.
 
     """
 
@@ -92,17 +94,19 @@ class Sparkline:
 
     @property
     def words(self) -> str:
-        """The same for whoever does not see it."""
+        """The description for screen readers."""
         if self.highest is None and not self.failures:
-            return "no attempt"  # as with an interval of an hour
-        answers = "no answer" if self.highest is None else f"up to {format_latency(self.highest)}"
-        return f"{answers}, with failures" if self.failures else answers
+            return "no attempts"  # if the interval is longer than the drawing
+        if self.highest is None:
+            return "failures only"
+        latency = f"up to {format_latency(self.highest)}"
+        return f"{latency}, with failures" if self.failures else latency
 
 
 def sparkline(slots: Sequence[Slot | None]) -> Sparkline:
-    """Draw slots, oldest first; an outage interrupts the line, a slot that nothing fell in not."""
-    answered = [slot.latency for slot in slots if slot and slot.latency is not None]
-    highest = max(answered, default=None)
+    """Draw slots, oldest first. A failed slot interrupts the line, an empty slot does not."""
+    latencies = [slot.latency for slot in slots if slot and slot.latency is not None]
+    highest = max(latencies, default=None)
     return Sparkline(
         width=len(slots),
         height=HEIGHT,
@@ -119,14 +123,14 @@ def _line(slots: Sequence[Slot | None], highest: float) -> str:
             pen = None
         elif slot and slot.latency is not None:
             y = round(HEIGHT - MARGIN - (HEIGHT - 2 * MARGIN) * slot.latency / highest)
-            # A line of no length is a dot, as an answer between two outages is.
-            path += _step(x - pen[0], y - pen[1]) if pen else f"M{x + 0.5} {y}h0"
+            # `h0` draws a dot, which a success between two outages needs.
+            path += _segment(x - pen[0], y - pen[1]) if pen else f"M{x + 0.5} {y}h0"
             pen = x, y
     return path
 
 
-def _step(across: int, down: int) -> str:
-    """Go on with the line, in few letters: a page has up to thirty lines."""
+def _segment(across: int, down: int) -> str:
+    # Short, because a page has up to thirty lines of sixty segments.
     return f"l{across}{down:+}" if down else f"h{across}"
 
 

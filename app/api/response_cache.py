@@ -1,4 +1,4 @@
-"""Answers that are rendered once and given to everybody until they may no longer hold."""
+"""Responses that are rendered once and sent until the state that they show changes."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -7,69 +7,75 @@ from dataclasses import dataclass, replace
 from starlette.responses import Response
 from starlette.types import Message, Scope
 
-from app.health import Clock, Monitor, Report
-from app.lifecycle import Lifecycle
+from app.api.verdict import ServiceState, Snapshot
+from app.health import Report
 
 
-METHODS = frozenset({"GET", "HEAD"})
+CACHEABLE_METHODS = frozenset({"GET", "HEAD"})
 
 # A method and a path.
-Asked = tuple[str, str]
+RequestKey = tuple[str, str]
 
-# What the usual clients accept; it comes to the same as accepting anything.
-ANYTHING = frozenset({b"*/*", b"application/json"})
+# The values of `Accept` that ask for JSON or for any format: both get JSON.
+CACHEABLE_ACCEPTS = frozenset({b"*/*", b"application/json"})
 
-# The headers that an answer depends on, or what is noted of it.
-TELLING = frozenset({b"accept", b"authorization", b"user-agent"})
+# The headers that change the response, or what is recorded about the request.
+RELEVANT_HEADERS = frozenset({b"accept", b"authorization", b"user-agent"})
 
-NOTHING: Message = {"type": "http.response.body", "body": b""}
+EMPTY_BODY: Message = {"type": "http.response.body", "body": b""}
 
 
 @dataclass(frozen=True, slots=True)
 class CachedResponse:
-    """An answer as ASGI sends it; *note* is told who has asked, each time it is sent."""
+    """A response as ASGI messages.
+
+    Attributes:
+        record: counts the response each time it is sent; it takes the client's `User-Agent` and
+            the time on the steady clock.
+
+    """
 
     start: Message
     body: Message
-    note: Callable[[bytes, float], None]
+    record: Callable[[bytes, float], None]
 
     @classmethod
-    def of(cls, response: Response, note: Callable[[bytes, float], None]) -> "CachedResponse":
-        """Take down what a route has answered."""
+    def from_response(
+        cls, response: Response, record: Callable[[bytes, float], None]
+    ) -> "CachedResponse":
+        """Convert the response of a route."""
         code, headers = response.status_code, response.raw_headers
         start = {"type": "http.response.start", "status": code, "headers": headers}
-        return cls(start, {"type": "http.response.body", "body": response.body}, note)
+        return cls(start, {"type": "http.response.body", "body": response.body}, record)
 
 
-CacheGeneration = dict[Asked, CachedResponse]
+CacheGeneration = dict[RequestKey, CachedResponse]
 
 
 class ResponseCache:
-    """The answers to the usual requests, ahead of all that a framework does for the others.
+    """The responses to plain GET and HEAD requests, without the cost of the framework.
 
     Args:
-        routes: by path, what the routes answer to a GET that asks for nothing in particular.
+        renderers: by path, renders the route's response to a GET without query and headers.
+        state: where the snapshot for each generation is taken.
 
     """
 
     def __init__(
-        self,
-        routes: Mapping[str, Callable[[], CachedResponse]],
-        monitor: Monitor,
-        lifecycle: Lifecycle,
-        clock: Clock,
+        self, renderers: Mapping[str, Callable[[Snapshot], CachedResponse]], state: ServiceState
     ) -> None:
-        self._routes = routes
-        self._monitor = monitor
-        self._lifecycle = lifecycle
-        self.steady = clock.steady
+        self._renderers = renderers
+        self._state = state
+        self._source, self._lifecycle = state.source, state.lifecycle
+        self.steady = state.clock.steady
         self._generation: CacheGeneration = {}
+        self._snapshot: Snapshot | None = None
         self._report: Report | None = None
         self._maintenance = self._draining = False
         self._expires = -math.inf
 
-    def generation(self, now: float) -> CacheGeneration:
-        """Tell the answers rendered so far: another object once they may have changed.
+    def current_generation(self, now: float) -> CacheGeneration:
+        """Return the responses rendered so far; another object once they may have changed.
 
         Args:
             now: a steady time.
@@ -78,71 +84,75 @@ class ResponseCache:
         lifecycle = self._lifecycle
         if (
             now > self._expires
-            or self._monitor.latest is not self._report
+            or self._source.latest is not self._report
             or lifecycle.draining is not self._draining
             or lifecycle.maintenance is not self._maintenance
         ):
-            self._begin()
+            self._start_generation(now)
         return self._generation
 
-    def _begin(self) -> None:
-        # In this order: what changes meanwhile is found changed by whoever asks next.
-        self._report = self._monitor.latest
+    def _start_generation(self, now: float) -> None:
+        # Read before the snapshot: if a signal handler changes one of them in between, the next
+        # request starts another generation.
+        self._report = self._source.latest
         self._draining, self._maintenance = self._lifecycle.draining, self._lifecycle.maintenance
-        self._expires = self._monitor.report().expires
+        self._snapshot = self._state.snapshot(now)
+        self._expires = self._snapshot.report.expires
         self._generation = {}
 
-    def answer(self, method: str, path: str, now: float) -> CachedResponse | None:
-        """Tell the answer to a usual request, if there is one to have ready."""
-        generation, asked = self.generation(now), (method, path)
-        return generation.get(asked) or self._render(asked, generation)
+    def get(self, method: str, path: str, now: float) -> CachedResponse | None:
+        """Return the response to a cacheable request; None if the path is not cached."""
+        generation, key = self.current_generation(now), (method, path)
+        return generation.get(key) or self._render(key, generation)
 
-    def to(self, scope: Scope) -> CachedResponse | None:
-        """Tell the answer to a request, if it is a usual one, and take note of who asks.
+    def respond(self, scope: Scope) -> CachedResponse | None:
+        """Return the response to a request and record the client; None if it is not cacheable.
 
         It inlines `usual`, `generation` and `answer`: the cost of their calls is measurable.
         """
         if scope["query_string"] or scope.get("root_path"):
             return None
-        asker = b""
+        client = b""
         for name, value in scope["headers"]:
-            if name in TELLING:
+            if name in RELEVANT_HEADERS:
                 if name == b"user-agent":
-                    asker = value
-                elif name == b"authorization" or value not in ANYTHING:
+                    client = value
+                elif name == b"authorization" or value not in CACHEABLE_ACCEPTS:
                     return None
         lifecycle = self._lifecycle
         if (
             (now := self.steady()) > self._expires
-            or self._monitor.latest is not self._report
+            or self._source.latest is not self._report
             or lifecycle.draining is not self._draining
             or lifecycle.maintenance is not self._maintenance
         ):
-            self._begin()
-        asked = (scope["method"], scope["path"])
-        if ready := self._generation.get(asked) or self._render(asked, self._generation):
-            ready.note(asker, now)
-        return ready
+            self._start_generation(now)
+        key = (scope["method"], scope["path"])
+        if response := self._generation.get(key) or self._render(key, self._generation):
+            response.record(client, now)
+        return response
 
-    def _render(self, asked: Asked, generation: CacheGeneration) -> CachedResponse | None:
-        method, path = asked
-        if method not in METHODS or path not in self._routes:
+    def _render(self, key: RequestKey, generation: CacheGeneration) -> CachedResponse | None:
+        method, path = key
+        if method not in CACHEABLE_METHODS or path not in self._renderers or not self._snapshot:
             return None
-        generation["GET", path] = ready = self._routes[path]()
-        generation["HEAD", path] = replace(ready, body=NOTHING)
-        return generation[asked]
+        generation["GET", path] = response = self._renderers[path](self._snapshot)
+        generation["HEAD", path] = replace(response, body=EMPTY_BODY)
+        return generation[key]
 
 
-def usual(headers: Sequence[tuple[bytes, bytes]]) -> bytes | None:
-    """Tell what whoever asks calls itself, if headers ask for nothing in particular.
+def client_of_cacheable_request(headers: Sequence[tuple[bytes, bytes]]) -> bytes | None:
+    """Return the client's `User-Agent`; None if a header rules out a cached response.
 
-    Their names are in lower case. One pass, as it is made at each request.
+    Args:
+        headers: names in lower case, and values.
+
     """
-    asker = b""
+    client = b""
     for name, value in headers:
-        if name in TELLING:
+        if name in RELEVANT_HEADERS:
             if name == b"user-agent":
-                asker = value
-            elif name == b"authorization" or value not in ANYTHING:
+                client = value
+            elif name == b"authorization" or value not in CACHEABLE_ACCEPTS:
                 return None
-    return asker
+    return client

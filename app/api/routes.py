@@ -1,4 +1,4 @@
-"""The paths: by which names and methods each answer is asked for."""
+"""The routes: paths, methods and query parameters, and how OpenAPI documents them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,36 +11,45 @@ from fastapi.security import HTTPBearer
 from starlette.exceptions import HTTPException
 from starlette.types import Scope
 
-from app.api.answers import HEADERS, NEVER_RUN, Answer, Answers, UnavailableAnswers, error
-from app.api.formats import FORMATS, TEXT, Format, negotiate
+from app.api.answers import (
+    HEADERS,
+    NEVER_RUN,
+    Answer,
+    AnswerProvider,
+    UnavailableAnswers,
+    error_answer,
+)
+from app.api.formats import FORMATS, JSON, TEXT, Format, negotiate
 from app.api.json_bodies import CheckBody, ErrorBody, HealthBody, StatusBody
 from app.api.metrics import WRITERS
 from app.api.response_cache import CachedResponse
-from app.api.verdict import HealthQuery, liveness, readiness, single_check, startup
+from app.api.verdict import HealthQuery, Snapshot, liveness, readiness, single_check, startup
+from app.health import Instant
 
 
 Parameter = dict[str, Any]
 
 FORMATS_BY_NAME = {one.name: one for one in FORMATS}
 
-# The parameters, as OpenAPI documents them; they are read by hand, as nothing may be refused.
+# The query parameters for OpenAPI only. The handlers read them without validation: a probe must
+# not get a 422 for a parameter that means nothing to Vitals.
 FORMAT: Parameter = {
     "name": "format",
     "in": "query",
-    "description": "The representation, whatever `Accept` says.",
+    "description": "The format of the body. It takes precedence over `Accept`.",
     "schema": {"type": "string", "enum": list(FORMATS_BY_NAME)},
 }
 VERBOSE: Parameter = {
     "name": "verbose",
     "in": "query",
-    "description": "As in Kubernetes: a line for each check, unless `format` says otherwise.",
+    "description": "One line for each check, as in Kubernetes. `format` takes precedence.",
     "allowEmptyValue": True,
     "schema": {"type": "string"},
 }
 EXCLUDE: Parameter = {
     "name": "exclude",
     "in": "query",
-    "description": "A check to leave out, repeatable; an unknown name is told in `warnings`.",
+    "description": "A check to leave out; repeatable. `warnings` lists unknown names.",
     "schema": {"type": "array", "items": {"type": "string"}},
 }
 NAME: Parameter = {
@@ -51,23 +60,24 @@ NAME: Parameter = {
     "schema": {"type": "string"},
 }
 
-# How operators are documented, who may come or not. It refuses nobody: access is read by hand.
+# For OpenAPI only: the handlers read the token themselves and never refuse a request.
 OPERATOR = HTTPBearer(
     bearerFormat="JWT",
     scheme_name="operator",
-    description="A token of `vitals token`. Without a valid one the code is the same, and the "
-    "body has what `HEALTH_DETAILS` shows to everybody.",
+    description="A token from `vitals token`. Without a valid token the status code is the same, "
+    "and the body shows what `HEALTH_DETAILS` shows to every client.",
     auto_error=False,
 )
-ANYBODY: dict[str, list[str]] = {}
+NO_SECURITY: dict[str, list[str]] = {}
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One question and the paths on which it is asked; the first is the documented one.
+    """A health query and its paths, the documented path first.
 
     Attributes:
-        question: none where Prometheus asks, which is told everything at once.
+        health_query: makes the query from a request; None for `/metrics`.
+        bodies: the models of the JSON body, by status code.
 
     """
 
@@ -79,29 +89,34 @@ class Endpoint:
 
     @property
     def responses(self) -> dict[int | str, dict[str, Any]]:
-        """What OpenAPI is told of the answers."""
+        """The responses for OpenAPI."""
         if self.health_query is None:
             return {200: {"content": {one: {"schema": {"type": "string"}} for one in WRITERS}}}
         bodies = {**self.bodies, 400: ErrorBody}
-        return {code: _documented(code, body) for code, body in bodies.items()}
+        return {code: _document_response(code, body) for code, body in bodies.items()}
+
+    @property
+    def path_variants(self) -> list[str]:
+        """All paths, without and with a trailing slash."""
+        return [path + slash for path in self.paths for slash in ("", "/")]
 
 
-def _ready_question(request: Request) -> HealthQuery:
+def _readiness_query(request: Request) -> HealthQuery:
     return readiness(request.query_params.getlist("exclude"))
 
 
 ENDPOINTS = (
     Endpoint(
-        "Whether this instance should be sent work, and why not",
+        "Whether this instance should receive traffic, with the state of each check",
         ("/health", "/healthz"),
-        _ready_question,
+        _readiness_query,
         {200: HealthBody | StatusBody, 503: HealthBody | StatusBody},
         (EXCLUDE, FORMAT, VERBOSE),
     ),
     Endpoint(
-        "Whether this instance should be sent work",
+        "Whether this instance should receive traffic",
         ("/health/ready", "/readyz"),
-        _ready_question,
+        _readiness_query,
         {200: HealthBody | StatusBody, 503: HealthBody | StatusBody},
         (EXCLUDE, FORMAT, VERBOSE),
     ),
@@ -118,20 +133,20 @@ ENDPOINTS = (
         {200: StatusBody, 503: StatusBody},
     ),
     Endpoint(
-        "Whether one dependency passes",
+        "Whether one check passes",
         ("/health/checks/{name}",),
         lambda request: single_check(request.path_params["name"]),
         {200: CheckBody, 503: CheckBody, 404: ErrorBody},
         (NAME, FORMAT, VERBOSE),
     ),
-    Endpoint("What is known, for Prometheus", ("/metrics",), None, {}, ()),
+    Endpoint("Metrics for Prometheus", ("/metrics",), None, {}, ()),
 )
 
 PATHS = frozenset(path for endpoint in ENDPOINTS for path in endpoint.paths)
 
 
-def _documented(code: int | str, body: Any) -> dict[str, Any]:
-    """Document a body in JSON, and that it has other representations if it tells of health."""
+def _document_response(code: int | str, body: Any) -> dict[str, Any]:
+    """Document a JSON body, and the other formats of a health answer."""
     others = FORMATS[1:] if code in {200, 503} else ()
     content = {
         one.media_type: {"schema": {"type": "string" if one is TEXT else "object"}}
@@ -141,118 +156,104 @@ def _documented(code: int | str, body: Any) -> dict[str, Any]:
 
 
 def is_probe(path: str) -> bool:
-    """Whether a path is one on which a question is asked."""
+    """Return whether a path belongs to an endpoint, so that its requests come from probes."""
     return path.startswith("/health/") or path.rstrip("/") in PATHS
 
 
 def is_liveness(path: str) -> bool:
-    """Return whether a path is liveness', which is answered however many requests wait."""
+    """Return whether a path is that of liveness, which never waits for other requests."""
     return path.rstrip("/") in {"/health/live", "/livez"}
 
 
 def route_path(scope: Scope) -> str:
-    """Return the path below the one where a server or another application mounts this one."""
+    """Return the path below the prefix where a server or another application mounts this one."""
     path: str = scope.get("path", "")
     root = scope.get("root_path", "")
-    # Not every server puts the root into the path: https://asgi.readthedocs.io/en/latest/specs/www.html
+    # Some servers leave the root out of the path: https://asgi.readthedocs.io/en/latest/specs/www.html
     return path.removeprefix(root) if path.startswith(f"{root}/") else path
 
 
 METHODS = ("GET", "HEAD", "OPTIONS")
 
 ROOT = """\
-Vitals answers, truthfully and at once, whether this deployment's dependencies can serve.
+Vitals answers whether this deployment's dependencies can serve.
 
   /health                   the same as /health/ready
   /health/ready             200 while this instance serves and every required check passes
   /health/live              200 while the process answers, whatever its dependencies do
   /health/started           200 once every check has had a first result
-  /health/checks/{name}     200 while that dependency passes
-  /metrics                  all of it for Prometheus, always 200
-  /openapi.json             all of this, for programs
+  /health/checks/{name}     200 while that check passes
+  /metrics                  metrics for Prometheus, always 200
+  /openapi.json             the API description
 
-Kubernetes' names work too: /healthz /readyz /livez /startupz
-Queries: exclude=NAME leaves a check out, format=json|health+json|text|html names the
-representation, verbose is format=text
+The names from Kubernetes work too: /healthz /readyz /livez /startupz
+Query parameters: exclude=NAME leaves a check out, format=json|health+json|text|html selects the
+format, verbose means format=text
 """
 
 
-def install(app: FastAPI) -> None:
-    """Give the application its paths; while it serves, `app.state.answers` is an `Answers`."""
+def add_routes(app: FastAPI) -> None:
+    """Add the routes to an application. They get their answers from `app.state.answers`."""
     app.state.answers = UnavailableAnswers(NEVER_RUN)
     for endpoint in ENDPOINTS:
-        _add(app, endpoint)
+        _add_endpoint(app, endpoint)
     app.add_route("/", _root, methods=list(METHODS), include_in_schema=False)
     app.add_exception_handler(HTTPException, _refuse)
 
 
-def ready(app: FastAPI) -> dict[str, Callable[[], CachedResponse]]:
-    """Tell, by path, what is answered to a GET that asks for nothing in particular."""
-    scope = {"type": "http", "app": app, "method": "GET", "query_string": b"", "headers": []}
-    return {
-        path: partial(_ready, endpoint, Request({**scope, "path": path}))
-        for endpoint in ENDPOINTS
-        if endpoint.health_query and "{" not in endpoint.paths[0]
-        for path in _variants(endpoint)
-    }
-
-
-def _ready(endpoint: Endpoint, request: Request) -> CachedResponse:
-    answer = _answer(endpoint, request)
-    note = request.app.state.answers.request_recorder(endpoint.paths[0], answer.code)
-    return CachedResponse.of(_response(request, answer), note)
-
-
-def _variants(endpoint: Endpoint) -> list[str]:
-    return [path + slash for path in endpoint.paths for slash in ("", "/")]
-
-
-def _add(app: FastAPI, endpoint: Endpoint) -> None:
-    async def answer(request: Request) -> Response:
-        return _respond(request, _answer(endpoint, request), endpoint.paths[0])
+def _add_endpoint(app: FastAPI, endpoint: Endpoint) -> None:
+    async def handle(request: Request) -> Response:
+        snapshot = _answers(request).snapshot()
+        answer = _answer(endpoint, request, snapshot)
+        return _record_and_respond(request, answer, endpoint.paths[0], snapshot.now)
 
     name = endpoint.paths[0].removeprefix("/").replace("/", "_").replace("_{name}", "")
     app.add_api_route(
         endpoint.paths[0],
-        answer,
+        handle,
         methods=["GET"],
         operation_id=name,
         summary=endpoint.summary,
         response_class=JSONResponse if endpoint.health_query else PlainTextResponse,
         responses=endpoint.responses,
         dependencies=[Security(OPERATOR)],
-        openapi_extra={"parameters": list(endpoint.parameters), "security": [ANYBODY]},
+        openapi_extra={"parameters": list(endpoint.parameters), "security": [NO_SECURITY]},
     )
-    for path in _variants(endpoint):
-        app.add_route(path, answer, methods=list(METHODS), include_in_schema=False)
+    for path in endpoint.path_variants:
+        app.add_route(path, handle, methods=list(METHODS), include_in_schema=False)
 
 
-def _answer(endpoint: Endpoint, request: Request) -> Answer:
-    answers: Answers | UnavailableAnswers = request.app.state.answers
+def _answers(request: Request) -> AnswerProvider:
+    answers: AnswerProvider = request.app.state.answers
+    return answers
+
+
+def _answer(endpoint: Endpoint, request: Request, snapshot: Snapshot) -> Answer:
+    answers = _answers(request)
     accept = ", ".join(request.headers.getlist("accept"))
     authorization = request.headers.get("authorization", "")
     if endpoint.health_query is None:
-        return answers.scrape(accept, authorization)
+        return answers.respond_to_scrape(accept, authorization, snapshot)
     response_format = _requested_format(request, accept)
     if response_format is None:
-        return error(400, f"format must be {' or '.join(FORMATS_BY_NAME)}")
-    return answers.to(endpoint.health_query(request), response_format, authorization)
+        return error_answer(400, f"format must be {' or '.join(FORMATS_BY_NAME)}")
+    return answers.respond(endpoint.health_query(request), response_format, authorization, snapshot)
 
 
 def _requested_format(request: Request, accept: str) -> Format | None:
     query = request.query_params
     if "format" in query:
-        # A plus that is not encoded stands for a blank.
+        # Query strings decode `+` to a space, and clients send `health+json` unencoded.
         return FORMATS_BY_NAME.get(query["format"].replace(" ", "+"))
     if "verbose" in query:
         return TEXT
     return negotiate(accept)
 
 
-def _respond(request: Request, answer: Answer, endpoint: str = "other") -> Response:
-    # The last of several, as in a ready answer.
+def _record_and_respond(request: Request, answer: Answer, endpoint: str, now: Instant) -> Response:
+    # The last of several, as in a cached response.
     client = dict(request.headers.raw).get(b"user-agent", b"")
-    request.app.state.answers.note(endpoint, answer.code, client)
+    _answers(request).request_recorder(endpoint, answer.code)(client, now.steady)
     return _response(request, answer)
 
 
@@ -264,11 +265,34 @@ def _response(request: Request, answer: Answer) -> Response:
     return Response(body, answer.code, headers)
 
 
+def cacheable_renderers(app: FastAPI) -> dict[str, Callable[[Snapshot], CachedResponse]]:
+    """Return, by path, what renders the response to a GET without query and headers."""
+    scope = {"type": "http", "app": app, "method": "GET", "query_string": b"", "headers": []}
+    request = Request(scope)
+    return {
+        path: partial(_render, request, endpoint.health_query(request), endpoint.paths[0])
+        for endpoint in ENDPOINTS
+        if endpoint.health_query and "{" not in endpoint.paths[0]
+        for path in endpoint.path_variants
+    }
+
+
+def _render(
+    request: Request, query: HealthQuery, endpoint: str, snapshot: Snapshot
+) -> CachedResponse:
+    answers = _answers(request)
+    answer = answers.respond(query, JSON, "", snapshot)
+    record = answers.request_recorder(endpoint, answer.code)
+    return CachedResponse.from_response(_response(request, answer), record)
+
+
 async def _root(_: Request) -> Response:
     return PlainTextResponse(ROOT, headers=HEADERS)
 
 
 async def _refuse(request: Request, refusal: Exception) -> Response:
-    """Answer a path or a method that is not served like everything else, in JSON."""
-    assert isinstance(refusal, HTTPException)  # noqa: S101 - registered for nothing else
-    return _respond(request, error(refusal.status_code, refusal.detail))
+    """Answer an unknown path or method with the headers of every other answer, in JSON."""
+    assert isinstance(refusal, HTTPException)  # noqa: S101 - registered for this class only
+    answer = error_answer(refusal.status_code, refusal.detail)
+    now = _answers(request).snapshot().now
+    return _record_and_respond(request, answer, "other", now)

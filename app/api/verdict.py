@@ -1,18 +1,57 @@
-"""What is found when a question is put, before it is written down."""
+"""What a health query finds: the verdict, and the state that it is derived from."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
+from typing import Protocol
 
 from app.api.clients import Client, Clients
 from app.health import Clock, History, Instant, Report, Status
-from app.lifecycle import Phase
+from app.lifecycle import Lifecycle, Phase
+
+
+class ReportSource(Protocol):
+    """The source of reports: in the service, the monitor."""
+
+    @property
+    def latest(self) -> Report:
+        """The report after the latest result; another object after each result."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The time, the checks and the phase from which one request is answered."""
+
+    now: Instant
+    report: Report
+    phase: Phase
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceState:
+    """The live objects from which a snapshot is taken."""
+
+    source: ReportSource
+    lifecycle: Lifecycle
+    clock: Clock
+
+    def snapshot(self, steady: float | None = None) -> Snapshot:
+        """Return the present state. Each request calls this once.
+
+        Args:
+            steady: the present time on the steady clock, if the caller has read it already.
+
+        """
+        now = self.clock.now() if steady is None else Instant(steady, self.clock.wall())
+        report = self.source.latest.at(now)
+        return Snapshot(now, report, self.lifecycle.phase(started=report.complete))
 
 
 @dataclass(frozen=True, slots=True)
 class OperatorView:
-    """What is shown to an operator alone: who asks, and the settings in force, by name."""
+    """What the page shows to operators only: the clients, and the effective settings by name."""
 
     clients: Sequence[Client]
     settings: Mapping[str, str]
@@ -20,11 +59,11 @@ class OperatorView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HistorySnapshot:
-    """What has been, seen at one moment.
+    """The history that one page shows.
 
     Attributes:
         histories: by the name of the check.
-        operator: none where no operator asks.
+        operator: None unless an operator sent the request.
 
     """
 
@@ -35,50 +74,48 @@ class HistorySnapshot:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HistoryStore:
-    """Where it is kept.
+    """The source of the page's history.
 
     Attributes:
         histories: by the name of the check.
-        settings: those in force, by name, without secrets.
+        settings: the effective settings by name, without secrets.
 
     """
 
-    clock: Clock
     histories: Mapping[str, History]
     clients: Clients
     settings: Mapping[str, str]
 
-    def snapshot(self, *, operator: bool) -> HistorySnapshot:
-        """Tell what has been, as far as whoever asks may know."""
-        now = self.clock.now()
-        shown = OperatorView(self.clients.all(now), self.settings) if operator else None
-        return HistorySnapshot(now=now, histories=self.histories, operator=shown)
+    def snapshot(self, now: Instant, *, operator: bool) -> HistorySnapshot:
+        """Return the history for a page; *operator* adds what only operators may see."""
+        view = OperatorView(self.clients.all(now), self.settings) if operator else None
+        return HistorySnapshot(now=now, histories=self.histories, operator=view)
 
 
-# A name that can't be excluded is told up to this length, and so many of them: an answer stays
-# under 10 KB whatever is asked.
+# A warning quotes this many characters of an unknown check name, and an answer has this many
+# warnings: it stays below 10 KB whatever the query contains.
 MAX_NAME_LENGTH = 64
 MAX_WARNINGS = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """How it stands with what was asked about.
+    """The result of a health query.
 
     Attributes:
-        status: how it stands; `unknown` does not pass.
-        report: the checks that were asked about; none where the status is all there is to tell.
-        alone: whether one check was asked about, and nothing else.
-        warnings: what could not be done of what was asked for.
-        memory: what has been; none where it is not shown.
-        detail: why there is no report, where that is a fault of the hosting.
+        status: the overall status; `unknown` does not pass.
+        report: the checks in question; None if the answer has only a status.
+        is_single_check: whether the query was about one check only.
+        warnings: the parts of the query that were ignored.
+        snapshot: the history; None where the answer does not show it.
+        detail: why there is no report, if the application's lifespan does not run.
 
     """
 
     status: Status
     phase: Phase
     report: Report | None = None
-    alone: bool = False
+    is_single_check: bool = False
     warnings: tuple[str, ...] = ()
     snapshot: HistorySnapshot | None = None
     detail: str | None = None
@@ -89,43 +126,43 @@ class Verdict:
         return self.status in {Status.PASS, Status.WARN}
 
     @property
-    def bare(self) -> "Verdict":
-        """The same for those who are not shown the checks."""
+    def without_details(self) -> "Verdict":
+        """The verdict for clients that may not see the checks."""
         return replace(self, report=None, warnings=(), snapshot=None)
 
 
-# Finds out from what is known and the phase; none where there is nothing that was asked about.
+# Derives a verdict from a report and a phase; None if the query names an unknown check.
 HealthQuery = Callable[[Report, Phase], Verdict | None]
 
 
 def liveness(_: Report, phase: Phase) -> Verdict:
-    """Ask whether the process serves: it answers, so it does, whatever its dependencies do."""
+    """Pass: an answer proves that the process runs, whatever its dependencies do."""
     return Verdict(status=Status.PASS, phase=phase)
 
 
 def startup(report: Report, phase: Phase) -> Verdict:
-    """Ask whether every check has had a first result."""
+    """Pass once every check has had a first result."""
     return Verdict(status=Status.PASS if report.complete else Status.FAIL, phase=phase)
 
 
 def readiness(exclude: Collection[str] = ()) -> Callable[[Report, Phase], Verdict]:
-    """Ask whether this instance should be sent work, and what is known of each dependency."""
+    """Return a query whether this instance should receive traffic, without the named checks."""
     return partial(_readiness, exclude)
 
 
 def single_check(name: str) -> HealthQuery:
-    """Ask whether one dependency passes, required or not."""
+    """Return a query whether one check passes, required or not."""
     return partial(_single_check, name)
 
 
 def _readiness(exclude: Collection[str], report: Report, phase: Phase) -> Verdict:
-    asked = report.without(frozenset(exclude))
-    known = {observation.check.name for observation in report.checks}
-    unknown = (name[:MAX_NAME_LENGTH] for name in exclude if name not in known)
+    included = report.without(frozenset(exclude))
+    names = {observation.check.name for observation in report.checks}
+    unknown = (name[:MAX_NAME_LENGTH] for name in exclude if name not in names)
     return Verdict(
-        status=asked.status if phase is Phase.SERVING else Status.FAIL,
+        status=included.status if phase is Phase.SERVING else Status.FAIL,
         phase=phase,
-        report=asked,
+        report=included,
         warnings=tuple(f"no check is named {name}" for name in islice(unknown, MAX_WARNINGS)),
     )
 
@@ -133,5 +170,6 @@ def _readiness(exclude: Collection[str], report: Report, phase: Phase) -> Verdic
 def _single_check(name: str, report: Report, phase: Phase) -> Verdict | None:
     for known in report.checks:
         if known.check.name == name:
-            return Verdict(status=known.status, phase=phase, report=Report((known,)), alone=True)
+            only = Report((known,))
+            return Verdict(status=known.status, phase=phase, report=only, is_single_check=True)
     return None

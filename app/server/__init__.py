@@ -1,1 +1,1 @@
-"""The server: who may connect, and the answers that are given below the application."""
+"""The HTTP server: limits on connections, and cached responses below ASGI."""

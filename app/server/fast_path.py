@@ -1,4 +1,7 @@
-"""The protocol that each connection begins with: usual requests are answered by their bytes."""
+"""The fast path: it answers the requests of probes from a cache, by their bytes.
+
+It gains speed and nothing else: without it, uvicorn's protocol gives the same answers.
+"""
 
 import asyncio
 import logging
@@ -14,31 +17,42 @@ from uvicorn.config import Config
 from uvicorn.protocols.utils import get_remote_addr
 from uvicorn.server import ServerState
 
-from app.api.response_cache import CachedResponse, CacheGeneration, ResponseCache, usual
+from app.api.response_cache import (
+    CachedResponse,
+    CacheGeneration,
+    ResponseCache,
+    client_of_cacheable_request,
+)
 from app.server.limits import BoundedProtocol
 
 
-# Longer ones are not what probers send.
-MAX_LENGTH = 2048
+# Bytes: probes send shorter requests.
+MAX_REQUEST_LENGTH = 2048
 
-# Stricter than HTTP is: what a lenient parser might read otherwise is left to it, blanks at the
-# ends of a value included.
+# Stricter than HTTP: uvicorn's parser gets what a lenient parser might read differently, such as
+# spaces around a header value.
 VALUE = rb"(?:[!-~](?:[\t -~]*[!-~])?)?"
 REQUEST = re.compile(
     rb"(GET|HEAD) (/[a-z/]*) HTTP/1\.([01])\r\n((?:[A-Za-z-]+: " + VALUE + rb"\r\n)*)\r\n"
 )
 HEADER = re.compile(rb"([A-Za-z-]+): (" + VALUE + rb")\r\n")
 
-# What probers send; none of these changes how a request is framed, but for `Connection`.
-NAMES = frozenset(
+# The headers that probes send. Except for `Connection`, none changes how a request is framed.
+ALLOWED_HEADERS = frozenset(
     {b"host", b"user-agent", b"accept", b"accept-encoding", b"cache-control", b"connection"}
 )
 CONNECTION = frozenset({b"close", b"keep-alive"})
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
-    """A usual request; *close* is whether its connection ends with the answer."""
+class CacheableRequest:
+    """A request that a cached response can answer.
+
+    Attributes:
+        close: whether its connection closes after the response.
+        client: its `User-Agent`.
+
+    """
 
     method: str
     path: str
@@ -47,42 +61,47 @@ class Request:
     client: bytes
 
 
-def recognise(data: bytes) -> Request | None:
-    """Read one complete, usual request, if that is what the bytes are, and nothing after it."""
-    if len(data) > MAX_LENGTH or not (match := REQUEST.fullmatch(data)):
+def parse_cacheable_request(data: bytes) -> CacheableRequest | None:
+    """Parse exactly one complete request; return None for anything that uvicorn must parse."""
+    if len(data) > MAX_REQUEST_LENGTH or not (match := REQUEST.fullmatch(data)):
         return None
     method, path, minor, lines = match.groups()
     headers = [(name.lower(), value) for name, value in HEADER.findall(lines)]
-    given = dict(headers)
-    connection = given.get(b"connection", b"keep-alive").lower()
-    if len(given) < len(headers) or not NAMES.issuperset(given) or connection not in CONNECTION:
+    unique = dict(headers)
+    connection = unique.get(b"connection", b"keep-alive").lower()
+    if (
+        len(unique) < len(headers)
+        or not ALLOWED_HEADERS.issuperset(unique)
+        or connection not in CONNECTION
+    ):
         return None
-    if (asker := usual(headers)) is None:
+    if (client := client_of_cacheable_request(headers)) is None:
         return None
     close = connection == b"close" or minor == b"0"
-    return Request(method.decode(), path.decode(), f"1.{minor.decode()}", close, asker)
+    return CacheableRequest(method.decode(), path.decode(), f"1.{minor.decode()}", close, client)
 
 
-# How many different requests are known at a time: a prober sends the same bytes again and again.
-MAX_KNOWN = 64
+# Different requests in the cache: a probe sends the same bytes each time.
+MAX_CACHED = 64
 
 
-class Application(Protocol):
-    """An application that has answers ready while it serves."""
+class CachingApplication(Protocol):
+    """An ASGI application with a response cache, which is None while it does not serve."""
 
     response_cache: ResponseCache | None
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Serve, as ASGI has it."""
+        """Handle a connection, as ASGI defines it."""
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
-    """An answer in bytes, what it answers, and whether the connection ends with it.
+class RawResponse:
+    """A response as bytes.
 
     Attributes:
+        close: whether the connection closes after it.
         successful: whether the code is 200.
-        note: told the time each time it is sent.
+        record: counts the response each time it is sent; it takes the steady time.
 
     """
 
@@ -90,95 +109,95 @@ class Reply:
     close: bool
     code: int
     successful: bool
-    request: Request
-    note: Callable[[float], None]
+    request: CacheableRequest
+    record: Callable[[float], None]
 
 
-class ReplyCache:
-    """The answers in bytes, by the bytes of the requests: one look instead of parsing.
+class RawResponseCache:
+    """Responses by the bytes of the request: a look-up in a dict replaces parsing.
 
     Attributes:
-        now: the steady time of the latest look.
+        now: the steady time of the latest look-up.
 
     """
 
-    def __init__(self, app: Application) -> None:
+    def __init__(self, app: CachingApplication) -> None:
         self._app = app
         self.now = -math.inf
-        self._replies: dict[bytes, Reply] = {}
+        self._responses: dict[bytes, RawResponse] = {}
         self._generation: CacheGeneration = {}
         self._headers: list[tuple[bytes, bytes]] = []
 
-    def to(self, data: bytes, headers: list[tuple[bytes, bytes]]) -> Reply | None:
-        """Tell the answer to what was received, if that is a usual request.
+    def get(self, data: bytes, headers: list[tuple[bytes, bytes]]) -> RawResponse | None:
+        """Return the response to the bytes received; None unless they are a cacheable request.
 
         Args:
-            headers: those that the server has for every answer; another object once a second.
+            data: the bytes.
+            headers: the server's default headers; uvicorn makes another list each second.
 
         """
         if (response_cache := self._app.response_cache) is None:
             return None
         self.now = response_cache.steady()
-        generation = response_cache.generation(self.now)
+        generation = response_cache.current_generation(self.now)
         if generation is not self._generation or headers is not self._headers:
-            self._generation, self._headers, self._replies = generation, headers, {}
-        return self._replies.get(data) or self._write(data, response_cache)
+            self._generation, self._headers, self._responses = generation, headers, {}
+        return self._responses.get(data) or self._render(data, response_cache)
 
-    def _write(self, data: bytes, response_cache: ResponseCache) -> Reply | None:
-        request = recognise(data)
-        ready = response_cache.answer(request.method, request.path, self.now) if request else None
-        if request is None or ready is None:
+    def _render(self, data: bytes, response_cache: ResponseCache) -> RawResponse | None:
+        if (request := parse_cacheable_request(data)) is None:
             return None
-        if len(self._replies) >= MAX_KNOWN:
-            self._replies.clear()
-        reply = Reply(
-            data=_written(ready, request, self._headers),
-            close=request.close or _closing(ready),
-            code=ready.start["status"],
-            successful=ready.start["status"] == HTTPStatus.OK,
+        if (cached := response_cache.get(request.method, request.path, self.now)) is None:
+            return None
+        if len(self._responses) >= MAX_CACHED:
+            self._responses.clear()
+        response = RawResponse(
+            data=_serialize(cached, request, self._headers),
+            close=request.close or _closes_connection(cached),
+            code=cached.start["status"],
+            successful=cached.start["status"] == HTTPStatus.OK,
             request=request,
-            note=partial(ready.note, request.client),
+            record=partial(cached.record, request.client),
         )
-        self._replies[data] = reply
-        return reply
+        self._responses[data] = response
+        return response
 
 
-def _written(
-    ready: CachedResponse, request: Request, headers: Iterable[tuple[bytes, bytes]]
+def _serialize(
+    cached: CachedResponse, request: CacheableRequest, headers: Iterable[tuple[bytes, bytes]]
 ) -> bytes:
-    """Write an answer as uvicorn does, after the headers that the server has for all."""
-    code = ready.start["status"]
+    """Return the bytes that uvicorn would send, the server's default headers first."""
+    code = cached.start["status"]
     lines = [b"HTTP/1.1 %d %b" % (code, HTTPStatus(code).phrase.encode())]
-    lines += [b"%b: %b" % header for header in (*headers, *ready.start["headers"])]
-    if request.close and not _closing(ready):
+    lines += [b"%b: %b" % header for header in (*headers, *cached.start["headers"])]
+    if request.close and not _closes_connection(cached):
         lines.append(b"connection: close")
-    return b"\r\n".join([*lines, b"", ready.body["body"]])
+    return b"\r\n".join([*lines, b"", cached.body["body"]])
 
 
-def _closing(ready: CachedResponse) -> bool:
-    """Whether an answer ends its connection by itself."""
-    return (b"connection", b"close") in ready.start["headers"]
+def _closes_connection(cached: CachedResponse) -> bool:
+    return (b"connection", b"close") in cached.start["headers"]
 
 
 logger = logging.getLogger("uvicorn.access")
 
 
 class FastProtocol(asyncio.Protocol):
-    """Answers the usual requests of a connection, and hands it to uvicorn at the first other one.
+    """Answers cacheable requests, and hands the connection to uvicorn at the first other one.
 
-    What is handed over stays there: nothing that uvicorn has begun to read is guessed at.
+    The connection then stays with uvicorn, so no request is parsed by both.
 
     Args:
-        quiet: whether successful probes are not told in the access log.
+        quiet: whether to leave successful probes out of the access log.
 
     Attributes:
-        since: since when nobody is being answered.
+        idle_since: the event loop's time of the latest response.
 
     """
 
     def __init__(
         self,
-        replies: ReplyCache,
+        responses: RawResponseCache,
         config: Config,
         server_state: ServerState,
         app_state: dict[str, Any],
@@ -186,45 +205,48 @@ class FastProtocol(asyncio.Protocol):
         *,
         quiet: bool,
     ) -> None:
-        self._replies = replies
+        self._responses = responses
         self._config = config
         self._state = server_state
         self._app_state = app_state
         self._quiet = quiet
         self._loop = _loop or asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
-        self.since = self._loop.time()
+        self.idle_since = self._loop.time()
         self._paused = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Stand by, known to the server."""
+        """Register the connection with the server."""
         self.transport = transport
         self._state.connections.add(self)  # type: ignore[arg-type]
 
     def data_received(self, data: bytes) -> None:
-        """Answer, or hand over."""
-        reply = self._replies.to(data, self._state.default_headers)
-        if reply is None or self._paused:
+        """Answer a cacheable request, or hand the connection over."""
+        response = self._responses.get(data, self._state.default_headers)
+        if response is None or self._paused:
             self._hand_over(data)
             return
-        self.transport.write(reply.data)
-        self.since = self._loop.time()
+        self.transport.write(response.data)
+        self.idle_since = self._loop.time()
         self._state.total_requests += 1
-        reply.note(self._replies.now)
-        if not (reply.successful and self._quiet):
-            self._log(reply)
-        if reply.close:
+        response.record(self._responses.now)
+        if not (response.successful and self._quiet):
+            self._log(response)
+        if response.close:
             self.transport.close()
-        else:
-            self._keep()
+        elif self._timer is None:
+            # One timer a connection, which restarts itself: cheaper than one a request.
+            self._timer = self._loop.call_later(
+                self._config.timeout_keep_alive, self._close_if_idle
+            )
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Be known no more."""
+        """Unregister the connection."""
         del exc
-        self._leave()
+        self._unregister()
 
     def pause_writing(self) -> None:
-        """Answer no more while the client reads nothing: uvicorn knows how to wait."""
+        """Stop answering while the client does not read; uvicorn's protocol knows how to wait."""
         self._paused = True
 
     def resume_writing(self) -> None:
@@ -232,46 +254,41 @@ class FastProtocol(asyncio.Protocol):
         self._paused = False
 
     def shutdown(self) -> None:
-        """Close, as uvicorn asks of connections when it stops: none is ever in the middle here."""
+        """Close the connection; uvicorn calls this when it stops. No answer is ever in progress."""
         self.transport.close()
 
     def _hand_over(self, data: bytes) -> None:
         bounded = BoundedProtocol(self._config, self._state, self._app_state, self._loop)
-        bounded.wait(self.since)
-        self._leave()
+        bounded.mark_idle(self.idle_since)
+        self._unregister()
         self.transport.set_protocol(bounded)
         bounded.connection_made(self.transport)
         if self._paused:
             bounded.pause_writing()
         bounded.data_received(data)
 
-    def _leave(self) -> None:
+    def _unregister(self) -> None:
         self._state.connections.discard(self)
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
-    def _keep(self) -> None:
-        # One timer a connection, set again when it is due: cheaper than one a request.
-        if self._timer is None:
-            self._timer = self._loop.call_later(self._config.timeout_keep_alive, self._idle)
-
-    def _idle(self) -> None:
-        due = self.since + self._config.timeout_keep_alive
+    def _close_if_idle(self) -> None:
+        due = self.idle_since + self._config.timeout_keep_alive
         if self._loop.time() < due:
-            self._timer = self._loop.call_at(due, self._idle)
+            self._timer = self._loop.call_at(due, self._close_if_idle)
         else:
             self.transport.close()
 
-    def _log(self, reply: Reply) -> None:
+    def _log(self, response: RawResponse) -> None:
         if not logger.isEnabledFor(logging.INFO):
             return
         client = get_remote_addr(self.transport)
         logger.info(
             '%s - "%s %s HTTP/%s" %d',
             "{}:{}".format(*client) if client else "",
-            reply.request.method,
-            reply.request.path,
-            reply.request.version,
-            reply.code,
+            response.request.method,
+            response.request.path,
+            response.request.version,
+            response.code,
         )

@@ -1,4 +1,4 @@
-"""uvicorn's protocol for every other request, with bounds on what it keeps."""
+"""Limits on connections, and on what uvicorn's protocol reads from each."""
 
 import asyncio
 import math
@@ -11,62 +11,62 @@ from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 
-# Seconds without a whole request, or in which an answer is not taken.
+# Seconds without a complete request, or in which the client does not read its answer.
 IDLE_TIMEOUT = 10.0
 
-# Connections; those that ask nothing hold some 3 KB each.
+# Open connections; an idle one takes about 3 KB.
 MAX_CONNECTIONS = 4096
 
-# Descriptors for everything else: look-ups that hang have some 200, and each check a few.
+# File descriptors for everything else: hanging DNS look-ups take about 200, each check a few.
 RESERVED = 320
 
 
-class Connection(Protocol):
-    """What holds a connection: one protocol or the other."""
+class TrackedConnection(Protocol):
+    """A protocol that records since when its connection is idle."""
 
     transport: Any
 
     @property
-    def since(self) -> float:
-        """Since when nobody is being answered, by the event loop's clock; infinity: somebody is."""
+    def idle_since(self) -> float:
+        """The event loop's time when the connection became idle; infinite during a request."""
         ...
 
 
-class Connections(set[Any]):
-    """The open connections, in the set that uvicorn keeps.
+class ConnectionSet(set[Any]):
+    """The open connections, as a drop-in for uvicorn's set.
 
-    Whoever asks at once is answered, however many there are who don't: where there are too many,
-    those go who have waited longest.
+    A new connection is always accepted. If there are too many, those that have been idle longest
+    are closed, so that idle clients can't lock out others.
 
     Args:
-        most: how many there may be.
+        limit: the maximum number of connections.
 
     """
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, limit: int) -> None:
         super().__init__()
-        self._most = most
+        self._limit = limit
 
-    def add(self, connection: Connection) -> None:
-        """Let in, and make room for a good many more where there are too many."""
-        if len(self) >= self._most:
-            for one in sorted(self, key=lambda one: one.since)[: self._most // 10 + 1]:
-                self._send_away(one, math.inf)
+    def add(self, connection: TrackedConnection) -> None:
+        """Add a connection; at the limit, close a tenth of the others, the idle ones first."""
+        if len(self) >= self._limit:
+            for one in sorted(self, key=lambda one: one.idle_since)[: self._limit // 10 + 1]:
+                self._close_if_idle(one, math.inf)
         super().add(connection)
 
     def close_idle(self, now: float) -> None:
-        """Send away whoever has waited for too long, or has made us wait."""
+        """Close the connections that have been idle for longer than IDLE_TIMEOUT."""
         for one in list(self):
-            self._send_away(one, now - IDLE_TIMEOUT)
+            self._close_if_idle(one, now - IDLE_TIMEOUT)
 
-    def _send_away(self, connection: Connection, before: float) -> None:
-        if connection.since < before:
+    def _close_if_idle(self, connection: TrackedConnection, before: float) -> None:
+        if connection.idle_since < before:
             self.discard(connection)
             connection.transport.abort()
 
 
 def connection_limit() -> int:
-    """Tell how many connections there may be, and see to the descriptors that they take."""
+    """Raise the soft limit of file descriptors if needed, and return how many connections fit."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = MAX_CONNECTIONS + RESERVED
     if soft < wanted:
@@ -75,86 +75,93 @@ def connection_limit() -> int:
     return min(MAX_CONNECTIONS, max(soft - RESERVED, soft // 2))
 
 
-# Bytes of a head; and of what comes while nobody is being answered, which is a head that does not
-# end, or the body of a request that has its answer.
+# Bytes of a request's target and headers. It also limits what arrives while no request is being
+# answered: an endless head, or the body of a request that has been answered.
 MAX_HEAD = 16 * 1024
 
-# Bytes that are read at once: some thirty short requests, each of which costs a hundred times its
-# length until it is answered.
+# Bytes passed to the parser at once: about thirty short requests. Each queued request takes a
+# hundred times its length in memory.
 READ_SIZE = 512
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """uvicorn's own reads a head for as long as it goes on, and keeps all of it.
+    """uvicorn's protocol with limits on the head and on pipelined requests.
 
-    It also reads all requests that come before the first one is answered, and after each answer
-    as many again.
+    uvicorn buffers a head of any length, and queues all pipelined requests that arrive before the
+    first one is answered.
     """
 
-    _since = 0.0
+    _idle_since = 0.0
     _unanswered = 0
     _current: RequestResponseCycle | None = None
 
     @property
-    def since(self) -> float:
-        """Since when nobody is being answered, or does not take the answer."""
-        return math.inf if self._answering and not self.flow.write_paused else self._since
+    def idle_since(self) -> float:
+        """Since when no request is being answered, or the client does not read its answer."""
+        is_busy = self._is_answering and not self.flow.write_paused
+        return math.inf if is_busy else self._idle_since
 
-    def wait(self, since: float) -> None:
-        """Have nobody being answered since then."""
-        self._since = since
+    def mark_idle(self, since: float) -> None:
+        """Mark the connection idle since *since*, a time of the event loop."""
+        self._idle_since = since
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Have uvicorn hold up its reader here, and the connection only where there is enough."""
+        """Put our flow control between uvicorn's and the transport."""
         super().connection_made(transport)
         self._unread: deque[bytes] = deque()
+        # uvicorn pauses `self.flow`, which pauses our reader; `_tap` pauses the transport.
         self._tap, self.flow = self.flow, FlowControl(self)  # type: ignore[arg-type]
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """End the answer too that is being given, which need not be the last one asked for."""
+        """Stop the current answer too; uvicorn stops only that of the latest request."""
         if self._current is not None:
             self._current.disconnected = True
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Read what there is, as far as it can be answered."""
+        """Queue the data, and parse as much as can be answered now."""
         self._unread.extend(data[at : at + READ_SIZE] for at in range(0, len(data), READ_SIZE))
-        self._read_on()
+        self._parse_unread()
 
     def pause_reading(self) -> None:
-        """Read no further: who reads looks whether to."""
+        """Do nothing: `_parse_unread` checks whether the flow control is paused."""
 
     def resume_reading(self) -> None:
-        """Read on, when whoever asks for it has come to an end."""
-        self.loop.call_soon(self._read_on)
+        """Parse more, after the caller has returned."""
+        self.loop.call_soon(self._parse_unread)
 
     def on_headers_complete(self) -> None:
-        """Begin to answer; what is raised here becomes a 400."""
+        """Start the answer; uvicorn turns an exception into a 400."""
         if len(self.url) + sum(map(len, chain(*self.headers))) > MAX_HEAD:
             msg = "the head is too long"
             raise ValueError(msg)
         super().on_headers_complete()
 
     def on_response_complete(self) -> None:
-        """Wait for another request."""
-        self.wait(self.loop.time())
+        """Wait for the next request."""
+        self.mark_idle(self.loop.time())
         super().on_response_complete()
         if self._tap.read_paused:
             self.resume_reading()
 
     def pause_writing(self) -> None:
         """Wait for the client to read."""
-        self.wait(self.loop.time())
+        self.mark_idle(self.loop.time())
         super().pause_writing()
 
     def eof_received(self) -> bool:  # type: ignore[override]
-        """Answer whoever has no more to say: that is no end to listening, as in `FastProtocol`."""
-        if self._answering:
+        """Finish the answer to a client that has closed its sending side, as `FastProtocol` does.
+
+        Returns:
+            Whether the connection stays open.
+
+        """
+        if self._is_answering:
             self.cycle.keep_alive = False
-        return self._answering
+        return self._is_answering
 
     @property
-    def _answering(self) -> bool:
+    def _is_answering(self) -> bool:
         cycle = self.cycle
         return cycle is not None and not cycle.response_complete  # type: ignore[redundant-expr]
 
@@ -162,7 +169,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._current = cycle
         super()._start_asgi_task(cycle, app)
 
-    def _read_on(self) -> None:
+    def _parse_unread(self) -> None:
         while not self.transport.is_closing():
             if self.flow.read_paused or self.pipeline:
                 self._tap.pause_reading()
@@ -170,11 +177,11 @@ class BoundedProtocol(HttpToolsProtocol):
             if not self._unread:
                 self._tap.resume_reading()
                 return
-            self._read(self._unread.popleft())
+            self._parse(self._unread.popleft())
 
-    def _read(self, piece: bytes) -> None:
-        super().data_received(piece)
-        self._unanswered = 0 if self._answering else self._unanswered + len(piece)
-        # What separates the parts of a head is no part of its length.
+    def _parse(self, chunk: bytes) -> None:
+        super().data_received(chunk)
+        self._unanswered = 0 if self._is_answering else self._unanswered + len(chunk)
+        # MAX_HEAD leaves out the separators of a head, so allow some more bytes here.
         if self._unanswered > MAX_HEAD + READ_SIZE and not self.transport.is_closing():
             self.send_400_response("Request too long.")

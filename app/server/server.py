@@ -10,101 +10,108 @@ from types import FrameType
 
 import uvicorn
 
-from app.server.fast_path import Application, FastProtocol, ReplyCache
-from app.server.limits import Connections, connection_limit
+from app.server.fast_path import CachingApplication, FastProtocol, RawResponseCache
+from app.server.limits import ConnectionSet, connection_limit
 from app.settings import Settings
 
 
-# Seconds in which connections that are open when the listener closes may still send a request, and
-# after which it is looked again whether there are any.
+# Seconds after the listener closes in which open connections may still send a request, and the
+# interval at which the shutdown checks whether any are left.
 LINGER = 0.5
-POLL = 0.02
+POLL_INTERVAL = 0.02
 
 
 class Server(uvicorn.Server):
-    """Ends as it was told to, which is no failure, and at once when told twice."""
+    """A uvicorn server that exits with 0 after a signal, and immediately after a second one."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
-        self.server_state.connections = self._connections = Connections(connection_limit())
+        self.server_state.connections = self._connections = ConnectionSet(connection_limit())
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Come up, and keep what is there by then from the garbage collector.
+        """Start, and exclude the objects that exist by then from garbage collection.
 
-        It stays until the end, and to look through all of it takes as long as some hundred answers,
-        which nobody is given meanwhile. The command line has had nothing collected until now.
+        They live until the process ends, and one pass over them takes as long as a hundred
+        answers. The command line has disabled the collector until now.
         """
         await super().startup(sockets)
         gc.freeze()
         gc.enable()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Close the door, hear out who is inside, and only then send away who is silent.
+        """Close the listeners, answer what arrives for LINGER seconds, then close connections.
 
-        A request may be on its way on a connection that uvicorn's own would close at once: of a
-        proxy that does not ask for readiness, and so sends until the door is closed.
+        uvicorn closes idle connections immediately. A proxy that does not check readiness may
+        have just sent a request on one of them.
         """
         loop = asyncio.get_running_loop()
         for listener in self.servers:
-            for visitor in _close(listener):
-                await loop.connect_accepted_socket(self._protocol, visitor)
+            for pending in _accept_pending(listener):
+                await loop.connect_accepted_socket(self._create_protocol, pending)
         deadline = loop.time() + LINGER
         while self.server_state.connections and not self.force_exit:
             if loop.time() > deadline:
                 break
-            await asyncio.sleep(POLL)
+            await asyncio.sleep(POLL_INTERVAL)
         await super().shutdown(sockets)
 
-    def _protocol(self) -> asyncio.Protocol:
-        """Begin a connection as uvicorn's own start does."""
+    def _create_protocol(self) -> asyncio.Protocol:
+        """Create the protocol of a connection as uvicorn's `startup` does."""
         state, app_state = self.server_state, self.lifespan.state
-        make: Callable[..., asyncio.Protocol] = self.config.http_protocol_class
-        return make(config=self.config, server_state=state, app_state=app_state)
+        create: Callable[..., asyncio.Protocol] = self.config.http_protocol_class
+        return create(config=self.config, server_state=state, app_state=app_state)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Stop; uvicorn's own would have the process die of the signal in the end."""
+        """Stop. uvicorn would raise the signal again at the end, and the process would die of it.
+
+        Args:
+            sig: ignored: each signal stops the server.
+            frame: ignored.
+
+        """
         del sig, frame
         self.force_exit = self.should_exit
         self.should_exit = True
 
     async def on_tick(self, counter: int) -> bool:
-        """Look at the connections each second; uvicorn comes by ten times."""
+        """Close idle connections once a second; uvicorn ticks ten times a second."""
         if counter % 10 == 0:
             self._connections.close_idle(asyncio.get_running_loop().time())
         return await super().on_tick(counter)
 
 
-def _close(listener: asyncio.Server) -> list[socket.socket]:
-    """Stop listening, and tell who stands in the door: a plain close would send them a reset.
+def _accept_pending(listener: asyncio.Server) -> list[socket.socket]:
+    """Close a listener, and return the connections in its backlog.
 
-    The kernel has greeted them, so they may have asked already. The event loop lets in who comes,
-    but between its last look and a close a busy machine may pass long enough for another one.
+    A plain close would reset them, and the kernel has completed their handshakes, so they may
+    have sent requests already. On a busy machine, clients connect between the event loop's last
+    accept and the close.
     """
-    visitors = list[socket.socket]()
-    doors = [socket.fromfd(one.fileno(), one.family, one.type) for one in listener.sockets]
+    pending = list[socket.socket]()
+    duplicates = [socket.fromfd(one.fileno(), one.family, one.type) for one in listener.sockets]
     listener.close()
-    for door in doors:
-        with door, suppress(BlockingIOError):
-            door.setblocking(False)  # noqa: FBT003 - as the library has it
+    for duplicate in duplicates:
+        with duplicate, suppress(BlockingIOError):
+            duplicate.setblocking(False)  # noqa: FBT003 - the argument is positional only
             while True:
-                visitors.append(door.accept()[0])
-    for visitor in visitors:
-        visitor.setblocking(False)  # noqa: FBT003
-    return visitors
+                pending.append(duplicate.accept()[0])
+    for connection in pending:
+        connection.setblocking(False)  # noqa: FBT003
+    return pending
 
 
-def server(app: Application, settings: Settings) -> Server:
-    """Set uvicorn up."""
-    fast = partial(FastProtocol, ReplyCache(app), quiet=settings.log_level != "debug")
+def server(app: CachingApplication, settings: Settings) -> Server:
+    """Return a server for the application, with the address and timeouts of the settings."""
+    responses, quiet = RawResponseCache(app), settings.log_level != "debug"
     return Server(
         uvicorn.Config(
             app,
-            http=fast,  # type: ignore[arg-type]  # called as a class is
+            http=partial(FastProtocol, responses, quiet=quiet),  # type: ignore[arg-type]  # called like a class
             ws="none",
             host=settings.host,
             port=settings.port,
             log_config=None,
             server_header=False,
-            timeout_graceful_shutdown=settings.shutdown_seconds,  # type: ignore[arg-type]  # waited for as a float
+            timeout_graceful_shutdown=settings.shutdown_seconds,  # type: ignore[arg-type]  # used as a float
         )
     )

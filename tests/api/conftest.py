@@ -2,11 +2,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.api.desk import Desk
+from tests.api.desk import ApiClient
 
 
-@pytest.fixture(name="desk")
-def _desk() -> Iterator[Desk]:
-    desk = Desk()
-    with desk.client:
-        yield desk
+@pytest.fixture(name="api_client")
+def _api_client() -> Iterator[ApiClient]:
+    with ApiClient() as api_client:
+        yield api_client

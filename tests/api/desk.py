@@ -1,4 +1,4 @@
-"""The HTTP surface over reports that a test makes up."""
+"""An HTTP client of an application whose checks, phase and access a test sets."""
 
 from collections import defaultdict
 from dataclasses import replace
@@ -10,57 +10,69 @@ from starlette.testclient import TestClient
 from app.api.answers import Answers
 from app.api.clients import Clients
 from app.api.metrics import Metrics, MetricsRecorder
-from app.api.routes import install
-from app.api.verdict import HistoryStore
+from app.api.routes import add_routes
+from app.api.verdict import HistoryStore, ServiceState
 from app.auth import Access
 from app.health import Check, Clock, History, Instant, Observation, Reason, Report, Status
 from app.lifecycle import Lifecycle
 
 
-BORN = Instant(0.0, 1_763_892_000.0)
+START = Instant(0.0, 1_763_892_000.0)
 
 
-async def silent() -> None:
-    """Answer."""
+async def succeed() -> None:
+    """Succeed at once, as a probe."""
 
 
 def observation(name: str, status: Status, reason: Reason | None = None) -> Observation:
-    """Make up what is known of a check."""
-    known = Observation(check=Check(name=name, probe=silent), since=BORN, status=status)
+    """Return an observation of a check that goes stale after an hour."""
+    check = Check(name=name, probe=succeed, interval=3600)
+    known = Observation(check=check, since=START, status=status)
     if status is Status.UNKNOWN:
         return known
-    return replace(known, observed=BORN + 1.25, latency=0.0008, reason=reason)
+    return replace(known, observed=START + 1.25, latency=0.0008, reason=reason)
 
 
-class Desk:
-    """An application whose report, life and secrecy the test decides."""
+class ApiClient(TestClient):
+    """An HTTP client, and the state of the application that it talks to.
+
+    Attributes:
+        observations: the checks that the answers show.
+
+    """
 
     def __init__(self) -> None:
-        self.known = [observation("postgres", Status.PASS), observation("redis", Status.PASS)]
+        self.observations = [
+            observation("postgres", Status.PASS),
+            observation("redis", Status.PASS),
+        ]
         self.lifecycle = Lifecycle()
-        self.counts = MetricsRecorder(known.check for known in self.known)
-        self.history_store = HistoryStore(
-            clock=Clock(lambda: BORN.steady + 60, lambda: BORN.wall + 60),
-            histories=defaultdict(lambda: History(9)),
-            clients=Clients(),
-            settings={"PORT": "8000"},
-        )
-        app = FastAPI(redirect_slashes=False)
-        install(app)
-        self._app = app
-        self.show("always")
-        self.client = TestClient(app)
+        self.recorder = MetricsRecorder(known.check for known in self.observations)
+        self.application = FastAPI(redirect_slashes=False)
+        add_routes(self.application)
+        self.set_details("always")
+        super().__init__(self.application)
 
-    def optional(self, position: int) -> None:
+    @property
+    def latest(self) -> Report:
+        """The report, as a monitor provides it."""
+        return Report(tuple(self.observations))
+
+    def make_optional(self, position: int) -> None:
         """Make a check optional."""
-        known = self.known[position]
-        self.known[position] = replace(known, check=replace(known.check, required=False))
+        known = self.observations[position]
+        self.observations[position] = replace(known, check=replace(known.check, required=False))
 
-    def show(self, details: Literal["always", "authorized", "never"]) -> None:
-        """Decide who sees each check; the token of an operator is `good`."""
-        access = Access(details, lambda shown: shown == "good")
-        metrics = Metrics(self.counts, lambda: 0.25)
-        answers = Answers(
-            lambda: Report(tuple(self.known)), self.lifecycle, access, metrics, self.history_store
+    def set_details(self, details: Literal["always", "authorized", "never"]) -> None:
+        """Set which clients see each check; an operator's token is `good`."""
+        clock = Clock(lambda: START.steady + 60, lambda: START.wall + 60)
+        self.application.state.answers = Answers(
+            ServiceState(self, self.lifecycle, clock),
+            Access(details, lambda shown: shown == "good"),
+            Metrics(self.recorder, lambda: 0.25),
+            HistoryStore(
+                histories=defaultdict(lambda: History(9)),
+                clients=Clients(),
+                settings={"PORT": "8000"},
+            ),
         )
-        self._app.state.answers = answers

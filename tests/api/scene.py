@@ -1,4 +1,4 @@
-"""An application whose knowledge, phase and time a test decides."""
+"""The application with results, phase and time that a test sets; nothing runs in the background."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -8,8 +8,8 @@ from app.api.answers import Answers
 from app.api.clients import Clients
 from app.api.metrics import Metrics, MetricsRecorder
 from app.api.response_cache import CachedResponse, ResponseCache
-from app.api.routes import install, ready
-from app.api.verdict import HistoryStore
+from app.api.routes import add_routes, cacheable_renderers
+from app.api.verdict import HistoryStore, ServiceState, Snapshot
 from app.asgi import Vitals
 from app.auth import Access
 from app.health import Check, Clock, Instant, Monitor, Observation, Reason, Report, Status
@@ -22,28 +22,29 @@ Details = Literal["always", "authorized", "never"]
 START = Instant(100.0, 1_763_892_000.0)
 
 
-class NotingAnswers(Answers):
-    """Answers that keep what is noted of them."""
+class RecordingAnswers(Answers):
+    """Answers that keep a list of what was recorded: endpoint, code and client."""
 
-    notes: list[tuple[str, int, bytes]]
+    recorded: list[tuple[str, int, bytes]]
 
     def request_recorder(self, endpoint: str, code: int) -> Callable[[bytes, float], None]:
-        """Keep it, too."""
-        note = super().request_recorder(endpoint, code)
+        """Return a function that records an answer in the list, too."""
+        record = super().request_recorder(endpoint, code)
 
-        def keep(client: bytes, now: float) -> None:
-            self.notes.append((endpoint, code, client))
-            note(client, now)
+        def record_in_list(client: bytes, now: float) -> None:
+            self.recorded.append((endpoint, code, client))
+            record(client, now)
 
-        return keep
+        return record_in_list
 
 
 @dataclass
-class Scene:
-    """A service that nothing runs: results and time are set by hand.
+class AppUnderTest:
+    """An application, without a response cache until a test sets one.
 
     Attributes:
-        seconds: what has passed since the start.
+        names: the names of the checks.
+        seconds: the time since the start.
 
     """
 
@@ -53,28 +54,27 @@ class Scene:
     details: Details = "always"
 
     def __post_init__(self) -> None:
-        self.clock = Clock(
+        clock = Clock(
             steady=lambda: START.steady + self.seconds, wall=lambda: START.wall + self.seconds
         )
         checks = [Check(name=name, probe=answers) for name in self.names]
-        self.monitor = Monitor(checks, clock=self.clock)
-        self.counts = MetricsRecorder(checks)
-        access = Access(self.details, lambda shown: shown == "good")
-        self.routes = Vitals(redirect_slashes=False)
-        install(self.routes)
+        self.monitor = Monitor(checks, clock=clock)
+        self.recorder = MetricsRecorder(checks)
+        self.state = ServiceState(self.monitor, self.lifecycle, clock)
         self.clients = Clients()
-        history_store = HistoryStore(
-            clock=self.clock, histories=self.monitor.history, clients=self.clients, settings={}
+        self.answers = RecordingAnswers(
+            self.state,
+            Access(self.details, lambda shown: shown == "good"),
+            Metrics(self.recorder, lambda: 0.25),
+            HistoryStore(histories=self.monitor.history, clients=self.clients, settings={}),
         )
-        metrics = Metrics(self.counts, lambda: 0.25)
-        self.answers = NotingAnswers(
-            self.monitor.report, self.lifecycle, access, metrics, history_store
-        )
-        self.answers.notes = []
-        self.routes.state.answers = self.answers
+        self.answers.recorded = []
+        self.app = Vitals(redirect_slashes=False)
+        add_routes(self.app)
+        self.app.state.answers = self.answers
 
-    def know(self, *statuses: Status) -> None:
-        """Have a result of each check now."""
+    def set_statuses(self, *statuses: Status) -> None:
+        """Record a result of each check now."""
         self.monitor.latest = Report(
             tuple(
                 self._observation(known, status)
@@ -83,14 +83,14 @@ class Scene:
         )
 
     def response_cache(
-        self, routes: Mapping[str, Callable[[], CachedResponse]] | None = None
+        self, renderers: Mapping[str, Callable[[Snapshot], CachedResponse]] | None = None
     ) -> ResponseCache:
-        """Have answers ready."""
-        routes = routes or ready(self.routes)
-        return ResponseCache(routes, self.monitor, self.lifecycle, self.clock)
+        """Return a new response cache."""
+        return ResponseCache(renderers or cacheable_renderers(self.app), self.state)
 
     def _observation(self, known: Observation, status: Status) -> Observation:
         if status is Status.UNKNOWN:
             return Observation(check=known.check, since=known.since)
         reason = Reason.REFUSED if status is Status.FAIL else None
-        return replace(known, status=status, reason=reason, observed=self.clock.now())
+        now = self.state.clock.now()
+        return replace(known, status=status, reason=reason, observed=now)

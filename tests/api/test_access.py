@@ -1,4 +1,4 @@
-"""Who sees each check, in every representation and on every path."""
+"""Which clients see each check, on every path."""
 
 from typing import Literal
 
@@ -7,13 +7,13 @@ import pytest
 from app.api.verdict import Verdict
 from app.health import Reason, Report, Status
 from app.lifecycle import Phase
-from tests.api.desk import Desk, observation
+from tests.api.desk import ApiClient, observation
 
 
 Details = Literal["always", "authorized", "never"]
 
-# `Authorization`, and whether it is an operator's.
-SHOWN = [
+# The `Authorization` header, and whether it is an operator's.
+AUTHORIZATIONS = [
     (None, False),
     ("", False),
     ("Bearer", False),
@@ -23,53 +23,55 @@ SHOWN = [
     ("Bearer good", True),
     ("bearer  good ", True),
 ]
-WHOLE = ("/health", "/healthz/", "/health/ready", "/readyz", "/health?exclude=mysql")
+REPORT_PATHS = ("/health", "/healthz/", "/health/ready", "/readyz", "/health?exclude=mysql")
 
 
 def sees(details: Details, *, operator: bool) -> bool:
-    """Whether the interface has each check shown."""
+    """Return whether the client sees each check."""
     return details == "always" or (details == "authorized" and operator)
 
 
 @pytest.mark.parametrize("details", ["always", "authorized", "never"])
-@pytest.mark.parametrize(("authorization", "operator"), SHOWN)
-def test_each_check_is_shown_to_whom_the_setting_says(
-    desk: Desk, details: Details, authorization: str | None, operator: bool
+@pytest.mark.parametrize(("authorization", "operator"), AUTHORIZATIONS)
+def test_health_details_decides_which_clients_see_each_check(
+    api_client: ApiClient, details: Details, authorization: str | None, operator: bool
 ) -> None:
-    """Everybody else gets the code and the status, and no check has a path of its own."""
-    desk.show(details)
-    desk.known[1] = observation("redis", Status.FAIL, Reason.REFUSED)
-    desk.optional(1)
+    """The others get the code and the status, and a 404 for the path of a check."""
+    api_client.set_details(details)
+    api_client.observations[1] = observation("redis", Status.FAIL, Reason.REFUSED)
+    api_client.make_optional(1)
     headers = {} if authorization is None else {"Authorization": authorization}
-    for path in WHOLE:
-        reply = desk.client.get(path, headers=headers)
+    for path in REPORT_PATHS:
+        reply = api_client.get(path, headers=headers)
         assert reply.status_code == 200
         assert reply.json()["status"] == "warn"
         assert (reply.json().keys() > {"status"}) is sees(details, operator=operator)
-    reply = desk.client.get("/health/checks/redis", headers=headers)
+    reply = api_client.get("/health/checks/redis", headers=headers)
     assert reply.status_code == (503 if sees(details, operator=operator) else 404)
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS"])
-def test_a_check_that_is_not_shown_looks_like_none(desk: Desk, method: str) -> None:
-    """Nobody can try out names."""
-    desk.show("authorized")
-    hidden, none = (
-        desk.client.request(method, f"/health/checks/{name}") for name in ("redis", "mysql")
+def test_a_hidden_check_looks_like_a_missing_one(api_client: ApiClient, method: str) -> None:
+    """So a client can't find out names by guessing."""
+    api_client.set_details("authorized")
+    hidden, missing = (
+        api_client.request(method, f"/health/checks/{name}") for name in ("redis", "mysql")
     )
-    assert (hidden.status_code, hidden.content) == (none.status_code, none.content)
+    assert (hidden.status_code, hidden.content) == (missing.status_code, missing.content)
     assert hidden.status_code == 404
-    assert hidden.headers == none.headers
+    assert hidden.headers == missing.headers
 
 
 @pytest.mark.parametrize("path", ["/health/live", "/health/started"])
-def test_what_tells_of_no_check_is_told_to_everybody(desk: Desk, path: str) -> None:
-    """Liveness and the end of the start hold nothing back."""
-    desk.show("never")
-    assert desk.client.get(path).json() == {"status": "pass"}
+def test_liveness_and_startup_are_the_same_for_every_client(
+    api_client: ApiClient, path: str
+) -> None:
+    """They contain no check."""
+    api_client.set_details("never")
+    assert api_client.get(path).json() == {"status": "pass"}
 
 
-def test_who_is_shown_nothing_is_told_the_status_and_no_more() -> None:
-    """Not what was asked in vain either: it tells which names there are."""
-    seen = Verdict(status=Status.WARN, phase=Phase.SERVING, report=Report(()), warnings=("no",))
-    assert seen.bare == Verdict(status=Status.WARN, phase=Phase.SERVING)
+def test_a_verdict_without_details_has_status_and_phase_only() -> None:
+    """Warnings go too: they reveal which names exist."""
+    verdict = Verdict(status=Status.WARN, phase=Phase.SERVING, report=Report(()), warnings=("no",))
+    assert verdict.without_details == Verdict(status=Status.WARN, phase=Phase.SERVING)

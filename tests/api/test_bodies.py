@@ -1,4 +1,4 @@
-"""JSON is written piece by piece, and comes to what is documented as a whole."""
+"""JSON bodies are assembled from cached parts, and match the documented models."""
 
 from dataclasses import replace
 
@@ -12,7 +12,7 @@ NOW = Instant(100.0, 1_763_892_000.25)
 
 
 class Unhashable:
-    """A probe that can't be a key, as a dataclass that is not frozen."""
+    """A probe without a hash, such as a dataclass that is not frozen."""
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -21,33 +21,37 @@ class Unhashable:
 
 
 def known(name: str) -> Observation:
-    """What is known of a check that passes."""
+    """Return an observation of a passing check."""
     check = Check(name=name, probe=Unhashable())
     passing = Observation(check=check, since=NOW)
     return replace(passing, status=Status.PASS, observed=NOW, latency=0.0012)
 
 
-def verdict(*checks: Observation, alone: bool = False) -> Verdict:
-    """Find these."""
+def verdict(*checks: Observation, is_single_check: bool = False) -> Verdict:
+    """Return a verdict with a warning that looks like JSON."""
     report, warnings = Report(checks), ('no check is named "checks":{}, "ö"',)
     return Verdict(
-        status=report.status, phase=Phase.SERVING, report=report, alone=alone, warnings=warnings
+        status=report.status,
+        phase=Phase.SERVING,
+        report=report,
+        is_single_check=is_single_check,
+        warnings=warnings,
     )
 
 
-def test_the_pieces_come_to_the_whole() -> None:
-    """Whatever is in a name or in a warning: read and written again it is the same."""
+def test_an_assembled_body_matches_its_model() -> None:
+    """Parsing and writing it again gives the same bytes, whatever names and warnings contain."""
     body = write_json(verdict(known("redis"), known('"checks":{} ä \\ \n')))
     again = HealthBody.model_validate_json(body)
     assert list(again.checks) == ["redis", '"checks":{} ä \\ \n']
     assert again.model_dump_json(exclude_none=True).encode() == body
 
 
-def test_a_check_is_told_as_it_is_now() -> None:
-    """What was written of it before is told no more, and of another check never."""
+def test_a_body_shows_the_current_observation() -> None:
+    """The cache returns neither an older observation nor another check's."""
     passing, other = known("redis"), known("postgres")
     failing = replace(passing, status=Status.FAIL, reason=Reason.REFUSED, failures=1)
-    for told in (passing, failing, other, passing):
-        body = CheckBody.model_validate_json(write_json(verdict(told, alone=True)))
-        assert (body.status, body.reason) == (told.status.word, told.reason)
-        assert body == CheckBody.of(told)
+    for observation in (passing, failing, other, passing):
+        body = CheckBody.model_validate_json(write_json(verdict(observation, is_single_check=True)))
+        assert (body.status, body.reason) == (observation.status.word, observation.reason)
+        assert body == CheckBody.from_observation(observation)

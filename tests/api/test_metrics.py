@@ -1,4 +1,4 @@
-"""What Prometheus is told of reports that the tests make up."""
+"""The metrics of an application whose state the tests set."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -11,15 +11,15 @@ from prometheus_client.openmetrics.parser import (
 from prometheus_client.parser import text_string_to_metric_families as families
 
 from app import __version__
-from app.api.metrics import _checks as of_checks
+from app.api.metrics import _check_metrics as check_metrics
 from app.health import Reason, Report, Result, Status, Transition
-from tests.api.desk import BORN, Desk, observation
+from tests.api.desk import START, ApiClient, observation
 
 
 OPENMETRICS = "application/openmetrics-text"
 
-# What dashboards and alerts are written for: the names, and the labels of each.
-PROMISED = {
+# The names and labels that dashboards and alerts rely on.
+DOCUMENTED = {
     "health_check_state": {"check", "state"},
     "health_check_required": {"check"},
     "health_check_reason": {"check", "reason"},
@@ -41,9 +41,9 @@ PROMISED = {
 Series = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
 
-def scrape(desk: Desk, accept: str = "text/plain") -> Series:
-    """Scrape as Prometheus does: the values by name and labels."""
-    reply = desk.client.get("/metrics", headers={"Accept": accept})
+def scrape(api_client: ApiClient, accept: str = "text/plain") -> Series:
+    """Scrape as Prometheus does, and return the values by name and labels."""
+    reply = api_client.get("/metrics", headers={"Accept": accept})
     assert reply.status_code == 200
     parse = openmetrics_families if OPENMETRICS in reply.headers["content-type"] else families
     return {
@@ -54,29 +54,31 @@ def scrape(desk: Desk, accept: str = "text/plain") -> Series:
 
 
 def value(series: Series, name: str, **labels: str) -> float:
-    """Find one value; `from` is a word of the language, so it comes as `from_`."""
+    """Return one value. The label `from` is passed as `from_`, because `from` is a keyword."""
     given = {label.removesuffix("_"): word for label, word in labels.items()}
     return series[name, frozenset(given.items())]
 
 
 @pytest.mark.parametrize("accept", ["text/plain", OPENMETRICS])
-def test_the_names_and_labels_are_the_promised_ones(desk: Desk, accept: str) -> None:
-    """In both formats, and no other is among them."""
-    desk.client.get("/health")
-    desk.known[1] = observation("redis", Status.FAIL, Reason.AUTH)
+def test_names_and_labels_are_the_documented_ones(api_client: ApiClient, accept: str) -> None:
+    """In both formats, without any other."""
+    api_client.get("/health")
+    api_client.observations[1] = observation("redis", Status.FAIL, Reason.AUTH)
     for name in ("postgres", "redis"):
-        desk.counts.hear(name, Result(at=BORN, latency=0.002))
-    series = scrape(desk, accept)
+        api_client.recorder.record_result(name, Result(at=START, latency=0.002))
+    series = scrape(api_client, accept)
     assert {(name, frozenset(key for key, _ in labels)) for name, labels in series} == {
-        (name, frozenset(labels)) for name, labels in PROMISED.items()
+        (name, frozenset(labels)) for name, labels in DOCUMENTED.items()
     }
 
 
-def test_the_state_is_the_one_that_an_answer_would_tell(desk: Desk) -> None:
-    """One of three states for each check, one of four phases, and readiness."""
-    desk.known[1] = replace(observation("redis", Status.FAIL, Reason.STALE), failures=3)
-    desk.optional(1)
-    series = scrape(desk)
+def test_the_state_metrics_match_the_health_answer(api_client: ApiClient) -> None:
+    """Stale checks fail, and optional checks do not fail readiness."""
+    api_client.observations[1] = replace(
+        observation("redis", Status.FAIL, Reason.STALE), failures=3
+    )
+    api_client.make_optional(1)
+    series = scrape(api_client)
     states = {"pass": 0, "fail": 1, "unknown": 0}
     for state, expected in states.items():
         assert value(series, "health_check_state", check="redis", state=state) == expected
@@ -90,67 +92,71 @@ def test_the_state_is_the_one_that_an_answer_would_tell(desk: Desk) -> None:
     assert value(series, "health_build_info", version=__version__) == 1
 
 
-def test_a_reason_has_a_series_only_while_attempts_fail_for_it(desk: Desk) -> None:
-    """The one in force, of a closed list, so that a check adds one at most."""
+def test_a_reason_has_a_series_only_while_it_applies(api_client: ApiClient) -> None:
+    """So a check has one such series at most."""
 
     def reasons() -> list[dict[str, str]]:
-        return [dict(labels) for name, labels in scrape(desk) if name == "health_check_reason"]
+        return [
+            dict(labels) for name, labels in scrape(api_client) if name == "health_check_reason"
+        ]
 
     assert reasons() == []
     for reason in (Reason.AUTH, Reason.STUCK):
-        desk.known[1] = observation("redis", Status.FAIL, reason)
+        api_client.observations[1] = observation("redis", Status.FAIL, reason)
         assert reasons() == [{"check": "redis", "reason": reason.value}]
 
 
-def test_readiness_and_phase_go_together(desk: Desk) -> None:
-    """An instance in maintenance is not ready, however its dependencies are."""
-    desk.lifecycle.maintenance = True
-    series = scrape(desk)
+def test_an_instance_in_maintenance_is_not_ready(api_client: ApiClient) -> None:
+    """Whatever the state of its checks."""
+    api_client.lifecycle.maintenance = True
+    series = scrape(api_client)
     assert value(series, "health_ready") == 0
     phases = {"starting": 0, "serving": 0, "maintenance": 1, "draining": 0}
     for phase, expected in phases.items():
         assert value(series, "health_phase", phase=phase) == expected
 
 
-def test_what_happens_is_counted(desk: Desk) -> None:
-    """Every series of a check is there from the start, so that a first failure is a rise."""
-    before = scrape(desk)
+def test_results_and_transitions_are_counted(api_client: ApiClient) -> None:
+    """Each series exists from the start, so that a first failure is an increase from 0."""
+    before = scrape(api_client)
     assert value(before, "health_check_runs_total", check="redis", result="fail") == 0
-    turned = {"check": "redis", "from_": "pass", "to": "fail"}
-    assert value(before, "health_check_transitions_total", **turned) == 0
-    desk.counts.hear("redis", Result(at=BORN, latency=0.002))
-    desk.counts.hear("redis", Result(at=BORN + 9, latency=0.3, reason=Reason.TIMEOUT))
-    desk.counts.turn(
+    transition = {"check": "redis", "from_": "pass", "to": "fail"}
+    assert value(before, "health_check_transitions_total", **transition) == 0
+    api_client.recorder.record_result("redis", Result(at=START, latency=0.002))
+    api_client.recorder.record_result(
+        "redis", Result(at=START + 9, latency=0.3, reason=Reason.TIMEOUT)
+    )
+    api_client.recorder.record_transition(
         Transition(
             name="redis",
             before=Status.PASS,
             after=Status.FAIL,
             reason=Reason.TIMEOUT,
-            at=BORN,
+            at=START,
             lasted=9,
         )
     )
-    after = scrape(desk)
+    after = scrape(api_client)
     assert value(after, "health_check_runs_total", check="redis", result="pass") == 1
     assert value(after, "health_check_runs_total", check="redis", result="fail") == 1
-    assert value(after, "health_check_transitions_total", **turned) == 1
-    assert value(after, "health_check_last_success_timestamp_seconds", check="redis") == BORN.wall
+    assert value(after, "health_check_transitions_total", **transition) == 1
+    assert value(after, "health_check_last_success_timestamp_seconds", check="redis") == START.wall
     assert value(after, "health_check_duration_seconds_sum", check="redis") == 0.302
     bucket = {"check": "redis", "le": "0.0025"}
     assert value(after, "health_check_duration_seconds_bucket", **bucket) == 1
     assert value(after, "health_check_runs_total", check="postgres", result="pass") == 0
 
 
-def test_requests_are_counted_by_endpoint_and_code(desk: Desk) -> None:
-    """An alias counts as what it stands for, and invented paths as one: labels are bounded."""
+def test_requests_are_counted_by_endpoint_and_code(api_client: ApiClient) -> None:
+    """An alias counts as its endpoint, and all unknown paths as `other`: labels are bounded."""
     for path in ("/healthz", "/health/", "/health/checks/redis", "/health/checks/mysql"):
-        desk.client.get(path)
+        api_client.get(path)
     for number in range(9):
-        desk.client.get(f"/{number}")
-        desk.client.get(f"/health/checks/{number}")
-    desk.client.post("/health")
-    desk.client.get("/health/live?format=yaml")
-    series = scrape(desk)
+        api_client.get(f"/{number}")
+        api_client.get(f"/health/checks/{number}")
+    api_client.post("/health")
+    api_client.get("/health/live?format=yaml")
+    series = scrape(api_client)
     counted = {
         tuple(sorted(dict(labels).values())): count
         for (name, labels), count in series.items()
@@ -164,21 +170,19 @@ def test_requests_are_counted_by_endpoint_and_code(desk: Desk) -> None:
         ("404", "other"): 9,
         ("405", "other"): 1,
     }
-    assert value(scrape(desk), "health_requests_total", endpoint="/metrics", code="200") == 1
+    assert value(scrape(api_client), "health_requests_total", endpoint="/metrics", code="200") == 1
 
 
 @pytest.mark.parametrize("accept", ["text/plain", OPENMETRICS])
 @pytest.mark.parametrize("details", ["never", "authorized"])
-def test_no_series_speaks_of_a_check_to_whom_it_is_not_shown(
-    desk: Desk, details: str, accept: str
-) -> None:
-    """All the others are told to everybody."""
-    desk.client.get("/health")
-    desk.show("never" if details == "never" else "authorized")
-    told = {name for name, _ in scrape(desk, accept)}
-    assert told == {name for name, labels in PROMISED.items() if "check" not in labels}
-    desk.client.headers["Authorization"] = "Bearer good"
-    shown = {name for name, _ in scrape(desk, accept)}
+def test_hidden_checks_have_no_series(api_client: ApiClient, details: str, accept: str) -> None:
+    """Every client gets the other series."""
+    api_client.get("/health")
+    api_client.set_details("never" if details == "never" else "authorized")
+    hidden = {name for name, _ in scrape(api_client, accept)}
+    assert hidden == {name for name, labels in DOCUMENTED.items() if "check" not in labels}
+    api_client.headers["Authorization"] = "Bearer good"
+    shown = {name for name, _ in scrape(api_client, accept)}
     assert ("health_check_state" in shown) is (details == "authorized")
 
 
@@ -206,13 +210,13 @@ def test_no_series_speaks_of_a_check_to_whom_it_is_not_shown(
 )
 @pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS"])
 @pytest.mark.parametrize("path", ["/metrics", "/metrics/"])
-def test_the_format_is_the_preferred_one(
-    desk: Desk, path: str, method: str, accept: str | None, expected: str
+def test_accept_selects_the_metrics_format(
+    api_client: ApiClient, path: str, method: str, accept: str | None, expected: str
 ) -> None:
-    """In every phase, with the headers of every answer."""
-    desk.lifecycle.drain()
+    """In every phase, with the headers that every answer has."""
+    api_client.lifecycle.drain()
     headers = {"Accept": accept or ""}
-    reply = desk.client.request(method, path, headers=headers)
+    reply = api_client.request(method, path, headers=headers)
     assert (reply.status_code, reply.headers["content-type"]) == (200, expected)
     assert (reply.headers["cache-control"], reply.headers["vary"]) == ("no-store", "Accept")
     assert reply.headers["connection"] == "close"
@@ -221,27 +225,27 @@ def test_the_format_is_the_preferred_one(
 
 
 @pytest.mark.parametrize("accept", ["text/plain", OPENMETRICS])
-def test_the_part_about_the_checks_is_written_once_a_change(
-    desk: Desk, accept: str, monkeypatch: pytest.MonkeyPatch
+def test_the_metrics_of_checks_are_rendered_once_a_change(
+    api_client: ApiClient, accept: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """However often it is scraped: writing it takes longer than everything else."""
-    written = list[Report]()
+    """However often Prometheus scrapes: rendering them takes longer than all the rest."""
+    rendered = list[Report]()
 
     def count(report: Report) -> Iterator[Metric]:
-        written.append(report)
-        return of_checks(report)
+        rendered.append(report)
+        return check_metrics(report)
 
-    monkeypatch.setattr("app.api.metrics._checks", count)
+    monkeypatch.setattr("app.api.metrics._check_metrics", count)
 
-    def writes() -> int:
-        before = len(written)
+    def renders() -> int:
+        before = len(rendered)
         for _ in range(5):
-            scrape(desk, accept)
-        return len(written) - before
+            scrape(api_client, accept)
+        return len(rendered) - before
 
-    assert writes() == 1
-    assert writes() == 0
-    desk.counts.hear("redis", Result(at=BORN, latency=0.002))
-    assert writes() == 1
-    desk.known[1] = observation("redis", Status.FAIL, Reason.AUTH)
-    assert writes() == 1
+    assert renders() == 1
+    assert renders() == 0
+    api_client.recorder.record_result("redis", Result(at=START, latency=0.002))
+    assert renders() == 1
+    api_client.observations[1] = observation("redis", Status.FAIL, Reason.AUTH)
+    assert renders() == 1

@@ -1,16 +1,16 @@
-"""Which representation is sent to which client."""
+"""Which format each client gets."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from app.api.formats import FORMATS, JSON, Format, negotiate
-from tests.api.desk import Desk
+from tests.api.desk import ApiClient
 
 
 PAGE = Format("html", "text/html", lambda _: b"")
 
-# With the page among them, whether it is served yet or not.
+# The real page has to be rendered, so this one replaces it.
 OFFERED = (JSON, PAGE, *(one for one in FORMATS if one.name not in {"json", "html"}))
 
 CHROME = (
@@ -41,7 +41,7 @@ SPRING = (
 )
 
 CLIENTS = [
-    # Browsers, and what passes for one.
+    # Browsers, and libraries that send the same header.
     (CHROME, "html"),
     (FIREFOX, "html"),
     ("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", "html"),  # Safari
@@ -81,7 +81,7 @@ CLIENTS = [
     ("application/health+json;q=0.5, application/json", "json"),
     ("application/health+json, */*", "health+json"),
     ("application/json;q=0, application/health+json;q=0.1", "health+json"),
-    # What is ruled out is not sent as long as anything else will do.
+    # A format with q=0 is sent only if nothing else is acceptable.
     ("text/html;q=0, */*", "json"),
     ("application/json;q=0, text/*", "text"),
     ("text/html;q=0.1, application/json", "json"),
@@ -98,27 +98,27 @@ CLIENTS = [
 
 
 @pytest.mark.parametrize(("accept", "expected"), CLIENTS)
-def test_every_client_gets_what_it_reads(accept: str, expected: str) -> None:
-    """A page only where it is named; never nothing."""
+def test_every_client_gets_a_format_that_it_reads(accept: str, expected: str) -> None:
+    """A page only if `Accept` names HTML, and JSON if nothing matches."""
     assert negotiate(accept, OFFERED).name == expected
 
 
-def test_a_page_that_is_not_served_is_json() -> None:
-    """As whatever else can't be had."""
+def test_a_format_that_is_not_offered_becomes_json() -> None:
+    """Never a 406: a probe needs an answer."""
     assert negotiate("text/html", (JSON,)) is JSON
 
 
 @given(st.text(st.sampled_from('*/;,="\\. qaé\t+-') | st.characters(max_codepoint=255)))
-def test_no_accept_is_an_error(accept: str) -> None:
-    """Anybody may send anything."""
+def test_no_accept_header_raises_an_error(accept: str) -> None:
+    """Whatever a client sends."""
     assert negotiate(accept, OFFERED) in OFFERED
     assert negotiate(f"text/plain{accept}", OFFERED) in OFFERED
 
 
-def test_several_headers_are_one(desk: Desk) -> None:
-    """A list may come in parts."""
+def test_several_accept_headers_are_combined(api_client: ApiClient) -> None:
+    """RFC 9110, section 5.3: a list may be split into several headers."""
     headers = [("Accept", "application/json;q=0.5"), ("Accept", "text/plain")]
-    assert desk.client.get("/health", headers=headers).headers["content-type"] == (
+    assert api_client.get("/health", headers=headers).headers["content-type"] == (
         "text/plain; charset=utf-8"
     )
 
@@ -136,15 +136,19 @@ def test_several_headers_are_one(desk: Desk) -> None:
     ],
 )
 @pytest.mark.parametrize("accept", ["*/*", "text/plain;q=0, application/xml"])
-def test_a_query_says_more_than_accept(desk: Desk, query: str, expected: str, accept: str) -> None:
-    """Whoever names a format in the address means it."""
-    reply = desk.client.get(f"/health?{query}", headers={"Accept": accept})
+def test_the_query_takes_precedence_over_accept(
+    api_client: ApiClient, query: str, expected: str, accept: str
+) -> None:
+    """Browsers send `Accept` on their own, but not a query."""
+    reply = api_client.get(f"/health?{query}", headers={"Accept": accept})
     assert (reply.status_code, reply.headers["content-type"]) == (200, expected)
 
 
 @pytest.mark.parametrize("name", ["yaml", "", "JSON", "health", "application/json"])
-def test_a_format_that_is_none_is_refused_with_those_there_are(desk: Desk, name: str) -> None:
-    """A mistake in a probe's configuration is seen at once."""
-    reply = desk.client.get(f"/health/live?format={name}")
+def test_an_unknown_format_is_refused_with_the_list_of_formats(
+    api_client: ApiClient, name: str
+) -> None:
+    """Names are case-sensitive."""
+    reply = api_client.get(f"/health/live?format={name}")
     assert reply.status_code == 400
     assert reply.json()["detail"].startswith("format must be json or health+json or ")

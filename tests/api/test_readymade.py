@@ -1,24 +1,29 @@
-"""Answers that are ready are the routes', byte by byte, and never older than what is known."""
+"""Cached responses are byte for byte those of the routes, and never outdated."""
 
 import asyncio
+import sys
+from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+import app
 from app.api.response_cache import CachedResponse
-from app.api.routes import ENDPOINTS, ready
+from app.api.routes import ENDPOINTS, cacheable_renderers
+from app.api.verdict import Snapshot
 from app.asgi import Vitals
 from app.health import Status
-from tests.api.scene import Details, Scene
+from tests.api.scene import AppUnderTest, Details
 
 
-# What is told to Prometheus changes with each request, and is never ready.
-LISTED = [path for endpoint in ENDPOINTS if endpoint.health_query for path in endpoint.paths]
-ACCEPTED = [b"*/*", b"application/json", b"text/plain", b"text/html,*/*;q=0.8", b"*/*;q=0", b""]
+# The metrics change with each request, and are never cached.
+HEALTH_PATHS = [path for endpoint in ENDPOINTS if endpoint.health_query for path in endpoint.paths]
+ACCEPTS = [b"*/*", b"application/json", b"text/plain", b"text/html,*/*;q=0.8", b"*/*;q=0", b""]
 HEADERS = st.one_of(
-    st.tuples(st.just(b"accept"), st.sampled_from(ACCEPTED)),
+    st.tuples(st.just(b"accept"), st.sampled_from(ACCEPTS)),
     st.tuples(st.just(b"authorization"), st.sampled_from([b"Bearer good", b"Bearer x", b""])),
     st.tuples(st.sampled_from([b"host", b"user-agent", b"x-any"]), st.binary(max_size=5)),
 )
@@ -26,7 +31,9 @@ REQUESTS = st.fixed_dictionaries(
     {
         "method": st.sampled_from(["GET", "GET", "HEAD", "OPTIONS", "POST", "get"]),
         "path": st.one_of(
-            st.builds("{}{}".format, st.sampled_from(LISTED), st.sampled_from(["", "/", "//"])),
+            st.builds(
+                "{}{}".format, st.sampled_from(HEALTH_PATHS), st.sampled_from(["", "/", "//"])
+            ),
             st.sampled_from(["/", "/health/checks/redis", "/health/nothing", "", "/HEALTH"]),
         ),
         "query_string": st.sampled_from(
@@ -36,7 +43,7 @@ REQUESTS = st.fixed_dictionaries(
         "headers": st.lists(HEADERS, max_size=2),
     }
 )
-MOMENTS = st.lists(
+STEPS = st.lists(
     st.one_of(
         REQUESTS,
         REQUESTS,
@@ -50,15 +57,15 @@ MOMENTS = st.lists(
 )
 
 
-TWO_NAMES = {
+TWO_USER_AGENTS = {
     "method": "GET",
     "path": "/health/live",
     "headers": [(b"user-agent", b"one"), (b"user-agent", b"")],
 }
 
 
-def ask(app: Vitals, **request: Any) -> list[dict[str, Any]]:
-    """What the application sends."""
+def ask(asgi_app: Vitals, **request: Any) -> list[dict[str, Any]]:
+    """Send a request to the application, and return the messages that it sends."""
     scope = {"type": "http", "query_string": b"", "root_path": "", "headers": [], **request}
     sent: list[dict[str, Any]] = []
 
@@ -68,59 +75,59 @@ def ask(app: Vitals, **request: Any) -> list[dict[str, Any]]:
     async def receive() -> Any:
         return {"type": "http.request", "body": b"", "more_body": False}
 
-    asyncio.run(app({**scope, "http_version": "1.1"}, receive, send))
+    asyncio.run(asgi_app({**scope, "http_version": "1.1"}, receive, send))
     return [
         {key: value for key, value in message.items() if key != "more_body"} for message in sent
     ]
 
 
-def both(scene: Scene, **request: Any) -> tuple[Any, Any]:
-    """What the routes send and note, and what is sent and noted with answers ready."""
-    notes = scene.answers.notes
-    notes.clear()
-    response_cache, scene.routes.response_cache = scene.routes.response_cache, None
-    plain = ask(scene.routes, **request), notes.copy()
-    notes.clear()
-    scene.routes.response_cache = response_cache
-    return plain, (ask(scene.routes, **request), notes.copy())
+def ask_both(app_under_test: AppUnderTest, **request: Any) -> tuple[Any, Any]:
+    """Return what is sent and recorded without and with the cache."""
+    recorded = app_under_test.answers.recorded
+    recorded.clear()
+    response_cache, app_under_test.app.response_cache = app_under_test.app.response_cache, None
+    plain = ask(app_under_test.app, **request), recorded.copy()
+    recorded.clear()
+    app_under_test.app.response_cache = response_cache
+    return plain, (ask(app_under_test.app, **request), recorded.copy())
 
 
-def ready_scene(details: Details = "always") -> Scene:
-    """Everything passes, and answers are ready."""
-    scene = Scene(details=details)
-    scene.know(Status.PASS, Status.PASS)
-    scene.routes.response_cache = scene.response_cache()
-    # An operator's page lists who has asked, and here each question is put twice.
-    scene.clients.asked = lambda *_: None  # type: ignore[method-assign]
-    return scene
+def cached_app(details: Details = "always") -> AppUnderTest:
+    """Return an application with a response cache, whose checks pass."""
+    app_under_test = AppUnderTest(details=details)
+    app_under_test.set_statuses(Status.PASS, Status.PASS)
+    app_under_test.app.response_cache = app_under_test.response_cache()
+    # An operator's page lists the clients, and these tests send each request twice.
+    app_under_test.clients.record = lambda *_: None  # type: ignore[method-assign]
+    return app_under_test
 
 
-@given(MOMENTS, st.sampled_from(["always", "authorized", "never"]))
-@example([TWO_NAMES], "always")
-def test_no_request_tells_the_two_paths_apart(moments: list[Any], details: Details) -> None:
-    """Whatever is asked by whomever, whatever has happened before."""
-    scene = ready_scene(details)
-    for moment in moments:
-        match moment:
+@given(STEPS, st.sampled_from(["always", "authorized", "never"]))
+@example([TWO_USER_AGENTS], "always")
+def test_the_cache_sends_what_the_routes_send(steps: list[Any], details: Details) -> None:
+    """For any sequence of requests, results, phases and pauses."""
+    app_under_test = cached_app(details)
+    for step in steps:
+        match step:
             case dict():
-                plain, given = both(scene, **moment)
+                plain, given = ask_both(app_under_test, **step)
                 assert plain == given
             case tuple():
-                scene.know(*moment)
+                app_under_test.set_statuses(*step)
             case bool():
-                scene.lifecycle.maintenance = moment
+                app_under_test.lifecycle.maintenance = step
             case float():
-                scene.seconds += moment
+                app_under_test.seconds += step
             case _:
-                scene.lifecycle.drain()
+                app_under_test.lifecycle.drain()
 
 
 @pytest.mark.parametrize("slash", ["", "/"])
-@pytest.mark.parametrize("path", [path for path in LISTED if "{" not in path])
-def test_the_usual_requests_do_not_reach_the_routes(path: str, slash: str) -> None:
-    """Neither GET nor HEAD, from clients that accept anything or JSON."""
-    scene = ready_scene()
-    response_cache = scene.response_cache()
+@pytest.mark.parametrize("path", [path for path in HEALTH_PATHS if "{" not in path])
+def test_plain_requests_are_answered_from_the_cache(path: str, slash: str) -> None:
+    """GET and HEAD, from clients that accept anything or JSON."""
+    app_under_test = cached_app()
+    response_cache = app_under_test.response_cache()
     for headers in (
         [],
         [(b"accept", b"*/*"), (b"user-agent", b"x")],
@@ -133,11 +140,11 @@ def test_the_usual_requests_do_not_reach_the_routes(path: str, slash: str) -> No
                 "query_string": b"",
                 "headers": headers,
             }
-            assert response_cache.to(scope)
+            assert response_cache.respond(scope)
 
 
 @pytest.mark.parametrize(
-    "unusual",
+    "difference",
     [
         {"method": "OPTIONS"},
         {"path": "/health/checks/redis"},
@@ -148,51 +155,51 @@ def test_the_usual_requests_do_not_reach_the_routes(path: str, slash: str) -> No
         {"headers": [(b"accept", b"*/*"), (b"authorization", b"Bearer a.b.c")]},
     ],
 )
-def test_any_other_request_is_the_routes(unusual: dict[str, Any]) -> None:
-    """Whoever asks for something in particular is listened to."""
-    usual = {"method": "GET", "path": "/health", "query_string": b"", "headers": []}
-    response_cache = ready_scene().response_cache()
-    assert response_cache.to(usual)
-    assert response_cache.to({**usual, **unusual}) is None
+def test_any_other_request_is_left_to_the_routes(difference: dict[str, Any]) -> None:
+    """A cached response would be wrong, or show too little."""
+    plain = {"method": "GET", "path": "/health", "query_string": b"", "headers": []}
+    response_cache = cached_app().response_cache()
+    assert response_cache.respond(plain)
+    assert response_cache.respond({**plain, **difference}) is None
 
 
-def test_an_answer_is_rendered_once_for_each_result() -> None:
-    """A thousand requests between two results are answered by one rendering."""
-    scene, path, rendered = ready_scene(), "/health/ready", []
-    routes = ready(scene.routes)
+def test_a_response_is_rendered_once_for_each_result() -> None:
+    """A thousand requests in between share it."""
+    app_under_test, path, rendered = cached_app(), "/health/ready", []
+    renderers = cacheable_renderers(app_under_test.app)
 
-    def render() -> CachedResponse:
+    def render(snapshot: Snapshot) -> CachedResponse:
         rendered.append(path)
-        return routes[path]()
+        return renderers[path](snapshot)
 
-    response_cache = scene.response_cache({path: render})
+    response_cache = app_under_test.response_cache({path: render})
     for results in (1, 2):
         for _ in range(1000):
-            assert response_cache.answer("GET", path, response_cache.steady())
-            assert response_cache.answer("HEAD", path, response_cache.steady())
+            assert response_cache.get("GET", path, response_cache.steady())
+            assert response_cache.get("HEAD", path, response_cache.steady())
         assert len(rendered) == results
-        scene.know(Status.PASS, Status.PASS)
+        app_under_test.set_statuses(Status.PASS, Status.PASS)
 
 
-def test_an_answer_does_not_outlive_what_it_tells() -> None:
-    """When nothing runs any more but the web server, readiness says so to the moment."""
-    scene = ready_scene()
-    response_cache = scene.response_cache()
-    scene.seconds = scene.monitor.latest.checks[0].check.lifetime
-    assert code(response_cache.answer("GET", "/healthz", response_cache.steady())) == 200
-    scene.seconds += 0.001
-    assert code(response_cache.answer("GET", "/healthz", response_cache.steady())) == 503
+def test_a_cached_response_expires_with_the_first_result() -> None:
+    """If the checks stop running, readiness fails as soon as a result is stale."""
+    app_under_test = cached_app()
+    response_cache = app_under_test.response_cache()
+    app_under_test.seconds = app_under_test.monitor.latest.checks[0].check.lifetime
+    assert code(response_cache.get("GET", "/healthz", response_cache.steady())) == 200
+    app_under_test.seconds += 0.001
+    assert code(response_cache.get("GET", "/healthz", response_cache.steady())) == 503
 
 
-def test_the_phase_changes_the_answer_at_once() -> None:
-    """Into maintenance, out of it, and out for good."""
-    scene = ready_scene()
-    response_cache = scene.response_cache()
-    codes = [code(response_cache.answer("GET", "/readyz", response_cache.steady()))]
-    for scene.lifecycle.maintenance in (True, False):
-        codes.append(code(response_cache.answer("GET", "/readyz", response_cache.steady())))
-    scene.lifecycle.drain()
-    assert [*codes, code(response_cache.answer("GET", "/readyz", response_cache.steady()))] == [
+def test_a_change_of_phase_changes_the_response_at_once() -> None:
+    """To maintenance, back, and to draining."""
+    app_under_test = cached_app()
+    response_cache = app_under_test.response_cache()
+    codes = [code(response_cache.get("GET", "/readyz", response_cache.steady()))]
+    for app_under_test.lifecycle.maintenance in (True, False):
+        codes.append(code(response_cache.get("GET", "/readyz", response_cache.steady())))
+    app_under_test.lifecycle.drain()
+    assert [*codes, code(response_cache.get("GET", "/readyz", response_cache.steady()))] == [
         200,
         503,
         200,
@@ -200,6 +207,32 @@ def test_the_phase_changes_the_answer_at_once() -> None:
     ]
 
 
-def code(answer: Any) -> Any:
-    """The status code of an answer."""
-    return answer.start["status"]
+def code(response: Any) -> Any:
+    """Return the status code of a cached response."""
+    return response.start["status"]
+
+
+def test_a_cold_request_crosses_ten_modules_of_the_application() -> None:
+    """And it reads report, time and phase once: a reader of the code follows one short path."""
+    app_under_test = cached_app()
+    request = {"method": "GET", "path": "/health/ready"}
+    ask(app_under_test.app, **request)  # imports, and fills the cache of parts
+    app_under_test.set_statuses(Status.PASS, Status.PASS)
+    folder, calls = f"{Path(app.__file__).parent}/", list[tuple[str, str]]()
+
+    def profile(frame: FrameType, event: str, _: object) -> None:
+        file = frame.f_code.co_filename
+        if event == "call" and file.startswith(folder):
+            calls.append((file.removeprefix(folder), frame.f_code.co_name))
+
+    sys.setprofile(profile)
+    try:
+        ask(app_under_test.app, **request)
+    finally:
+        sys.setprofile(None)
+    assert len({file for file, _ in calls}) <= 10
+    assert [
+        calls.count(("api/verdict.py", "snapshot")),
+        calls.count(("lifecycle.py", "phase")),
+    ] == [1, 1]
+    assert calls.count(("health/monitor.py", "report")) == 0

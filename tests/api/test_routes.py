@@ -1,21 +1,23 @@
-"""The HTTP surface over reports that the tests make up."""
+"""The HTTP API of an application whose state the tests set."""
 
 from dataclasses import replace
 
 import pytest
 
 from app.health import Reason, Status
-from tests.api.desk import Desk, observation
+from tests.api.desk import ApiClient, observation
 
 
 READY = ("/health", "/health/ready", "/healthz", "/readyz")
 
 
-def test_a_report_reads_as_documented(desk: Desk) -> None:
-    """Every member of the answer is the one that INTERFACE promises."""
-    desk.known[1] = replace(observation("redis", Status.FAIL, Reason.REFUSED), failures=12)
-    desk.optional(1)
-    assert desk.client.get("/health").json() == {
+def test_readiness_has_the_documented_body(api_client: ApiClient) -> None:
+    """With every member of each check."""
+    api_client.observations[1] = replace(
+        observation("redis", Status.FAIL, Reason.REFUSED), failures=12
+    )
+    api_client.make_optional(1)
+    assert api_client.get("/health").json() == {
         "status": "warn",
         "phase": "serving",
         "checks": {
@@ -48,14 +50,14 @@ def test_a_report_reads_as_documented(desk: Desk) -> None:
         (Status.FAIL, False, 200, "warn"),
     ],
 )
-def test_the_code_follows_the_required_checks(
-    desk: Desk, path: str, status: Status, required: bool, code: int, word: str
+def test_only_a_required_check_fails_readiness(
+    api_client: ApiClient, path: str, status: Status, required: bool, code: int, word: str
 ) -> None:
-    """Only a required check takes an instance out of rotation."""
-    desk.known[1] = observation("redis", status)
+    """An optional check causes `warn` and 200."""
+    api_client.observations[1] = observation("redis", status)
     if not required:
-        desk.optional(1)
-    reply = desk.client.get(path)
+        api_client.make_optional(1)
+    reply = api_client.get(path)
     assert (reply.status_code, reply.json()["status"]) == (code, word)
 
 
@@ -63,13 +65,13 @@ def test_the_code_follows_the_required_checks(
 @pytest.mark.parametrize("slash", ["", "/"])
 @pytest.mark.parametrize("path", [*READY, "/health/checks/redis"])
 def test_method_and_trailing_slash_do_not_change_the_answer(
-    desk: Desk, path: str, slash: str, method: str
+    api_client: ApiClient, path: str, slash: str, method: str
 ) -> None:
-    """HEAD and OPTIONS tell GET's code, length and headers; nothing redirects."""
+    """HEAD and OPTIONS return the code, length and headers of GET; nothing redirects."""
     for status, code in ((Status.PASS, 200), (Status.FAIL, 503)):
-        desk.known[1] = observation("redis", status)
-        expected = desk.client.get(path)
-        reply = desk.client.request(method, path + slash, follow_redirects=False)
+        api_client.observations[1] = observation("redis", status)
+        expected = api_client.get(path)
+        reply = api_client.request(method, path + slash, follow_redirects=False)
         assert reply.status_code == expected.status_code == code
         assert reply.headers.items() - expected.headers.items() <= {("allow", "GET, HEAD, OPTIONS")}
         assert reply.content == (b"" if method == "HEAD" else expected.content)
@@ -78,9 +80,9 @@ def test_method_and_trailing_slash_do_not_change_the_answer(
 @pytest.mark.parametrize(
     "path", [*READY, "/health/live", "/health/started", "/health/checks/redis"]
 )
-def test_every_answer_carries_the_headers_that_keep_it_fresh(desk: Desk, path: str) -> None:
-    """No cache keeps an answer, nothing sniffs it, no cookie comes with it."""
-    reply = desk.client.get(path)
+def test_no_answer_can_be_cached(api_client: ApiClient, path: str) -> None:
+    """Browsers don't guess its type, and it sets no cookie."""
+    reply = api_client.get(path)
     assert reply.headers["cache-control"] == "no-store"
     assert reply.headers["vary"] == "Accept"
     assert reply.headers["x-content-type-options"] == "nosniff"
@@ -91,108 +93,111 @@ def test_every_answer_carries_the_headers_that_keep_it_fresh(desk: Desk, path: s
 
 
 @pytest.mark.parametrize("path", ["/health/live", "/livez", "/health/live/"])
-def test_liveness_passes_in_every_phase(desk: Desk, path: str) -> None:
-    """No dependency and no phase makes the process dead."""
-    desk.known = [observation("postgres", Status.UNKNOWN), observation("redis", Status.FAIL)]
+def test_liveness_passes_in_every_phase(api_client: ApiClient, path: str) -> None:
+    """Whatever the dependencies do."""
+    api_client.observations = [
+        observation("postgres", Status.UNKNOWN),
+        observation("redis", Status.FAIL),
+    ]
     for _ in range(2):
-        reply = desk.client.get(path)
+        reply = api_client.get(path)
         assert (reply.status_code, reply.json()) == (200, {"status": "pass"})
-        desk.lifecycle.drain()
+        api_client.lifecycle.drain()
 
 
 @pytest.mark.parametrize("path", ["/health/started", "/startupz"])
-def test_starting_is_over_with_the_last_first_result(desk: Desk, path: str) -> None:
-    """One check without a result, an optional one too, keeps the service starting."""
-    desk.known[1] = observation("redis", Status.UNKNOWN)
-    desk.optional(1)
-    assert desk.client.get(path).json() == {"status": "fail"}
-    reply = desk.client.get("/health")
+def test_the_start_ends_when_every_check_has_a_result(api_client: ApiClient, path: str) -> None:
+    """An optional check counts, too."""
+    api_client.observations[1] = observation("redis", Status.UNKNOWN)
+    api_client.make_optional(1)
+    assert api_client.get(path).json() == {"status": "fail"}
+    reply = api_client.get("/health")
     assert (reply.status_code, reply.json()["phase"]) == (503, "starting")
     assert reply.json()["checks"]["redis"] == {
         "status": "unknown",
         "required": False,
         "since": "2025-11-23T10:00:00.000Z",
     }
-    desk.known[1] = observation("redis", Status.FAIL)
-    assert desk.client.get(path).json() == {"status": "pass"}
+    api_client.observations[1] = observation("redis", Status.FAIL)
+    assert api_client.get(path).json() == {"status": "pass"}
 
 
-def test_an_instance_that_does_not_serve_says_when_to_ask_again(desk: Desk) -> None:
-    """Maintenance and draining fail readiness with Retry-After; draining closes connections."""
-    desk.lifecycle.maintenance = True
-    reply = desk.client.get("/health/ready")
+def test_an_instance_out_of_rotation_sends_retry_after(api_client: ApiClient) -> None:
+    """Draining also closes the connection."""
+    api_client.lifecycle.maintenance = True
+    reply = api_client.get("/health/ready")
     assert (reply.status_code, reply.json()["phase"]) == (503, "maintenance")
     assert reply.headers["retry-after"] == "1"
-    desk.lifecycle.drain()
-    reply = desk.client.get("/health/ready")
+    api_client.lifecycle.drain()
+    reply = api_client.get("/health/ready")
     assert reply.json()["phase"] == "draining"
     assert (reply.headers["retry-after"], reply.headers["connection"]) == ("1", "close")
 
 
-def test_one_check_has_a_path_of_its_own(desk: Desk) -> None:
-    """Its code speaks of that check alone, whether it is required or not."""
-    desk.known[1] = observation("redis", Status.FAIL, Reason.AUTH)
-    desk.optional(1)
-    reply = desk.client.get("/health/checks/redis")
+def test_one_check_has_a_path_of_its_own(api_client: ApiClient) -> None:
+    """Its code depends on that check only, required or not."""
+    api_client.observations[1] = observation("redis", Status.FAIL, Reason.AUTH)
+    api_client.make_optional(1)
+    reply = api_client.get("/health/checks/redis")
     assert (reply.status_code, reply.json()["reason"]) == (503, "auth")
-    assert desk.client.get("/health/checks/postgres").status_code == 200
-    desk.known[1] = observation("redis", Status.UNKNOWN)
-    assert desk.client.get("/health/checks/redis").status_code == 503
-    assert desk.client.get("/health/checks/mysql").status_code == 404
+    assert api_client.get("/health/checks/postgres").status_code == 200
+    api_client.observations[1] = observation("redis", Status.UNKNOWN)
+    assert api_client.get("/health/checks/redis").status_code == 503
+    assert api_client.get("/health/checks/mysql").status_code == 404
 
 
-def test_an_excluded_check_has_no_say(desk: Desk) -> None:
-    """It is left out of status and checks; a name that is unknown is told, and shortened."""
-    desk.known[1] = observation("redis", Status.FAIL)
-    reply = desk.client.get("/health?exclude=redis&exclude=" + "x" * 100)
+def test_an_excluded_check_does_not_count(api_client: ApiClient) -> None:
+    """Status and checks leave it out, and a warning quotes an unknown name, shortened."""
+    api_client.observations[1] = observation("redis", Status.FAIL)
+    reply = api_client.get("/health?exclude=redis&exclude=" + "x" * 100)
     assert reply.status_code == 200
     assert list(reply.json()["checks"]) == ["postgres"]
     assert reply.json()["warnings"] == ["no check is named " + "x" * 64]
 
 
-def test_no_query_makes_an_answer_long(desk: Desk) -> None:
-    """A thousand unknown names are told as ten."""
+def test_the_number_of_warnings_is_limited(api_client: ApiClient) -> None:
+    """A hundred unknown names cause ten."""
     query = "&".join(f"exclude={number:0200}" for number in range(100))
-    reply = desk.client.get(f"/health?{query}")
+    reply = api_client.get(f"/health?{query}")
     assert len(reply.json()["warnings"]) == 10
     assert len(reply.content) < 10_000
 
 
-def test_an_exclusion_does_not_end_the_start(desk: Desk) -> None:
-    """A check that is excluded is still waited for."""
-    desk.known[1] = observation("redis", Status.UNKNOWN)
-    assert desk.client.get("/health?exclude=redis").json()["phase"] == "starting"
+def test_an_exclusion_does_not_end_the_start(api_client: ApiClient) -> None:
+    """An excluded check still needs a first result."""
+    api_client.observations[1] = observation("redis", Status.UNKNOWN)
+    assert api_client.get("/health?exclude=redis").json()["phase"] == "starting"
 
 
 @pytest.mark.parametrize(
     ("query", "code"), [("?format=json", 200), ("?format=yaml", 400), ("?pretty=1&x", 200)]
 )
-def test_a_query_is_ignored_or_refused(desk: Desk, query: str, code: int) -> None:
-    """An unknown format is refused; other keys mean nothing."""
-    assert desk.client.get(f"/health/live{query}").status_code == code
+def test_only_an_unknown_format_is_refused(api_client: ApiClient, query: str, code: int) -> None:
+    """Other unknown parameters are ignored."""
+    assert api_client.get(f"/health/live{query}").status_code == code
 
 
-def test_other_methods_and_paths_are_refused_in_kind(desk: Desk) -> None:
-    """A refusal is JSON with the headers of every other answer."""
-    reply = desk.client.post("/health/ready")
+def test_unknown_methods_and_paths_get_a_json_error(api_client: ApiClient) -> None:
+    """With the headers that every answer has."""
+    reply = api_client.post("/health/ready")
     assert (reply.status_code, reply.headers["allow"]) == (405, "GET, HEAD, OPTIONS")
     assert reply.headers["cache-control"] == "no-store"
-    assert desk.client.get("/health/nothing").json() == {"detail": "Not Found"}
-    assert desk.client.head("/health/nothing").status_code == 404
+    assert api_client.get("/health/nothing").json() == {"detail": "Not Found"}
+    assert api_client.head("/health/nothing").status_code == 404
 
 
-def test_the_root_lists_every_endpoint(desk: Desk) -> None:
-    """What is listed is served, and what is documented is listed."""
-    listed = {word for word in desk.client.get("/").text.split() if word.startswith("/")}
-    documented = set(desk.client.get("/openapi.json").json()["paths"])
+def test_the_root_lists_every_endpoint(api_client: ApiClient) -> None:
+    """Every listed path is served, and every documented path is listed."""
+    listed = {word for word in api_client.get("/").text.split() if word.startswith("/")}
+    documented = set(api_client.get("/openapi.json").json()["paths"])
     assert documented <= listed
     for path in listed:
-        assert desk.client.get(path.replace("{name}", "redis")).status_code == 200
+        assert api_client.get(path.replace("{name}", "redis")).status_code == 200
 
 
-def test_openapi_documents_success_and_failure(desk: Desk) -> None:
-    """Both codes of readiness have the schema of what is really answered."""
-    paths = desk.client.get("/openapi.json").json()["paths"]
+def test_openapi_documents_success_and_failure(api_client: ApiClient) -> None:
+    """Both codes of readiness have the schema of the real body."""
+    paths = api_client.get("/openapi.json").json()["paths"]
     ready = paths["/health/ready"]["get"]
     assert set(ready["responses"]) == {"200", "400", "503"}
     assert {parameter["name"] for parameter in ready["parameters"]} == {

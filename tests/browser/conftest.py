@@ -1,4 +1,4 @@
-"""A real browser, where one is installed, and pages whose every word a test decides."""
+"""Chromium, if it is installed, and pages of example states."""
 
 import shutil
 from collections.abc import Callable, Iterator
@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from tests.browser.stage import stage
+from tests.browser.stage import page_server
 
 
 OPTIONS = [
@@ -23,7 +23,7 @@ OPTIONS = [
     "--disable-sync",
 ]
 
-# What Chromium itself says of an answer that says no.
+# The message that Chromium logs for a 503.
 REFUSAL = "Failed to load resource: the server responded with a status of 503"
 
 Open = Callable[..., Page]
@@ -33,7 +33,7 @@ Open = Callable[..., Page]
 def _browser() -> Iterator[Browser]:
     chromium = shutil.which("chromium")
     if not chromium:
-        pytest.skip("THE PAGE IS NOT READ IN A BROWSER: no chromium (make system-browser)")
+        pytest.skip("THE PAGE IS NOT TESTED IN A BROWSER: no chromium (make system-browser)")
     with (
         sync_playwright() as playwright,
         playwright.chromium.launch(executable_path=chromium, args=OPTIONS) as browser,
@@ -43,42 +43,42 @@ def _browser() -> Iterator[Browser]:
 
 @pytest.fixture(name="url", scope="session")
 def _url() -> Iterator[str]:
-    with stage() as url:
+    with page_server() as url:
         yield url
 
 
 @pytest.fixture(name="open_page")
 def _open_page(browser: Browser) -> Iterator[Open]:
-    """Give a test pages of its own, which may ask nobody but where they come from.
+    """Open pages, and fail if they send requests to other hosts or log unexpected errors.
 
-    And nothing may go wrong in them unseen, *but* what the test names.
+    A test passes the error that it expects as *but*.
     """
-    told: list[str] = []
-    complaints: list[str] = []
-    asked, known = set[tuple[str, str]](), set[tuple[str, str]]()
+    events: list[str] = []
+    errors: list[str] = []
+    requested, opened = set[tuple[str, str]](), set[tuple[str, str]]()
     expected = [REFUSAL]
 
-    def complain(words: str) -> None:
-        told.append(words)
-        complaints.append(words)
+    def add_error(text: str) -> None:
+        events.append(text)
+        errors.append(text)
 
     with ExitStack() as stack:
 
         def open_page(url: str, but: str = REFUSAL, **options: Any) -> Page:
             expected.append(but)
             page = stack.enter_context(browser.new_context(**options)).new_page()
-            page.on("console", lambda said: complain(f"{said.type}: {said.text} {said.location}"))
-            page.on("pageerror", lambda error: complain(f"not caught: {error}"))
-            page.on("request", lambda request: asked.add(urlsplit(request.url)[:2]))
+            page.on("console", lambda line: add_error(f"{line.type}: {line.text} {line.location}"))
+            page.on("pageerror", lambda error: add_error(f"uncaught: {error}"))
+            page.on("request", lambda request: requested.add(urlsplit(request.url)[:2]))
             page.on(
-                "requestfailed", lambda request: told.append(f"{request.url} {request.failure}")
+                "requestfailed", lambda request: events.append(f"{request.url} {request.failure}")
             )
-            known.add(urlsplit(url)[:2])
+            opened.add(urlsplit(url)[:2])
             page.goto(url)
             return page
 
         yield open_page
-    everything = "\n".join(told)
-    assert asked == known, everything
-    unexpected = [said for said in complaints if not any(part in said for part in expected)]
-    assert not unexpected, everything
+    log = "\n".join(events)
+    assert requested == opened, log
+    unexpected = [error for error in errors if not any(part in error for part in expected)]
+    assert not unexpected, log

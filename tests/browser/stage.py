@@ -1,4 +1,4 @@
-"""Serves one scene after another, as the service would."""
+"""A server for the example states of the page."""
 
 import contextlib
 import threading
@@ -12,32 +12,35 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from app.api.page import POLICY, page
-from tests.api.scenes import SCENES, Scene, operator
+from app.api.page import POLICY, render_page
+from tests.api.scenes import PAGE_STATES, PageState, operator
 from tests.ports import free_port
 
 
 @cache
-def lived(scene: str) -> Scene:
-    """Live through a scene, once."""
-    return SCENES[scene]()
+def page_state(name: str) -> PageState:
+    """Build an example state, once."""
+    return PAGE_STATES[name]()
 
 
 async def health(request: Request) -> Response:
-    """Answer as `/health` does, with the scene that the query names."""
-    scene, who = request.query_params["scene"], request.query_params.get("who")
-    finding = lived(scene).verdict(operator() if who == "operator" else None)
+    """Answer as `/health` does, with the state that the query names.
+
+    `client=operator` shows what operators see, `client=anonymous` a page without details.
+    """
+    state, client = request.query_params["state"], request.query_params.get("client")
+    verdict = page_state(state).verdict(operator() if client == "operator" else None)
     return Response(
-        page(finding.bare if who == "stranger" else finding),
-        200 if finding.passes else 503,
+        render_page(verdict.without_details if client == "anonymous" else verdict),
+        200 if verdict.passes else 503,
         {"content-security-policy": POLICY, "cache-control": "no-store"},
         "text/html",
     )
 
 
 @contextlib.contextmanager
-def stage() -> Iterator[str]:
-    """Serve while the block runs; tell the URL, to which a scene's name is added."""
+def page_server() -> Iterator[str]:
+    """Serve while the block runs; yield the URL, to which tests append the name of a state."""
     port = free_port()
     app = Starlette(routes=[Route("/health", health)])
     server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="error"))
@@ -45,6 +48,6 @@ def stage() -> Iterator[str]:
     thread.start()
     while not server.started:
         time.sleep(0.01)
-    yield f"http://127.0.0.1:{port}/health?scene="
+    yield f"http://127.0.0.1:{port}/health?state="
     server.should_exit = True
     thread.join(10)

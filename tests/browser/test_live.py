@@ -1,4 +1,4 @@
-"""The page of a real service, while something happens to what it watches or to itself."""
+"""The page of a running service, during an outage and a shutdown."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,13 +13,13 @@ from tests.faults.servers import killed
 from tests.service import Service, on, running
 
 
-# Seconds that requests in flight may take: many more than an end does, on a busy machine too.
-PATIENCE = 60
+# SHUTDOWN_SECONDS: many more than a shutdown takes, on a busy machine too.
+SHUTDOWN_SECONDS = 60
 
 
 @pytest.fixture(name="service")
 def _service(own_postgres: Postgres, own_valkey: Valkey, tmp_path: Path) -> Iterator[Service]:
-    environ = {**on(own_postgres, own_valkey), "SHUTDOWN_SECONDS": str(PATIENCE)}
+    environ = {**on(own_postgres, own_valkey), "SHUTDOWN_SECONDS": str(SHUTDOWN_SECONDS)}
     with running(environ, tmp_path / "log") as service:
         service.until("postgres", None, within=5)
         service.until("redis", None, within=5)
@@ -28,33 +28,33 @@ def _service(own_postgres: Postgres, own_valkey: Valkey, tmp_path: Path) -> Iter
 
 @pytest.fixture(name="open_page")
 def _open_page(service: Service, open_page: Open) -> Open:
-    """Close the pages before the service ends: they would miss its answers, and say so."""
+    """Close the pages before the service stops, or they would log errors."""
     del service
     return open_page
 
 
-def test_a_killed_database_shows_without_a_reload(
+def test_the_page_shows_an_outage_without_a_reload(
     open_page: Open, service: Service, own_postgres: Postgres
 ) -> None:
-    """Red within 3 s of its end, and green again within 3 s of its return."""
+    """It fails within 3 s of the outage, and recovers within 3 s of its end."""
     page = open_page(f"http://127.0.0.1:{service.port}/health")
-    title(page, "All well")
+    title(page, "Healthy")
     page.evaluate("window.same = true")
     with killed(own_postgres):
         expect(page).to_have_title("Failing · Vitals", timeout=3000)
         expect(page.get_by_role("status")).to_contain_text("postgres fails")
         expect(page.locator("#check-postgres")).to_contain_text("Nothing listens at its address.")
         expect(page.locator("#check-redis strong")).to_have_text("passes")
-    expect(page).to_have_title("All well · Vitals", timeout=3000)
-    expect(page.locator("#check-postgres .changes li")).to_have_count(3)
+    expect(page).to_have_title("Healthy · Vitals", timeout=3000)
+    expect(page.locator("#check-postgres .transitions li")).to_have_count(3)
     assert page.evaluate("window.same")
 
 
-def test_an_open_page_does_not_hold_a_shutdown_up(open_page: Open, service: Service) -> None:
-    """The process is gone before its time is up, and the page says that it is."""
+def test_an_open_page_does_not_delay_a_shutdown(open_page: Open, service: Service) -> None:
+    """The process exits early, and the page shows that no answers come."""
     page = open_page(f"http://127.0.0.1:{service.port}/health", but="net::ERR_")
     with page.expect_response("**/health"):
         pass
     service.process.terminate()
-    assert service.process.wait(PATIENCE / 4) == 0
+    assert service.process.wait(SHUTDOWN_SECONDS / 4) == 0
     expect(page.get_by_role("alert")).to_be_visible()

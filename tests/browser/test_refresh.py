@@ -1,4 +1,4 @@
-"""How the page keeps itself fresh, and what it says when it can't."""
+"""How the page refreshes itself, and what it shows if it can't."""
 
 from collections.abc import Callable
 
@@ -12,48 +12,48 @@ HIDE = "Object.defineProperty(document, 'hidden', {{ value: {}, configurable: tr
 
 
 def title(page: Page, words: str) -> None:
-    """Wait until the page's verdict reads so."""
+    """Wait until the page has this title in its banner."""
     expect(page.get_by_role("heading", level=1)).to_have_text(words)
 
 
-def scene(name: str) -> Callable[[Route], None]:
-    """Have the next answers be another scene's."""
+def respond_with(name: str) -> Callable[[Route], None]:
+    """Return a handler that answers with another state of the page."""
     return lambda route: route.continue_(url=route.request.url.replace("pass", name))
 
 
 def restyled(route: Route) -> None:
-    """Answer as a version with another style would."""
+    """Answer as another version of the page, with another style."""
     reply = route.fetch()
     route.fulfill(response=reply, body=reply.text().replace("<style>", "<style>/* another */"))
 
 
-def test_only_what_has_changed_is_changed(open_page: Open, url: str) -> None:
-    """So nothing flashes, and what a person has selected stays so."""
+def test_a_refresh_replaces_only_what_differs(open_page: Open, url: str) -> None:
+    """So nothing flashes, and a selection stays."""
     page = open_page(url + "pass")
     page.get_by_role("heading", name="redis").select_text()
-    page.route("**", scene("fail"))
+    page.route("**", respond_with("fail"))
     title(page, "Failing")
     expect(page).to_have_title("Failing · Vitals")
     expect(page.locator("#check-postgres")).to_contain_text("does not answer in time")
     assert page.evaluate("getSelection().toString()") == "redis"
     page.unroute("**")
-    title(page, "All well")
+    title(page, "Healthy")
     expect(page.locator(".advice")).to_have_count(0)
 
 
 @pytest.mark.parametrize(
-    ("answer", "complaint"),
+    ("answer", "error"),
     [
         ("none", "net::ERR_FAILED"),
         ("of a proxy", "nothing"),
         ("styled", "Content Security Policy"),
     ],
 )
-def test_a_page_that_hears_nothing_says_so(
-    open_page: Open, url: str, answer: str, complaint: str
+def test_a_page_without_answers_says_that_it_is_out_of_date(
+    open_page: Open, url: str, answer: str, error: str
 ) -> None:
-    """Green is never left to look fresh; when answers come again it goes on by itself."""
-    page = open_page(url + "pass", but=complaint)
+    """It recovers without a reload when answers arrive again."""
+    page = open_page(url + "pass", but=error)
     expect(page.get_by_role("alert")).to_be_hidden()
     replies: dict[str, Callable[[Route], None]] = {
         "none": lambda route: route.abort(),
@@ -66,30 +66,30 @@ def test_a_page_that_hears_nothing_says_so(
     assert "grayscale" in page.evaluate("getComputedStyle(document.querySelector('main')).filter")
     page.unroute("**")
     expect(page.get_by_role("alert")).to_be_hidden()
-    title(page, "All well")
+    title(page, "Healthy")
 
 
-def test_a_page_that_nobody_looks_at_asks_nothing(open_page: Open, url: str) -> None:
-    """Once a second while it is seen, at once when it is seen again."""
+def test_a_hidden_page_sends_no_requests(open_page: Open, url: str) -> None:
+    """It refreshes once a second while it is visible, and at once when it becomes visible."""
     page = open_page(url + "pass")
     page.clock.install()
     page.reload()
-    asked: list[str] = []
-    page.on("request", lambda request: asked.append(request.url))
-    while len(asked) < 3:
+    requests: list[str] = []
+    page.on("request", lambda request: requests.append(request.url))
+    while len(requests) < 3:
         page.clock.run_for(1000)
     page.evaluate(HIDE.format("true"))
-    asked.clear()
+    requests.clear()
     for _ in range(5):
         page.clock.run_for(60_000)
-    assert not asked
+    assert not requests
     page.evaluate(HIDE.format("false"))
     with page.expect_response("**"):
         page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
 
 
-def test_a_page_of_another_version_is_loaded_anew(open_page: Open, url: str) -> None:
-    """What it looks like and what it does come from the instance that answers."""
+def test_a_page_of_another_version_is_reloaded(open_page: Open, url: str) -> None:
+    """So style and script come from the instance that answers."""
     page = open_page(url + "pass", but="Content Security Policy")
     page.evaluate("window.same = true")
     page.route("**", restyled, times=1)
@@ -98,8 +98,8 @@ def test_a_page_of_another_version_is_loaded_anew(open_page: Open, url: str) -> 
     assert not page.evaluate("window.same")
 
 
-def test_a_page_is_read_without_script(open_page: Open, url: str) -> None:
-    """Everything is there, and the browser itself loads it again after a while."""
+def test_the_page_works_without_javascript(open_page: Open, url: str) -> None:
+    """It is complete, and the browser reloads it every five seconds."""
     page = open_page(url + "fail", java_script_enabled=False)
     title(page, "Failing")
     expect(page.locator("#check-postgres")).to_contain_text("does not answer in time")
@@ -107,21 +107,21 @@ def test_a_page_is_read_without_script(open_page: Open, url: str) -> None:
         pass
 
 
-def test_nothing_that_finds_its_way_into_the_page_is_run(open_page: Open, url: str) -> None:
-    """The policy knows the page's own style and script, and nothing else."""
+def test_the_browser_blocks_foreign_content(open_page: Open, url: str) -> None:
+    """The policy allows only the page's own style and script."""
     page = open_page(url + "pass", but="Content Security Policy")
-    broken = page.evaluate(
+    blocked = page.evaluate(
         """() => new Promise((resolve) => {
-            const broken = [];
-            setTimeout(() => resolve(broken.sort()), 5000);
+            const blocked = [];
+            setTimeout(() => resolve(blocked.sort()), 5000);
             document.addEventListener("securitypolicyviolation", (event) => {
-                broken.push(event.effectiveDirective);
-                if (broken.length === 5) resolve(broken.sort());
+                blocked.push(event.effectiveDirective);
+                if (blocked.length === 5) resolve(blocked.sort());
             });
             for (const name of ["script", "style", "iframe"]) {
                 const element = document.createElement(name);
                 element.textContent = "document";
-                if (name === "iframe") element.src = "/health?scene=pass";
+                if (name === "iframe") element.src = "/health?state=pass";
                 document.body.append(element);
             }
             new Image().src = "/picture";
@@ -129,4 +129,4 @@ def test_nothing_that_finds_its_way_into_the_page_is_run(open_page: Open, url: s
         })"""
     )
     kinds = ["connect-src", "frame-src", "img-src", "script-src-elem", "style-src-elem"]
-    assert broken == kinds
+    assert blocked == kinds

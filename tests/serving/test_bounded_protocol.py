@@ -12,7 +12,7 @@ from app.server.limits import READ_SIZE as READ_AT_ONCE
 from tests.door import Door
 from tests.fakes import simulate
 from tests.request_streams import GET
-from tests.serving.test_fast_protocol import a_scene
+from tests.serving.test_fast_protocol import app_with_statuses
 
 
 UNUSUAL = b"GET /livez HTTP/1.1\r\nX-A: "
@@ -39,7 +39,7 @@ ENDLESS = {
 
 def a_door() -> Door:
     """A door of a service that is well."""
-    return Door(a_scene(Status.PASS, Status.PASS), fast=True)
+    return Door(app_with_statuses(Status.PASS, Status.PASS), fast=True)
 
 
 @pytest.mark.parametrize("beginning", ENDLESS)
@@ -89,11 +89,11 @@ def test_it_waits_from_its_last_answer_on() -> None:
         door.wire.receive(UNUSUAL)
         bounded = door.wire.protocol
         assert isinstance(bounded, BoundedProtocol)
-        assert bounded.since == 1
+        assert bounded.idle_since == 1
         door.wire.receive(b"\r\n\r\n")
-        assert bounded.since == math.inf
+        assert bounded.idle_since == math.inf
         await asyncio.sleep(1)
-        assert bounded.since == 2
+        assert bounded.idle_since == 2
 
     simulate(story())
 
@@ -110,9 +110,9 @@ def test_whoever_does_not_read_waits_too() -> None:
         bounded.pause_writing()
         door.wire.receive(b"\r\n\r\n")
         await asyncio.sleep(1)
-        assert bounded.since == 1
+        assert bounded.idle_since == 1
         bounded.resume_writing()
-        assert bounded.since == math.inf
+        assert bounded.idle_since == math.inf
 
     simulate(story())
 

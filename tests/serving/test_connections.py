@@ -1,4 +1,4 @@
-"""Who waits too long is sent away, and who asks at once never is."""
+"""Idle connections are closed; those with a request in progress are not."""
 
 import math
 import resource
@@ -15,7 +15,7 @@ from app.server.limits import (
     IDLE_TIMEOUT,
     MAX_CONNECTIONS,
     RESERVED,
-    Connections,
+    ConnectionSet,
     connection_limit,
 )
 from app.server.server import Server
@@ -23,80 +23,83 @@ from tests.fakes import simulate
 
 
 @dataclass(eq=False)
-class Connection:
+class FakeConnection:
     """A connection, and its own transport."""
 
-    since: float
-    gone: bool = False
-    transport: "Connection" = field(init=False)
+    idle_since: float
+    closed: bool = False
+    transport: "FakeConnection" = field(init=False)
 
     def __post_init__(self) -> None:
         self.transport = self
 
     def abort(self) -> None:
-        """Be gone."""
-        self.gone = True
+        """Close."""
+        self.closed = True
 
 
-def test_whoever_has_waited_for_too_long_is_sent_away() -> None:
-    """To the moment, and nobody who is being answered."""
-    all_of_them = [Connection(0.0), Connection(0.1), Connection(math.inf)]
-    connections = Connections(9)
-    for connection in all_of_them:
+def test_a_connection_is_closed_after_the_idle_timeout() -> None:
+    """Not earlier, and never while its request is being answered."""
+    all_connections = [FakeConnection(0.0), FakeConnection(0.1), FakeConnection(math.inf)]
+    connections = ConnectionSet(9)
+    for connection in all_connections:
         connections.add(connection)
     connections.close_idle(IDLE_TIMEOUT)
-    assert not [one for one in all_of_them if one.gone]
+    assert not [one for one in all_connections if one.closed]
     connections.close_idle(IDLE_TIMEOUT + 0.05)
-    assert [one.gone for one in all_of_them] == [True, False, False]
-    assert connections == set(all_of_them[1:])
+    assert [one.closed for one in all_connections] == [True, False, False]
+    assert connections == set(all_connections[1:])
 
 
-def test_room_is_made_by_those_who_have_waited_longest() -> None:
-    """A tenth goes at once, so that the next ones cost nothing; who is being answered stays."""
-    all_of_them = [Connection(math.inf), *(Connection(moment) for moment in range(39, 0, -1))]
-    connections = Connections(40)
-    for connection in all_of_them:
+def test_at_the_limit_the_longest_idle_connections_are_closed() -> None:
+    """A tenth at once, so that the next new connections cost nothing."""
+    all_connections = [
+        FakeConnection(math.inf),
+        *(FakeConnection(moment) for moment in range(39, 0, -1)),
+    ]
+    connections = ConnectionSet(40)
+    for connection in all_connections:
         connections.add(connection)
-    assert not [one for one in all_of_them if one.gone]
-    connections.add(newest := Connection(40.0))
-    assert [one.since for one in all_of_them if one.gone] == [5, 4, 3, 2, 1]
+    assert not [one for one in all_connections if one.closed]
+    connections.add(newest := FakeConnection(40.0))
+    assert [one.idle_since for one in all_connections if one.closed] == [5, 4, 3, 2, 1]
     assert newest in connections
     assert len(connections) == 36
 
 
-def test_nobody_who_is_being_answered_makes_room() -> None:
-    """Where all are, one more is let in."""
-    all_of_them = [Connection(math.inf) for _ in range(5)]
-    connections = Connections(4)
-    for connection in all_of_them:
+def test_busy_connections_are_not_closed_at_the_limit() -> None:
+    """If all are busy, one more is accepted."""
+    all_connections = [FakeConnection(math.inf) for _ in range(5)]
+    connections = ConnectionSet(4)
+    for connection in all_connections:
         connections.add(connection)
-    assert connections == set(all_of_them)
+    assert connections == set(all_connections)
 
 
-def test_the_server_keeps_its_connections_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As many as there is room for; looked at each second, in which uvicorn comes by ten times."""
+def test_the_server_closes_idle_connections_each_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Uvicorn ticks ten times a second."""
     monkeypatch.setattr("app.server.server.connection_limit", lambda: 3)
     config = uvicorn.Config(Vitals(), log_config=None)
     config.load()
     connections: Any = Server(config).server_state.connections
-    for connection in (all_of_them := [Connection(moment) for moment in range(4)]):
+    for connection in (all_connections := [FakeConnection(moment) for moment in range(4)]):
         connections.add(connection)
-    assert [one.gone for one in all_of_them] == [True, False, False, False]
+    assert [one.closed for one in all_connections] == [True, False, False, False]
 
     async def ticks() -> list[int]:
-        """Tell at which ticks somebody is sent away who should be."""
-        server, told = Server(config), []
+        """Return the ticks at which the server closes an idle connection."""
+        server, closing_ticks = Server(config), []
         for tick in range(1, 31):
-            server.server_state.connections.add(late := Connection(-IDLE_TIMEOUT - 1))  # type: ignore[arg-type]
+            server.server_state.connections.add(late := FakeConnection(-IDLE_TIMEOUT - 1))  # type: ignore[arg-type]
             await server.on_tick(tick)
-            told += [tick] * late.gone
-        return told
+            closing_ticks += [tick] * late.closed
+        return closing_ticks
 
     assert simulate(ticks()) == [10, 20, 30]
 
 
 @pytest.mark.parametrize(
-    ("soft", "hard", "most", "after"),
+    ("soft", "hard", "limit", "after"),
     [
         (64, 64, 32, 64),
         (100, 1024, 1024 - RESERVED, 1024),
@@ -104,21 +107,23 @@ def test_the_server_keeps_its_connections_there(monkeypatch: pytest.MonkeyPatch)
         (8192, 8192, MAX_CONNECTIONS, 8192),
     ],
 )
-def test_there_is_a_descriptor_for_each(soft: int, hard: int, most: int, after: int) -> None:
-    """A soft limit is raised as far as it may be and has to be, and never lowered."""
+def test_each_connection_has_a_file_descriptor(
+    soft: int, hard: int, limit: int, after: int
+) -> None:
+    """The soft limit is raised as far as needed and allowed, and never lowered."""
     program = (
         "import resource as r; from app.server.limits import connection_limit;"
         f"r.setrlimit(r.RLIMIT_NOFILE, ({soft}, {hard}));"
         "print(connection_limit(), *r.getrlimit(r.RLIMIT_NOFILE))"
     )
-    told = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
-    assert [int(word) for word in told.stdout.split()] == [most, after, hard]
+    assert [int(word) for word in result.stdout.split()] == [limit, after, hard]
 
 
-def test_a_limit_that_is_none_is_raised_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Not every system has a number there."""
+def test_an_unlimited_hard_limit_lets_the_soft_limit_rise(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`RLIM_INFINITY` is -1, so it can't be compared."""
     limits = [(256, resource.RLIM_INFINITY)]
     monkeypatch.setattr(resource, "getrlimit", lambda _: limits[-1])
     monkeypatch.setattr(resource, "setrlimit", lambda _, given: limits.append(given))

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from app.health import Status
-from app.server.fast_path import MAX_KNOWN, FastProtocol, ReplyCache, recognise
-from tests.api.scene import Scene
+from app.server.fast_path import MAX_CACHED, FastProtocol, RawResponseCache, parse_cacheable_request
+from tests.api.scene import AppUnderTest
 from tests.door import Door, heard
 from tests.request_streams import GET, STREAMS
 
@@ -29,22 +29,22 @@ HEADS = st.builds(
 )
 
 
-def a_scene(*statuses: Status) -> Scene:
+def app_with_statuses(*statuses: Status) -> AppUnderTest:
     """A service that knows this of its dependencies, with answers ready."""
-    scene = Scene()
-    scene.know(*statuses)
-    scene.routes.response_cache = scene.response_cache()
-    return scene
+    app_under_test = AppUnderTest()
+    app_under_test.set_statuses(*statuses)
+    app_under_test.app.response_cache = app_under_test.response_cache()
+    return app_under_test
 
 
 @pytest.mark.parametrize("stream", STREAMS.values(), ids=STREAMS)
 def test_a_stream_cut_anywhere_is_answered_as_uvicorn_does(stream: bytes) -> None:
     """Bytes written, the moment of closing, connections, requests and log lines are the same."""
-    scene = a_scene(Status.PASS, Status.PASS)
+    app_under_test = app_with_statuses(Status.PASS, Status.PASS)
     for cut in range(len(stream)):
         chunks = [chunk for chunk in (stream[:cut], stream[cut:]) if chunk]
-        expected = heard(scene, chunks, fast=False)
-        assert heard(scene, chunks, fast=True) == expected
+        expected = heard(app_under_test, chunks, fast=False)
+        assert heard(app_under_test, chunks, fast=True) == expected
 
 
 @pytest.mark.parametrize("quiet", [True, False])
@@ -52,35 +52,35 @@ def test_a_stream_cut_anywhere_is_answered_as_uvicorn_does(stream: bytes) -> Non
 def test_every_phase_is_answered_as_uvicorn_does(phase: str, quiet: bool) -> None:
     """Whole streams and byte by byte, with and without successful probes in the log."""
     known = {"failing": Status.FAIL, "starting": Status.UNKNOWN}.get(phase, Status.PASS)
-    scene = a_scene(known, Status.PASS)
-    scene.lifecycle.maintenance = phase == "maintenance"
+    app_under_test = app_with_statuses(known, Status.PASS)
+    app_under_test.lifecycle.maintenance = phase == "maintenance"
     if phase == "draining":
-        scene.lifecycle.drain()
+        app_under_test.lifecycle.drain()
     for stream in STREAMS.values():
         for chunks in ([stream], [bytes([octet]) for octet in stream]):
-            expected = heard(scene, chunks, fast=False, quiet=quiet, pause=0.01)
-            assert heard(scene, chunks, fast=True, quiet=quiet, pause=0.01) == expected
+            expected = heard(app_under_test, chunks, fast=False, quiet=quiet, pause=0.01)
+            assert heard(app_under_test, chunks, fast=True, quiet=quiet, pause=0.01) == expected
 
 
 @given(st.lists(HEADS, min_size=1, max_size=3))
 def test_no_bytes_tell_the_two_doors_apart(chunks: list[bytes]) -> None:
     """Whatever arrives, a head at a time."""
-    scene = a_scene(Status.PASS, Status.FAIL)
-    assert heard(scene, chunks, fast=True) == heard(scene, chunks, fast=False)
+    app_under_test = app_with_statuses(Status.PASS, Status.FAIL)
+    assert heard(app_under_test, chunks, fast=True) == heard(app_under_test, chunks, fast=False)
 
 
 @pytest.mark.parametrize("pause", [0.5, 4.9, 5.1, 11])
 def test_a_silent_connection_is_closed_at_the_same_moment(pause: float) -> None:
     """Five seconds after the last answer, and not after the first."""
-    scene, chunks = a_scene(Status.PASS, Status.PASS), [GET] * 3
-    expected = heard(scene, chunks, fast=False, pause=pause)
+    app_under_test, chunks = app_with_statuses(Status.PASS, Status.PASS), [GET] * 3
+    expected = heard(app_under_test, chunks, fast=False, pause=pause)
     assert expected[1] == pytest.approx(pause * (3 if pause < 5 else 1) + 5)
-    assert heard(scene, chunks, fast=True, pause=pause) == expected
+    assert heard(app_under_test, chunks, fast=True, pause=pause) == expected
 
 
 async def test_uvicorn_is_not_woken_for_a_usual_request() -> None:
     """It has the connection from the first other one on."""
-    door = Door(a_scene(Status.PASS, Status.PASS), fast=True)
+    door = Door(app_with_statuses(Status.PASS, Status.PASS), fast=True)
     for usual in (GET, STREAMS["head"], GET):
         door.wire.receive(usual)
         assert isinstance(door.wire.protocol, FastProtocol)
@@ -92,7 +92,7 @@ async def test_uvicorn_is_not_woken_for_a_usual_request() -> None:
 
 async def test_nobody_is_answered_who_does_not_read() -> None:
     """Once the network holds too much, uvicorn has the connection, and waits."""
-    door = Door(a_scene(Status.PASS, Status.PASS), fast=True)
+    door = Door(app_with_statuses(Status.PASS, Status.PASS), fast=True)
     fast = door.wire.protocol
     fast.pause_writing()
     fast.resume_writing()
@@ -111,7 +111,7 @@ async def test_nobody_is_answered_who_does_not_read() -> None:
 
 async def test_a_stop_closes_the_connections_that_wait() -> None:
     """As uvicorn closes those that nobody is being answered on."""
-    door = Door(a_scene(Status.PASS, Status.PASS), fast=True)
+    door = Door(app_with_statuses(Status.PASS, Status.PASS), fast=True)
     door.wire.receive(GET)
     for connection in list(door.state.connections):
         connection.shutdown()
@@ -120,7 +120,7 @@ async def test_a_stop_closes_the_connections_that_wait() -> None:
 
 async def test_the_date_moves_on() -> None:
     """The server's own headers change each second."""
-    door = Door(a_scene(Status.PASS, Status.PASS), fast=True)
+    door = Door(app_with_statuses(Status.PASS, Status.PASS), fast=True)
     for date in (b"Tue, 24 Nov 2026 10:00:00 GMT", b"Tue, 24 Nov 2026 10:00:01 GMT"):
         door.state.default_headers = [(b"date", date)]
         door.wire.receive(GET)
@@ -129,14 +129,14 @@ async def test_the_date_moves_on() -> None:
 
 def test_a_request_is_known_until_many_others_have_come() -> None:
     """A prober that sends another word each time fills no memory."""
-    replies = ReplyCache(a_scene(Status.PASS, Status.PASS).routes)
+    replies = RawResponseCache(app_with_statuses(Status.PASS, Status.PASS).app)
     headers = [(b"date", b"now")]
-    first = replies.to(GET, headers)
+    first = replies.get(GET, headers)
     assert first
-    assert replies.to(GET, headers) is first
-    for number in range(MAX_KNOWN):
-        assert replies.to(GET.replace(b": a", b": %d" % number), headers)
-    again = replies.to(GET, headers)
+    assert replies.get(GET, headers) is first
+    for number in range(MAX_CACHED):
+        assert replies.get(GET.replace(b": a", b": %d" % number), headers)
+    again = replies.get(GET, headers)
     assert again
     assert again.data == first.data
     assert again is not first
@@ -145,5 +145,5 @@ def test_a_request_is_known_until_many_others_have_come() -> None:
 @pytest.mark.parametrize("name", ["text", "token", "forwarded", "body", "connection listed"])
 def test_what_asks_for_more_is_not_recognised(name: str) -> None:
     """Nor what a lenient parser might read in another way."""
-    assert recognise(GET)
-    assert recognise(STREAMS[name]) is None
+    assert parse_cacheable_request(GET)
+    assert parse_cacheable_request(STREAMS[name]) is None

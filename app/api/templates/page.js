@@ -1,12 +1,13 @@
 "use strict";
 (() => {
-  // Asks again a second after the last answer while somebody looks, and says so if none comes.
+  // While the page is visible, refreshes it a second after each answer. If no answer comes, the
+  // page says that it is out of date.
   const lost = document.getElementById("lost");
-  let heard = new Date();
+  let lastAnswer = new Date();
   let timer;
 
-  // Changes what has changed and leaves the rest alone, so that nothing flashes, and neither a
-  // selection nor the place of a screen reader is lost.
+  // Replaces only the nodes that differ, so that nothing flashes, and the selection and the
+  // position of a screen reader are kept.
   function patch(old, fresh) {
     if (old.isEqualNode(fresh)) return;
     if (old.nodeName !== fresh.nodeName || old.id !== fresh.id) return old.replaceWith(fresh);
@@ -21,14 +22,14 @@
 
   function show(fresh) {
     const page = fresh.getElementById("page");
-    if (!page) throw new Error("somebody else has answered");
+    if (!page) throw new Error("not an answer of Vitals");
     const style = (whole) => whole.querySelector("style").textContent;
     if (style(fresh) !== style(document)) return location.reload();
     patch(document.getElementById("page"), page);
     document.title = fresh.title;
     document.body.className = "";
     lost.hidden = true;
-    heard = new Date();
+    lastAnswer = new Date();
   }
 
   async function refresh() {
@@ -38,8 +39,8 @@
       const answer = await fetch(location.href, { headers, cache: "no-store", signal: AbortSignal.timeout(3000) });
       show(new DOMParser().parseFromString(await answer.text(), "text/html"));
     } catch {
-      const since = heard.toISOString().slice(11, 19);
-      lost.textContent = `No answer from this instance since ${since} UTC: what is shown is old.`;
+      const since = lastAnswer.toISOString().slice(11, 19);
+      lost.textContent = `No answer from this instance since ${since} UTC. This page is out of date.`;
       document.title = "No answer · Vitals";
       document.body.className = "lost";
       lost.hidden = false;

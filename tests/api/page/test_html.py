@@ -1,14 +1,14 @@
-"""The page, as it is asked for."""
+"""The HTML page, as clients get it over HTTP."""
 
 import pytest
 from starlette.testclient import TestClient
 
-from app.api.page import POLICY, Row, rows
+from app.api.page import POLICY, CheckRow, check_rows
 from app.api.verdict import HistorySnapshot
 from app.auth import Access
 from app.health import Reason, Report, Status
-from tests.api.desk import Desk, observation
-from tests.api.scene import Scene
+from tests.api.desk import ApiClient, observation
+from tests.api.scene import AppUnderTest
 
 
 BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
@@ -16,63 +16,65 @@ OPERATOR = {**BROWSER, "Authorization": "Bearer good", "User-Agent": "a browser"
 
 
 @pytest.mark.parametrize(
-    ("status", "code", "title"), [(Status.PASS, 200, "All well"), (Status.FAIL, 503, "Failing")]
+    ("status", "code", "title"), [(Status.PASS, 200, "Healthy"), (Status.FAIL, 503, "Failing")]
 )
-def test_a_browser_is_given_the_page(desk: Desk, status: Status, code: int, title: str) -> None:
-    """With the code of every other answer, and a policy for the browser."""
-    desk.known[1] = observation("redis", status)
-    reply = desk.client.get("/health", headers=BROWSER)
+def test_a_browser_gets_the_page(
+    api_client: ApiClient, status: Status, code: int, title: str
+) -> None:
+    """With the same code as in JSON, and a Content-Security-Policy."""
+    api_client.observations[1] = observation("redis", status)
+    reply = api_client.get("/health", headers=BROWSER)
     assert reply.status_code == code
     assert reply.headers["content-type"] == "text/html; charset=utf-8"
     assert reply.headers["content-security-policy"] == POLICY
     assert reply.headers["cache-control"] == "no-store"
     assert f"<h1>{title}</h1>" in reply.text
-    assert desk.client.get("/health?format=html").text == reply.text
-    assert "content-security-policy" not in desk.client.get("/health").headers
+    assert api_client.get("/health?format=html").text == reply.text
+    assert "content-security-policy" not in api_client.get("/health").headers
 
 
 @pytest.mark.parametrize("path", ["/health/live", "/health/started", "/health/checks/redis"])
-def test_every_question_has_a_page(desk: Desk, path: str) -> None:
-    """With as much as there is to tell, and a check that fails says why there too."""
-    desk.known[1] = observation("redis", Status.FAIL, Reason.TLS)
-    text = desk.client.get(path, headers=BROWSER).text
+def test_every_health_path_has_a_page(api_client: ApiClient, path: str) -> None:
+    """The page of a failing check has advice, too."""
+    api_client.observations[1] = observation("redis", Status.FAIL, Reason.TLS)
+    text = api_client.get(path, headers=BROWSER).text
     assert "<h1>" in text
     assert ("CA that is mounted" in text) == path.endswith("redis")
 
 
-def test_only_an_operator_is_shown_who_asks_and_what_is_set(desk: Desk) -> None:
-    """By the token, whoever sees the checks; not at all where nobody is to see them."""
-    desk.client.get("/health", headers=BROWSER)
-    text = [desk.client.get("/health", headers=OPERATOR).text for _ in range(2)][1]
-    assert "Settings in force" in text
+def test_only_an_operator_sees_clients_and_settings(api_client: ApiClient) -> None:
+    """The token decides, and with `never` no one sees them."""
+    api_client.get("/health", headers=BROWSER)
+    text = [api_client.get("/health", headers=OPERATOR).text for _ in range(2)][1]
+    assert "Effective settings" in text
     assert "a browser" in text
-    assert "Settings in force" not in desk.client.get("/health", headers=BROWSER).text
-    desk.show("never")
-    assert "Settings in force" not in desk.client.get("/health", headers=OPERATOR).text
+    assert "Effective settings" not in api_client.get("/health", headers=BROWSER).text
+    api_client.set_details("never")
+    assert "Effective settings" not in api_client.get("/health", headers=OPERATOR).text
 
 
-def test_on_a_machine_of_ones_own_everybody_is_an_operator() -> None:
-    """But what each setting hides stays hidden, so that it can be tried out."""
+def test_every_client_can_be_an_operator() -> None:
+    """As with `vitals dev`. `HEALTH_DETAILS` still applies, so that developers can try it out."""
     access = Access("authorized", lambda shown: shown == "good", trust_all_clients=True)
-    assert access.operator("")
-    assert not access.shows("")
-    assert access.shows("Bearer good")
+    assert access.is_operator("")
+    assert not access.shows_details("")
+    assert access.shows_details("Bearer good")
 
 
 def test_a_page_is_rendered_once_a_second_and_after_each_result(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """However often it is asked for, but for an operator, to whom it is shown as it is now."""
+    """However many clients request it; an operator always gets a new one."""
     rendered = list[Report]()
 
-    def count(report: Report, snapshot: HistorySnapshot) -> list[Row]:
+    def count(report: Report, snapshot: HistorySnapshot) -> list[CheckRow]:
         rendered.append(report)
-        return rows(report, snapshot)
+        return check_rows(report, snapshot)
 
-    monkeypatch.setattr("app.api.page.rows", count)
-    scene = Scene()
-    scene.know(Status.PASS, Status.PASS)
-    client = TestClient(scene.routes)
+    monkeypatch.setattr("app.api.page.check_rows", count)
+    app_under_test = AppUnderTest()
+    app_under_test.set_statuses(Status.PASS, Status.PASS)
+    client = TestClient(app_under_test.app)
 
     def renders(path: str = "/health", headers: dict[str, str] = BROWSER) -> int:
         before = len(rendered)
@@ -84,17 +86,17 @@ def test_a_page_is_rendered_once_a_second_and_after_each_result(
     assert renders("/health?format=html") == 0
     assert renders("/health/checks/redis") == 1
     assert renders(headers=OPERATOR) == 5
-    scene.seconds += 1
+    app_under_test.seconds += 1
     assert renders() == 1
-    scene.know(Status.PASS, Status.FAIL)
+    app_under_test.set_statuses(Status.PASS, Status.FAIL)
     assert renders() == 1
-    scene.lifecycle.maintenance = True
+    app_under_test.lifecycle.maintenance = True
     assert renders() == 1
 
 
-def test_pages_of_many_kinds_fill_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The oldest makes room: an answer is right all the same."""
+def test_the_number_of_cached_pages_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The oldest is removed, and the answers stay correct."""
     monkeypatch.setattr("app.api.answers.MAX_PAGES", 2)
-    client = TestClient(Scene().routes)
+    client = TestClient(AppUnderTest().app)
     for name in ("a", "b", "c", "a"):
         assert f"no check is named {name}" in client.get(f"/health?exclude={name}&format=html").text

@@ -1,3 +1,5 @@
+"""The HTML page of example states."""
+
 import re
 from base64 import b64encode
 from dataclasses import replace
@@ -7,27 +9,36 @@ import pytest
 
 import app
 from app.api.clients import MAX_CLIENTS, Clients
-from app.api.page import POLICY, page, rows
+from app.api.page import POLICY, check_rows, render_page
 from app.api.verdict import HistorySnapshot, OperatorView, single_check
 from app.health import Check, Reason, Report
 from app.health.reasons import Advice
 from app.lifecycle import Phase
-from tests.api.scenes import MINUTE, NOW, SCENES, Scene, lived, now_and_then, operator, since
+from tests.api.scenes import (
+    MINUTE,
+    NOW,
+    PAGE_STATES,
+    PageState,
+    failing_for,
+    intermittent,
+    operator,
+    simulate_check,
+)
 from tests.fakes import answers
 
 
 def read(text: bytes) -> str:
-    """What a page says to whoever sees it."""
-    bare = re.sub(r"(?s)<(style|script|title).*?</\1>|<[^>]*>", " ", text.decode())
-    return " ".join(bare.split())
+    """Return the visible text of a page."""
+    visible = re.sub(r"(?s)<(style|script|title).*?</\1>|<[^>]*>", " ", text.decode())
+    return " ".join(visible.split())
 
 
-def test_a_failing_check_is_told_with_what_to_try() -> None:
-    """Its reason in words, how long, how fast, how often, and what came before."""
-    shown = page(SCENES["fail"]().verdict())
+def test_a_failing_check_has_its_reason_advice_and_history() -> None:
+    """And the page names it in the banner."""
+    shown = render_page(PAGE_STATES["fail"]().verdict())
     text = read(shown)
-    assert text.startswith("Failing postgres fails, so whoever asks is told to send no work here.")
-    assert "Phase serving Answer 503" in text
+    assert text.startswith("Failing postgres fails, so this instance is not ready for traffic.")
+    assert "Phase serving Status code 503" in text
     assert f"Vitals {app.__version__}" in text
     assert "As of 03:00:00 UTC" in text
     assert 'title="since 2026-11-24T02:58:28.000Z"' in shown.decode()
@@ -41,122 +52,122 @@ def test_a_failing_check_is_told_with_what_to_try() -> None:
     )
 
 
-def test_what_is_worst_comes_first() -> None:
-    """Required before optional, and otherwise in the order of the configuration."""
-    scene = Scene().check("a").check("b", since(9, Reason.DNS), required=False)
-    scene.check("c", since(9, Reason.TLS)).check("d")
-    assert [row.name for row in rows(scene.report, scene.snapshot())] == ["c", "b", "a", "d"]
+def test_failing_checks_come_first() -> None:
+    """The required ones before the optional ones, otherwise in the order of the settings."""
+    state = PageState().check("a").check("b", failing_for(9, Reason.DNS), required=False)
+    state.check("c", failing_for(9, Reason.TLS)).check("d")
+    assert [row.name for row in check_rows(state.report, state.snapshot())] == ["c", "b", "a", "d"]
 
 
-def test_a_check_that_has_never_turned_has_no_changes() -> None:
-    """Nor has one without a result anything to measure."""
-    starting = SCENES["starting"]()
-    new, steady = rows(starting.report, starting.snapshot())
-    assert (new.words, new.latency, new.availability, new.changes) == (
+def test_a_check_with_one_status_has_no_transitions() -> None:
+    """A check without a result has no latency and no availability either."""
+    starting = PAGE_STATES["starting"]()
+    new, steady = check_rows(starting.report, starting.snapshot())
+    assert (new.words, new.latency, new.availability, new.transitions) == (
         "no result yet",
         None,
         None,
         [],
     )
-    assert (steady.words, steady.availability, steady.changes) == ("passes", "100%", [])
+    assert (steady.words, steady.availability, steady.transitions) == ("passes", "100%", [])
 
 
 def test_changes_are_shared_out_among_many_checks() -> None:
-    """Five of each, or two of thirty; the rest is counted."""
-    flapping = now_and_then(Reason.DISCONNECTED, 60, 5)
+    """Five of each, or two of thirty_checks; the rest is counted."""
+    flapping = intermittent(Reason.DISCONNECTED, 60, 5)
     for checks, shown in ((2, 5), (30, 2)):
-        scene = Scene()
+        state = PageState()
         for number in range(checks):
-            scene.check(f"it-{number}", flapping)
-        row = rows(scene.report, scene.snapshot())[0]
-        assert (len(row.changes), row.earlier) == (shown, 23 - shown)
+            state.check(f"it-{number}", flapping)
+        row = check_rows(state.report, state.snapshot())[0]
+        assert (len(row.transitions), row.earlier) == (shown, 23 - shown)
 
 
-def test_a_threshold_that_holds_a_turn_back_is_told() -> None:
-    """The status stays, but what is seen meanwhile shows."""
+def test_attempts_below_a_threshold_are_shown() -> None:
+    """The status stays the same until the threshold is reached."""
     check = Check(name="it", probe=answers, failure_threshold=3, success_threshold=3)
-    for story, told in (
-        (since(1, Reason.TIMEOUT), "passes, but 2 failed in a row"),
-        (lambda ago: None if ago < 1 else Reason.DNS, "fails, but 1 passed in a row"),
+    for behavior, words in (
+        (failing_for(1, Reason.TIMEOUT), "passes, but the last 2 attempts failed"),
+        (lambda ago: None if ago < 1 else Reason.DNS, "fails, but the last attempt passed"),
     ):
-        known, history = lived(check, story, 60)
-        (row,) = rows(Report((known,)), HistorySnapshot(now=NOW, histories={"it": history}))
-        assert row.words == told
+        known, history = simulate_check(check, behavior, 60)
+        (row,) = check_rows(Report((known,)), HistorySnapshot(now=NOW, histories={"it": history}))
+        assert row.words == words
         assert row.advice
         assert (row.latency is None) is (known.failures > 0)
 
 
-def test_a_check_that_passes_may_have_advice() -> None:
-    """It stands without a reason."""
+def test_a_passing_check_may_have_advice() -> None:
+    """The page shows it without a reason."""
     check = Check(name="it", probe=answers)
-    known, history = lived(check, lambda _: None, 60)
+    known, history = simulate_check(check, lambda _: None, 60)
     known = replace(known, hint=Advice("It is odd.", "Look at it."))
-    scene = Scene().check("it")
-    verdict = replace(scene.verdict(), report=Report((known,)))
-    shown = page(
+    state = PageState().check("it")
+    verdict = replace(state.verdict(), report=Report((known,)))
+    shown = render_page(
         replace(verdict, snapshot=HistorySnapshot(now=NOW, histories={"it": history}))
     ).decode()
     assert "<p>It is odd.</p>\n<p>Look at it.</p>" in shown
 
 
-def test_a_check_that_went_stale_unheard_is_among_the_changes() -> None:
-    """Also where the watch has died that would have recorded it."""
-    scene = Scene().check("it")
+def test_a_check_that_has_gone_stale_has_a_transition() -> None:
+    """Although no result has recorded it, such as after a crash of the check runner."""
+    state = PageState().check("it")
     later = NOW + 60
-    (row,) = rows(scene.report.at(later), replace(scene.snapshot(), now=later))
+    (row,) = check_rows(state.report.at(later), replace(state.snapshot(), now=later))
     assert row.latency is None
-    told = [(change.words, change.lasted) for change in row.changes]
-    assert told == [("fails: stale", "57 s"), ("passes", "12 min 1 s")]
+    shown = [(transition.words, transition.lasted) for transition in row.transitions]
+    assert shown == [("fails: stale", "57 s"), ("passes", "12 min 1 s")]
 
 
 @pytest.mark.parametrize("phase", Phase)
-def test_a_stranger_is_told_the_code_and_the_status(phase: Phase) -> None:
-    """No check, no phase, no version; also not where nobody looks."""
-    scene = Scene(phase).check("postgres", since(9, Reason.DNS))
-    shown = page(scene.verdict(operator()).bare)
-    assert scene.verdict(operator()).bare.snapshot is None
+def test_a_page_without_details_has_only_code_and_status(phase: Phase) -> None:
+    """No check, no phase and no version, in attributes and comments either."""
+    state = PageState(phase).check("postgres", failing_for(9, Reason.DNS))
+    shown = render_page(state.verdict(operator()).without_details)
+    assert state.verdict(operator()).without_details.snapshot is None
     assert read(shown) == "fail 503"
     for secret in ("postgres", phase.value, app.__version__, "DATABASE_URL"):
         assert secret not in re.sub(r"(?s)<(style|script|symbol).*?</\1>", "", shown.decode())
 
 
-def test_what_probers_call_themselves_is_text() -> None:
-    """A user agent can't write the page."""
-    shown = page(SCENES["pass"]().verdict(operator())).decode()
+def test_a_user_agent_is_escaped() -> None:
+    """Each client chooses its own."""
+    shown = render_page(PAGE_STATES["pass"]().verdict(operator())).decode()
     assert "<script>alert" not in shown
     assert "&lt;script&gt;alert" in shown
 
 
-def test_an_operator_sees_who_asks_and_what_is_set() -> None:
-    """Nobody else does."""
-    text = read(page(SCENES["pass"]().verdict(operator())))
-    assert "HAProxy 2 a second 0.5 s ago kube-probe/1.34 every 10 s 3 s ago" in text
+def test_an_operator_sees_clients_and_settings() -> None:
+    """Other clients don't."""
+    text = read(render_page(PAGE_STATES["pass"]().verdict(operator())))
+    assert "HAProxy 2 per second 0.5 s ago kube-probe/1.34 every 10 s 3 s ago" in text
     assert "CHECK_INTERVAL 1" in text
-    assert "HAProxy" not in read(page(SCENES["pass"]().verdict()))
+    assert "HAProxy" not in read(render_page(PAGE_STATES["pass"]().verdict()))
 
 
-def test_the_worst_page_of_thirty_checks_is_small() -> None:
-    """Each flaps, fails, and has a long name; as many probers as are told apart."""
-    scene = Scene()
+def test_the_largest_page_is_small() -> None:
+    """Thirty checks with long names that flap and fail, and the most clients."""
+    state = PageState()
     for number in range(30):
-        scene.check(
+        state.check(
             f"a-service-with-a-long-name-{number:02}",
             lambda ago: None if ago % 3 else Reason.STALE,
         )
     clients = Clients()
     for number in range(2 * MAX_CLIENTS):
-        clients.asked(
+        clients.record(
             (f"Mozilla/5.0 (number {number}) " + "x" * 1000).encode(), NOW.steady - MINUTE
         )
     settings = {f"SETTING_NUMBER_{number}": "some value of it" for number in range(30)}
-    shown = page(scene.verdict(OperatorView(clients.all(NOW), settings)))
-    assert len(rows(scene.report, scene.snapshot())[0].changes) == 2
+    shown = render_page(state.verdict(OperatorView(clients.all(NOW), settings)))
+    assert len(check_rows(state.report, state.snapshot())[0].transitions) == 2
     assert len(shown) < 60_000
 
 
-def test_the_policy_names_what_is_in_the_page() -> None:
-    """By its hash: another style or script, wherever it comes from, does nothing."""
-    shown = page(SCENES["pass"]().verdict()).decode()
+def test_the_policy_allows_only_style_and_script_of_the_page() -> None:
+    """By their hashes."""
+    shown = render_page(PAGE_STATES["pass"]().verdict()).decode()
     for kind in ("style", "script"):
         (source,) = re.findall(rf"(?s)<{kind}>(.*?)</{kind}>", shown)
         digest = b64encode(sha256(source.encode()).digest()).decode()
@@ -165,18 +176,21 @@ def test_the_policy_names_what_is_in_the_page() -> None:
     assert POLICY.startswith("default-src 'none'; ")
 
 
-def test_what_was_not_understood_is_told() -> None:
-    """As in JSON."""
-    verdict = replace(SCENES["pass"]().verdict(), warnings=("no check is named x",))
-    assert "no check is named x" in read(page(verdict))
+def test_the_page_shows_warnings() -> None:
+    """As JSON does."""
+    verdict = replace(PAGE_STATES["pass"]().verdict(), warnings=("no check is named x",))
+    assert "no check is named x" in read(render_page(verdict))
 
 
 def test_one_check_has_a_page_of_its_own() -> None:
-    """It speaks of that check and of nothing else."""
-    scene = Scene(Phase.DRAINING).check("postgres").check("redis", since(9, Reason.DNS))
-    for name, told in (("postgres", "Passing postgres passes."), ("redis", "Failing redis fails.")):
-        found = single_check(name)(scene.report, Phase.DRAINING)
-        assert found
-        text = read(page(replace(found, snapshot=scene.snapshot())))
-        assert text.startswith(told)
+    """It shows nothing about the others."""
+    state = PageState(Phase.DRAINING).check("postgres").check("redis", failing_for(9, Reason.DNS))
+    for name, beginning in (
+        ("postgres", "Passing postgres passes."),
+        ("redis", "Failing redis fails."),
+    ):
+        verdict = single_check(name)(state.report, Phase.DRAINING)
+        assert verdict
+        text = read(render_page(replace(verdict, snapshot=state.snapshot())))
+        assert text.startswith(beginning)
     assert "postgres" not in text

@@ -4,8 +4,8 @@ from app.api.page_format import sparkline
 from app.health import Slot
 
 
-def slots(story: str) -> list[Slot | None]:
-    """A slot a letter: a digit is milliseconds, `x` a failure alone, `!` both, `-` nothing."""
+def slots(letters: str) -> list[Slot | None]:
+    """Return a slot a letter: a digit is milliseconds, `x` a failure, `!` both, `-` empty."""
     kinds: dict[str, Slot | None] = {
         "-": None,
         "x": Slot(0, None, failed=True),
@@ -13,12 +13,12 @@ def slots(story: str) -> list[Slot | None]:
     }
     return [
         Slot(0, int(letter) / 1000, failed=False) if letter.isdigit() else kinds[letter]
-        for letter in story
+        for letter in letters
     ]
 
 
 @pytest.mark.parametrize(
-    ("story", "line", "failures"),
+    ("letters", "line", "failures"),
     [
         ("----", "", ""),
         ("0404", "M0.5 30h0l1-28l1+28l1-28", ""),
@@ -29,22 +29,24 @@ def slots(story: str) -> list[Slot | None]:
         ("0000", "M0.5 30h0h1h1h1", ""),
     ],
 )
-def test_a_line_is_drawn_from_zero_to_the_highest(story: str, line: str, failures: str) -> None:
-    """An outage interrupts it, a slot that nothing fell in does not, a lone answer is a dot."""
-    drawn = sparkline(slots(story))
+def test_the_line_reaches_from_zero_to_the_highest_latency(
+    letters: str, line: str, failures: str
+) -> None:
+    """An outage interrupts it, an empty slot does not, and a single success is a dot."""
+    drawn = sparkline(slots(letters))
     assert (drawn.line, drawn.failures) == (line, failures)
     assert (drawn.width, drawn.height) == (4, 32)
 
 
 @pytest.mark.parametrize(
-    ("story", "told"),
+    ("letters", "words"),
     [
-        ("----", "no attempt"),
+        ("----", "no attempts"),
         ("1214", "up to 4.0 ms"),
         ("12x4", "up to 4.0 ms, with failures"),
-        ("xxxx", "no answer, with failures"),
+        ("xxxx", "failures only"),
     ],
 )
-def test_what_is_drawn_is_told_too(story: str, told: str) -> None:
-    """To whoever does not see it."""
-    assert sparkline(slots(story)).words == told
+def test_the_sparkline_has_a_description(letters: str, words: str) -> None:
+    """Screen readers read it."""
+    assert sparkline(slots(letters)).words == words

@@ -1,18 +1,18 @@
 import pytest
 
-from app.api.page import headline
+from app.api.page import banner
 from app.api.verdict import readiness, single_check
 from app.health import Check, Instant, Observation, Report, Status
 from app.lifecycle import Phase
 from tests.fakes import answers
 
 
-# A letter for each check: capitals are required, p passes, f fails, u is not known yet.
+# A letter for each check: p passes, f fails, u is unknown; a capital letter is required.
 STATUSES = {"p": Status.PASS, "f": Status.FAIL, "u": Status.UNKNOWN}
 
 
-def report(story: str) -> Report:
-    """A report of checks named a, b, c ..."""
+def report(letters: str) -> Report:
+    """Return a report of checks named a, b, c and so on."""
     return Report(
         tuple(
             Observation(
@@ -20,45 +20,45 @@ def report(story: str) -> Report:
                 since=Instant(0, 0),
                 status=STATUSES[letter.lower()],
             )
-            for name, letter in zip("abcde", story, strict=False)
+            for name, letter in zip("abcde", letters, strict=False)
         )
     )
 
 
 @pytest.mark.parametrize(
-    ("phase", "story", "kind", "told"),
+    ("phase", "letters", "kind", "words"),
     [
-        ("serving", "Pp", "pass", "Every check passes, and this instance takes work."),
+        ("serving", "Pp", "pass", "Every check passes. This instance accepts traffic."),
         (
             "serving",
             "Pf",
             "warn",
-            "b fails. It is optional, so this instance still takes work.",
+            "b fails. It is optional, so this instance still accepts traffic.",
         ),
         (
             "serving",
             "Pff",
             "warn",
-            "b and c fail. They are optional, so this instance still takes work.",
+            "b and c fail. They are optional, so this instance still accepts traffic.",
         ),
-        ("serving", "Fpf", "fail", "a fails, so whoever asks is told to send no work here."),
+        ("serving", "Fpf", "fail", "a fails, so this instance is not ready for traffic."),
         (
             "serving",
             "FFFFF",
             "fail",
-            "a, b, c and 2 more fail, so whoever asks is told to send no work here.",
+            "a, b, c and 2 more fail, so this instance is not ready for traffic.",
         ),
         (
             "starting",
             "PUu",
             "unknown",
-            "Waiting for the first result of b and c; until then no work is taken.",
+            "This instance is not ready for traffic until the first result of b and c arrives.",
         ),
         (
             "starting",
             "P",
             "unknown",
-            "Waiting for the first result; until then no work is taken.",
+            "This instance is not ready for traffic until the first result arrives.",
         ),
         (
             "maintenance",
@@ -70,32 +70,34 @@ def report(story: str) -> Report:
             "draining",
             "Pp",
             "draining",
-            "This instance is shutting down and takes no new work. Every check passes.",
+            "This instance is shutting down and accepts no new traffic. Every check passes.",
         ),
     ],
 )
-def test_the_verdict_says_whether_to_worry_and_why(
-    phase: str, story: str, kind: str, told: str
+def test_the_banner_names_the_checks_that_fail(
+    phase: str, letters: str, kind: str, words: str
 ) -> None:
-    """In words that name whoever is to blame."""
-    known = report(story)
-    found = readiness()(known, Phase(phase))
-    judged = headline(found, known)
-    assert (judged.kind, judged.words) == (kind, told)
+    """And it says whether the instance accepts traffic."""
+    known = report(letters)
+    verdict = readiness()(known, Phase(phase))
+    shown = banner(verdict, known)
+    assert (shown.kind, shown.words) == (kind, words)
 
 
 @pytest.mark.parametrize(
-    ("story", "kind", "told"),
+    ("letters", "kind", "words"),
     [
         ("P", "pass", "a passes."),
         ("f", "fail", "a fails."),
         ("U", "unknown", "a has no result yet."),
     ],
 )
-def test_one_check_alone_is_judged_by_itself(story: str, kind: str, told: str) -> None:
-    """Whatever the phase, and whether it is required or not."""
-    known = report(story)
-    found = single_check("a")(known, Phase.DRAINING)
-    assert found
-    judged = headline(found, known)
-    assert (judged.kind, judged.words) == (kind, told)
+def test_the_banner_of_a_single_check_ignores_the_phase(
+    letters: str, kind: str, words: str
+) -> None:
+    """And whether the check is required."""
+    known = report(letters)
+    verdict = single_check("a")(known, Phase.DRAINING)
+    assert verdict
+    shown = banner(verdict, known)
+    assert (shown.kind, shown.words) == (kind, words)

@@ -12,7 +12,7 @@ from app.health import Instant
 
 
 @pytest.mark.parametrize(
-    ("seconds", "told"),
+    ("seconds", "expected"),
     [
         (-1, "0 s"),
         (0.49, "0.4 s"),
@@ -26,13 +26,13 @@ from app.health import Instant
         (356_400, "4 d 3 h"),
     ],
 )
-def test_a_duration_is_told_in_its_two_largest_units(seconds: float, told: str) -> None:
-    """Rounded down: what has not lasted a minute is not told as one."""
-    assert format_duration(seconds) == told
+def test_a_duration_has_its_two_largest_units(seconds: float, expected: str) -> None:
+    """It is rounded down."""
+    assert format_duration(seconds) == expected
 
 
 @pytest.mark.parametrize(
-    ("seconds", "told"),
+    ("seconds", "expected"),
     [
         (0.000_004, "0.00 ms"),
         (0.000_82, "0.82 ms"),
@@ -44,38 +44,38 @@ def test_a_duration_is_told_in_its_two_largest_units(seconds: float, told: str) 
         (12.34, "12.3 s"),
     ],
 )
-def test_a_latency_is_told_to_two_digits_or_so(seconds: float, told: str) -> None:
-    """In the unit in which it is thought of."""
-    assert format_latency(seconds) == told
+def test_a_latency_has_about_two_digits(seconds: float, expected: str) -> None:
+    """In milliseconds below a second."""
+    assert format_latency(seconds) == expected
 
 
 @pytest.mark.parametrize(
-    ("part", "told"), [(0, "0.00%"), (0.872, "87.20%"), (0.99999, "99.99%"), (1, "100%")]
+    ("share", "expected"), [(0, "0.00%"), (0.872, "87.20%"), (0.99999, "99.99%"), (1, "100%")]
 )
-def test_only_what_never_failed_is_told_as_a_hundred_percent(part: float, told: str) -> None:
-    """A share is rounded down."""
-    assert format_share(part) == told
+def test_a_share_is_rounded_down(share: float, expected: str) -> None:
+    """So only a check that never failed has 100%."""
+    assert format_share(share) == expected
 
 
 @pytest.mark.parametrize(
-    ("all_of_them", "told"),
+    ("names", "expected"),
     [("a", "a"), ("ab", "a and b"), ("abc", "a, b and c"), ("abcde", "a, b, c and 2 more")],
 )
-def test_names_are_listed_as_in_a_sentence(all_of_them: str, told: str) -> None:
-    """And no sentence has more than three."""
-    assert join_names(list(all_of_them)) == told
+def test_names_are_joined_as_in_a_sentence(names: str, expected: str) -> None:
+    """With three of them at most."""
+    assert join_names(list(names)) == expected
 
 
 @pytest.mark.parametrize(
-    ("rate", "told"), [(12.4, "12 a second"), (1, "1 a second"), (0.1, "every 10 s")]
+    ("rate", "expected"), [(12.4, "12 per second"), (1, "1 per second"), (0.1, "every 10 s")]
 )
-def test_a_rate_is_told_as_probes_are_configured(rate: float, told: str) -> None:
-    """Often ones by the second, rare ones by the pause between them."""
-    assert format_rate(rate) == told
+def test_a_low_rate_is_an_interval(rate: float, expected: str) -> None:
+    """Below one request per second."""
+    assert format_rate(rate) == expected
 
 
-def test_a_moment_of_another_day_is_told_with_its_day() -> None:
-    """A history of two days would be misread otherwise."""
-    moment = Instant(0, 1_763_892_001.25)
-    assert format_clock(moment) == format_clock(moment, moment + 3600) == "10:00:01"
-    assert format_clock(moment, moment + 86_400) == "23 Nov 10:00:01"
+def test_a_time_of_another_day_has_its_date() -> None:
+    """The history may cover several days."""
+    time = Instant(0, 1_763_892_001.25)
+    assert format_clock(time) == format_clock(time, time + 3600) == "10:00:01"
+    assert format_clock(time, time + 86_400) == "23 Nov 10:00:01"
