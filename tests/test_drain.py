@@ -172,7 +172,7 @@ def test_a_second_signal_ends_it_at_once(
     assert slow.outcome() in {None, 500}
     assert "in lifespan" not in told
     if command is OURS:
-        assert "ended at once, as told twice" in told
+        assert "second signal: exiting immediately" in told
         assert ('"event": "drain started", "duration_s": 60.0' in told) is (first is signal.SIGTERM)
         assert code == 0
 

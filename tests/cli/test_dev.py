@@ -118,7 +118,7 @@ def test_it_serves_on_real_servers(run: Run) -> None:
     assert (reply.code, reply.json["status"]) == (200, "pass")
     assert set(reply.json["checks"]) == {"postgres", "redis"}
     page = service.ask("/health", Accept="text/html").body.decode()
-    assert "Settings in force" in page
+    assert "Effective settings" in page
     passwords = [path.read_text() for path in run.folder.glob("*/password")]
     assert len(passwords) == 2
     assert not any(password in page for password in passwords)

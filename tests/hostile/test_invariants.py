@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from app.api.formats import MAX_ACCEPT_LENGTH
 from app.api.routes import ENDPOINTS
 from app.health import Status
-from tests.api.scene import Details, Scene
+from tests.api.scene import AppUnderTest, Details
 from tests.api.test_readymade import ask
 
 
@@ -56,12 +56,12 @@ HEADERS = st.lists(
 FRESH = {b"cache-control": b"no-store", b"vary": b"Accept", b"x-content-type-options": b"nosniff"}
 
 
-def a_scene(details: Details, phase: str) -> Scene:
+def a_scene(details: Details, phase: str) -> AppUnderTest:
     """A service in which one check fails."""
-    scene = Scene(details=details)
+    scene = AppUnderTest(details=details)
     # An operator's page lists who has asked, and here each question is put several times.
-    scene.clients.asked = lambda *_: None  # type: ignore[method-assign]
-    scene.know(Status.PASS, Status.UNKNOWN if phase == "starting" else Status.FAIL)
+    scene.clients.record = lambda *_: None  # type: ignore[method-assign]
+    scene.set_statuses(Status.PASS, Status.UNKNOWN if phase == "starting" else Status.FAIL)
     scene.lifecycle.maintenance = phase == "maintenance"
     if phase == "draining":
         scene.lifecycle.drain()
@@ -106,7 +106,9 @@ def test_size_makes_no_difference(path: str, bomb: int) -> None:
     promised(a_scene("authorized", "serving"), path, *BOMBS[bomb])
 
 
-def promised(scene: Scene, path: str, query: bytes, headers: list[tuple[bytes, bytes]]) -> None:
+def promised(
+    scene: AppUnderTest, path: str, query: bytes, headers: list[tuple[bytes, bytes]]
+) -> None:
     """Assert the code, the headers, the length; that HEAD and OPTIONS are as GET."""
     request = {"path": path, "query_string": query, "headers": headers}
     code, told, body = asked(scene, method="GET", **request)
@@ -127,9 +129,9 @@ def promised(scene: Scene, path: str, query: bytes, headers: list[tuple[bytes, b
         assert code == asked(scene, method="GET", path=path, headers=tokens(headers))[0]
 
 
-def asked(scene: Scene, **request: Any) -> tuple[int, dict[bytes, bytes], bytes]:
+def asked(scene: AppUnderTest, **request: Any) -> tuple[int, dict[bytes, bytes], bytes]:
     """Ask, and tell the code, the headers and the body."""
-    start, body = ask(scene.routes, **request)
+    start, body = ask(scene.app, **request)
     return start["status"], dict(start["headers"]), body["body"]
 
 

@@ -9,7 +9,7 @@ from schemathesis.specs.openapi import checks
 
 from app.api.routes import ENDPOINTS
 from app.health import Status
-from tests.api.scene import Scene
+from tests.api.scene import AppUnderTest
 
 
 # A 503 is an answer here, and nothing that a prober gets wrong hides what it came for.
@@ -25,9 +25,9 @@ DOCUMENTED = [endpoint.paths[0] for endpoint in ENDPOINTS]
 
 def served(*statuses: Status) -> Any:
     """The document, and the application that it speaks of."""
-    scene = Scene()
-    scene.know(*statuses)
-    return schemathesis.openapi.from_asgi("/openapi.json", scene.routes)
+    scene = AppUnderTest()
+    scene.set_statuses(*statuses)
+    return schemathesis.openapi.from_asgi("/openapi.json", scene.app)
 
 
 @pytest.mark.parametrize("path", DOCUMENTED)
