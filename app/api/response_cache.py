@@ -106,29 +106,13 @@ class ResponseCache:
         return generation.get(key) or self._render(key, generation)
 
     def respond(self, scope: Scope) -> CachedResponse | None:
-        """Return the response to a request and record the client; None if it is not cacheable.
-
-        It inlines `usual`, `generation` and `answer`: the cost of their calls is measurable.
-        """
+        """Return the response to a request and record the client; None if it is not cacheable."""
         if scope["query_string"] or scope.get("root_path"):
             return None
-        client = b""
-        for name, value in scope["headers"]:
-            if name in RELEVANT_HEADERS:
-                if name == b"user-agent":
-                    client = value
-                elif name == b"authorization" or value not in CACHEABLE_ACCEPTS:
-                    return None
-        lifecycle = self._lifecycle
-        if (
-            (now := self.steady()) > self._expires
-            or self._source.latest is not self._report
-            or lifecycle.draining is not self._draining
-            or lifecycle.maintenance is not self._maintenance
-        ):
-            self._start_generation(now)
-        key = (scope["method"], scope["path"])
-        if response := self._generation.get(key) or self._render(key, self._generation):
+        if (client := client_of_cacheable_request(scope["headers"])) is None:
+            return None
+        now = self.steady()
+        if response := self.get(scope["method"], scope["path"], now):
             response.record(client, now)
         return response
 
