@@ -1,4 +1,4 @@
-"""The two ways to answer bytes, and all that is seen of either."""
+"""A simulated connection to the fast path, or to uvicorn without it."""
 
 import asyncio
 import contextlib
@@ -21,97 +21,96 @@ from tests.fakes import simulate
 ACCESS = logging.getLogger("uvicorn.access")
 
 
-class Wire(asyncio.Transport):
-    """A transport that keeps what is written, and when it was closed."""
+class FakeTransport(asyncio.Transport):
+    """A transport that records what is written and when it is closed."""
 
     def __init__(self, protocol: asyncio.Protocol) -> None:
         super().__init__({"peername": ("10.0.0.7", 1234), "sockname": ("10.0.0.1", 8000)})
         self.protocol = protocol
         self.written = b""
         self.closed: float | None = None
-        self._reading, self._held = True, b""
+        self._reading, self._pending = True, b""
 
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
-        """Have another read."""
+        """Replace the protocol."""
         assert isinstance(protocol, asyncio.Protocol)
         self.protocol = protocol
 
     def receive(self, data: bytes) -> None:
-        """Have bytes arrive, unless nobody reads any more."""
+        """Deliver bytes to the protocol, or keep them while it has paused reading."""
         if self.closed is not None:
             return
         if self._reading:
             self.protocol.data_received(data)
         else:
-            self._held += data
+            self._pending += data
 
     def write(self, data: Any) -> None:
-        """Keep what is written."""
+        """Record the data."""
         assert self.closed is None
         self.written += data
 
     def pause_reading(self) -> None:
-        """Hold what arrives."""
+        """Keep what arrives."""
         self._reading = False
 
     def resume_reading(self) -> None:
-        """Let it through."""
+        """Deliver what has arrived."""
         self._reading = True
-        held, self._held = self._held, b""
-        if held:
-            self.receive(held)
+        pending, self._pending = self._pending, b""
+        if pending:
+            self.receive(pending)
 
     def is_closing(self) -> bool:
-        """Whether it is closed."""
+        """Return whether the transport is closed."""
         return self.closed is not None
 
     def close(self) -> None:
-        """Be closed from now on."""
+        """Close the transport."""
         if self.closed is None:
             loop = asyncio.get_running_loop()
             self.closed = loop.time()
             loop.call_soon(self.protocol.connection_lost, None)
 
 
-class Door:
-    """A port at which uvicorn listens, with or without somebody in front of it.
+class Connection:
+    """A connection to uvicorn, with the fast path or without.
 
     Attributes:
-        wire: the connection.
-        state: what uvicorn keeps of all connections.
+        transport: the transport.
+        state: uvicorn's state, which all its connections share.
 
     """
 
     def __init__(self, app_under_test: AppUnderTest, *, fast: bool, quiet: bool = True) -> None:
-        self._notes, self._noted = (
-            app_under_test.answers.recorded,
-            len(app_under_test.answers.recorded),
-        )
+        self._recorded = app_under_test.answers.recorded
+        self._recorded_before = len(self._recorded)
         config = Config(app_under_test.app, log_config=None, lifespan="off", ws="none")
         self.state = ServerState()
         self.state.default_headers = [(b"date", b"Tue, 24 Nov 2026 10:00:00 GMT")]
-        make = (
+        create = (
             partial(FastProtocol, RawResponseCache(app_under_test.app), quiet=quiet)
             if fast
             else HttpToolsProtocol
         )
-        protocol = make(config=config, server_state=self.state, app_state={})
-        self.wire = Wire(protocol)
-        protocol.connection_made(self.wire)
+        protocol = create(config=config, server_state=self.state, app_state={})
+        self.transport = FakeTransport(protocol)
+        protocol.connection_made(self.transport)
 
-    async def hear(self, chunks: Sequence[bytes], pause: float) -> tuple[Any, ...]:
-        """Tell what comes of chunks that arrive so many seconds apart."""
+    async def exchange(self, chunks: Sequence[bytes], pause: float) -> tuple[Any, ...]:
+        """Receive chunks *pause* seconds apart, and return everything that can be observed."""
         for chunk in chunks:
             await asyncio.sleep(pause)
-            self.wire.receive(chunk)
+            self.transport.receive(chunk)
         await asyncio.sleep(pause)
         connected = len(self.state.connections)
         await asyncio.sleep(60)
-        left = connected, len(self.state.connections), self.state.total_requests
-        return self.wire.written, self.wire.closed, left, self._notes[self._noted :]
+        counts = connected, len(self.state.connections), self.state.total_requests
+        recorded = self._recorded[self._recorded_before :]
+        return self.transport.written, self.transport.closed, counts, recorded
 
 
-def heard(
+def exchange(
     app_under_test: AppUnderTest,
     chunks: Sequence[bytes],
     *,
@@ -119,18 +118,22 @@ def heard(
     quiet: bool = True,
     pause: float = 1.0,
 ) -> tuple[Any, ...]:
-    """Tell what comes of chunks, in simulated time, and what the access log says."""
+    """Exchange chunks in simulated time, and return the lines of the access log as well."""
 
-    async def story() -> tuple[Any, ...]:
-        return await Door(app_under_test, fast=fast, quiet=quiet).hear(chunks, pause)
+    async def run() -> tuple[Any, ...]:
+        connection = Connection(app_under_test, fast=fast, quiet=quiet)
+        return await connection.exchange(chunks, pause)
 
-    with logged() as lines, filter_probe_logs(is_probe) if quiet else contextlib.nullcontext():
-        return *simulate(story()), tuple(lines)
+    with (
+        captured_access_log() as lines,
+        filter_probe_logs(is_probe) if quiet else contextlib.nullcontext(),
+    ):
+        return *simulate(run()), tuple(lines)
 
 
 @contextlib.contextmanager
-def logged() -> Iterator[list[str]]:
-    """Have the lines of the access log, as `vitals serve` sets it up, and nobody else."""
+def captured_access_log() -> Iterator[list[str]]:
+    """Capture the lines of the access log, and print none."""
     lines: list[str] = []
     handler, level, propagate = logging.Handler(), ACCESS.level, ACCESS.propagate
     handler.emit = lambda record: lines.append(record.getMessage())  # type: ignore[method-assign]

@@ -1,4 +1,4 @@
-"""What uvicorn would keep for as long as it comes has an end here."""
+"""The limits on what uvicorn buffers."""
 
 import asyncio
 import math
@@ -7,168 +7,167 @@ from itertools import repeat
 import pytest
 
 from app.health import Status
-from app.server.limits import MAX_HEAD, BoundedProtocol
-from app.server.limits import READ_SIZE as READ_AT_ONCE
-from tests.door import Door
+from app.server.limits import MAX_HEAD, READ_SIZE, BoundedProtocol
+from tests.door import Connection
 from tests.fakes import simulate
 from tests.request_streams import GET
 from tests.serving.test_fast_protocol import app_with_statuses
 
 
-UNUSUAL = b"GET /livez HTTP/1.1\r\nX-A: "
-ANY = UNUSUAL + b"\r\n\r\n"
+HEAD_START = b"GET /livez HTTP/1.1\r\nX-A: "
+ANY = HEAD_START + b"\r\n\r\n"
 POST = b"POST /livez HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
-READ_SIZE = b"a" * 1000
+CHUNK = b"a" * 1000
 
 ENDLESS = {
-    "path": (b"GET /", READ_SIZE),
-    "query": (b"GET /livez?", READ_SIZE),
+    "path": (b"GET /", CHUNK),
+    "query": (b"GET /livez?", CHUNK),
     "method": (b"M", b"M"),
-    "name": (b"GET /livez HTTP/1.1\r\n", READ_SIZE),
-    "value": (UNUSUAL, READ_SIZE),
-    "headers": (UNUSUAL, b"b\r\na: b"),
+    "name": (b"GET /livez HTTP/1.1\r\n", CHUNK),
+    "value": (HEAD_START, CHUNK),
+    "headers": (HEAD_START, b"b\r\na: b"),
     "empty lines": (b"\r\n", b"\r\n" * 500),
-    "another head": (GET + UNUSUAL, READ_SIZE),
-    "body": (POST.replace(b"Transfer-Encoding: chunked", b"Content-Length: 1000000000"), READ_SIZE),
+    "another head": (GET + HEAD_START, CHUNK),
+    "body": (POST.replace(b"Transfer-Encoding: chunked", b"Content-Length: 1000000000"), CHUNK),
     "chunks": (POST, b"1\r\na\r\n" * 200),
-    "extension": (POST + b"1;", READ_SIZE),
+    "extension": (POST + b"1;", CHUNK),
     "trailers": (POST + b"0\r\n", b"a: b\r\n" * 200),
-    "trailer": (POST + b"0\r\na: ", READ_SIZE),
+    "trailer": (POST + b"0\r\na: ", CHUNK),
 }
 
 
-def a_door() -> Door:
-    """A door of a service that is well."""
-    return Door(app_with_statuses(Status.PASS, Status.PASS), fast=True)
+def open_connection() -> Connection:
+    """Return a connection to an application whose checks pass."""
+    return Connection(app_with_statuses(Status.PASS, Status.PASS), fast=True)
 
 
 @pytest.mark.parametrize("beginning", ENDLESS)
-def test_what_does_not_end_is_ended(beginning: str) -> None:
-    """Within a few thousand bytes of the longest head, whichever part of a request goes on."""
+def test_an_endless_request_is_refused(beginning: str) -> None:
+    """Shortly after the size of the longest head, whichever part of the request is endless."""
 
-    async def story() -> int:
-        door, (first, piece) = a_door(), ENDLESS[beginning]
+    async def run() -> int:
+        connection, (first, piece) = open_connection(), ENDLESS[beginning]
         sent = 0
         for data in (first, *repeat(piece, 3 * MAX_HEAD // len(piece))):
-            if door.wire.is_closing():
+            if connection.transport.is_closing():
                 break
-            door.wire.receive(data)
+            connection.transport.receive(data)
             sent += len(data)
             await asyncio.sleep(0)
             await asyncio.sleep(0)
-        assert door.wire.is_closing()
+        assert connection.transport.is_closing()
         return sent
 
-    assert simulate(story()) < MAX_HEAD + 2 * len(READ_SIZE) + len(POST)
+    assert simulate(run()) < MAX_HEAD + 2 * len(CHUNK) + len(POST)
 
 
 @pytest.mark.parametrize("whole", [True, False])
 @pytest.mark.parametrize("over", [0, 1])
-def test_a_head_is_as_long_as_it_may_be(over: int, whole: bool) -> None:
-    """Counted without what separates its parts, however it arrives."""
-    head = UNUSUAL + b"a" * (MAX_HEAD - len("/livezX-A") + over) + b"\r\n\r\n"
+def test_the_longest_head_is_answered(over: int, whole: bool) -> None:
+    """Its length excludes separators, and does not depend on how the head is split."""
+    head = HEAD_START + b"a" * (MAX_HEAD - len("/livezX-A") + over) + b"\r\n\r\n"
 
-    async def story() -> bytes:
-        door = a_door()
+    async def run() -> bytes:
+        connection = open_connection()
         for data in [head] if whole else [head[:9], head[9:]]:
-            door.wire.receive(data)
+            connection.transport.receive(data)
         await asyncio.sleep(0)
         await asyncio.sleep(0)
-        return door.wire.written
+        return connection.transport.written
 
-    assert simulate(story()).split()[1] == (b"400" if over else b"200")
+    assert simulate(run()).split()[1] == (b"400" if over else b"200")
 
 
-def test_it_waits_from_its_last_answer_on() -> None:
-    """From when it came, as long as it has none; not while it is being answered."""
+def test_a_connection_is_idle_since_its_last_answer() -> None:
+    """Or since it was opened; it is not idle while a request is being answered."""
 
-    async def story() -> None:
+    async def run() -> None:
         await asyncio.sleep(1)
-        door = a_door()
+        connection = open_connection()
         await asyncio.sleep(1)
-        door.wire.receive(UNUSUAL)
-        bounded = door.wire.protocol
+        connection.transport.receive(HEAD_START)
+        bounded = connection.transport.protocol
         assert isinstance(bounded, BoundedProtocol)
         assert bounded.idle_since == 1
-        door.wire.receive(b"\r\n\r\n")
+        connection.transport.receive(b"\r\n\r\n")
         assert bounded.idle_since == math.inf
         await asyncio.sleep(1)
         assert bounded.idle_since == 2
 
-    simulate(story())
+    simulate(run())
 
 
-def test_whoever_does_not_read_waits_too() -> None:
-    """An answer that is not taken holds what one that is not asked for does."""
+def test_a_client_that_does_not_read_is_idle() -> None:
+    """An unread answer takes as much memory as an idle connection."""
 
-    async def story() -> None:
-        door = a_door()
-        door.wire.receive(UNUSUAL)
-        bounded = door.wire.protocol
+    async def run() -> None:
+        connection = open_connection()
+        connection.transport.receive(HEAD_START)
+        bounded = connection.transport.protocol
         assert isinstance(bounded, BoundedProtocol)
         await asyncio.sleep(1)
         bounded.pause_writing()
-        door.wire.receive(b"\r\n\r\n")
+        connection.transport.receive(b"\r\n\r\n")
         await asyncio.sleep(1)
         assert bounded.idle_since == 1
         bounded.resume_writing()
         assert bounded.idle_since == math.inf
 
-    simulate(story())
+    simulate(run())
 
 
-def test_whoever_has_no_more_to_say_is_still_answered() -> None:
-    """And the connection ends with the answer; without a question it ends at once."""
+def test_a_client_that_closes_its_sending_side_gets_its_answer() -> None:
+    """The connection closes after the answer, or at once if no request is complete."""
 
-    async def story() -> bytes:
-        door = a_door()
-        door.wire.receive(UNUSUAL)
-        bounded = door.wire.protocol
+    async def run() -> bytes:
+        connection = open_connection()
+        connection.transport.receive(HEAD_START)
+        bounded = connection.transport.protocol
         assert isinstance(bounded, BoundedProtocol)
         assert not bounded.eof_received()
-        door.wire.receive(b"\r\n\r\n")
+        connection.transport.receive(b"\r\n\r\n")
         assert bounded.eof_received()
         await asyncio.sleep(1)
-        assert door.wire.is_closing()
-        return door.wire.written
+        assert connection.transport.is_closing()
+        return connection.transport.written
 
-    assert b"\r\nconnection: close\r\n" in simulate(story())
+    assert b"\r\nconnection: close\r\n" in simulate(run())
 
 
-def test_what_cannot_be_answered_yet_is_not_read() -> None:
-    """Of two thousand requests some thirty wait at a time, and each has its answer in the end."""
+def test_pipelined_requests_are_not_read_before_they_can_be_answered() -> None:
+    """About thirty of two thousand are queued at a time, and each gets its answer."""
 
-    async def story() -> tuple[int, bytes]:
-        door = a_door()
-        door.wire.receive(ANY * 1000)
-        door.wire.receive(ANY * 1000)
-        bounded = door.wire.protocol
+    async def run() -> tuple[int, bytes]:
+        connection = open_connection()
+        connection.transport.receive(ANY * 1000)
+        connection.transport.receive(ANY * 1000)
+        bounded = connection.transport.protocol
         assert isinstance(bounded, BoundedProtocol)
         most = 0
         for _ in range(20_000):
             most = max(most, len(bounded.pipeline))
             await asyncio.sleep(0)
-        return most, door.wire.written
+        return most, connection.transport.written
 
-    most, written = simulate(story())
-    assert 0 < most <= READ_AT_ONCE // len(ANY) + 1
+    most, written = simulate(run())
+    assert 0 < most <= READ_SIZE // len(ANY) + 1
     assert written.count(b"HTTP/1.1 200 OK") == 2000
 
 
-def test_whoever_goes_in_the_middle_is_answered_no_more(caplog: pytest.LogCaptureFixture) -> None:
-    """Though it is not the last one asked for that is being answered."""
+def test_an_answer_stops_when_the_client_disconnects(caplog: pytest.LogCaptureFixture) -> None:
+    """Even if it is not the answer to the latest request."""
 
-    async def story() -> None:
-        door = a_door()
-        door.wire.receive(ANY * 3)
-        bounded = door.wire.protocol
+    async def run() -> None:
+        connection = open_connection()
+        connection.transport.receive(ANY * 3)
+        bounded = connection.transport.protocol
         assert isinstance(bounded, BoundedProtocol)
         bounded.pause_writing()
         await asyncio.sleep(1)
-        door.wire.close()
+        connection.transport.close()
         await asyncio.sleep(1)
-        assert not door.state.tasks
-        assert not door.wire.written
+        assert not connection.state.tasks
+        assert not connection.transport.written
 
-    simulate(story())
+    simulate(run())
     assert not [one for one in caplog.records if one.name == "uvicorn.error"]

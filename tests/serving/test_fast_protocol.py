@@ -1,4 +1,4 @@
-"""What stands before uvicorn is not seen: the same bytes, at the same time, with the same log."""
+"""The fast path sends what uvicorn sends, at the same time, with the same log."""
 
 import asyncio
 
@@ -10,7 +10,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from app.health import Status
 from app.server.fast_path import MAX_CACHED, FastProtocol, RawResponseCache, parse_cacheable_request
 from tests.api.scene import AppUnderTest
-from tests.door import Door, heard
+from tests.door import Connection, exchange
 from tests.request_streams import GET, STREAMS
 
 
@@ -30,7 +30,7 @@ HEADS = st.builds(
 
 
 def app_with_statuses(*statuses: Status) -> AppUnderTest:
-    """A service that knows this of its dependencies, with answers ready."""
+    """Return an application with a response cache, whose checks have these statuses."""
     app_under_test = AppUnderTest()
     app_under_test.set_statuses(*statuses)
     app_under_test.app.response_cache = app_under_test.response_cache()
@@ -38,19 +38,19 @@ def app_with_statuses(*statuses: Status) -> AppUnderTest:
 
 
 @pytest.mark.parametrize("stream", STREAMS.values(), ids=STREAMS)
-def test_a_stream_cut_anywhere_is_answered_as_uvicorn_does(stream: bytes) -> None:
-    """Bytes written, the moment of closing, connections, requests and log lines are the same."""
+def test_a_split_stream_gets_the_same_answer_as_from_uvicorn(stream: bytes) -> None:
+    """The same bytes, time of closing, connections, counted requests and log lines."""
     app_under_test = app_with_statuses(Status.PASS, Status.PASS)
     for cut in range(len(stream)):
         chunks = [chunk for chunk in (stream[:cut], stream[cut:]) if chunk]
-        expected = heard(app_under_test, chunks, fast=False)
-        assert heard(app_under_test, chunks, fast=True) == expected
+        expected = exchange(app_under_test, chunks, fast=False)
+        assert exchange(app_under_test, chunks, fast=True) == expected
 
 
 @pytest.mark.parametrize("quiet", [True, False])
 @pytest.mark.parametrize("phase", ["serving", "failing", "starting", "maintenance", "draining"])
-def test_every_phase_is_answered_as_uvicorn_does(phase: str, quiet: bool) -> None:
-    """Whole streams and byte by byte, with and without successful probes in the log."""
+def test_every_phase_gets_the_same_answer_as_from_uvicorn(phase: str, quiet: bool) -> None:
+    """For whole streams and byte by byte, with and without successful probes in the log."""
     known = {"failing": Status.FAIL, "starting": Status.UNKNOWN}.get(phase, Status.PASS)
     app_under_test = app_with_statuses(known, Status.PASS)
     app_under_test.lifecycle.maintenance = phase == "maintenance"
@@ -58,92 +58,94 @@ def test_every_phase_is_answered_as_uvicorn_does(phase: str, quiet: bool) -> Non
         app_under_test.lifecycle.drain()
     for stream in STREAMS.values():
         for chunks in ([stream], [bytes([octet]) for octet in stream]):
-            expected = heard(app_under_test, chunks, fast=False, quiet=quiet, pause=0.01)
-            assert heard(app_under_test, chunks, fast=True, quiet=quiet, pause=0.01) == expected
+            expected = exchange(app_under_test, chunks, fast=False, quiet=quiet, pause=0.01)
+            assert exchange(app_under_test, chunks, fast=True, quiet=quiet, pause=0.01) == expected
 
 
 @given(st.lists(HEADS, min_size=1, max_size=3))
-def test_no_bytes_tell_the_two_doors_apart(chunks: list[bytes]) -> None:
-    """Whatever arrives, a head at a time."""
+def test_any_requests_get_the_same_answers_as_from_uvicorn(chunks: list[bytes]) -> None:
+    """One head at a time."""
     app_under_test = app_with_statuses(Status.PASS, Status.FAIL)
-    assert heard(app_under_test, chunks, fast=True) == heard(app_under_test, chunks, fast=False)
+    assert exchange(app_under_test, chunks, fast=True) == exchange(
+        app_under_test, chunks, fast=False
+    )
 
 
 @pytest.mark.parametrize("pause", [0.5, 4.9, 5.1, 11])
-def test_a_silent_connection_is_closed_at_the_same_moment(pause: float) -> None:
+def test_an_idle_connection_is_closed_at_the_same_time(pause: float) -> None:
     """Five seconds after the last answer, and not after the first."""
     app_under_test, chunks = app_with_statuses(Status.PASS, Status.PASS), [GET] * 3
-    expected = heard(app_under_test, chunks, fast=False, pause=pause)
+    expected = exchange(app_under_test, chunks, fast=False, pause=pause)
     assert expected[1] == pytest.approx(pause * (3 if pause < 5 else 1) + 5)
-    assert heard(app_under_test, chunks, fast=True, pause=pause) == expected
+    assert exchange(app_under_test, chunks, fast=True, pause=pause) == expected
 
 
-async def test_uvicorn_is_not_woken_for_a_usual_request() -> None:
-    """It has the connection from the first other one on."""
-    door = Door(app_with_statuses(Status.PASS, Status.PASS), fast=True)
-    for usual in (GET, STREAMS["head"], GET):
-        door.wire.receive(usual)
-        assert isinstance(door.wire.protocol, FastProtocol)
-    door.wire.receive(b"GET /health?verbose HTTP/1.1\r\n\r\n")
-    assert isinstance(door.wire.protocol, HttpToolsProtocol)
-    door.wire.receive(GET)
-    assert isinstance(door.wire.protocol, HttpToolsProtocol)
+async def test_uvicorn_gets_the_connection_at_the_first_other_request() -> None:
+    """And it keeps the connection."""
+    connection = Connection(app_with_statuses(Status.PASS, Status.PASS), fast=True)
+    for cacheable in (GET, STREAMS["head"], GET):
+        connection.transport.receive(cacheable)
+        assert isinstance(connection.transport.protocol, FastProtocol)
+    connection.transport.receive(b"GET /health?verbose HTTP/1.1\r\n\r\n")
+    assert isinstance(connection.transport.protocol, HttpToolsProtocol)
+    connection.transport.receive(GET)
+    assert isinstance(connection.transport.protocol, HttpToolsProtocol)
 
 
-async def test_nobody_is_answered_who_does_not_read() -> None:
-    """Once the network holds too much, uvicorn has the connection, and waits."""
-    door = Door(app_with_statuses(Status.PASS, Status.PASS), fast=True)
-    fast = door.wire.protocol
+async def test_a_client_that_does_not_read_gets_no_further_answer() -> None:
+    """Once the send buffer is full, uvicorn gets the connection, and waits."""
+    connection = Connection(app_with_statuses(Status.PASS, Status.PASS), fast=True)
+    fast = connection.transport.protocol
     fast.pause_writing()
     fast.resume_writing()
-    door.wire.receive(GET)
-    assert door.wire.protocol is fast
+    connection.transport.receive(GET)
+    assert connection.transport.protocol is fast
     fast.pause_writing()
-    door.wire.receive(GET)
-    answered = door.wire.written
+    connection.transport.receive(GET)
+    answered = connection.transport.written
     await asyncio.sleep(0)
-    assert door.wire.written == answered
-    door.wire.protocol.resume_writing()
-    while door.wire.written == answered:
+    assert connection.transport.written == answered
+    connection.transport.protocol.resume_writing()
+    while connection.transport.written == answered:
         await asyncio.sleep(0)
-    assert door.wire.written == answered * 2
+    assert connection.transport.written == answered * 2
 
 
-async def test_a_stop_closes_the_connections_that_wait() -> None:
-    """As uvicorn closes those that nobody is being answered on."""
-    door = Door(app_with_statuses(Status.PASS, Status.PASS), fast=True)
-    door.wire.receive(GET)
-    for connection in list(door.state.connections):
-        connection.shutdown()
-    assert door.wire.is_closing()
+async def test_a_shutdown_closes_idle_connections() -> None:
+    """As uvicorn does with its own."""
+    connection = Connection(app_with_statuses(Status.PASS, Status.PASS), fast=True)
+    connection.transport.receive(GET)
+    for protocol in list(connection.state.connections):
+        protocol.shutdown()
+    assert connection.transport.is_closing()
 
 
-async def test_the_date_moves_on() -> None:
-    """The server's own headers change each second."""
-    door = Door(app_with_statuses(Status.PASS, Status.PASS), fast=True)
+async def test_the_date_header_is_current() -> None:
+    """Uvicorn replaces its default headers each second."""
+    connection = Connection(app_with_statuses(Status.PASS, Status.PASS), fast=True)
     for date in (b"Tue, 24 Nov 2026 10:00:00 GMT", b"Tue, 24 Nov 2026 10:00:01 GMT"):
-        door.state.default_headers = [(b"date", date)]
-        door.wire.receive(GET)
-        assert b"\r\ndate: " + date + b"\r\n" in door.wire.written
+        connection.state.default_headers = [(b"date", date)]
+        connection.transport.receive(GET)
+        assert b"\r\ndate: " + date + b"\r\n" in connection.transport.written
 
 
-def test_a_request_is_known_until_many_others_have_come() -> None:
-    """A prober that sends another word each time fills no memory."""
-    replies = RawResponseCache(app_with_statuses(Status.PASS, Status.PASS).app)
+def test_the_number_of_cached_requests_is_limited() -> None:
+    """A client that sends another header each time does not fill the memory."""
+    responses = RawResponseCache(app_with_statuses(Status.PASS, Status.PASS).app)
     headers = [(b"date", b"now")]
-    first = replies.get(GET, headers)
+    first = responses.get(GET, headers)
     assert first
-    assert replies.get(GET, headers) is first
+    assert responses.get(GET, headers) is first
     for number in range(MAX_CACHED):
-        assert replies.get(GET.replace(b": a", b": %d" % number), headers)
-    again = replies.get(GET, headers)
+        assert responses.get(GET.replace(b": a", b": %d" % number), headers)
+    again = responses.get(GET, headers)
     assert again
     assert again.data == first.data
     assert again is not first
 
 
 @pytest.mark.parametrize("name", ["text", "token", "forwarded", "body", "connection listed"])
-def test_what_asks_for_more_is_not_recognised(name: str) -> None:
-    """Nor what a lenient parser might read in another way."""
+def test_other_requests_are_left_to_uvicorn(name: str) -> None:
+    """Also those that a lenient parser might read differently."""
     assert parse_cacheable_request(GET)
     assert parse_cacheable_request(STREAMS[name]) is None

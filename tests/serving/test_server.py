@@ -1,4 +1,4 @@
-"""uvicorn's start and end, as `vitals serve` has them."""
+"""Start and shutdown of the server of `vitals serve`."""
 
 import asyncio
 import gc
@@ -16,7 +16,7 @@ REQUEST = b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"
 
 
 async def app(scope: Any, receive: Any, send: Any) -> None:
-    """Answer what is asked."""
+    """Answer every request."""
     if scope["type"] == "lifespan":
         for step in ("startup", "shutdown"):
             await receive()
@@ -26,8 +26,8 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "http.response.body", "body": b"served"})
 
 
-class Closing:
-    """A listener, and somebody who comes in the very moment in which it closes."""
+class ListenerWithLateClient:
+    """A listener to which a client connects just before it closes."""
 
     def __init__(self, listener: asyncio.Server) -> None:
         self._listener = listener
@@ -36,46 +36,46 @@ class Closing:
         self.client = socket.socket()
 
     def close(self) -> None:
-        """Close it, when somebody has just come whom the event loop has not seen."""
+        """Connect a client, whose connection the event loop has not accepted, and close."""
         if self._listener.is_serving():
             self.client.connect(self._address)
             self.client.sendall(REQUEST)
         self._listener.close()
 
     async def wait_closed(self) -> None:
-        """Wait for its end."""
+        """Wait until the listener is closed."""
         await self._listener.wait_closed()
 
 
-async def heard_at_the_door() -> bytes:
-    """End a server, and tell what is answered to who comes in that moment."""
+async def answer_to_late_client() -> bytes:
+    """Stop a server, and return what it answers to a client that connects at that moment."""
     listening = socket.create_server(("127.0.0.1", 0))
     server = Server(uvicorn.Config(app, log_config=None))
     served = asyncio.create_task(server.serve([listening]))
     while not server.started:
         await asyncio.sleep(0.01)
-    closing = Closing(server.servers[0])
-    server.servers = [cast("asyncio.Server", closing)]
+    listener = ListenerWithLateClient(server.servers[0])
+    server.servers = [cast("asyncio.Server", listener)]
     server.should_exit = True
     await served
-    with closing.client as client:
+    with listener.client as client:
         client.settimeout(5)
         return b"".join(iter(lambda: client.recv(65536), b""))
 
 
 @pytest.mark.parametrize("loop", [asyncio.new_event_loop, uvloop.new_event_loop])
-def test_who_comes_as_the_door_closes_is_let_in(loop: Any) -> None:
-    """The kernel has greeted them, so they have asked, and a reset would lose what they ask."""
+def test_a_client_that_connects_during_the_shutdown_gets_its_answer(loop: Any) -> None:
+    """The kernel has accepted its connection, and a reset would lose its request."""
     with asyncio.Runner(loop_factory=loop) as runner:
-        assert b"served" in runner.run(heard_at_the_door())
+        assert b"served" in runner.run(answer_to_late_client())
 
 
-def test_what_is_there_at_the_start_is_no_garbage() -> None:
-    """To look through it would keep every answer waiting, now and then."""
+def test_the_garbage_collector_skips_what_exists_at_the_start() -> None:
+    """A pass over these objects would delay answers."""
     before = gc.get_freeze_count()
-    gc.disable()  # as the command line does until then
+    gc.disable()  # as the command line does before the start
     try:
-        asyncio.run(heard_at_the_door())
+        asyncio.run(answer_to_late_client())
         assert gc.get_freeze_count() > before
         assert gc.isenabled()
     finally:
