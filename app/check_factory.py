@@ -1,4 +1,4 @@
-"""What is checked: a probe for each dependency that is configured, and the terms on which."""
+"""Create the checks of the configured dependencies, and advise on mistakes in their settings."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
@@ -10,11 +10,11 @@ from app.checks.errors import (
     PlainAnswerError,
     TlsAnswerError,
     UnansweredError,
+    is_password_unwanted,
     lookup_by_class,
-    unwanted,
 )
 from app.checks.http import http
-from app.checks.session import HELD_UP
+from app.checks.session import LOGINS_BLOCKED
 from app.checks.tls import TrustStore
 from app.health import Check, Probe, Reason
 from app.health.reasons import Advice
@@ -22,44 +22,45 @@ from app.settings import Settings
 
 
 class ExplainingProbe(Probe, Protocol):
-    """A probe that tells the reasons of its own failures."""
+    """A probe that explains its own failures."""
 
     def explain(self, error: BaseException) -> Reason:
-        """Tell why an attempt failed."""
+        """Return why an attempt failed."""
 
 
-PLAIN = "write http:// or redis:// in the URL, or sslmode=disable"
-TLS = "write https:// or rediss:// in the URL, or sslmode=require"
+# How to change the URL, for either side of a mismatch.
+USE_PLAIN_TEXT = "write http:// or redis:// in the URL, or sslmode=disable"
+USE_TLS = "write https:// or rediss:// in the URL, or sslmode=require"
 
-# What to try where one side may speak TLS, and the other one plain text.
-MISMATCHES: Mapping[type[BaseException], Advice] = {
+# Advice if one side may use TLS and the other one plain text, by the class of the error.
+ADVICE_BY_ERROR: Mapping[type[BaseException], Advice] = {
     TlsAnswerError: Advice(
         "It answers with TLS, and the URL asks for plain text.",
-        f"Correct the port, or {TLS}.",
+        f"Correct the port, or {USE_TLS}.",
     ),
     PlainAnswerError: Advice(
         "It answers in plain text, and the URL asks for TLS.",
-        f"Switch on TLS there, correct the port, or {PLAIN}.",
+        f"Switch on TLS there, correct the port, or {USE_PLAIN_TEXT}.",
     ),
     UnansweredError: Advice(
         "It closes the connection before it sends anything.",
-        f"See whether it restarts or crashes; its log has the cause. If it expects TLS, {TLS}.",
+        f"See whether it restarts or crashes; its log has the cause. If it expects TLS, {USE_TLS}.",
     ),
 }
 
-# The same by what a probe notes in the error of a missed deadline.
-NOTED: Mapping[str, Advice] = {
+# Advice after a missed deadline, by the start of the note that a probe added to the error.
+ADVICE_BY_NOTE: Mapping[str, Advice] = {
     UNANSWERED_HANDSHAKE: Advice(
         "It accepts the connection, but does not answer the TLS handshake.",
-        f"Look at its load; it may be frozen. If it speaks plain text, {PLAIN}.",
+        f"Look at its load; it may be frozen. If it speaks plain text, {USE_PLAIN_TEXT}.",
     ),
-    HELD_UP: Advice(
+    LOGINS_BLOCKED: Advice(
         "It begins to answer logins, and finishes none.",
         "Look for a lock on pg_authid, a login trigger that waits, or a hung LDAP or PAM.",
     ),
 }
 
-# Opens a probe, which is closed when the context ends.
+# Opens a probe, and closes it at the end.
 ProbeContext = AbstractAsyncContextManager[ExplainingProbe]
 
 
@@ -73,18 +74,18 @@ async def open_checks(
 
     """
     checks = []
-    for name, context in _probes(settings, read_secret):
+    for name, context in _probe_contexts(settings, read_secret):
         probe = await stack.enter_async_context(context)
         checks.append(make_check(name, probe, settings))
     return checks
 
 
-def _probes(
+def _probe_contexts(
     settings: Settings, read_secret: Callable[[str], str]
 ) -> Iterator[tuple[str, ProbeContext]]:
     """Yield the name and the probe of each configured dependency.
 
-    A driver is imported only where a check needs it: it takes a fifth of the start.
+    A driver is imported only if a check needs it: the import takes a fifth of the startup time.
     """
     if settings.database_url:
         from app.checks.postgres import postgres  # noqa: PLC0415
@@ -113,14 +114,14 @@ def _probes(
         )
     trust = TrustStore()
     for target in settings.http_targets:
-        # A target without a URL was refused. Only the doctor goes on to the other checks then.
+        # The settings refuse a target without a URL. Only `vitals doctor` still gets here then.
         if target.url:
             headers = partial(target.filled, read_secret)
             yield target.name, http(target.url, headers, expect=target.expect, trust=trust)
 
 
 def make_check(name: str, probe: ExplainingProbe, settings: Settings) -> Check:
-    """Set the terms on which a dependency is judged: its own, where it has any."""
+    """Return a check with the settings of its dependency: its own schedule, or the general one."""
     general = settings.check_interval, settings.check_timeout
     interval, timeout = settings.check_schedules.get(name, general)
     return Check(
@@ -140,21 +141,24 @@ def make_check(name: str, probe: ExplainingProbe, settings: Settings) -> Check:
 def advise(
     name: str, probe: ExplainingProbe, auth: str | None, error: BaseException | None
 ) -> Advice | None:
-    """Return advice if a server and a setting disagree on whether there is a password, or TLS.
+    """Return advice if a server and a setting disagree on TLS, or on whether there is a password.
 
     Args:
-        auth: `password` or `none` as the setting says; None if the check has no such setting.
-        error: what the last attempt raised; None if it passed.
+        auth: the setting, `password` or `none`; None if the check has no such setting.
+        error: the error of the last attempt; None if it passed.
 
     """
-    if mismatch := lookup_by_class(MISMATCHES, error):
-        return mismatch
+    if advice := lookup_by_class(ADVICE_BY_ERROR, error):
+        return advice
     for note in getattr(error, "__notes__", ()):
-        if advice := next((NOTED[start] for start in NOTED if note.startswith(start)), None):
-            return advice
+        for start, advice in ADVICE_BY_NOTE.items():
+            if note.startswith(start):
+                return advice
     variable = f"{name.upper()}_AUTH"
     password_not_requested = (
-        unwanted(error) if error is not None else getattr(probe, "password_not_requested", False)
+        is_password_unwanted(error)
+        if error is not None
+        else getattr(probe, "password_not_requested", False)
     )
     if auth == "password" and password_not_requested:
         return Advice(

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.checks.postgres import GOODBYE
+from app.checks.postgres import CLOSE_TIMEOUT
 from app.health.monitor import CLOSE_GRACE
 from app.logs.handler import FLUSH_TIMEOUT
 from app.probe_config import (
@@ -46,7 +46,7 @@ def test_the_defaults_promise_what_the_readme_says(environ: pytest.MonkeyPatch) 
 
 def test_the_end_waits_for_less_than_is_promised() -> None:
     """For last words, attempts, a goodbye to a store, and a log that nobody reads, in turn."""
-    waits = LINGER + CLOSE_GRACE + GOODBYE + FLUSH_TIMEOUT
+    waits = LINGER + CLOSE_GRACE + CLOSE_TIMEOUT + FLUSH_TIMEOUT
     assert waits + 0.4 <= ENDING  # what all else takes together
 
 

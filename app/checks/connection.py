@@ -1,4 +1,4 @@
-"""A connection to a dependency: the one place where its bytes arrive, bounded."""
+"""A connection to a dependency, which limits what the dependency may send."""
 
 import asyncio
 import re
@@ -7,23 +7,31 @@ from typing import Any, Self
 
 from app.checks.errors import ProtocolError, TlsAnswerError, UnansweredError
 from app.checks.network import Dialer, Stage, enter_stage
-from app.checks.tls import RECORD, TlsStream
+from app.checks.tls import RECORD_START, TlsStream
 
 
-# The budget of an attempt. A usual answer has 1 KB in a handful of messages, and a certificate
-# with its chain 5 KB. Each read wakes the event loop.
+# The budget of an attempt. A usual answer has 1 KB in a few messages, and a certificate with its
+# chain 5 KB. Reads are limited because each one wakes the event loop.
 MAX_BYTES = 64 * 1024
 MAX_FRAMES = 100
 MAX_READS = 8 * 1024
+
+# Characters of a server's error message that are kept for the log.
+MAX_ERROR_TEXT = 300
 
 CLOSED = "closed the connection"
 
 
 class BoundedConnection(asyncio.Protocol):
-    """Receives what a dependency sends, as far as its budget goes, and hands it out on request.
+    """A connection with a budget of bytes, frames and reads. A frame is a message or TLS record.
 
-    A dependency that sends more is cut off with `ProtocolError`. TLS happens here as well, so that
-    the budget counts what the network carries, handshakes and empty records included.
+    It fails with `ProtocolError` if the dependency sends more. TLS happens here too, so that the
+    budget counts the bytes on the network, including handshakes and empty records.
+
+    Attributes:
+        address: the address of the dependency.
+        has_answered: whether the dependency has sent anything.
+
     """
 
     def __init__(self, dialer: Dialer) -> None:
@@ -34,80 +42,108 @@ class BoundedConnection(asyncio.Protocol):
         self._arrival: asyncio.Future[None] | None = None
         self._tls: TlsStream | None = None
         self.address: Any = None
-        self.has_answered = self._encrypts = False
+        self.has_answered = self._uses_tls = False
         self._bytes, self._frames, self._reads = MAX_BYTES, MAX_FRAMES, MAX_READS
-        self._is_fresh = True
+        self._is_new = True
 
     @classmethod
     async def open(cls, dialer: Dialer) -> Self:
-        """Connect, or raise the `OSError` that keeps every address from being connected to."""
-        connected = await dialer.dial()
-        wire = cls(dialer)
-        await asyncio.get_running_loop().create_connection(lambda: wire, sock=connected)
-        return wire
-
-    def renew(self) -> None:
-        """Begin the budget of a new attempt; the first one began with the connection.
+        """Connect.
 
         Raises:
-            ProtocolError: something has arrived that nothing asked for.
+            OSError: no address accepts the connection.
 
         """
-        self._demand_silence()
-        if not self._is_fresh:
+        connected = await dialer.dial()
+        connection = cls(dialer)
+        await asyncio.get_running_loop().create_connection(lambda: connection, sock=connected)
+        return connection
+
+    def reset_budget(self) -> None:
+        """Start the budget of a new attempt. The first one started with the connection.
+
+        Raises:
+            ProtocolError: the dependency has sent something without a request.
+
+        """
+        self._reject_unread()
+        if not self._is_new:
             self._bytes, self._frames, self._reads = MAX_BYTES, MAX_FRAMES, MAX_READS
-        self._is_fresh = False
+        self._is_new = False
 
     async def start_tls(self, context: ssl.SSLContext, server_name: str | None) -> None:
-        """Shake hands, on a thread: certificates and key exchange are the other side's choice."""
+        """Do the TLS handshake.
+
+        Raises:
+            ssl.SSLError: the handshake failed.
+            ProtocolError: the dependency sent plain text before it, or too much.
+            EOFError, OSError: the connection has ended.
+
+        """
         enter_stage(Stage.TLS)
-        self._demand_silence()  # or plain text could be taken for what was encrypted
+        self._reject_unread()  # plain text must not pass as encrypted
         tls = TlsStream(context, server_name)
-        self._encrypts = self._dialer.awaits_tls = True
+        self._uses_tls = self._dialer.awaits_tls = True
         try:
-            taken = 0
-            while not await tls.shakes_hands():
-                self.count(taken)
+            records = 0
+            while not await tls.handshake():
+                self.count_frames(records)
                 self._send(tls.outgoing.read())
-                while not (taken := tls.take_records(self._received, self._frames + 1)):
-                    await self._more()
+                while not (records := tls.feed(self._received, self._frames + 1)):
+                    await self._wait_for_data()
                 self._dialer.awaits_tls = False
         except ssl.SSLError:
-            self._send(tls.outgoing.read())  # an alert, which the server's log explains
+            self._send(tls.outgoing.read())  # the alert, which shows in the server's log
             raise
         self._send(tls.outgoing.read())
         self._tls = tls
-        self._keep(self._take(len(self._received)))
+        self._receive(self._take(len(self._received)))
 
     def write(self, data: bytes) -> None:
-        """Send something. What has ended the connection shows in the next read."""
+        """Send data. If the connection has ended, the next read raises the reason."""
         if self._tls:
             try:
-                self._tls.object.write(data)
+                self._tls.ssl_object.write(data)
             except ssl.SSLError as error:
                 self._fail(error)
             data = self._tls.outgoing.read()
         self._send(data)
 
     async def read(self, length: int) -> bytes:
-        """Return so many bytes, or raise what has ended the connection before they arrived."""
+        """Return exactly *length* bytes.
+
+        Raises:
+            ProtocolError: *length* or what has arrived exceeds the budget.
+            EOFError, OSError: the connection has ended.
+
+        """
         if length > MAX_BYTES:
-            msg = f"announced {length} bytes"
+            msg = f"announced {length} bytes, more than {MAX_BYTES}"
             raise ProtocolError(msg)
         while len(self._received) < length:
-            await self._more()
+            await self._wait_for_data()
         return self._take(length)
 
     async def read_until(self, end: re.Pattern[bytes], overlap: int) -> bytes:
-        """Return everything up to the first match, which is *overlap* + 1 bytes long at most."""
+        """Return the bytes up to and including the first match of *end*.
+
+        Args:
+            overlap: one less than the length of the longest match.
+
+        """
         searched = 0
         while not (match := end.search(self._received, searched)):
             searched = max(0, len(self._received) - overlap)
-            await self._more()
+            await self._wait_for_data()
         return self._take(match.end())
 
-    def count(self, frames: int = 1) -> None:
-        """Count messages, or records of TLS, and raise `ProtocolError` if there are too many."""
+    def count_frames(self, frames: int = 1) -> None:
+        """Subtract messages or TLS records from the budget.
+
+        Raises:
+            ProtocolError: the budget is used up.
+
+        """
         self._frames -= frames
         if self._frames < 0:
             msg = f"sent more than {MAX_FRAMES} messages or TLS records"
@@ -115,32 +151,32 @@ class BoundedConnection(asyncio.Protocol):
 
     @property
     def has_unread(self) -> bool:
-        """Return whether something has arrived that was not read."""
+        """Return whether unread bytes have arrived."""
         return bool(self._received)
 
-    async def ended(self) -> None:
-        """Wait until the connection has ended, and raise what has ended it."""
+    async def wait_closed(self) -> None:
+        """Wait until the connection has ended, then raise the reason. Discard what arrives."""
         while True:
             self._received.clear()
-            await self._more()
+            await self._wait_for_data()
 
     def abort(self) -> None:
-        """Cut the connection."""
+        """Close the connection at once."""
         if self._transport:
             self._transport.abort()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Keep the transport to write to."""
+        """Keep the transport."""
         self._transport = transport
         self.address = transport.get_extra_info("peername")
 
     def data_received(self, data: bytes) -> None:
-        """Keep what the budget allows, and cut the connection when it is used up."""
+        """Keep what the budget allows, and close the connection when it is used up."""
         kept = data[: self._bytes]
         self._bytes -= len(kept)
         self._reads -= 1
         try:
-            self._keep(kept)
+            self._receive(kept)
         except (ssl.SSLError, EOFError, ProtocolError) as error:
             self._fail(error)
         if len(kept) < len(data) or self._reads < 0:
@@ -148,30 +184,31 @@ class BoundedConnection(asyncio.Protocol):
         self._wake()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """End what waits for more."""
-        is_silent = not (self.has_answered or self._encrypts)
-        silence = UnansweredError(f"{CLOSED} before it sent anything")
-        self._fail(silence if is_silent else exc or EOFError(CLOSED))
+        """Wake the reader, which raises the reason."""
+        if self.has_answered or self._uses_tls:
+            self._fail(exc or EOFError(CLOSED))
+        else:
+            self._fail(UnansweredError(f"{CLOSED} before it sent anything"))
         self._wake()
 
-    def _keep(self, data: bytes) -> None:
+    def _receive(self, data: bytes) -> None:
         if self._tls:
-            taken = self._tls.receive(data, self._frames + 1)
+            records = self._tls.receive(data, self._frames + 1)
             self._received += self._tls.read()
-            self.count(taken)
-            self._send(self._tls.outgoing.read())  # the answer to a new key
-            if self._tls.is_over:
+            self.count_frames(records)
+            self._send(self._tls.outgoing.read())  # the answer to a key update
+            if self._tls.is_closed:
                 raise EOFError(CLOSED)
             return
         is_first, self.has_answered = not self.has_answered, True
-        if is_first and not self._encrypts and RECORD.match(data):
+        if is_first and not self._uses_tls and RECORD_START.match(data):
             msg = "answers with TLS where plain text is expected"
             raise TlsAnswerError(msg)
         self._received += data
 
-    def _demand_silence(self) -> None:
+    def _reject_unread(self) -> None:
         if self._received:
-            msg = "sent something before it was asked"
+            msg = "sent something without a request"
             raise ProtocolError(msg)
 
     def _send(self, data: bytes) -> None:
@@ -183,7 +220,7 @@ class BoundedConnection(asyncio.Protocol):
         del self._received[:length]
         return data
 
-    async def _more(self) -> None:
+    async def _wait_for_data(self) -> None:
         if self._failure:
             raise self._failure
         self._arrival = asyncio.get_running_loop().create_future()

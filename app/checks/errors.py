@@ -1,4 +1,4 @@
-"""The exceptions that several kinds of check raise."""
+"""The exceptions that more than one kind of check raises."""
 
 import ssl
 from collections.abc import Callable, Mapping
@@ -7,60 +7,59 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-# How Redis refuses a password that it does not want: since version 6, and before.
-UNWANTED = (
+# How Redis refuses a password if it has none: since version 6, and before.
+PASSWORD_UNWANTED = (
     "AUTH <password> called without any password configured",
     "Client sent AUTH, but no password is set",
 )
 
+# Added as a note to the TimeoutError. A server that expects plain text stays silent like this.
+UNANSWERED_HANDSHAKE = "the server has not answered the TLS handshake"
+
 
 class CredentialError(Exception):
-    """The password could not be read where it is kept."""
+    """A credential can't be read or can't be sent."""
 
 
 class ProtocolError(Exception):
-    """A dependency sent what its protocol does not allow there, or more than it needs."""
+    """A dependency sent something that its protocol does not allow, or too much."""
 
 
 class TlsAnswerError(ProtocolError):
-    """A dependency answers with TLS where plain text is expected."""
+    """A dependency answered with TLS where plain text was expected."""
 
 
 class PlainAnswerError(ssl.SSLError):
-    """A dependency answers in plain text, or that it has no TLS, where TLS is expected."""
+    """A dependency answered in plain text, or refused TLS, where TLS was expected."""
 
     def __init__(self, text: str) -> None:
         super().__init__(0, text)
 
 
 class UnansweredError(EOFError):
-    """A dependency closed a connection in plain text before it sent anything.
+    """A dependency closed a plain-text connection before it sent anything.
 
-    So do most servers that expect TLS.
+    Most servers that expect TLS do this.
     """
-
-
-# Noted in the error of a deadline that passes meanwhile; so does a server that speaks plain text.
-UNANSWERED_HANDSHAKE = "the server has not answered the TLS handshake"
 
 
 def lookup_by_class(
     known: Mapping[type[BaseException], T], error: BaseException | None
 ) -> T | None:
-    """Return what is known of an error's class, or of the nearest class that it descends from."""
+    """Return the value for the class of *error*, or for its nearest base class in *known*."""
     return next((known[kind] for kind in type(error).__mro__ if kind in known), None)
 
 
-def unwanted(error: BaseException) -> bool:
-    """Return whether the server refused a password because it has none."""
-    return str(error).removeprefix("ERR ").startswith(UNWANTED)
+def is_password_unwanted(error: BaseException) -> bool:
+    """Return whether a Redis refused the password because it has none."""
+    return str(error).removeprefix("ERR ").startswith(PASSWORD_UNWANTED)
 
 
-def credential(read: Callable[[], str]) -> str:
-    """Read a password where it is kept.
+def read_credential(read: Callable[[], T]) -> T:
+    """Return what *read* returns.
 
     Raises:
-        CredentialError: it could not be read, whatever the reason.
+        CredentialError: *read* failed, for any reason.
 
     """
     try:

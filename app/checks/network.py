@@ -1,4 +1,4 @@
-"""Reaching a server: name resolution and connecting, neither able to hold up anything else."""
+"""Name resolution and connecting, without blocking the event loop, and the network's errors."""
 
 import asyncio
 import contextlib
@@ -25,7 +25,7 @@ from app.health import Reason
 
 
 class Stage(StrEnum):
-    """What an attempt goes through, in this order; not every one needs each."""
+    """The stages of an attempt, in their order. An attempt may skip some."""
 
     DNS = "dns"
     TCP = "tcp"
@@ -34,59 +34,63 @@ class Stage(StrEnum):
     QUERY = "query"
 
 
-def ignore_stage(step: Stage) -> None:
-    """Keep nothing of a step."""
+def ignore_stage(stage: Stage) -> None:
+    """Do nothing: the default listener."""
 
 
-# Hears of each step that an attempt begins, in that attempt's task alone.
+# Called at the start of each stage. An attempt runs in a task of its own, so a listener that is
+# set there gets the stages of that attempt only.
 STAGE_LISTENER: ContextVar[Callable[[Stage], None]] = ContextVar(
     "STAGE_LISTENER", default=ignore_stage
 )
 
 
-def enter_stage(step: Stage) -> None:
-    """Tell that a step begins, and that the one before it is over."""
-    STAGE_LISTENER.get()(step)
+def enter_stage(stage: Stage) -> None:
+    """Report that the attempt enters a stage, which ends the stage before it."""
+    STAGE_LISTENER.get()(stage)
 
 
-# Calls that may hang at once, of one kind: the C library's resolver gives up after ten seconds
-# with one server, more with several or with search domains; a file on a share may never do.
+# How many calls of one kind may hang at the same time. The C library's resolver gives up after
+# ten seconds with one name server, and later with several or with search domains. Reading a file
+# from a network share may hang forever.
 MAX_CALLS = 40
 
-# So many of them begin as often as there are attempts. The others begin no sooner than so many
-# seconds after the one before: so that a check with a short interval has some left when the
-# resolver works again. It is within the half second that an answer may be late.
-UNPACED = 8
-PACE = 0.4
+# The first calls start without a delay. The others start at least so many seconds apart: a check
+# with a short interval must have some left when the resolver works again. The interval is less
+# than the half second by which a result may be late.
+BURST_CALLS = 8
+START_INTERVAL = 0.4
 
-# Beyond so many threads of the process, each kind of call has no more than a few: all names of
-# many checks may hang, and a container has a limit.
+# If the process has this many threads, each kind of call may still use a few: the names of many
+# checks may hang at once, and a container has a limit of threads.
 MAX_THREADS = 200
-FEW = 2
+RESERVED_CALLS = 2
 
 T = TypeVar("T")
 
 
 class BlockingCall(Generic[T]):
-    """A call that may block: a look-up of a name, the reading of a file.
+    """An async callable that runs a blocking function, such as a name lookup, on a thread.
 
-    It can't be cancelled and the event loop's pool of threads is small and shared, so each runs on
-    a thread of its own. One whose attempt has ended goes on in the background: it holds up neither
-    the next attempt, nor another check, nor the end of the process.
+    A blocking function can't be cancelled, and the event loop's thread pool is small and shared,
+    so each call runs on its own thread. If the attempt ends before the call does, the call goes on
+    in the background. It delays neither the next attempt, nor another check, nor the exit.
     """
 
     def __init__(self, call: Callable[[], T], name: str) -> None:
         self._call = call
         self._name = name
         self._calls = set[asyncio.Future[T | Exception]]()
-        self._begun = -math.inf
+        self._started_at = -math.inf
 
     async def __call__(self) -> T:
-        """Call, and tell what that returns or raises."""
-        own = self._begin() if self._may_begin() else None
+        """Return what the function returns, or raise what it raises.
+
+        The result of an earlier call that ends now is as good as that of the new one.
+        """
+        own = self._start() if self._may_start() else None
         pending = set(self._calls)
         while True:
-            # What an earlier call comes to late is as true as what this one does.
             done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
             for call in done:
                 outcome = call.result()
@@ -95,26 +99,26 @@ class BlockingCall(Generic[T]):
                 if call is own or not pending:
                     raise outcome
 
-    def _may_begin(self) -> bool:
+    def _may_start(self) -> bool:
         hanging = len(self._calls)
-        if hanging < FEW:
+        if hanging < RESERVED_CALLS:
             return True
-        paced = hanging < UNPACED or time.monotonic() - self._begun >= PACE
-        return paced and hanging < MAX_CALLS and threading.active_count() < MAX_THREADS
+        waited = hanging < BURST_CALLS or time.monotonic() - self._started_at >= START_INTERVAL
+        return waited and hanging < MAX_CALLS and threading.active_count() < MAX_THREADS
 
-    def _begin(self) -> asyncio.Future[T | Exception]:
+    def _start(self) -> asyncio.Future[T | Exception]:
         call = run_in_thread(self._call, self._name)
-        self._begun = time.monotonic()
+        self._started_at = time.monotonic()
         self._calls.add(call)
         call.add_done_callback(self._calls.discard)
         return call
 
 
 def run_in_thread(call: Callable[[], T], name: str) -> asyncio.Future[T | Exception]:
-    """Run a call on a thread of its own; return the future of what it returns or raises.
+    """Run a function on its own thread; return a future of what it returns or raises.
 
     Raises:
-        RuntimeError: no thread could be started.
+        RuntimeError: the thread can't be started.
 
     """
     loop = asyncio.get_running_loop()
@@ -125,73 +129,73 @@ def run_in_thread(call: Callable[[], T], name: str) -> asyncio.Future[T | Except
             future.set_result(outcome)
 
     def run() -> None:
-        # On a processor that both want, this thread gets a quarter and the event loop goes first.
+        # The event loop has priority: on a shared core this thread gets a quarter of the time.
         with contextlib.suppress(OSError):
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 5)
         outcome: T | Exception
         try:
             outcome = call()
-        except Exception as error:  # noqa: BLE001 - the future's reader decides what it means
+        except Exception as error:  # noqa: BLE001 - the future carries it to the caller
             outcome = error
-        with contextlib.suppress(RuntimeError):  # the loop is closed: nothing waits for it
+        with contextlib.suppress(RuntimeError):  # the loop is closed, so no task waits
             loop.call_soon_threadsafe(settle, outcome)
 
     threading.Thread(target=run, name=name, daemon=True).start()
     return future
 
 
-# A name may have thousands, of which no attempt could try all.
+# A name may have thousands of addresses, more than any attempt could try.
 MAX_ADDRESSES = 16
 
 # Seconds between two tries to connect to a Unix socket whose backlog is full.
-UNIX_PAUSE = 0.02
+UNIX_RETRY_INTERVAL = 0.02
 
 Address = tuple[socket.AddressFamily, Any]
 
 
 class Dialer:
-    """Opens connections to one host and port, or to the Unix socket of a path.
+    """Opens connections to a host and port, or to a Unix socket if *host* is a path.
 
     Attributes:
-        waiting_for: the reason to give if a deadline passes now.
+        timeout_reason: the reason if a deadline passes now.
         awaits_tls: whether the server has yet to answer a TLS handshake.
 
     """
 
     def __init__(self, host: str, port: int = 0) -> None:
-        self.waiting_for = Reason.TIMEOUT
+        self.timeout_reason = Reason.TIMEOUT
         self.awaits_tls = False
         self._host = host
         self._port = port
-        self._look_up = BlockingCall(partial(_addresses, host, port), f"resolve {host}")
+        self._lookup = BlockingCall(partial(_lookup_addresses, host, port), f"resolve {host}")
 
     async def dial(self) -> socket.socket:
-        """Connect to the first address that can be connected to, in the resolver's order.
+        """Connect to the first address that accepts, in the resolver's order.
 
         Raises:
-            OSError: no address could be found (`socket.gaierror`), or none could be connected to.
+            OSError: the name has no address (`socket.gaierror`), or no address accepts.
 
         """
-        self.waiting_for, self.awaits_tls = Reason.DNS, False
+        self.timeout_reason, self.awaits_tls = Reason.DNS, False
         addresses = await self._resolve()
-        self.waiting_for = Reason.CONNECT_TIMEOUT
+        self.timeout_reason = Reason.CONNECT_TIMEOUT
         enter_stage(Stage.TCP)
         connected = await _connect_any(addresses)
-        self.waiting_for = Reason.TIMEOUT
+        self.timeout_reason = Reason.TIMEOUT
         return connected
 
     async def _resolve(self) -> list[Address]:
         try:
             with contextlib.suppress(socket.gaierror):
-                return _addresses(self._host, self._port, socket.AI_NUMERICHOST)
+                return _lookup_addresses(self._host, self._port, socket.AI_NUMERICHOST)
             enter_stage(Stage.DNS)
-            return await self._look_up()
+            return await self._lookup()
         except UnicodeError as error:
-            msg = "the name is not one that DNS can hold"
+            msg = "the host is not a valid DNS name"
             raise socket.gaierror(socket.EAI_NONAME, msg) from error
 
 
-def _addresses(host: str, port: int, flags: int = 0) -> list[Address]:
+def _lookup_addresses(host: str, port: int, flags: int = 0) -> list[Address]:
     if host.startswith("/"):
         return [(socket.AF_UNIX, host)]
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=flags)
@@ -204,8 +208,8 @@ async def _connect_any(addresses: list[Address]) -> socket.socket:
         try:
             return await _connect(family, address)
         except OSError as error:
-            first = first or error  # that of the address which the resolver prefers
-    raise first or OSError("the name has no address")
+            first = first or error  # the resolver prefers the first address
+    raise first or OSError("the host has no address")
 
 
 async def _connect(family: socket.AddressFamily, address: Any) -> socket.socket:
@@ -215,7 +219,7 @@ async def _connect(family: socket.AddressFamily, address: Any) -> socket.socket:
         if family is socket.AF_UNIX:
             await _connect_unix(connecting, address)
         else:
-            _notice_a_dead_peer(connecting)
+            _enable_keepalive(connecting)
             await asyncio.get_running_loop().sock_connect(connecting, address)
     except BaseException:
         connecting.close()
@@ -224,16 +228,16 @@ async def _connect(family: socket.AddressFamily, address: Any) -> socket.socket:
 
 
 async def _connect_unix(connecting: socket.socket, path: str) -> None:
-    """Connect when there is room. A full backlog refuses at once; asyncio takes it for success."""
+    """Connect, and retry while the backlog is full, which asyncio would take for success."""
     while True:
         with contextlib.suppress(BlockingIOError):
             connecting.connect(path)
             return
-        await asyncio.sleep(UNIX_PAUSE)
+        await asyncio.sleep(UNIX_RETRY_INTERVAL)
 
 
-def _notice_a_dead_peer(connection: socket.socket) -> None:
-    """Have the kernel end a connection whose other side has been silent for 15 s."""
+def _enable_keepalive(connection: socket.socket) -> None:
+    """Configure the kernel to end the connection after 15 s without a sign of the server."""
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 5)
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 5)
@@ -271,7 +275,7 @@ def explain_network(error: BaseException, dialer: Dialer) -> Reason:
     if isinstance(error, TimeoutError):
         if dialer.awaits_tls:
             error.add_note(UNANSWERED_HANDSHAKE)
-        return dialer.waiting_for
+        return dialer.timeout_reason
     if isinstance(error, OSError) and error.errno in UNREACHABLE:
         return Reason.UNREACHABLE
     return lookup_by_class(NETWORK_REASONS, error) or Reason.ERROR

@@ -1,10 +1,9 @@
-"""Whether a PostgreSQL can serve: asked by a session of the probe's own."""
+"""The check of a PostgreSQL: one statement over a session of its own."""
 
 import asyncio
 import contextlib
 import math
 import secrets
-import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
@@ -12,86 +11,83 @@ from functools import partial
 
 import asyncpg
 
-from app.checks.errors import credential
+from app.checks.errors import read_credential
 from app.checks.network import BlockingCall, Stage, enter_stage
-from app.checks.postgres_protocol import message
+from app.checks.postgres_protocol import encode_message
 from app.checks.postgres_server import PostgresConnection, PostgresServer
 from app.checks.session import SessionProbe, ignore_outcome
 from app.health import Reason
 
 
-# Seconds that an attempt waits for a session to end.
-GOODBYE = 0.1
+# Seconds that an attempt waits for the server to end a session.
+CLOSE_TIMEOUT = 0.1
 
-TERMINATE = message(b"X", b"")
+TERMINATE = encode_message(b"X", b"")
 
-# What has no parameters goes by the simple protocol: one round trip, and nothing left prepared,
-# which PgBouncer's transaction mode would trip over. That protocol returns no rows here, so a
-# server that takes no writes is made to say so by an error; in recovery every transaction is
+# A statement without parameters uses the simple protocol: one round trip, and no prepared
+# statement, which would break PgBouncer's transaction mode. asyncpg returns no rows there, so
+# `writable` raises an error if the server refuses writes; during recovery every transaction is
 # read-only. No grant is needed.
-# The number is another one each time: the answer to an earlier question must not pass for the
-# answer to this one, nor a proxy's cache for the server.
-QUESTIONS = {
+# Each query has another number, so that no earlier result, nor one from a proxy's cache, can pass
+# for its result.
+STATEMENTS = {
     "connect": "",
     "query": "SELECT {number}",
     "writable": "SELECT {number} / (current_setting('transaction_read_only') = 'off')::int"
     " /* vitals: divides by zero where writes are refused */",
 }
 
-# Beyond this an int4 ends.
+# An int4 is less than this.
 NUMBERS = 2**31
 
 
 @dataclass(frozen=True, slots=True)
 class PostgresSession:
-    """A session and the statement that it asks with."""
+    """A session, and the statement that it runs.
 
-    connected: PostgresConnection
-    question: str
+    Attributes:
+        statement: empty if connecting is all that is checked.
 
-    async def ask(self) -> None:
-        """Run the statement. Without one, connecting was the question."""
-        if not self.question:
+    """
+
+    connection: PostgresConnection
+    statement: str
+
+    async def query(self) -> None:
+        """Run the statement."""
+        if not self.statement:
             return
         enter_stage(Stage.QUERY)
-        transport = self.connected.transport
-        await transport.drop_unasked()
+        transport = self.connection.transport
+        await transport.drop_async_messages()
         number = str(secrets.randbelow(NUMBERS))
-        answer = asyncio.create_task(transport.answer(number), name="read an answer")
-        answer.add_done_callback(ignore_outcome)
+        result = asyncio.create_task(transport.relay_result(number), name="read a result")
+        result.add_done_callback(ignore_outcome)
         try:
-            await self.connected.driver.execute(self.question.format(number=number))
+            await self.connection.driver.execute(self.statement.format(number=number))
         except asyncpg.InterfaceError as error:
-            # The answer ended before asyncpg had asked.
+            # The connection ended before asyncpg sent the query.
             raise EOFError(error) from None
         except asyncpg.ConnectionDoesNotExistError:
-            await answer  # has raised what this one is made of
+            await result  # raises the cause
             raise
         finally:
-            answer.cancel()
+            result.cancel()
 
     async def close(self) -> None:
-        """Take the session off the server, which has given up the slot when it hangs up."""
+        """End the session, and wait a moment for the server: then its slot is free."""
+        connection = self.connection.transport.connection
         try:
             with contextlib.suppress(Exception):
-                self.connected.wire.write(TERMINATE)
-                async with asyncio.timeout(GOODBYE):
-                    await self.connected.wire.ended()
+                connection.write(TERMINATE)
+                async with asyncio.timeout(CLOSE_TIMEOUT):
+                    await connection.wait_closed()
         finally:
             self.terminate()
 
     def terminate(self) -> None:
-        """Cut the connection."""
-        self.connected.abort()
-
-
-def limit(seconds: float) -> str:
-    """Write the statement that bounds the one after it.
-
-    Within one message the statements are one transaction, so nothing stays set; as a parameter of
-    the session PgBouncer would refuse it.
-    """
-    return f"SET LOCAL statement_timeout = {math.ceil(seconds * 1000)}; "
+        """Close the connection at once."""
+        self.connection.abort()
 
 
 @asynccontextmanager
@@ -103,31 +99,33 @@ async def postgres(
     renew_after: float,
     give_up_after: float = 60,
 ) -> AsyncIterator[SessionProbe]:
-    """Make ready to ask a PostgreSQL; nothing is connected before the first question.
+    """Provide a probe of a PostgreSQL. It connects at its first attempt.
 
     Args:
         url: host, port, database and user; `sslmode`, `sslrootcert` and the folder of a Unix
             socket (`host`) in its query.
-        password: read at each connection, so that a new one needs no restart; none where the
-            server wants none.
+        password: returns the password, at each connection; None if the server asks for none.
         require: `connect`, `query` or `writable`.
-        renew_after: seconds after which the session is opened anew.
-        give_up_after: seconds after which the server gives up the statement: until then it does
-            not see that the client has gone, and each attempt would leave a backend at work.
+        renew_after: seconds after which the session is replaced.
+        give_up_after: seconds after which the server cancels the statement. It does not notice
+            that a client has gone, so each attempt would leave a busy backend behind.
 
     """
-    server = PostgresServer.of(url)
-    question = QUESTIONS[require] and limit(give_up_after) + QUESTIONS[require]
-    reading = BlockingCall(partial(credential, password), "read a password") if password else None
+    server = PostgresServer.from_url(url)
+    read = BlockingCall(partial(read_credential, password), "read a password") if password else None
+    # In one message the two statements are one transaction, after which the setting is gone. As a
+    # parameter of the session, PgBouncer would refuse it.
+    limit = f"SET LOCAL statement_timeout = {math.ceil(give_up_after * 1000)}; "
+    statement = STATEMENTS[require] and limit + STATEMENTS[require]
 
     async def open_session() -> PostgresSession:
-        server.dialer.waiting_for = Reason.TIMEOUT
-        connected = await server.connect(await reading() if reading else "")
-        probe.password_not_requested = reading is not None and not connected.transport.was_asked
-        return PostgresSession(connected, question)
+        server.dialer.timeout_reason = Reason.TIMEOUT
+        connection = await server.connect(await read() if read else "")
+        requested = connection.transport.password_requested
+        probe.password_not_requested = read is not None and not requested
+        return PostgresSession(connection, statement)
 
-    lasting = 0 if require == "connect" else renew_after
-    probe = SessionProbe(open_session, server.explain, lasting, time.monotonic)
-    with contextlib.closing(server.starts):
+    probe = SessionProbe(open_session, server.explain, 0 if require == "connect" else renew_after)
+    with contextlib.closing(server.opener):
         async with aclosing(probe):
             yield probe

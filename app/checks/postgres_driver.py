@@ -1,7 +1,7 @@
-"""asyncpg behind a boundary: it writes what it wants, and reads what was checked before.
+"""asyncpg on a `BoundedConnection`: it may write anything, and reads only checked messages.
 
-Its parser is C that trusts the server: a length below zero ends the process. So it gets only the
-little that it needs, in messages that are whole, expected and valid.
+asyncpg's parser is C code that trusts the server: a negative length ends the process. So asyncpg
+gets only the messages that it needs, each whole, expected and valid.
 """
 
 import asyncio
@@ -11,129 +11,135 @@ from typing import Any
 from app.checks.connection import BoundedConnection
 from app.checks.errors import ProtocolError
 from app.checks.network import Stage, enter_stage
-from app.checks.postgres_protocol import ASIDES, PostgresLogin, is_text, message, read_message
+from app.checks.postgres_protocol import (
+    LOGIN_NOTICES,
+    PostgresLogin,
+    encode_message,
+    is_ascii_string,
+    read_message,
+)
 
 
-# What asyncpg learns of a session: that it may begin, on a version that it knows. It would parse
-# the server's own words and not need them for what a probe asks.
-WELCOME = message(b"R", bytes(4)) + message(b"S", b"server_version\0" + b"14.0\0")
-READY = {message(b"Z", status) for status in (b"I", b"T", b"E")}
+# What asyncpg reads at the start of a session: authentication is complete, and a fixed version.
+# The server's own parameters are not passed on, since the statements of a probe need none.
+SESSION_START = encode_message(b"R", bytes(4)) + encode_message(
+    b"S", b"server_version\0" + b"14.0\0"
+)
+READY_FOR_QUERY = {encode_message(b"Z", status) for status in (b"I", b"T", b"E")}
 
-# What a server may send beside the answer to a question: settings that have changed, notices,
-# and what a pooler's earlier client has asked to be notified of.
-UNASKED = frozenset({b"S", b"N", b"A"})
-ANSWER = frozenset({b"T", b"D", b"C", b"Z"})
+# The messages that a server may send at any time: changed parameters, notices, and notifications
+# for which an earlier client of a pooler has asked.
+ASYNC_MESSAGES = frozenset({b"S", b"N", b"A"})
+RESULT_MESSAGES = frozenset({b"T", b"D", b"C", b"Z"})
 
 
 class AsyncpgTransport(asyncio.Transport):
-    """A wire, as asyncpg sees it.
+    """The transport that asyncpg writes to.
 
     Attributes:
-        was_asked: whether the server has asked for a password.
+        connection: the connection to the server.
+        password_requested: whether the server has asked for a password.
 
     """
 
-    def __init__(self, wire: BoundedConnection, protocol: Any) -> None:
+    def __init__(self, connection: BoundedConnection, protocol: Any) -> None:
         super().__init__()
-        self.was_asked = False
-        self._wire = wire
+        self.connection = connection
+        self.password_requested = False
         self._protocol = protocol
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Send what asyncpg has written."""
-        self._wire.write(bytes(data))
+        """Send what asyncpg writes."""
+        self.connection.write(bytes(data))
 
     def close(self) -> None:
-        """Cut the connection."""
-        self._wire.abort()
+        """Close the connection at once."""
+        self.connection.abort()
 
     abort = close
 
-    async def enter(self, login: PostgresLogin) -> None:
-        """Take a session to where it can be asked, and let asyncpg know.
+    async def start_session(self, login: PostgresLogin) -> None:
+        """Log in, wait until the server is ready for a query, and report that to asyncpg.
 
         Raises:
             as `PostgresLogin`.
 
         """
-        self._protocol.connection_made(self)  # it sends who connects
-        self.was_asked = await login(self._wire)
-        kind, ready = b"", b""
+        self._protocol.connection_made(self)  # asyncpg sends the startup message
+        self.password_requested = await login(self.connection)
+        kind, status = b"", b""
         while kind != b"Z":
-            kind, ready = await read_message(self._wire, {b"S", b"K", b"Z", *ASIDES})
-        self._tell(WELCOME + _ready(ready))
+            kind, status = await read_message(self.connection, {b"S", b"K", b"Z", *LOGIN_NOTICES})
+        self._protocol.data_received(SESSION_START + _ready_for_query(status))
 
-    async def drop_unasked(self) -> None:
-        """Read what has come since the last answer, and begin a new budget.
+    async def drop_async_messages(self) -> None:
+        """Read what has arrived since the last result, and start a new budget.
 
         Raises:
             ServerError: the server has ended the session.
-            ProtocolError: something came that answers no question.
+            ProtocolError: the server has sent a result without a query.
             EOFError, OSError: the connection has ended.
 
         """
-        while self._wire.has_unread:
-            await read_message(self._wire, UNASKED)
-        self._wire.renew()
+        while self.connection.has_unread:
+            await read_message(self.connection, ASYNC_MESSAGES)
+        self.connection.reset_budget()
 
-    async def answer(self, value: str) -> None:
-        """Pass on the answer to a question, and end asyncpg's waiting whatever happens.
+    async def relay_result(self, value: str) -> None:
+        """Pass the result of a query to asyncpg. On an error, end asyncpg's wait for it.
 
         Args:
-            value: what the question's second statement returns; its first one returns nothing.
+            value: what the second statement of the query returns; the first returns nothing.
 
         Raises:
-            as `drop_unasked`.
+            as `drop_async_messages`.
 
         """
         try:
-            self._tell(await self._answer(value.encode()))
+            self._protocol.data_received(await self._read_result(value.encode()))
         except BaseException as error:
             lost = error if isinstance(error, Exception) else None
             self._protocol.connection_lost(lost)
             raise
 
-    async def _answer(self, value: bytes) -> bytes:
-        """Read an answer to its end, and return as much of it as asyncpg looks at."""
-        seen, row, end, kind, content = b"", b"", b"", b"", b""
+    async def _read_result(self, value: bytes) -> bytes:
+        """Read a result to its end, and return the messages of it that asyncpg needs."""
+        kinds, row, complete, kind, content = b"", b"", b"", b"", b""
         while kind != b"Z":
-            kind, content = await read_message(self._wire, UNASKED | ANSWER)
-            seen += kind if kind in ANSWER else b""
+            kind, content = await read_message(self.connection, ASYNC_MESSAGES | RESULT_MESSAGES)
+            kinds += kind if kind in RESULT_MESSAGES else b""
             if kind == b"D":
                 row = content
             if kind == b"C":
-                end = message(kind, content)
-                if not is_text(content):
-                    msg = "the end of a statement without its text"
+                complete = encode_message(kind, content)
+                if not is_ascii_string(content):
+                    msg = "the end of a statement without its tag"
                     raise ProtocolError(msg)
-        if seen != b"CTDCZ" or row != struct.pack("!hi", 1, len(value)) + value:
-            msg = "an answer that does not belong to the question"
+        if kinds != b"CTDCZ" or row != struct.pack("!hi", 1, len(value)) + value:
+            msg = "a result that does not belong to the query"
             raise ProtocolError(msg)
-        return end + _ready(content)
-
-    def _tell(self, data: bytes) -> None:
-        self._protocol.data_received(data)
+        return complete + _ready_for_query(content)
 
 
-def _ready(status: bytes) -> bytes:
-    ready = message(b"Z", status)
-    if ready not in READY:
-        msg = "ready for a question, in a state that is none"
+def _ready_for_query(status: bytes) -> bytes:
+    ready = encode_message(b"Z", status)
+    if ready not in READY_FOR_QUERY:
+        msg = "ready for a query, with an unknown transaction status"
         raise ProtocolError(msg)
     return ready
 
 
 class AsyncpgLoop:
-    """The running event loop, as asyncpg gets it: it connects where a wire leads.
+    """The running event loop for asyncpg, except that it hands out a connection that exists.
 
     Attributes:
-        transport: what asyncpg writes to, once it has connected.
+        transport: the transport of the session, once asyncpg has connected.
 
     """
 
-    def __init__(self, wire: BoundedConnection, login: PostgresLogin) -> None:
+    def __init__(self, connection: BoundedConnection, login: PostgresLogin) -> None:
         self._loop = asyncio.get_running_loop()
-        self._wire = wire
+        self._connection = connection
         self._login = login
         self.transport: AsyncpgTransport | None = None
 
@@ -141,19 +147,19 @@ class AsyncpgLoop:
         return getattr(self._loop, name)
 
     async def create_connection(self, factory: Any, *_: Any) -> tuple[AsyncpgTransport, Any]:
-        """Begin a session over the wire.
+        """Start a session on the connection.
 
         Raises:
-            ConnectionError: the driver wants a second connection to cancel a statement. The server
+            ConnectionError: asyncpg wants a second connection, to cancel a statement. The server
                 ends the statement by itself.
-            Exception: what `PostgresLogin` raises.
+            Exception: as `PostgresLogin`.
 
         """
         if self.transport:
-            msg = "the driver may open one connection"
+            msg = "asyncpg may open one connection"
             raise ConnectionError(msg)
         enter_stage(Stage.AUTHENTICATION)
         protocol = factory()
-        self.transport = AsyncpgTransport(self._wire, protocol)
-        await self.transport.enter(self._login)
+        self.transport = AsyncpgTransport(self._connection, protocol)
+        await self.transport.start_session(self._login)
         return self.transport, protocol

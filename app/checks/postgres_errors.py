@@ -5,12 +5,12 @@ from app.checks.postgres_protocol import ServerError
 from app.health import Reason
 
 
-# https://www.postgresql.org/docs/current/errcodes-appendix.html; a class (two characters) speaks
-# for those of its states that are not listed.
+# By SQLSTATE, or by its first two characters (its class) if the SQLSTATE is not listed.
+# https://www.postgresql.org/docs/current/errcodes-appendix.html
 SQLSTATES = {
     "08": Reason.DISCONNECTED,
     "08P01": Reason.PROTOCOL,
-    "22012": Reason.READ_ONLY,  # what the `writable` statement raises on purpose
+    "22012": Reason.READ_ONLY,  # the `writable` statement divides by zero
     "25006": Reason.READ_ONLY,
     "28": Reason.DENIED,
     "28P01": Reason.AUTH,
@@ -19,14 +19,15 @@ SQLSTATES = {
     "53200": Reason.OUT_OF_MEMORY,
     "53300": Reason.TOO_MANY_CONNECTIONS,
     "55000": Reason.DENIED,  # a database that allows no connections
-    "57014": Reason.TIMEOUT,  # the server's own statement_timeout
+    "57014": Reason.TIMEOUT,  # statement_timeout
     "57P01": Reason.DISCONNECTED,
     "57P02": Reason.DISCONNECTED,
     "57P03": Reason.STARTING,
     "57P05": Reason.DISCONNECTED,
 }
 
-# PgBouncer has one code, 08P01, for all that it says or passes on; so a part of the text decides.
+# PgBouncer has one SQLSTATE, 08P01, for its own errors and those of the server, so a part of the
+# text decides.
 PGBOUNCER = {
     "authentication failed": Reason.AUTH,
     "no such database": Reason.MISCONFIGURED,
@@ -46,7 +47,7 @@ PGBOUNCER = {
 
 
 def explain_postgres(error: BaseException, dialer: Dialer) -> Reason:
-    """Return the reason for an error of PostgreSQL or PgBouncer, or of the way to them."""
+    """Return the reason for an error of PostgreSQL or PgBouncer, or of the network."""
     if not isinstance(error, ServerError):
         return explain_network(error, dialer)
     state = error.sqlstate

@@ -1,4 +1,4 @@
-"""How a session with PostgreSQL begins: its password is proven before the driver hears a word.
+"""PostgreSQL's wire protocol: messages, errors, and the login before asyncpg takes over.
 
 https://www.postgresql.org/docs/current/protocol-flow.html
 """
@@ -9,25 +9,22 @@ import struct
 from collections.abc import Container
 from dataclasses import dataclass
 
-from app.checks.connection import MAX_BYTES, BoundedConnection
+from app.checks.connection import MAX_BYTES, MAX_ERROR_TEXT, BoundedConnection
 from app.checks.errors import CredentialError, ProtocolError
 from app.checks.scram import MECHANISM, KeyDerivation, ScramClient
 
 
-# The longest text of a server's error that is kept: it goes to the log.
-MAX_TEXT = 300
-
-# Bytes of a length, and of other numbers.
-INT = 4
+# Bytes of an integer, such as a message's length.
+INT_SIZE = 4
 
 SQLSTATE = re.compile(rb"[0-9A-Z]{5}")
 
 
 class ServerError(Exception):
-    """The server refuses, and says why.
+    """An error message of the server.
 
     Attributes:
-        sqlstate: five characters.
+        sqlstate: the five characters of the error code.
 
     """
 
@@ -37,35 +34,36 @@ class ServerError(Exception):
         self.text = text
 
 
-async def read_message(wire: BoundedConnection, kinds: Container[bytes]) -> tuple[bytes, bytes]:
+async def read_message(
+    connection: BoundedConnection, kinds: Container[bytes]
+) -> tuple[bytes, bytes]:
     """Return the type of the next message and its content.
 
     Args:
-        kinds: the types that may come here.
+        kinds: the types that are allowed at this point.
 
     Raises:
-        ServerError: it is an error.
-        ProtocolError: it is of another type, or its length can't be true.
+        ServerError: the message is an error.
+        ProtocolError: the message has another type, or an impossible length.
         EOFError, OSError: the connection has ended.
 
     """
-    head = await wire.read(5)
-    kind, length = struct.unpack("!ci", head)
-    if (kind not in kinds and kind != b"E") or not INT <= length <= MAX_BYTES:
-        msg = f"a message of type {kind!r} and length {length}"
+    kind, length = struct.unpack("!ci", await connection.read(5))
+    if (kind not in kinds and kind != b"E") or not INT_SIZE <= length <= MAX_BYTES:
+        msg = f"unexpected message of type {kind!r} and length {length}"
         raise ProtocolError(msg)
-    wire.count()
-    content = await wire.read(length - INT)
+    connection.count_frames()
+    content = await connection.read(length - INT_SIZE)
     if kind == b"E":
-        raise server_error(content)
+        raise parse_error(content)
     return kind, content
 
 
-def server_error(content: bytes) -> ServerError:
-    """Read an error, whatever encoding its text has: before a session begins it is the server's.
+def parse_error(content: bytes) -> ServerError:
+    """Parse an error message. Before the login its text has the server's encoding, any encoding.
 
     Raises:
-        ProtocolError: it has no SQLSTATE.
+        ProtocolError: the message has no SQLSTATE.
 
     """
     fields = {field[:1]: field[1:] for field in content.split(b"\0") if field}
@@ -73,33 +71,33 @@ def server_error(content: bytes) -> ServerError:
     if not SQLSTATE.fullmatch(state):
         msg = "an error without an SQLSTATE"
         raise ProtocolError(msg)
-    text = fields.get(b"M", b"")[:MAX_TEXT].decode(errors="replace")
+    text = fields.get(b"M", b"")[:MAX_ERROR_TEXT].decode(errors="replace")
     return ServerError(state.decode(), text)
 
 
-def message(kind: bytes, content: bytes) -> bytes:
-    """Write a message."""
-    return kind + struct.pack("!i", len(content) + INT) + content
+def encode_message(kind: bytes, content: bytes) -> bytes:
+    """Return the bytes of a message."""
+    return kind + struct.pack("!i", len(content) + INT_SIZE) + content
 
 
-def is_text(content: bytes) -> bool:
-    """Return whether this is one text with the NUL that ends it, in ASCII."""
+def is_ascii_string(content: bytes) -> bool:
+    """Return whether *content* is one ASCII string with its final NUL."""
     return content.isascii() and content.count(b"\0") == 1 and content.endswith(b"\0")
 
 
-# Requests for authentication, by their number.
+# The types of authentication requests.
 OK, CLEARTEXT, MD5, SASL, SASL_CONTINUE, SASL_FINAL = 0, 3, 5, 10, 11, 12
 
-# Notices, and the server's word that it knows an older protocol.
-ASIDES = frozenset({b"N", b"v"})
+# NoticeResponse and NegotiateProtocolVersion, which may come at any time during a login.
+LOGIN_NOTICES = frozenset({b"N", b"v"})
 
 
 @dataclass(frozen=True, slots=True)
 class PostgresLogin:
-    """Who connects, and the password to prove.
+    """Authenticates a user on a connection.
 
     Attributes:
-        derive: derives a key from the password, as SCRAM asks.
+        derive: derives the key for SCRAM from the password.
 
     """
 
@@ -107,70 +105,71 @@ class PostgresLogin:
     password: str
     derive: KeyDerivation
 
-    async def __call__(self, wire: BoundedConnection) -> bool:
+    async def __call__(self, connection: BoundedConnection) -> bool:
         """Authenticate, and return whether the server has asked for the password.
 
         Raises:
             ServerError: the server refuses.
-            ProtocolError: it asks in a way that is not known, or does not prove who it is.
+            ProtocolError: the server asks for an unknown method, or fails to prove its identity.
             CredentialError: the password can't be sent.
             EOFError, OSError: the connection has ended.
 
         """
-        number, content = await _request(wire)
+        number, content = await _read_request(connection)
         if number == SASL:
-            await self._prove(wire, content)
+            await self._authenticate_scram(connection, content)
         elif number == CLEARTEXT and not content:
-            wire.write(message(b"p", self._text(self.password)))
-        elif number == MD5 and len(content) == INT:
-            wire.write(message(b"p", self._text(self._hashed(content))))
+            self._send_password(connection, self.password)
+        elif number == MD5 and len(content) == INT_SIZE:
+            self._send_password(connection, self._md5_hash(content))
         elif number == OK and not content:
             return False
         else:
-            msg = f"authentication of type {number}"
+            msg = f"unsupported authentication of type {number}"
             raise ProtocolError(msg)
-        if await _request(wire) != (OK, b""):
-            msg = "another request in the middle of an authentication"
+        if await _read_request(connection) != (OK, b""):
+            msg = "another authentication request after the password"
             raise ProtocolError(msg)
         return True
 
-    async def _prove(self, wire: BoundedConnection, mechanisms: bytes) -> None:
+    async def _authenticate_scram(self, connection: BoundedConnection, mechanisms: bytes) -> None:
         if MECHANISM not in mechanisms.split(b"\0"):
-            msg = "none of the server's mechanisms is SCRAM-SHA-256"
+            msg = "the server does not offer SCRAM-SHA-256"
             raise ProtocolError(msg)
         scram = ScramClient(self.password, self.derive)
-        first = struct.pack("!i", len(scram.first)) + scram.first
-        wire.write(message(b"p", MECHANISM + b"\0" + first))
-        challenge = await _expected(wire, SASL_CONTINUE)
-        wire.write(message(b"p", await scram.answer(challenge)))
-        scram.verify(await _expected(wire, SASL_FINAL))
+        first = struct.pack("!i", len(scram.first_message)) + scram.first_message
+        connection.write(encode_message(b"p", MECHANISM + b"\0" + first))
+        challenge = await _read_scram(connection, SASL_CONTINUE)
+        connection.write(encode_message(b"p", await scram.final_message(challenge)))
+        scram.verify(await _read_scram(connection, SASL_FINAL))
 
-    def _hashed(self, salt: bytes) -> str:
+    def _md5_hash(self, salt: bytes) -> str:
         inner = hashlib.md5((self.password + self.user).encode(), usedforsecurity=False)
         outer = hashlib.md5(inner.hexdigest().encode() + salt, usedforsecurity=False)
         return f"md5{outer.hexdigest()}"
 
-    def _text(self, text: str) -> bytes:
-        if "\0" in text:
-            msg = "the password holds a NUL, which PostgreSQL does not take"
+    def _send_password(self, connection: BoundedConnection, password: str) -> None:
+        if "\0" in password:
+            msg = "the password holds a NUL, which PostgreSQL does not accept"
             raise CredentialError(msg)
-        return text.encode() + b"\0"
+        connection.write(encode_message(b"p", password.encode() + b"\0"))
 
 
-async def _request(wire: BoundedConnection) -> tuple[int, bytes]:
-    while True:
-        kind, content = await read_message(wire, {b"R", *ASIDES})
-        if kind == b"R":
-            break
-    if len(content) < INT:
-        msg = "a request for authentication without a type"
+async def _read_request(connection: BoundedConnection) -> tuple[int, bytes]:
+    """Return the type of the next authentication request and its content."""
+    kind = b""
+    while kind != b"R":
+        kind, content = await read_message(connection, {b"R", *LOGIN_NOTICES})
+    if len(content) < INT_SIZE:
+        msg = "an authentication request without a type"
         raise ProtocolError(msg)
-    return int.from_bytes(content[:INT]), content[INT:]
+    return int.from_bytes(content[:INT_SIZE]), content[INT_SIZE:]
 
 
-async def _expected(wire: BoundedConnection, number: int) -> bytes:
-    found, content = await _request(wire)
+async def _read_scram(connection: BoundedConnection, number: int) -> bytes:
+    """Return the content of the next authentication request, which must have this type."""
+    found, content = await _read_request(connection)
     if found != number:
-        msg = f"a request of type {found} in the middle of SCRAM"
+        msg = f"an authentication request of type {found} during SCRAM"
         raise ProtocolError(msg)
     return content

@@ -1,4 +1,4 @@
-"""How a PostgreSQL is reached, and what its errors mean."""
+"""Connecting to a PostgreSQL server as its URL says."""
 
 import ssl
 import time
@@ -23,33 +23,34 @@ from app.health import Reason
 
 @dataclass(frozen=True, slots=True)
 class TlsAttempt:
-    """One way to connect.
+    """A way to connect: with TLS or without.
 
     Attributes:
-        trust: the servers to trust; None: no TLS is asked for.
-        demands: whether TLS is a must, and a server that has none is refused.
+        trust: the servers to trust; None connects without TLS.
+        is_required: whether a server without TLS is refused.
 
     """
 
     trust: TrustStore | None
-    demands: bool = False
+    is_required: bool = False
 
 
-def ways(mode: str | None, root: str | None) -> list[TlsAttempt]:
-    """Return the ways that `sslmode` and `sslrootcert` allow, in the order of libpq.
+def tls_attempts(mode: str | None, root: str | None) -> list[TlsAttempt]:
+    """Return what `sslmode` and `sslrootcert` allow, in the order in which libpq tries it.
 
-    Without a root file the system's authorities are trusted. Files in the home directory are not
-    read.
+    Without a root file the system's CAs are trusted. Unlike libpq, this reads no files in the home
+    directory.
 
     https://www.postgresql.org/docs/current/libpq-ssl.html#LIBPQ-SSL-PROTECTION
     """
     if mode == "disable":
         return [TlsAttempt(None)]
     if mode in {"verify-ca", "verify-full"} or (mode == "require" and root):
-        return [TlsAttempt(TrustStore(root, check_hostname=mode == "verify-full"), demands=True)]
+        trust = TrustStore(root, check_hostname=mode == "verify-full")
+        return [TlsAttempt(trust, is_required=True)]
     unverified = TrustStore(verify=False)
     if mode == "require":
-        return [TlsAttempt(unverified, demands=True)]
+        return [TlsAttempt(unverified, is_required=True)]
     if mode == "allow":
         return [TlsAttempt(None), TlsAttempt(unverified)]
     return [TlsAttempt(unverified), TlsAttempt(None)]
@@ -60,7 +61,7 @@ def should_try_next(error: BaseException) -> bool:
     return isinstance(error, ssl.SSLError) or getattr(error, "sqlstate", "") == "28000"
 
 
-# How a session introduces itself in pg_stat_activity and in the server's log.
+# The name of the session in pg_stat_activity and in the server's log.
 APPLICATION_NAME = "vitals"
 
 # https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-SSL
@@ -69,128 +70,124 @@ SSL_REQUEST = bytes.fromhex("00000008 04d2162f")
 
 @dataclass(frozen=True, slots=True)
 class PostgresConnection:
-    """asyncpg's connection, its transport, and the wire below."""
+    """asyncpg's connection, and the transport below it."""
 
     driver: Any
     transport: AsyncpgTransport
-    wire: BoundedConnection
 
     def abort(self) -> None:
-        """Cut the connection."""
+        """Close the connection at once."""
         self.driver.terminate()
 
 
-def _session_starts() -> SessionOpener[PostgresConnection]:
+def _session_opener() -> SessionOpener[PostgresConnection]:
     return SessionOpener(time.monotonic, PostgresConnection.abort)
 
 
 @dataclass(frozen=True, slots=True)
 class PostgresServer:
-    """A PostgreSQL, as a URL names it.
+    """A PostgreSQL server, and how to log in to it.
 
     Attributes:
-        host: whom the certificate must speak for.
-        ways: with TLS and without, in the order in which they are tried.
-        user: who connects.
-        database: what to connect to.
+        host: the host that the server's certificate must name.
+        attempts: with TLS and without, in the order in which they are tried.
 
     """
 
     dialer: Dialer
     host: str
-    ways: Sequence[TlsAttempt]
+    attempts: Sequence[TlsAttempt]
     user: str
     database: str
     derive: KeyDerivation = field(default_factory=KeyDerivation)
-    starts: SessionOpener[PostgresConnection] = field(default_factory=_session_starts)
+    opener: SessionOpener[PostgresConnection] = field(default_factory=_session_opener)
 
     @classmethod
-    def of(cls, url: str) -> "PostgresServer":
-        """Read a URL."""
+    def from_url(cls, url: str) -> "PostgresServer":
+        """Parse a URL."""
         target = make_url(url)
         query = {key: str(value) for key, value in target.query.items()}
         folder = query.get("host", "")
         host, port, user = target.host or "localhost", target.port or 5432, target.username or ""
-        return cls(
-            dialer=Dialer(f"{folder}/.s.PGSQL.{port}" if folder else host, port),
-            host=host,
-            # As libpq does: no one can listen in on a socket of the same machine.
-            ways=[TlsAttempt(None)]
-            if folder
-            else ways(query.get("sslmode"), query.get("sslrootcert")),
-            user=user,
-            database=target.database or user,
-        )
+        if folder:
+            # Without TLS, like libpq: no one can intercept a Unix socket.
+            dialer, attempts = Dialer(f"{folder}/.s.PGSQL.{port}"), [TlsAttempt(None)]
+        else:
+            dialer = Dialer(host, port)
+            attempts = tls_attempts(query.get("sslmode"), query.get("sslrootcert"))
+        return cls(dialer, host, attempts, user, target.database or user)
 
     async def connect(self, password: str) -> PostgresConnection:
-        """Connect, in another way where the server may have refused the one before as such.
+        """Connect and log in, with TLS or without, as `sslmode` allows.
 
         Raises:
             ServerError: the server refuses.
-            ProtocolError: it is no PostgreSQL, or asks for a password in an unknown way.
-            OSError, EOFError: it can't be reached, or not with TLS (`ssl.SSLError`).
+            ProtocolError: it is not PostgreSQL, or asks for an unknown authentication method.
+            OSError, EOFError: the network or TLS (`ssl.SSLError`) failed.
 
         """
-        self.starts.prepare()
-        *others, last = self.ways
-        for way in others:
+        self.opener.discard_stale()
+        *others, last = self.attempts
+        for attempt in others:
             try:
-                return await self._connect(password, way)
+                return await self._connect(password, attempt)
             except (ServerError, ssl.SSLError) as error:
                 if not should_try_next(error):
                     raise
         return await self._connect(password, last)
 
-    async def _connect(self, password: str, way: TlsAttempt) -> PostgresConnection:
-        wire = await BoundedConnection.open(self.dialer)
-        if self.starts.has_room(wire):
-            self.starts.begin(wire, self._start(wire, password, way))
+    async def _connect(self, password: str, attempt: TlsAttempt) -> PostgresConnection:
+        connection = await BoundedConnection.open(self.dialer)
+        if self.opener.may_start(connection):
+            self.opener.start(connection, self._log_in(connection, password, attempt))
         else:
-            wire.abort()
-        return await self.starts.first()
+            connection.abort()
+        return await self.opener.wait_first()
 
-    async def _start(
-        self, wire: BoundedConnection, password: str, way: TlsAttempt
+    async def _log_in(
+        self, connection: BoundedConnection, password: str, attempt: TlsAttempt
     ) -> PostgresConnection:
         try:
-            await self._encrypt(wire, way)
-            loop = AsyncpgLoop(wire, PostgresLogin(self.user, password, self.derive))
+            if attempt.trust:
+                await self._start_tls(connection, attempt.trust, is_required=attempt.is_required)
+            loop = AsyncpgLoop(connection, PostgresLogin(self.user, password, self.derive))
             driver = await asyncpg.connect(**self._arguments(loop))
         except BaseException:
-            wire.abort()
+            connection.abort()
             raise
-        assert loop.transport  # noqa: S101 - it has connected
-        return PostgresConnection(driver, loop.transport, wire)
+        assert loop.transport  # noqa: S101 - asyncpg has connected
+        return PostgresConnection(driver, loop.transport)
 
-    async def _encrypt(self, wire: BoundedConnection, way: TlsAttempt) -> None:
-        if way.trust is None:
-            return
-        enter_stage(Stage.TLS if way.demands else Stage.AUTHENTICATION)
-        wire.write(SSL_REQUEST)
+    async def _start_tls(
+        self, connection: BoundedConnection, trust: TrustStore, *, is_required: bool
+    ) -> None:
+        enter_stage(Stage.TLS if is_required else Stage.AUTHENTICATION)
+        connection.write(SSL_REQUEST)
         try:
-            answer = await wire.read(1)
+            answer = await connection.read(1)
         except UnansweredError as error:
-            raise EOFError(error) from None  # it was asked for TLS, and did not expect it first
+            # The request offered TLS, so the server did not close because it expects TLS.
+            raise EOFError(error) from None
         if answer == b"S":
-            await wire.start_tls(await way.trust.context(), self.host)
+            await connection.start_tls(await trust.context(), self.host)
         elif answer not in {b"N", b"E"}:
-            msg = "no answer to the request for TLS"
+            msg = "unexpected answer to the request for TLS"
             raise ProtocolError(msg)
-        elif answer == b"E" or way.demands:
-            msg = "the server does not speak TLS"
+        elif answer == b"E" or is_required:
+            msg = "the server does not support TLS"
             raise PlainAnswerError(msg)
 
     def _arguments(self, loop: AsyncpgLoop) -> Mapping[str, Any]:
-        """Return what asyncpg is given: all that it would look for in the environment, too."""
+        """Return the arguments of asyncpg, including all that default to environment variables."""
         return {
             "loop": loop,
-            "host": "localhost",  # the wire is connected already
+            "host": "localhost",  # unused: the connection exists already
             "port": 5432,
             "user": self.user,
-            "password": "",  # the login has proven it
+            "password": "",  # unused: the login does the authentication
             "database": self.database,
             "server_settings": {"application_name": APPLICATION_NAME},
-            "timeout": None,  # the deadline is the monitor's
+            "timeout": None,  # the monitor keeps the deadline
             "ssl": False,
             "direct_tls": False,
             "target_session_attrs": "any",
@@ -199,7 +196,7 @@ class PostgresServer:
         }
 
     def explain(self, error: BaseException) -> Reason:
-        """Return why an attempt failed, and note in the error what its text does not say."""
-        if isinstance(error, TimeoutError) and (hint := self.starts.describe()):
-            error.add_note(hint)
+        """Return why an attempt failed, and add a note to the error if logins are blocked."""
+        if isinstance(error, TimeoutError) and (note := self.opener.describe()):
+            error.add_note(note)
         return explain_postgres(error, self.dialer)

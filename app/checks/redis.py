@@ -1,8 +1,7 @@
-"""Whether a Redis can serve: asked by a session of the probe's own."""
+"""The check of a Redis: PING, or a discarded write, over a session of its own."""
 
 import asyncio
 import secrets
-import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from redis import exceptions
 from redis.asyncio.connection import parse_url
 
 from app.checks.connection import BoundedConnection
-from app.checks.errors import UNWANTED, credential, lookup_by_class
+from app.checks.errors import PASSWORD_UNWANTED, lookup_by_class, read_credential
 from app.checks.network import BlockingCall, Dialer, Stage, enter_stage, explain_network
 from app.checks.resp import RespConnection
 from app.checks.session import SessionProbe
@@ -22,8 +21,8 @@ from app.checks.tls import TrustStore
 from app.health import Reason
 
 
-REPLIES: Mapping[type[BaseException], Reason] = {
-    exceptions.AskError: Reason.MISCONFIGURED,  # a cluster's node that does not hold the key
+REDIS_REASONS: Mapping[type[BaseException], Reason] = {
+    exceptions.AskError: Reason.MISCONFIGURED,  # a node of a cluster that does not hold the key
     exceptions.AuthenticationError: Reason.AUTH,
     exceptions.BusyLoadingError: Reason.STARTING,
     exceptions.ClusterDownError: Reason.NO_PRIMARY,
@@ -33,10 +32,10 @@ REPLIES: Mapping[type[BaseException], Reason] = {
     exceptions.ReadOnlyError: Reason.READ_ONLY,
 }
 
-# What redis-py has no class of its own for, by how the server's message begins.
-MESSAGES: Mapping[str, Reason] = {
-    **dict.fromkeys(UNWANTED, Reason.AUTH),
-    "BUSY": Reason.TIMEOUT,  # a script keeps it from answering anybody
+# Errors for which redis-py has no class, by the start of the server's message.
+MESSAGE_REASONS: Mapping[str, Reason] = {
+    **dict.fromkeys(PASSWORD_UNWANTED, Reason.AUTH),
+    "BUSY": Reason.TIMEOUT,  # a script blocks all clients
     "DB index is out of range": Reason.MISCONFIGURED,
     "DENIED": Reason.DENIED,  # protected mode
     "MISCONF": Reason.PERSISTENCE,
@@ -48,26 +47,26 @@ MESSAGES: Mapping[str, Reason] = {
 
 def explain_redis(error: BaseException, dialer: Dialer) -> Reason:
     """Return the reason for an error of Redis or redis-py, or of the network."""
-    if reason := lookup_by_class(REPLIES, error):
+    if reason := lookup_by_class(REDIS_REASONS, error):
         return reason
     message = str(error).removeprefix("ERR ")
-    for start, reason in MESSAGES.items():
+    for start, reason in MESSAGE_REASONS.items():
         if message.startswith(start):
             return reason
     if isinstance(error, exceptions.ConnectionError | exceptions.TimeoutError):
-        # redis-py wraps what the socket raised, without naming it the cause.
+        # redis-py wraps the socket's error, but does not set it as the cause.
         error = error.__context__ or EOFError()
     return explain_network(error, dialer)
 
 
 @dataclass(frozen=True, slots=True)
 class RedisServer:
-    """A Redis, as a URL names it.
+    """A Redis server, and how to connect to it.
 
     Attributes:
-        host: whom the certificate must speak for.
+        host: the host that the server's certificate must name.
         trust: the servers to trust; None without TLS.
-        options: what redis-py gets beside the password.
+        options: the arguments of redis-py, except the password.
 
     """
 
@@ -77,15 +76,15 @@ class RedisServer:
     options: Mapping[str, Any]
 
     @classmethod
-    def of(cls, url: str) -> "RedisServer":
-        """Read a URL."""
+    def from_url(cls, url: str) -> "RedisServer":
+        """Parse a URL."""
         target: dict[str, Any] = dict(parse_url(url))
         host = target.get("path") or target.get("host") or "localhost"
-        secure = urlsplit(url).scheme == "rediss"
+        has_tls = urlsplit(url).scheme == "rediss"
         return cls(
             dialer=Dialer(host, target.get("port", 6379)),
             host=host,
-            trust=TrustStore(target.get("ssl_ca_certs")) if secure else None,
+            trust=TrustStore(target.get("ssl_ca_certs")) if has_tls else None,
             options={
                 "db": target.get("db", 0),
                 "username": target.get("username"),
@@ -99,20 +98,20 @@ class RedisServer:
 
         Raises:
             redis.ResponseError: the server refuses.
-            ProtocolError: it is no Redis.
-            OSError, EOFError: it can't be reached, or not with TLS (`ssl.SSLError`).
+            ProtocolError: it is not Redis.
+            OSError, EOFError: the network or TLS (`ssl.SSLError`) failed.
 
         """
         context = await self.trust.context() if self.trust else None
-        wire = await BoundedConnection.open(self.dialer)
+        bounded = await BoundedConnection.open(self.dialer)
         try:
             if context:
-                await wire.start_tls(context, self.host)
+                await bounded.start_tls(context, self.host)
         except BaseException:
-            wire.abort()
+            bounded.abort()
             raise
         enter_stage(Stage.AUTHENTICATION)
-        connection = RespConnection(wire, password=password, **self.options)
+        connection = RespConnection(bounded, password=password, **self.options)
         try:
             await connection.connect()  # type: ignore[no-untyped-call]
         except BaseException:
@@ -121,47 +120,48 @@ class RedisServer:
         return connection
 
 
-# How a session introduces itself in CLIENT LIST.
+# The name of the session in CLIENT LIST.
 CLIENT_NAME = "vitals"
 
-# A write is refused when it is queued, for want of memory, of a disk, of replicas or of being the
-# primary; what was queued is discarded, so nothing is ever written.
+# Redis refuses a write when it is queued, if it lacks memory, disk or replicas, or is not the
+# primary. The queue is then discarded, so nothing is ever written.
 PROBE_KEY = "vitals:probe"
 WRITE = (("MULTI",), ("SET", PROBE_KEY, ""), ("DISCARD",))
-WRITTEN = (b"OK", b"QUEUED", b"OK")
+WRITE_REPLIES = (b"OK", b"QUEUED", b"OK")
 
 
 @dataclass(frozen=True, slots=True)
 class RedisSession:
-    """An authenticated connection to Redis, and how deep to ask."""
+    """An authenticated connection to Redis.
+
+    Attributes:
+        require: `connect`, `query` or `writable`.
+
+    """
 
     connection: RespConnection
     require: str
 
-    async def introduce(self) -> None:
-        """Name the client. A server without a password answers here first."""
-        await self.connection.ask([("CLIENT", "SETNAME", CLIENT_NAME)], [b"OK"])
-
-    async def ask(self) -> None:
-        """Ask; connecting was the question at the depth `connect`."""
+    async def query(self) -> None:
+        """Send the commands that *require* asks for; none for `connect`."""
         if self.require == "connect":
             return
         enter_stage(Stage.QUERY)
-        self.connection.wire.renew()
+        self.connection.bounded.reset_budget()
         if self.require == "writable":
-            await self.connection.ask(WRITE, WRITTEN)
+            await self.connection.execute(WRITE, WRITE_REPLIES)
         else:
-            # The reply to an earlier question must not pass for the reply to this one.
+            # The reply to an earlier PING must not pass for the reply to this one.
             nonce = secrets.token_hex(8)
-            await self.connection.ask([("PING", nonce)], [nonce.encode()])
+            await self.connection.execute([("PING", nonce)], [nonce.encode()])
 
     async def close(self) -> None:
-        """Cut the connection; the socket is closed in the event loop's next iteration."""
+        """Close the connection; the event loop closes the socket in its next iteration."""
         self.terminate()
         await asyncio.sleep(0)
 
     def terminate(self) -> None:
-        """Cut the connection."""
+        """Close the connection at once."""
         self.connection.terminate()
 
 
@@ -169,35 +169,33 @@ class RedisSession:
 async def redis(
     url: str, password: Callable[[], str] | None, *, require: str, renew_after: float
 ) -> AsyncIterator[SessionProbe]:
-    """Make ready to ask a Redis; nothing is connected before the first question.
+    """Provide a probe of a Redis. It connects at its first attempt.
 
     Args:
         url: `redis://`, `rediss://` or `unix://`; `ssl_ca_certs` in its query.
-        password: read at each connection, so that a new one needs no restart; none where the
-            server wants none.
+        password: returns the password, at each connection; None if the server asks for none.
         require: `connect`, `query` or `writable`.
-        renew_after: seconds after which the session is opened anew.
+        renew_after: seconds after which the session is replaced.
 
     """
-    server = RedisServer.of(url)
-    reading = BlockingCall(partial(credential, password), "read a password") if password else None
+    server = RedisServer.from_url(url)
+    read = BlockingCall(partial(read_credential, password), "read a password") if password else None
 
     async def open_session() -> RedisSession:
-        server.dialer.waiting_for = Reason.TIMEOUT
-        connection = await server.connect(await reading() if reading else None)
-        session = RedisSession(connection, require)
+        server.dialer.timeout_reason = Reason.TIMEOUT
+        connection = await server.connect(await read() if read else None)
         try:
-            await session.introduce()
+            # Without a password, this command is the first that Redis answers.
+            await connection.execute([("CLIENT", "SETNAME", CLIENT_NAME)], [b"OK"])
         except BaseException as error:
-            # Some providers remove the command CLIENT, and an ACL may deny it.
-            is_optional = isinstance(error, exceptions.ResponseError)
-            if not is_optional or probe.explain(error) not in {Reason.ERROR, Reason.DENIED}:
-                session.terminate()
+            # The name is optional: some providers remove the command, and an ACL may deny it.
+            is_refusal = isinstance(error, exceptions.ResponseError)
+            if not is_refusal or probe.explain(error) not in {Reason.ERROR, Reason.DENIED}:
+                connection.terminate()
                 raise
-        return session
+        return RedisSession(connection, require)
 
-    lasting = 0 if require == "connect" else renew_after
     explain = partial(explain_redis, dialer=server.dialer)
-    probe = SessionProbe(open_session, explain, lasting, time.monotonic)
+    probe = SessionProbe(open_session, explain, 0 if require == "connect" else renew_after)
     async with aclosing(probe):
         yield probe

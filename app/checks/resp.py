@@ -1,6 +1,6 @@
-"""redis-py over a wire: it writes the commands, and every reply is read here.
+"""redis-py on a `BoundedConnection`: it writes the commands, and this module reads the replies.
 
-The protocol: https://redis.io/docs/latest/develop/reference/protocol-spec/
+https://redis.io/docs/latest/develop/reference/protocol-spec/
 """
 
 import re
@@ -13,154 +13,150 @@ from redis.asyncio import Connection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from app.checks.connection import BoundedConnection
+from app.checks.connection import MAX_ERROR_TEXT, BoundedConnection
 from app.checks.errors import ProtocolError
 
 
-KINDS = frozenset({b"+", b"-", b"$"})
+# A simple string, an error, and a bulk string.
+REPLY_TYPES = frozenset({b"+", b"-", b"$"})
 LINE = re.compile(rb"\r\n")
 LENGTH = re.compile(rb"-1|[0-9]{1,5}")
 
-# The longest text of a server's error that is kept: it goes to the log.
-MAX_TEXT = 300
-
-OK = b"OK"
-
 
 class RespParser(AsyncBaseParser):
-    """Reads the replies that probes ask for: texts, and errors. No other type is accepted.
+    """Reads strings and errors. A probe asks for no other type of reply.
 
-    hiredis, which redis-py would use, sets memory aside for as many elements as a server announces.
+    hiredis, which redis-py would use, allocates memory for as many elements as a server announces.
     """
 
-    _wire: BoundedConnection
+    _bounded: BoundedConnection
 
     def on_connect(self, connection: "RespConnection") -> None:
-        """Read from the connection's wire."""
-        self._wire = connection.wire
+        """Start to read from a connection."""
+        self._bounded = connection.bounded
 
     def on_disconnect(self) -> None:
-        """Keep nothing."""
+        """Do nothing: the parser has no buffer."""
 
     async def can_read(self) -> bool:
-        """Return whether something has arrived."""
-        return self._wire.has_unread
+        """Return whether unread bytes have arrived."""
+        return self._bounded.has_unread
 
     can_read_destructive = can_read
 
     async def read_response(self, disable_decoding: bool = False) -> Any:  # noqa: FBT001, FBT002
-        """Return the next reply: bytes, None for a text that is not there, or an error.
+        """Return the next reply: bytes, None for a null string, or an error.
 
         Raises:
-            ProtocolError: it is of another type, or malformed.
+            ProtocolError: the reply has another type, or is malformed.
             EOFError, OSError: the connection has ended.
 
         """
         del disable_decoding
-        kind = await self._wire.read(1)
-        if kind not in KINDS:
-            msg = f"a reply of type {kind!r}"
+        kind = await self._bounded.read(1)
+        if kind not in REPLY_TYPES:
+            msg = f"unexpected reply of type {kind!r}"
             raise ProtocolError(msg)
-        self._wire.count()
-        content = (await self._wire.read_until(LINE, overlap=1))[:-2]
+        self._bounded.count_frames()
+        content = (await self._bounded.read_until(LINE, overlap=1))[:-2]
         if kind == b"+":
             return content
         if kind == b"-":
-            return self._refusal(content[:MAX_TEXT].decode(errors="replace"))
+            return self._read_error(content[:MAX_ERROR_TEXT].decode(errors="replace"))
         if not LENGTH.fullmatch(content):
-            msg = "a text of no possible length"
+            msg = "a string of an impossible length"
             raise ProtocolError(msg)
-        return await self._text(int(content))
+        return await self._read_string(int(content))
 
-    def _refusal(self, text: str) -> exceptions.ResponseError:
+    def _read_error(self, text: str) -> exceptions.ResponseError:
         try:
             error = self.parse_error(text)  # type: ignore[no-untyped-call]
-        except (ValueError, LookupError) as unreadable:
-            msg = "a redirection that can't be read"
-            raise ProtocolError(msg) from unreadable
+        except (ValueError, LookupError) as malformed:
+            msg = "a malformed redirection"
+            raise ProtocolError(msg) from malformed
         if isinstance(error, exceptions.ResponseError):
             return error
-        raise error  # to redis-py, some refusals end the connection
+        raise error  # redis-py has connection errors for some replies
 
-    async def _text(self, length: int) -> bytes | None:
+    async def _read_string(self, length: int) -> bytes | None:
         if length < 0:
             return None
-        data = await self._wire.read(length + 2)
+        data = await self._bounded.read(length + 2)
         if not data.endswith(b"\r\n"):
-            msg = "a text longer than announced"
+            msg = "a string longer than announced"
             raise ProtocolError(msg)
         return data[:-2]
 
 
 class RespConnection(Connection):
-    """A connection of redis-py's over a wire that is connected already."""
+    """A connection of redis-py on a `BoundedConnection`.
 
-    def __init__(self, wire: BoundedConnection, **options: Any) -> None:
-        # By default redis-py takes seconds for a closed port and a minute for a silent one.
+    Attributes:
+        bounded: the connection to the server.
+
+    """
+
+    def __init__(self, bounded: BoundedConnection, **options: Any) -> None:
+        # Without retries: the monitor repeats a failed attempt, and keeps the deadline.
         super().__init__(
             retry=Retry(NoBackoff(), 0), socket_timeout=None, parser_class=RespParser, **options
         )
-        self.wire = wire
+        self.bounded = bounded
 
     async def _connect(self) -> None:
-        self._reader, self._writer = self.wire, _Writer(self.wire)  # type: ignore[assignment]
+        self._reader, self._writer = self.bounded, _Writer(self.bounded)  # type: ignore[assignment]
 
     async def read_response(self, *arguments: Any, **options: Any) -> Any:
-        """Return the reply to a command that ends in `OK`, as all do that redis-py sends by itself.
+        """Return the reply to a command that redis-py sends on its own, which must be `OK`.
 
         Raises:
-            ProtocolError: it is another one.
+            ProtocolError: the reply is another one.
             redis.ResponseError: the server refuses.
 
         """
-        reply = await super().read_response(*arguments, **options)
-        return self.expect(reply, OK)
+        return _expect(await super().read_response(*arguments, **options), b"OK")
 
-    async def ask(self, commands: Iterable[tuple[str, ...]], replies: Iterable[bytes]) -> None:
-        """Send commands in one piece, and see that each gets the reply that belongs to it.
+    async def execute(self, commands: Iterable[tuple[str, ...]], replies: Iterable[bytes]) -> None:
+        """Send commands in one piece, and read their replies.
+
+        Args:
+            replies: the expected replies, in order.
 
         Raises:
-            ProtocolError: another reply has come.
+            ProtocolError: a reply is not the expected one.
             redis.ResponseError: the server refuses.
 
         """
         await self.send_packed_command(self.pack_commands(commands))
         for expected in replies:
-            reply = await super().read_response()
-            self.expect(reply, expected)
-
-    @staticmethod
-    def expect(reply: Any, expected: bytes) -> bytes:
-        """Return a reply that is the expected one.
-
-        Raises:
-            ProtocolError: it is not.
-
-        """
-        if reply != expected:
-            msg = "a reply that does not belong to the command"
-            raise ProtocolError(msg)
-        return expected
+            _expect(await super().read_response(), expected)
 
     def terminate(self) -> None:
-        """Cut the connection."""
-        self.wire.abort()
+        """Close the connection at once."""
+        self.bounded.abort()
         self._close()  # type: ignore[no-untyped-call]
 
 
-class _Writer:
-    """What redis-py takes for a stream."""
+def _expect(reply: Any, expected: bytes) -> bytes:
+    if reply != expected:
+        msg = "a reply that does not belong to the command"
+        raise ProtocolError(msg)
+    return expected
 
-    def __init__(self, wire: BoundedConnection) -> None:
-        self._wire = wire
-        self.close = wire.abort
+
+class _Writer:
+    """The methods of a stream writer that redis-py calls."""
+
+    def __init__(self, bounded: BoundedConnection) -> None:
+        self._bounded = bounded
+        self.close = bounded.abort
 
     def writelines(self, data: Iterable[bytes]) -> None:
-        """Send something."""
-        self._wire.write(b"".join(data))
+        """Send data."""
+        self._bounded.write(b"".join(data))
 
     async def drain(self) -> None:
-        """Wait for nothing: a few commands fit in any buffer."""
+        """Do nothing: a few commands fit in any buffer."""
 
     async def wait_closed(self) -> None:
-        """Wait for nothing: the connection is cut."""
+        """Do nothing: the connection is aborted, not closed."""

@@ -1,4 +1,4 @@
-"""SCRAM-SHA-256 as a client of PostgreSQL: proves a password, and has the server prove it too.
+"""The client's side of SCRAM-SHA-256: each side proves to the other that it knows the password.
 
 https://www.rfc-editor.org/rfc/rfc5802, https://www.rfc-editor.org/rfc/rfc7677
 """
@@ -19,16 +19,18 @@ from app.checks.network import run_in_thread
 
 MECHANISM = b"SCRAM-SHA-256"
 
-# The server chooses how long a derivation takes. OWASP recommends 600,000 iterations, a tenth of
-# a second or two; PostgreSQL's own default is 4,096.
+# The server chooses the number of iterations, and so how long a derivation takes. OWASP recommends
+# 600,000, which take one or two tenths of a second; PostgreSQL's default is 4,096.
 MAX_ITERATIONS = 2_000_000
 
-# No channel binding.
-HEADER = b"n,,"
+# The header that declines channel binding.
+GS2_HEADER = b"n,,"
 
-CHALLENGE = re.compile(rb"r=([!-+\--~]{1,256}),s=([A-Za-z0-9+/]{1,256}={0,2}),i=([1-9][0-9]{0,9})")
+SERVER_FIRST = re.compile(
+    rb"r=([!-+\--~]{1,256}),s=([A-Za-z0-9+/]{1,256}={0,2}),i=([1-9][0-9]{0,9})"
+)
 
-# What RFC 4013 forbids, beside characters that Unicode 3.2 did not have.
+# The characters that RFC 4013 prohibits, and those that Unicode 3.2 does not have.
 PROHIBITED = (
     stringprep.in_table_a1,
     stringprep.in_table_c12,
@@ -44,10 +46,10 @@ PROHIBITED = (
 
 
 class KeyDerivation:
-    """Derives keys from passwords on a thread, one at a time, however many attempts are abandoned.
+    """Derives keys from passwords on a thread, one at a time. Each check has its own instance.
 
-    The latest key is kept: a server asks for the same one again, and an attempt may have had no
-    time for it. A check has one of these.
+    The latest key is cached: the server asks for the same key at each login, and one attempt may be
+    too short to derive it.
     """
 
     def __init__(self) -> None:
@@ -55,7 +57,7 @@ class KeyDerivation:
         self._latest: asyncio.Future[bytes | Exception] | None = None
 
     async def __call__(self, password: str, salt: bytes, iterations: int) -> bytes:
-        """Return the salted password."""
+        """Return the salted password, as RFC 5802 calls the key."""
         inputs = password, salt, iterations
         while self._latest and not self._latest.done() and inputs != self._inputs:
             await asyncio.wait({self._latest})
@@ -69,14 +71,14 @@ class KeyDerivation:
 
 
 def _derive(password: str, salt: bytes, iterations: int) -> bytes:
-    return hashlib.pbkdf2_hmac("sha256", prepared(password).encode(), salt, iterations)
+    return hashlib.pbkdf2_hmac("sha256", saslprep(password).encode(), salt, iterations)
 
 
 class ScramClient:
-    """One authentication.
+    """One login.
 
     Attributes:
-        first: what the client sends first.
+        first_message: the message that starts the login.
 
     """
 
@@ -84,75 +86,75 @@ class ScramClient:
         self._password = password
         self._derive = derive
         self._nonce = secrets.token_urlsafe(24).encode()
-        self._bare = b"n=,r=" + self._nonce
+        self._first_bare = b"n=,r=" + self._nonce
         self._signature = b""
-        self.first = HEADER + self._bare
+        self.first_message = GS2_HEADER + self._first_bare
 
-    async def answer(self, challenge: bytes) -> bytes:
-        """Return the proof that the server's challenge asks for.
+    async def final_message(self, challenge: bytes) -> bytes:
+        """Return the client's proof, in answer to the server's challenge.
 
         Raises:
-            ProtocolError: it is no challenge, or asks for too much work.
+            ProtocolError: the challenge is malformed, or asks for too many iterations.
 
         """
-        match = CHALLENGE.fullmatch(challenge)
+        match = SERVER_FIRST.fullmatch(challenge)
         if not match or not match[1].startswith(self._nonce) or match[1] == self._nonce:
-            msg = "not a challenge of SCRAM"
+            msg = "malformed SCRAM challenge"
             raise ProtocolError(msg)
-        nonce, salt, iterations = match[1], _decoded(match[2]), int(match[3])
+        nonce, salt, iterations = match[1], _decode_salt(match[2]), int(match[3])
         if iterations > MAX_ITERATIONS:
-            msg = f"SCRAM with {iterations} iterations, more than {MAX_ITERATIONS}"
+            msg = f"SCRAM asks for {iterations} iterations, more than {MAX_ITERATIONS}"
             raise ProtocolError(msg)
-        final = b"c=" + base64.b64encode(HEADER) + b",r=" + nonce
+        without_proof = b"c=" + base64.b64encode(GS2_HEADER) + b",r=" + nonce
         salted = await self._derive(self._password, salt, iterations)
-        signed = b",".join((self._bare, challenge, final))
+        signed = b",".join((self._first_bare, challenge, without_proof))
         key = _hmac(salted, b"Client Key")
         mask = _hmac(hashlib.sha256(key).digest(), signed)
         proof = bytes(one ^ other for one, other in zip(key, mask, strict=True))
         self._signature = _hmac(_hmac(salted, b"Server Key"), signed)
-        return final + b",p=" + base64.b64encode(proof)
+        return without_proof + b",p=" + base64.b64encode(proof)
 
     def verify(self, final: bytes) -> None:
-        """See that the server knows the password as well.
+        """Verify the server's proof in its final message.
 
         Raises:
-            ProtocolError: it does not.
+            ProtocolError: the server does not know the password.
 
         """
         expected = b"v=" + base64.b64encode(self._signature)
         if not self._signature or not hmac.compare_digest(final, expected):
-            msg = "the server did not prove that it knows the password"
+            msg = "the server has not proved that it knows the password"
             raise ProtocolError(msg)
 
 
-def prepared(password: str) -> str:
-    """Return a password as SASLprep (RFC 4013) has it, or unchanged if that refuses it.
+def saslprep(password: str) -> str:
+    """Return a password normalized by SASLprep (RFC 4013), or unchanged if SASLprep rejects it.
 
-    So does PostgreSQL, which refuses before it normalizes, and normalizes as Unicode does today.
+    Like PostgreSQL, it rejects before it normalizes, and normalizes by the current Unicode.
     """
     if password.isascii():
         return password
     spaced = "".join(" " if stringprep.in_table_c12(one) else one for one in password)
     mapped = "".join(one for one in spaced if not stringprep.in_table_b1(one))
-    forbidden = any(refuses(one) for one in mapped for refuses in PROHIBITED)
-    if not mapped or forbidden or _mixes_directions(mapped):
+    is_prohibited = any(matches(one) for one in mapped for matches in PROHIBITED)
+    if not mapped or is_prohibited or _mixes_directions(mapped):
         return password
     return unicodedata.normalize("NFKC", mapped)
 
 
 def _mixes_directions(text: str) -> bool:
-    """Return whether text from right to left is not that from its first character to its last."""
+    """Return whether text has right-to-left characters, but also others, or not at both ends."""
     if not any(map(stringprep.in_table_d1, text)):
         return False
     ends = stringprep.in_table_d1(text[0]) and stringprep.in_table_d1(text[-1])
     return not ends or any(map(stringprep.in_table_d2, text))
 
 
-def _decoded(salt: bytes) -> bytes:
+def _decode_salt(salt: bytes) -> bytes:
     try:
         return base64.b64decode(salt, validate=True)
     except ValueError:
-        msg = "a salt that is not base64"
+        msg = "the SCRAM salt is not base64"
         raise ProtocolError(msg) from None
 
 

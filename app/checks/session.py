@@ -1,7 +1,8 @@
-"""Sessions whose start a server does not answer, of which there may be few."""
+"""Probes that keep a session, and the limit on sessions that a server does not finish opening."""
 
 import asyncio
 import random
+import time
 from collections.abc import Awaitable, Callable, Coroutine, Hashable
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -15,32 +16,32 @@ EXPLAINED = "vitals_reason"
 class Session(Protocol):
     """One authenticated connection to a dependency."""
 
-    async def ask(self) -> None:
-        """Put the question; whatever is raised ends the session."""
+    async def query(self) -> None:
+        """Query the dependency. Any error ends the session."""
 
     async def close(self) -> None:
-        """Take leave, as the server's log would have it, within a moment."""
+        """Close the session as the protocol asks, and wait a moment at most for the server."""
 
     def terminate(self) -> None:
-        """Cut the connection without waiting for anything."""
+        """Close the connection at once."""
 
 
 class SessionProbe:
-    """Asks over a session that is opened anew after a failure, and when it has grown old.
+    """Queries over a session, which is replaced after a failure and at regular times.
 
-    Renewal keeps the way through name resolution, TLS and authentication under watch; a session
-    that lasts keeps the watch cheap. An attempt owns the session that it uses, so that one which
-    outlives its deadline can't disturb the next.
+    Renewal keeps testing name resolution, TLS and authentication, while a kept session makes most
+    attempts cheap. An attempt owns the session that it uses, so that one which outlives its
+    deadline can't disturb the next.
 
     Attributes:
-        unasked: whether the server opened the last session without asking for the password that
-            it would have got. *open_session* sets it.
+        password_not_requested: whether the server opened the last session without asking for the
+            configured password. *open_session* sets it.
 
     Args:
         open_session: connects and authenticates.
-        explain: tells the reason of what a session raises.
-        renew_after: seconds after which a session is opened anew, at the latest; 0 renews it each
-            time.
+        explain: returns the reason for an error of a session.
+        renew_after: seconds after which a session is replaced, at the latest; 0 replaces it at
+            each attempt.
         clock: a steady time in seconds.
         phase: a random number from 0 to 1.
 
@@ -51,11 +52,11 @@ class SessionProbe:
         open_session: Callable[[], Awaitable[Session]],
         explain: Callable[[BaseException], Reason],
         renew_after: float,
-        clock: Callable[[], float],
+        clock: Callable[[], float] = time.monotonic,
         phase: Callable[[], float] = random.random,
     ) -> None:
-        self._explain = explain
         self.password_not_requested = False
+        self._explain = explain
         self._open = open_session
         self._renew_after = renew_after
         self._clock = clock
@@ -63,21 +64,22 @@ class SessionProbe:
         self._kept: tuple[Session, float] | None = None
 
     async def __call__(self) -> None:
-        """Ask, on a new session if the kept one fails or the new one is cut.
+        """Query over the kept session, or over a new one if that fails.
 
-        The verdict is on the dependency, and not on a connection that somebody has ended.
+        A new session that is cut is retried once: someone may have ended the connection, which is
+        not a failure of the dependency.
         """
         kept, self._kept = self._kept, None
-        if kept and await self._answers(*kept):
+        if kept and await self._try_kept_session(*kept):
             return
-        if not await self._survives():
-            await self._ask_anew()
+        if not await self._try_new_session():
+            await self._query_new_session()
 
     def explain(self, error: BaseException) -> Reason:
         """Return why an attempt failed.
 
-        The reason is kept in the error: this probe, the monitor and the advice all ask for it, and
-        a deadline must be explained while the attempt is still under way.
+        The reason is kept in the error, because the probe, the monitor and the advice need it, and
+        only the first can explain a deadline: later the attempt no longer waits for anything.
         """
         known = vars(error)
         if EXPLAINED not in known:
@@ -85,44 +87,34 @@ class SessionProbe:
         reason: Reason = known[EXPLAINED]
         return reason
 
-    async def _survives(self) -> bool:
-        """Ask on a new session; tell whether it lasted until the answer."""
+    async def _try_kept_session(self, session: Session, opened: float) -> bool:
+        """Return whether the kept session is young enough and answers."""
+        if self._is_renewal_due(opened):
+            await session.close()
+            return False
         try:
-            await self._ask_anew()
+            await self._query(session, opened)
+        except Exception:  # noqa: BLE001 - the new session finds the reason
+            return False
+        return True
+
+    async def _try_new_session(self) -> bool:
+        """Query over a new session; return whether the connection lasted until the answer."""
+        try:
+            await self._query_new_session()
         except Exception as error:
             if self.explain(error) is not Reason.DISCONNECTED:
                 raise
             return False
         return True
 
-    async def _ask_anew(self) -> None:
+    async def _query_new_session(self) -> None:
         opened = self._clock()
-        await self._ask(await self._open(), opened)
+        await self._query(await self._open(), opened)
 
-    async def _answers(self, session: Session, opened: float) -> bool:
-        if self._is_old(opened):
-            await session.close()
-            return False
+    async def _query(self, session: Session, opened: float) -> None:
         try:
-            await self._ask(session, opened)
-        except Exception:  # noqa: BLE001 - whatever it is, the new session will tell better
-            return False
-        return True
-
-    def _is_old(self, opened: float) -> bool:
-        """Whether the time for renewal has come since *opened*; each instance has its own times.
-
-        They do not depend on when a session was opened: a fleet that has lost all sessions at once
-        would otherwise renew all of them at once ever after.
-        """
-        if not self._renew_after:
-            return True
-        turns = {(at + self._offset) // self._renew_after for at in (opened, self._clock())}
-        return len(turns) > 1
-
-    async def _ask(self, session: Session, opened: float) -> None:
-        try:
-            await session.ask()
+            await session.query()
         except BaseException:
             session.terminate()
             raise
@@ -131,6 +123,18 @@ class SessionProbe:
         else:
             session.terminate()
 
+    def _is_renewal_due(self, opened: float) -> bool:
+        """Return whether a renewal time has passed since *opened*.
+
+        Each instance has its own renewal times, which do not depend on when its session opened.
+        Otherwise a fleet that lost all its sessions at once would renew them all at once from then
+        on.
+        """
+        if not self._renew_after:
+            return True
+        periods = {(at + self._offset) // self._renew_after for at in (opened, self._clock())}
+        return len(periods) > 1
+
     async def aclose(self) -> None:
         """Close the kept session."""
         kept, self._kept = self._kept, None
@@ -138,28 +142,27 @@ class SessionProbe:
             await kept[0].close()
 
 
-# A server that holds up logins (a login trigger behind a lock, a hung LDAP) keeps a process for
-# each client that has gone, until it has no free slot. So the next attempts wait as well for a
-# start that the server has begun to answer, and an address has no more of them than this.
-MAX_UNANSWERED = 3
+# A server that blocks logins (a login trigger behind a lock, a hung LDAP) keeps a process for
+# each client that has gone, until it has no free slot. So attempts share the logins that the
+# server has begun to answer, and an address gets no more of them than this.
+MAX_PENDING = 3
 
-# Seconds after the newest start in which there may be another one all the same, in place of the
-# oldest: a proxy may lead elsewhere by now. They grow to a tenth of the time for which nothing has
-# been answered.
-SHORTEST_PAUSE, LONGEST_PAUSE = 20, 300
+# Seconds after the newest login until there may be another one, which replaces the oldest: a proxy
+# may lead to another server by now. The pause grows to a tenth of the time without any answer.
+MIN_PAUSE, MAX_PAUSE = 20, 300
 
-# Noted in the error of a deadline that passes meanwhile.
-HELD_UP = "the server begins to answer logins and finishes none"
+# Added as a note to the TimeoutError.
+LOGINS_BLOCKED = "the server starts to answer logins but completes none"
 
 T = TypeVar("T")
 
 
-class Peer(Protocol):
-    """The other side of a connection.
+class Connection(Protocol):
+    """The part of a connection that `SessionOpener` uses.
 
     Attributes:
-        address: where it is.
-        has_answered: whether it has sent anything.
+        address: the address of the server.
+        has_answered: whether the server has sent anything.
 
     """
 
@@ -168,91 +171,91 @@ class Peer(Protocol):
 
 
 def ignore_outcome(task: asyncio.Task[Any]) -> None:
-    """Keep asyncio from logging the failure of a task that an attempt has left behind."""
+    """Retrieve the exception of a task that an attempt has abandoned, or asyncio would log it."""
     if not task.cancelled():
         task.exception()
 
 
 class SessionOpener(Generic[T]):
-    """Starts sessions, each on a task that outlives the attempt which has begun it.
+    """Opens sessions, each in a task that outlives its attempt, and limits how many are pending.
 
     Args:
         clock: a steady time in seconds.
-        discard: ends a session that is not needed, as another one has started before.
+        discard: closes a session that is not needed, because another one opened first.
 
     """
 
     def __init__(self, clock: Callable[[], float], discard: Callable[[T], None]) -> None:
         self._clock = clock
         self._discard = discard
-        self._unanswered: dict[asyncio.Task[T], Peer] = {}
-        self._since = self._newest = clock()
+        self._pending: dict[asyncio.Task[T], Connection] = {}
+        self._pending_since = self._newest_started_at = clock()
 
-    def prepare(self) -> None:
-        """Begin an attempt, which may not pass on what the server did before it.
+    def discard_stale(self) -> None:
+        """Discard what an earlier attempt left behind, unless the server is working on it.
 
-        A start that the server has not begun to answer is given up: no process is known to wait,
-        and the server may be another one by now.
+        A session that opened between two attempts proves nothing about now. A login that the server
+        has not begun to answer occupies no process, and the server may be another one by now.
         """
-        for task, peer in list(self._unanswered.items()):
-            if task.done() or not peer.has_answered:
-                self._give_up(task)
+        for task, connection in list(self._pending.items()):
+            if task.done() or not connection.has_answered:
+                self._cancel(task)
 
-    def has_room(self, peer: Peer) -> bool:
-        """Return whether another start may begin at this address; if not, wait for the others."""
-        others = [one for one in self._unanswered.values() if one.address == peer.address]
-        if len(others) < MAX_UNANSWERED:
+    def may_start(self, connection: Connection) -> bool:
+        """Return whether another login may start at the connection's address."""
+        others = [one for one in self._pending.values() if one.address == connection.address]
+        if len(others) < MAX_PENDING:
             return True
         now = self._clock()
-        pause = min(max(SHORTEST_PAUSE, (now - self._since) / 10), LONGEST_PAUSE)
-        return now - self._newest > pause
+        pause = min(max(MIN_PAUSE, (now - self._pending_since) / 10), MAX_PAUSE)
+        return now - self._newest_started_at > pause
 
-    def begin(self, peer: Peer, start: Coroutine[Any, Any, T]) -> None:
-        """Begin a start, and give up the oldest if there are too many."""
-        self._newest = self._clock()
-        if not self._unanswered:
-            self._since = self._newest
-        elif len(self._unanswered) >= MAX_UNANSWERED:
-            self._give_up(next(iter(self._unanswered)))
-        task = asyncio.create_task(start, name="start a session")
+    def start(self, connection: Connection, login: Coroutine[Any, Any, T]) -> None:
+        """Start a login, and cancel the oldest one if there are too many."""
+        self._newest_started_at = self._clock()
+        if not self._pending:
+            self._pending_since = self._newest_started_at
+        elif len(self._pending) >= MAX_PENDING:
+            self._cancel(next(iter(self._pending)))
+        task = asyncio.create_task(login, name="open a session")
         task.add_done_callback(ignore_outcome)
-        self._unanswered[task] = peer
+        self._pending[task] = connection
 
-    async def first(self) -> T:
-        """Return the first session that has started; earlier ones are as good as the newest.
+    async def wait_first(self) -> T:
+        """Return the first session that opens, whichever attempt started it.
 
         Raises:
-            Exception: what the newest start has raised, or the last one that was left.
+            Exception: what the newest login raised, or the last one that was left.
 
         """
-        pending = set(self._unanswered)
-        newest = next(reversed(self._unanswered))
+        pending = set(self._pending)
+        newest = next(reversed(self._pending))
         while pending:
             done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
-            # Another attempt may have taken it meanwhile, or given it up.
-            known = done & self._unanswered.keys()
+            # Another attempt may have used or cancelled it meanwhile.
+            known = done & self._pending.keys()
             for task in sorted(known, key=lambda one: (one.exception() is not None, one is newest)):
-                del self._unanswered[task]
+                del self._pending[task]
                 if not task.exception():
                     self.close()
                     return task.result()
                 if task is newest or not pending:
                     return task.result()
-        msg = "another attempt has taken the session"
+        msg = "another attempt uses the session"
         raise EOFError(msg)
 
     def close(self) -> None:
-        """Give up every start."""
-        for task in list(self._unanswered):
-            self._give_up(task)
+        """Cancel every pending login."""
+        for task in list(self._pending):
+            self._cancel(task)
 
     def describe(self) -> str:
-        """Return what is waited for, for the log; nothing as long as other starts may begin."""
-        if len(self._unanswered) < MAX_UNANSWERED:
+        """Return a note for the log if logins are blocked; empty while others may start."""
+        if len(self._pending) < MAX_PENDING:
             return ""
-        return f"{HELD_UP}, for {self._clock() - self._since:.0f} s"
+        return f"{LOGINS_BLOCKED}, for {self._clock() - self._pending_since:.0f} s"
 
-    def _give_up(self, task: asyncio.Task[T]) -> None:
-        del self._unanswered[task]
+    def _cancel(self, task: asyncio.Task[T]) -> None:
+        del self._pending[task]
         if not task.cancel() and not task.cancelled() and not task.exception():
             self._discard(task.result())

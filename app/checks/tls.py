@@ -1,4 +1,4 @@
-"""TLS without a socket: bytes in, bytes out."""
+"""Which TLS servers to trust, and TLS over bytes in memory instead of a socket."""
 
 import contextlib
 import os
@@ -12,15 +12,15 @@ from app.checks.errors import PlainAnswerError
 from app.checks.network import BlockingCall, run_in_thread
 
 
-# Bytes. The bundle of a Linux distribution has a quarter of a megabyte.
+# Bytes of a CA file. The bundle of a Linux distribution has a quarter of a megabyte.
 MAX_FILE = 2_000_000
 
-# The names by which OpenSSL finds a certificate in a directory, which it reads in a handshake.
+# The names under which OpenSSL looks for a certificate in a directory during a handshake.
 # https://docs.openssl.org/3.0/man3/X509_LOOKUP_hash_dir/
-HASHED = re.compile(r"[0-9a-f]{8}\.\d+")
+HASHED_NAME = re.compile(r"[0-9a-f]{8}\.\d+")
 
-# Python's own ciphers without DHE: a server could choose a group of 8192 bits, whose arithmetic
-# takes 0.25 s. Python can't leave out the groups of TLS 1.3.
+# Python's default ciphers without DHE: a server could choose a group of 8192 bits, whose
+# arithmetic takes 0.25 s. Python can't restrict the groups of TLS 1.3.
 CIPHERS = "@SECLEVEL=2:ECDH+AESGCM:ECDH+CHACHA20:ECDH+AES:!aNULL:!eNULL:!aDSS:!SHA1:!AESCCM"
 
 NO_CERTIFICATE = (
@@ -28,10 +28,11 @@ NO_CERTIFICATE = (
     "or run `openssl rehash` on the directory in SSL_CERT_DIR."
 )
 
-Identity = tuple[str, int, int, int, int, int]
+# Path, device, inode, size, and the times of the last change, which change if a file is replaced.
+FileIdentity = tuple[str, int, int, int, int, int]
 
 
-class AuthorityError(ssl.SSLError):
+class CaCertificateError(ssl.SSLError):
     """The CA certificates can't be used. The message names the file and the remedy."""
 
     def __init__(self, problem: str) -> None:
@@ -39,26 +40,26 @@ class AuthorityError(ssl.SSLError):
 
 
 @dataclass(frozen=True, slots=True)
-class LoadedContext:
-    """A context, and what its CA certificates were read from.
+class CachedContext:
+    """A TLS context, with the identities of the files that it was loaded from.
 
     Attributes:
-        seen: identities of the file and of the directories, whose times change with their names.
+        sources: identities of the CA file and of the CA directories.
         entries: identities of the files in the directories.
 
     """
 
     context: ssl.SSLContext
-    seen: list[Identity]
-    entries: list[Identity]
+    sources: list[FileIdentity]
+    entries: list[FileIdentity]
 
-    def is_current(self, seen: list[Identity], folders: list[str]) -> bool:
-        """Return whether a context made now would trust the same CAs.
+    def is_current(self, sources: list[FileIdentity], folders: list[str]) -> bool:
+        """Return whether a new context would trust the same CAs.
 
-        OpenSSL reads a directory's entry when a handshake needs it, and keeps it. It can't be asked
-        which: before Python 3.11.9 that races with a handshake.
+        OpenSSL reads a directory's entry when a handshake needs it, and caches it. Before Python
+        3.11.9, asking OpenSSL which entries it has read is a race with a handshake.
         """
-        return self.seen == seen and self.entries == _entries(folders)
+        return self.sources == sources and self.entries == _identify_entries(folders)
 
 
 class TrustStore:
@@ -69,8 +70,8 @@ class TrustStore:
     too, is on: an intermediate CA that is trusted needs no root.
 
     Args:
-        ca_file: PEM file with the trusted CAs. Without one, those of the system are trusted, or
-            those that OpenSSL's variables `SSL_CERT_FILE` and `SSL_CERT_DIR` name.
+        ca_file: PEM file with the trusted CAs. Without one, the system's CAs are trusted, or those
+            that OpenSSL's variables `SSL_CERT_FILE` and `SSL_CERT_DIR` name.
         check_hostname: whether the certificate must be issued for the host.
         verify: whether the certificate is verified at all.
 
@@ -82,37 +83,37 @@ class TrustStore:
         self._ca_file = ca_file
         self._check_hostname = check_hostname and verify
         self._verify = verify
-        self._made: LoadedContext | None = None
-        self._read = BlockingCall(self.read, "read CA certificates")
+        self._cached: CachedContext | None = None
+        self._load = BlockingCall(self.load, "load CA certificates")
 
     async def context(self) -> ssl.SSLContext:
         """Return the context for the next connection, without blocking the event loop.
 
         Raises:
-            AuthorityError: the CA certificates can't be used.
+            CaCertificateError: the CA certificates can't be used.
 
         """
-        return await self._read()
+        return await self._load()
 
-    def read(self) -> ssl.SSLContext:
-        """Return the context for the next connection: the last one unless the disk has changed.
+    def load(self) -> ssl.SSLContext:
+        """Return the context for the next connection: the cached one unless a file has changed.
 
         Raises:
-            AuthorityError: the CA certificates can't be used.
+            CaCertificateError: the CA certificates can't be used.
 
         """
-        file, folders = self._places() if self._verify else (None, [])
-        # Examined before it is read: what is replaced in between is noticed at the next call.
-        seen = [*([_file(Path(file))] if file else []), *_directories(folders)]
-        if not self._made or not self._made.is_current(seen, folders):
-            entries = _entries(folders)
+        file, folders = self._locations() if self._verify else (None, [])
+        # Identified before they are read: the next call notices a replacement in between.
+        sources = [*([_identify_file(Path(file))] if file else []), *_identify_folders(folders)]
+        if not self._cached or not self._cached.is_current(sources, folders):
+            entries = _identify_entries(folders)
             if self._verify and not (file or entries):
-                raise AuthorityError(NO_CERTIFICATE)
-            context = self._context(file, folders)
-            self._made = LoadedContext(context, seen, entries)
-        return self._made.context
+                raise CaCertificateError(NO_CERTIFICATE)
+            context = self._create_context(file, folders)
+            self._cached = CachedContext(context, sources, entries)
+        return self._cached.context
 
-    def _places(self) -> tuple[str | None, list[str]]:
+    def _locations(self) -> tuple[str | None, list[str]]:
         """Return the file and the directories of the trusted CAs."""
         if self._ca_file:
             return self._ca_file, []
@@ -121,10 +122,11 @@ class TrustStore:
         file = os.environ.get(paths.openssl_cafile_env) or paths.cafile
         return file, [folder for folder in folders.split(":") if folder]
 
-    def _context(self, file: str | None, folders: list[str]) -> ssl.SSLContext:
+    def _create_context(self, file: str | None, folders: list[str]) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.set_ciphers(CIPHERS)
-        context.options |= ssl.OP_NO_RENEGOTIATION  # a handshake, while no thread waits for one
+        # A renegotiation would be a handshake on the event loop.
+        context.options |= ssl.OP_NO_RENEGOTIATION
         context.check_hostname = self._check_hostname
         context.verify_mode = ssl.CERT_REQUIRED if self._verify else ssl.CERT_NONE
         context.verify_flags = ssl.VERIFY_X509_TRUSTED_FIRST | ssl.VERIFY_X509_PARTIAL_CHAIN
@@ -134,29 +136,29 @@ class TrustStore:
             try:
                 context.load_verify_locations(cafile=file)
             except ssl.SSLError:
-                raise _unfit(file, "is not PEM") from None
+                raise _ca_file_error(file, "is not PEM") from None
             except OSError as error:
-                raise _unfit(file, f"can't be read ({error.strerror})") from None
+                raise _ca_file_error(file, f"can't be read ({error.strerror})") from None
             if not context.cert_store_stats()["x509"]:
-                raise _unfit(file, "holds no certificate")
+                raise _ca_file_error(file, "holds no certificate")
         return context
 
 
-def _file(path: Path) -> Identity:
-    """Identify a file that OpenSSL can read without hanging or filling the memory."""
+def _identify_file(path: Path) -> FileIdentity:
+    """Return the identity of a file that OpenSSL can read without hanging or using much memory."""
     try:
         found = path.stat()
     except OSError as error:
-        raise _unfit(path, f"can't be read ({error.strerror})") from None
+        raise _ca_file_error(path, f"can't be read ({error.strerror})") from None
     if not stat.S_ISREG(found.st_mode):
-        raise _unfit(path, "is not a file")
+        raise _ca_file_error(path, "is not a file")
     if found.st_size > MAX_FILE:
-        raise _unfit(path, f"has more than {MAX_FILE} bytes")
+        raise _ca_file_error(path, f"has more than {MAX_FILE} bytes")
     return _identity(path, found)
 
 
-def _directories(folders: list[str]) -> list[Identity]:
-    """Identify the directories. One that can't be seen has no entries, as for OpenSSL."""
+def _identify_folders(folders: list[str]) -> list[FileIdentity]:
+    """Return the identities of the directories, except the unreadable ones, which OpenSSL skips."""
     found = []
     for folder in map(Path, folders):
         with contextlib.suppress(OSError):
@@ -164,84 +166,96 @@ def _directories(folders: list[str]) -> list[Identity]:
     return found
 
 
-def _entries(folders: list[str]) -> list[Identity]:
-    """Identify the files that OpenSSL may read in the directories."""
+def _identify_entries(folders: list[str]) -> list[FileIdentity]:
+    """Return the identities of the files that OpenSSL may read in the directories."""
     paths = list[Path]()
     for folder in map(Path, folders):
         with contextlib.suppress(OSError):
-            paths += sorted(path for path in folder.iterdir() if HASHED.fullmatch(path.name))
-    # A certificate that was removed often leaves its link behind.
-    return [_file(path) for path in paths if os.access(path, os.R_OK)]
+            paths += sorted(path for path in folder.iterdir() if HASHED_NAME.fullmatch(path.name))
+    # The link to a certificate often stays when the certificate is removed.
+    return [_identify_file(path) for path in paths if os.access(path, os.R_OK)]
 
 
-def _identity(path: Path, found: os.stat_result) -> Identity:
+def _identity(path: Path, found: os.stat_result) -> FileIdentity:
     times = found.st_mtime_ns, found.st_ctime_ns
     return str(path), found.st_dev, found.st_ino, found.st_size, *times
 
 
-def _unfit(path: str | Path, problem: str) -> AuthorityError:
-    return AuthorityError(f"CA file {path} {problem}. Put a PEM file there, or correct its path.")
+def _ca_file_error(path: str | Path, problem: str) -> CaCertificateError:
+    msg = f"CA file {path} {problem}. Put a PEM file there, or correct its path."
+    return CaCertificateError(msg)
 
 
-# A record begins with one of these types, then 3, whatever its version. No answer in plain text
-# does. https://www.rfc-editor.org/rfc/rfc8446#section-5.1
-TYPES = range(0x14, 0x18)
-RECORD = re.compile(rb"[\x14-\x17]\x03[\x00-\x04]")
+# A record starts with one of these types, and its version with 3. No answer in plain text does.
+# https://www.rfc-editor.org/rfc/rfc8446#section-5.1
+RECORD_TYPES = range(0x14, 0x18)
+RECORD_START = re.compile(rb"[\x14-\x17]\x03[\x00-\x04]")
 
 # Bytes before the content of a record: its type, version and length.
-HEADER = 5
+RECORD_HEADER = 5
 
-# A record holds no more.
+# The most bytes that a record can hold.
 READ_SIZE = 16 * 1024
 
 
 class TlsStream:
-    """One side of a connection over TLS, the client's.
+    """The client's side of TLS. It takes and returns bytes; the caller owns the connection.
 
     Attributes:
-        is_over: whether the other side has said that nothing more comes.
+        is_closed: whether the server has announced the end of its data.
+        outgoing: the bytes to send to the server.
 
     """
 
     def __init__(self, context: ssl.SSLContext, server_name: str | None) -> None:
-        self.is_over = False
+        self.is_closed = False
         self.outgoing = ssl.MemoryBIO()
         self._incoming = ssl.MemoryBIO()
         self._partial = bytearray()
-        self.object = context.wrap_bio(self._incoming, self.outgoing, server_hostname=server_name)
+        self.ssl_object = context.wrap_bio(
+            self._incoming, self.outgoing, server_hostname=server_name
+        )
 
-    def receive(self, data: bytes, most: int) -> int:
-        """Take in what has arrived after the handshake, as `take_records` does."""
+    def receive(self, data: bytes, max_records: int) -> int:
+        """Feed data that arrived after the handshake; return the number of whole records."""
         self._partial += data
-        return self.take_records(self._partial, most)
+        return self.feed(self._partial, max_records)
 
-    def take_records(self, received: bytearray, most: int) -> int:
-        """Move so many whole records at most out of what has arrived, and return how many.
+    def feed(self, received: bytearray, max_records: int) -> int:
+        """Move whole records from *received* to OpenSSL, and return their number.
 
-        A step of the handshake is worth a thread when it can go on. Each record costs work that
-        its length does not show, such as new keys.
+        A handshake step costs a thread, so it must have a whole record to work on. Records are
+        counted because each one costs work that its length does not show, such as new keys.
 
         Raises:
-            PlainAnswerError: something is no record.
+            PlainAnswerError: the data is not TLS.
 
         """
         records, end, following = -1, 0, 0
-        while following <= len(received) and records < most:
+        while following <= len(received) and records < max_records:
             records, end = records + 1, following
-            if end < len(received) and received[end] not in TYPES:
+            if end < len(received) and received[end] not in RECORD_TYPES:
                 msg = "answers in plain text where TLS is expected"
                 raise PlainAnswerError(msg)
-            header = received[end : end + HEADER]
-            following = end + HEADER + int.from_bytes(header[3:])
-            if len(header) < HEADER:
+            header = received[end : end + RECORD_HEADER]
+            following = end + RECORD_HEADER + int.from_bytes(header[3:])
+            if len(header) < RECORD_HEADER:
                 break
         self._incoming.write(received[:end])
         del received[:end]
         return records
 
-    async def shakes_hands(self) -> bool:
-        """Return whether the handshake is complete; if not, more has to arrive."""
-        outcome = await run_in_thread(self.object.do_handshake, "TLS handshake")
+    async def handshake(self) -> bool:
+        """Continue the handshake, and return whether it is complete. If not, it needs more data.
+
+        It runs on a thread: the server chooses the certificates and the key exchange, and so how
+        long the arithmetic takes.
+
+        Raises:
+            ssl.SSLError: the handshake failed.
+
+        """
+        outcome = await run_in_thread(self.ssl_object.do_handshake, "TLS handshake")
         if isinstance(outcome, ssl.SSLWantReadError):
             return False
         if isinstance(outcome, Exception):
@@ -249,17 +263,17 @@ class TlsStream:
         return True
 
     def read(self) -> bytes:
-        """Return what can be decrypted of what has arrived.
+        """Return the decrypted data that has arrived.
 
         Raises:
-            ssl.SSLError: something that has arrived is no TLS.
+            ssl.SSLError: some of it is not valid TLS.
 
         """
         data = bytearray()
         try:
-            while part := self.object.read(READ_SIZE):
+            while part := self.ssl_object.read(READ_SIZE):
                 data += part
-            self.is_over = True
+            self.is_closed = True
         except ssl.SSLWantReadError:
             pass
         return bytes(data)

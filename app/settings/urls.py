@@ -94,10 +94,10 @@ def _is_port(port: int | None) -> bool:
 def _demand_authority(path: str | None, name: str) -> None:
     if path is None:
         return
-    from app.checks.tls import AuthorityError, TrustStore  # noqa: PLC0415 - as above
+    from app.checks.tls import CaCertificateError, TrustStore  # noqa: PLC0415 - as above
 
     try:
-        TrustStore(path).read()
-    except AuthorityError:
+        TrustStore(path).load()
+    except CaCertificateError:
         msg = f"names a {name} that can't be used: mount a PEM file there, or correct the path"
         raise ValueError(msg) from None

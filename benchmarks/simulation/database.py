@@ -94,7 +94,7 @@ class Session:
     resets: int
     runs_statement: bool = True
 
-    async def ask(self) -> None:
+    async def query(self) -> None:
         """Run a statement."""
         if self.resets != self.database.resets:
             raise ConnectionResetError

@@ -1,4 +1,4 @@
-"""Servers that tell everybody what they were told in confidence."""
+"""Servers that echo a client's secrets in their answers."""
 
 import contextlib
 import json
@@ -9,77 +9,89 @@ from collections.abc import Iterator
 from urllib.parse import quote
 
 
-def dressed(words: bytes) -> bytes:
-    """Words as the logs of this world quote them, in one line."""
-    text = words.decode(errors="replace")
-    looks = [text, repr(text), json.dumps(text), quote(text, safe=""), text[:20], repr(words)]
-    looks += [words.hex(), *(b64encode(before + words).decode() for before in (b"", b"a:", b"me:"))]
-    return f"PL4CEwords {' '.join(looks)}".replace("\r", "").replace("\n", "").encode()
+def encoded_forms(secret: bytes) -> bytes:
+    """Return a line with a secret in the encodings that logs use."""
+    text = secret.decode(errors="replace")
+    forms = [
+        text,
+        repr(text),
+        json.dumps(text),
+        quote(text, safe=""),
+        text[:20],
+        repr(secret),
+    ]
+    forms += [
+        secret.hex(),
+        *(b64encode(before + secret).decode() for before in (b"", b"a:", b"me:")),
+    ]
+    return f"PL4CEwords {' '.join(forms)}".replace("\r", "").replace("\n", "").encode()
 
 
 class Handler(socketserver.StreamRequestHandler):
-    """One connection."""
+    """One connection; ignores a client that has gone."""
 
     def finish(self) -> None:
-        """Care for nobody who has gone."""
+        """Flush the output, if the client is still there."""
         with contextlib.suppress(OSError, ValueError):
             super().finish()
 
 
 class EchoingPostgres(Handler):
-    """Asks for the password in clear, and refuses it with a quotation."""
+    """Asks for the password in clear text, and echoes it in the refusal."""
 
     def handle(self) -> None:
-        """Hear a start-up, and the password."""
+        """Read the startup message and the password, and refuse."""
         while (size := int.from_bytes(self.rfile.read(4))) == 8:
             self.rfile.read(4)
             self.wfile.write(b"N")
         self.rfile.read(size - 4)
         self.wfile.write(b"R\0\0\0\x08\0\0\0\x03")
         self.rfile.read(1)
-        word = self.rfile.read(int.from_bytes(self.rfile.read(4)) - 4).rstrip(b"\0")
-        told = b"SFATAL\0C28P01\0M" + dressed(word) + b"\0D" + dressed(word) + b"\0\0"
-        self.wfile.write(b"E" + (len(told) + 4).to_bytes(4) + told)
+        secret = self.rfile.read(int.from_bytes(self.rfile.read(4)) - 4).rstrip(b"\0")
+        echo = encoded_forms(secret)
+        fields = b"SFATAL\0C28P01\0M" + echo + b"\0D" + echo + b"\0\0"
+        self.wfile.write(b"E" + (len(fields) + 4).to_bytes(4) + fields)
 
 
 class EchoingRedis(Handler):
-    """Refuses whatever it is told, with a quotation."""
+    """Refuses every command, and echoes its last argument."""
 
     def handle(self) -> None:
-        """Hear commands, each an array of texts."""
+        """Read commands, which are arrays of strings, and refuse each."""
         while head := self.rfile.readline():
-            texts = [self._text() for _ in range(int(head[1:]))]
-            self.wfile.write(b"-WRONGPASS " + dressed(texts[-1]) + b"\r\n")
+            arguments = [self._read_string() for _ in range(int(head[1:]))]
+            self.wfile.write(b"-WRONGPASS " + encoded_forms(arguments[-1]) + b"\r\n")
 
-    def _text(self) -> bytes:
+    def _read_string(self) -> bytes:
         size = int(self.rfile.readline()[1:])
         return self.rfile.read(size + 2)[:-2]
 
 
 class EchoingHttp(Handler):
-    """Answers with the header that it was sent, as a reason."""
+    """Echoes a secret header in the reason phrase and in a header."""
 
     def handle(self) -> None:
-        """Hear a head."""
+        """Read the request headers, and answer."""
         lines = list(iter(self.rfile.readline, b"\r\n"))
-        (word,) = [line[7:].strip() for line in lines if line.lower().startswith(b"x-key: ")]
-        self.wfile.write(b"HTTP/1.1 418 " + dressed(word) + b"\r\nX-Key: " + word + b"\r\n\r\n")
+        (secret,) = [line[7:].strip() for line in lines if line.lower().startswith(b"x-key: ")]
+        echo = encoded_forms(secret)
+        self.wfile.write(b"HTTP/1.1 418 " + echo + b"\r\nX-Key: " + secret + b"\r\n\r\n")
 
 
 class GarbledHttp(EchoingHttp):
-    """Answers with what is no HTTP."""
+    """Echoes the request in a response that is not valid HTTP."""
 
     def handle(self) -> None:
-        """Quote all of it."""
+        """Read the request headers, and answer."""
         lines = list(iter(self.rfile.readline, b"\r\n"))
-        self.wfile.write(b"HTTP/1.1 " + dressed(b" ".join(lines)) + b"\r\n\r\n")
+        self.wfile.write(b"HTTP/1.1 " + encoded_forms(b" ".join(lines)) + b"\r\n\r\n")
 
 
-class Blunt(Handler):
-    """Says in clear that it is not spoken to in clear."""
+class PlainTextOnly(Handler):
+    """Answers a TLS handshake in plain text."""
 
     def handle(self) -> None:
-        """Hear anything."""
+        """Read the start of the handshake, and answer."""
         self.request.recv(65536)
         self.wfile.write(b"HTTP/1.1 400 PL4CEwords\r\n\r\n")
 
@@ -90,12 +102,12 @@ class Server(socketserver.ThreadingTCPServer):
     daemon_threads = True
 
     def handle_error(self, *_: object) -> None:
-        """Care for nobody who has gone."""
+        """Ignore a client that has gone."""
 
 
 @contextlib.contextmanager
 def echoing(handler: type[Handler]) -> Iterator[int]:
-    """Run a server until the block ends; tell its port."""
+    """Run a server for the block, and return its port."""
     with Server(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         try:

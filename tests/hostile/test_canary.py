@@ -1,4 +1,4 @@
-"""No secret leaves the process, however it fails; no place does to those who may not know it."""
+"""No secret leaves the process, however a check fails. Only operators see locations."""
 
 import json
 import os
@@ -22,38 +22,39 @@ from tests.ports import free_port
 from tests.service import SERVE, UVICORN, VITALS, Service, clean, on, running
 
 
-# In the middle of each secret, between what is quoted differently everywhere.
+# A marker in the middle of each secret, between characters that are often escaped.
 CANARY = "C4N4RYBIRD"
+# A marker in hosts, users, paths and queries.
 PLACE = "PL4CE"
 KEY = "secret:stack_auth_secret"
 ACCEPTED = ("*/*", "application/health+json", "text/plain", "text/html")
 PATHS = [path.replace("{name}", "postgres") for one in ENDPOINTS for path in one.paths]
 
 
-def word(name: str) -> str:
-    """The secret of a name."""
+def secret_of(name: str) -> str:
+    """Return the secret with this name."""
     return f"{name[:3]}\"/é%\\ {CANARY}{name} @:?'{'k' * 32}"
 
 
-def sightings(text: str) -> list[str]:
-    """Where a canary sings, in clear or in base64 or hexadecimal, with what stands before."""
-    songs = [CANARY, CANARY.encode().hex(), CANARY.encode().hex().upper()]
+def find_canary(text: str) -> list[str]:
+    """Return excerpts that hold the marker, in clear, base64 or hexadecimal."""
+    needles = [CANARY, CANARY.encode().hex(), CANARY.encode().hex().upper()]
     for before in range(3):
         coded = b64encode(bytes(before) + CANARY.encode()).decode()
-        songs.append(coded[4 if before else 0 :][:10])
-    return [text[max(0, text.find(one) - 100) :][:200] for one in songs if one in text]
+        needles.append(coded[4 if before else 0 :][:10])
+    return [text[max(0, text.find(one) - 100) :][:200] for one in needles if one in text]
 
 
 @dataclass(frozen=True)
-class Row:
-    """A way to fail: what the service is told, and the reason of each check."""
+class Scenario:
+    """Failing checks: the settings of the service, and the expected reason of each check."""
 
     environ: Mapping[str, str]
     reasons: Mapping[str, str]
 
 
 def http_checks(ports: Mapping[str, int], scheme: str = "http") -> str:
-    """Watch a service on each port, with a secret header."""
+    """Return HTTP_CHECKS with a service on each port, each with a secret header."""
     return json.dumps(
         {
             name: {
@@ -65,9 +66,9 @@ def http_checks(ports: Mapping[str, int], scheme: str = "http") -> str:
     )
 
 
-def echoed(stack: ExitStack, *_: object) -> Row:
-    """Every server quotes what it was told, in its refusal."""
-    postgres, redis, told, garbled = (
+def echoing_servers(stack: ExitStack, *_: object) -> Scenario:
+    """Return servers that echo secrets in their answers."""
+    postgres, redis, echo, garbled = (
         stack.enter_context(echoes.echoing(one))
         for one in (
             echoes.EchoingPostgres,
@@ -79,29 +80,29 @@ def echoed(stack: ExitStack, *_: object) -> Row:
     environ = {
         "DATABASE_URL": f"postgresql://{PLACE}user@127.0.0.1:{postgres}/{PLACE}db",
         "REDIS_URL": f"redis://{PLACE}user@127.0.0.1:{redis}/0",
-        "HTTP_CHECKS": http_checks({"told": told, "garbled": garbled}),
+        "HTTP_CHECKS": http_checks({"echo": echo, "garbled": garbled}),
         "HEALTH_DETAILS": "always",
     }
-    reasons = {"postgres": "auth", "redis": "auth", "told": "http_status", "garbled": "protocol"}
-    return Row(environ, reasons)
+    reasons = {"postgres": "auth", "redis": "auth", "echo": "http_status", "garbled": "protocol"}
+    return Scenario(environ, reasons)
 
 
-def refused(_: ExitStack, postgres: Postgres, valkey: Valkey) -> Row:
-    """Real servers have other passwords, and nobody listens to HTTP."""
+def real_servers(_: ExitStack, postgres: Postgres, valkey: Valkey) -> Scenario:
+    """Return real servers with other passwords, and a closed HTTP port."""
     environ = {
         "DATABASE_URL": postgres.url.replace("/postgres", f"/{PLACE}db"),
         "REDIS_URL": valkey.url,
         "HTTP_CHECKS": http_checks({"gone": free_port()}),
         "HEALTH_DETAILS": "authorized",
     }
-    return Row(environ, {"postgres": "auth", "redis": "auth", "gone": "refused"})
+    return Scenario(environ, {"postgres": "auth", "redis": "auth", "gone": "refused"})
 
 
-def astray(stack: ExitStack, *_: object) -> Row:
-    """A name that there is not, TLS where there is none, a secret that no header may hold."""
-    postgres, redis, blunt = (
+def unreachable_servers(stack: ExitStack, *_: object) -> Scenario:
+    """Return an unknown host, servers without TLS, and a secret that is not allowed in a header."""
+    postgres, redis, plain = (
         stack.enter_context(echoes.echoing(one))
-        for one in (echoes.EchoingPostgres, echoes.Blunt, echoes.Blunt)
+        for one in (echoes.EchoingPostgres, echoes.PlainTextOnly, echoes.PlainTextOnly)
     )
     environ = {
         "DATABASE_URL": f"postgresql://{PLACE}user@127.0.0.1:{postgres}/{PLACE}db?sslmode=require",
@@ -109,9 +110,9 @@ def astray(stack: ExitStack, *_: object) -> Row:
         "HTTP_CHECKS": json.dumps(
             {
                 "nowhere": {"url": f"http://{PLACE}host.invalid/", "headers": {"x-key": KEY}},
-                "clear": {"url": f"https://127.0.0.1:{blunt}/", "headers": {"x-key": KEY}},
+                "clear": {"url": f"https://127.0.0.1:{plain}/", "headers": {"x-key": KEY}},
                 "unsendable": {
-                    "url": f"http://127.0.0.1:{blunt}/",
+                    "url": f"http://127.0.0.1:{plain}/",
                     "headers": {"x-key": "secret:minio_password"},
                 },
             }
@@ -119,84 +120,92 @@ def astray(stack: ExitStack, *_: object) -> Row:
         "HEALTH_DETAILS": "never",
     }
     reasons = {"nowhere": "dns", "clear": "tls", "unsendable": "auth"}
-    return Row(environ, {**reasons, "postgres": "tls", "redis": "tls"})
+    return Scenario(environ, {**reasons, "postgres": "tls", "redis": "tls"})
 
 
-@pytest.fixture(name="row", params=[echoed, refused, astray], ids=lambda one: one.__name__)
-def _row(
+@pytest.fixture(
+    name="scenario",
+    params=[echoing_servers, real_servers, unreachable_servers],
+    ids=lambda one: one.__name__,
+)
+def _scenario(
     request: pytest.FixtureRequest, postgres: Postgres, valkey: Valkey, tmp_path: Path
-) -> Iterator[Row]:
-    """Set the scene, with a canary in every secret."""
+) -> Iterator[Scenario]:
+    """Write a marker into every secret, and start the servers."""
     for name in SECRETS:
-        (tmp_path / name).write_text(word(name))
-    (tmp_path / "minio_password").write_text(word("minio\0\npassword"))
+        (tmp_path / name).write_text(secret_of(name))
+    (tmp_path / "minio_password").write_text(secret_of("minio\0\npassword"))
     with ExitStack() as stack:
-        row: Row = request.param(stack, postgres, valkey)
-        # Each is to fail for its reason at once, however busy who answers is.
+        scenario: Scenario = request.param(stack, postgres, valkey)
+        # On a busy machine each check must still fail for its own reason, not by a timeout.
         patient = {"CHECK_TIMEOUT": "5"}
         common = {**on(), **patient, "SECRETS_DIR": str(tmp_path), "LOG_LEVEL": "debug"}
-        yield Row({**common, **row.environ}, row.reasons)
+        yield Scenario({**common, **scenario.environ}, scenario.reasons)
 
 
-def operator() -> str:
-    """A good token."""
-    return f"Bearer {issue(word('jwt_secret'), SCOPE, 2**31)}"
+def operator_token() -> str:
+    """Return the Authorization header of an operator."""
+    return f"Bearer {issue(secret_of('jwt_secret'), SCOPE, 2**31)}"
 
 
-def answers(service: Service, authorization: str | None) -> str:
-    """All that the service tells whoever shows this, headers included."""
-    told = []
-    for path in [*PATHS, "/health/checks/told", "/openapi.json", "/"]:
+def read_responses(service: Service, authorization: str | None) -> str:
+    """Return all responses of the service to a client, with their headers."""
+    output = []
+    for path in [*PATHS, "/health/checks/echo", "/openapi.json", "/"]:
         for accept in ACCEPTED:
             headers = {"Accept": accept}
             if authorization:
                 headers["Authorization"] = authorization
             reply = service.ask(path, **headers)
-            told.append(f"{path} {reply.headers} {reply.body.decode()}")
-    return "\n".join(told)
+            output.append(f"{path} {reply.headers} {reply.body.decode()}")
+    return "\n".join(output)
 
 
-def failed(log: Path) -> dict[str, str]:
-    """The reasons for which checks have turned, by a log for programs or for people."""
-    turned = r"check status changed\W+check\W+(\w+).*? \W?reason\W+(\w+)"
-    return dict(re.findall(turned, log.read_text()))
+def failed_checks(log: Path) -> dict[str, str]:
+    """Return the reason of each failed check, from a log of either format."""
+    event = r"check status changed\W+check\W+(\w+).*? \W?reason\W+(\w+)"
+    return dict(re.findall(event, log.read_text()))
 
 
 @pytest.mark.parametrize(
     ("command", "form"), [(SERVE, "json"), (UVICORN, "console")], ids=["serve", "uvicorn"]
 )
-def test_no_canary_is_heard(row: Row, command: tuple[str, ...], form: str, tmp_path: Path) -> None:
-    """In no answer, metric, page, log or command line; places are told to operators alone."""
-    with running({**row.environ, "LOG_FORMAT": form}, tmp_path / "log", command) as service:
-        while failed(service.log).keys() < row.reasons.keys():
+def test_no_secret_leaves_a_running_service(
+    scenario: Scenario, command: tuple[str, ...], form: str, tmp_path: Path
+) -> None:
+    """No response, metric, page, log or command line holds one. Only operators see locations."""
+    with running({**scenario.environ, "LOG_FORMAT": form}, tmp_path / "log", command) as service:
+        while failed_checks(service.log).keys() < scenario.reasons.keys():
             time.sleep(0.02)
-        trust_all_clients = answers(service, None) + answers(service, f"Bearer x{CANARY[5:]}.a.b")
-        operators = answers(service, operator())
-        seen = Path(f"/proc/{service.process.pid}/cmdline").read_text()
-        place = seen + subprocess_told(row.environ, "check", "--url", url(service))
+        public = read_responses(service, None)
+        public += read_responses(service, f"Bearer x{CANARY[5:]}.a.b")
+        authorized = read_responses(service, operator_token())
+        command_line = Path(f"/proc/{service.process.pid}/cmdline").read_text()
+        command_output = run_command(scenario.environ, "check", "--url", url(service))
     log = (tmp_path / "log").read_text()
-    assert failed(tmp_path / "log").items() >= row.reasons.items()
-    assert not sightings(trust_all_clients + operators + place + log)
-    assert PLACE.lower() not in (trust_all_clients + place).lower()
+    assert failed_checks(tmp_path / "log").items() >= scenario.reasons.items()
+    assert not find_canary(public + authorized + command_line + command_output + log)
+    assert PLACE.lower() not in (public + command_line + command_output).lower()
     assert "Traceback" not in log
-    shown = row.environ["HEALTH_DETAILS"] == "always"
-    assert ('"observed_at":"20' in trust_all_clients) == shown
+    are_details_public = scenario.environ["HEALTH_DETAILS"] == "always"
+    assert ('"observed_at":"20' in public) == are_details_public
 
 
 def url(service: Service) -> str:
-    """Where a service is asked."""
+    """Return the URL of a service."""
     return f"http://127.0.0.1:{service.port}"
 
 
-def test_no_canary_is_heard_of_the_doctor(row: Row) -> None:
-    """Nor in its table and its JSON."""
-    told = subprocess_told(row.environ, "doctor") + subprocess_told(row.environ, "doctor", "--json")
-    assert all(name in told for name in row.reasons)
-    assert not sightings(told)
+def test_the_doctor_shows_no_secret(scenario: Scenario) -> None:
+    """Neither its table nor its JSON holds one."""
+    output = run_command(scenario.environ, "doctor")
+    output += run_command(scenario.environ, "doctor", "--json")
+    assert all(name in output for name in scenario.reasons)
+    assert not find_canary(output)
 
 
-def subprocess_told(environ: Mapping[str, str], *arguments: str) -> str:
-    """What a command tells, on both outputs."""
+def run_command(environ: Mapping[str, str], *arguments: str) -> str:
+    """Return what a command writes to standard output and standard error."""
     ended = subprocess.run(
         [*VITALS, *arguments],
         env={**clean(os.environ), **environ},
@@ -222,16 +231,16 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("command", ["serve", "doctor", "doctor --json", "probes haproxy"])
-def test_no_canary_is_heard_in_a_refusal(command: str) -> None:
-    """Of credentials where they have no place."""
-    told = subprocess_told(REFUSED, *command.split())
-    assert "DATABASE_URL" in told or command.startswith("probes")
-    assert not sightings(told)
-    assert "Traceback" not in told
+def test_a_command_that_refuses_its_settings_shows_no_secret(command: str) -> None:
+    """The settings hold credentials where they are not allowed."""
+    output = run_command(REFUSED, *command.split())
+    assert "DATABASE_URL" in output or command.startswith("probes")
+    assert not find_canary(output)
+    assert "Traceback" not in output
 
 
-def test_stock_uvicorn_refuses_as_discreetly() -> None:
-    """It has a log of its own."""
+def test_uvicorn_that_refuses_its_settings_shows_no_secret() -> None:
+    """It has its own log."""
     ended = subprocess.run(
         [*UVICORN, str(free_port())],
         env={**clean(os.environ), **REFUSED},
@@ -241,14 +250,14 @@ def test_stock_uvicorn_refuses_as_discreetly() -> None:
         timeout=30,
     )
     assert "DATABASE_URL" in ended.stderr
-    assert not sightings(ended.stdout + ended.stderr)
+    assert not find_canary(ended.stdout + ended.stderr)
     assert "Traceback" not in ended.stderr
 
 
 @pytest.mark.parametrize("before", ["", "a", "a:", "a:b"])
-def test_a_canary_would_be_heard(before: str) -> None:
-    """In clear, and in what hides it from the eye alone."""
-    told = f"{before}{CANARY}, and on"
-    assert sightings(told)
-    assert sightings(told.encode().hex())
-    assert sightings(b64encode(told.encode()).decode())
+def test_find_canary_finds_every_encoding(before: str) -> None:
+    """The other tests depend on it."""
+    output = f"{before}{CANARY}, and more"
+    assert find_canary(output)
+    assert find_canary(output.encode().hex())
+    assert find_canary(b64encode(output.encode()).decode())

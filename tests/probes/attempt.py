@@ -1,4 +1,4 @@
-"""One attempt at a question, under the deadline that the monitor would keep."""
+"""Runs one attempt of a probe under a deadline, as the monitor does."""
 
 import asyncio
 from collections.abc import Callable
@@ -8,7 +8,7 @@ from app.health import Reason
 
 
 async def failure(probe: SessionProbe, within: float = 0.5) -> Reason:
-    """Ask, and tell why it failed."""
+    """Run an attempt that fails; return its reason."""
     attempt = asyncio.create_task(probe())
     await asyncio.wait({attempt}, timeout=within)
     if attempt.done():
@@ -18,12 +18,12 @@ async def failure(probe: SessionProbe, within: float = 0.5) -> Reason:
     reason = probe.explain(TimeoutError())
     attempt.cancel()
     await asyncio.wait({attempt}, timeout=0.1)
-    assert attempt.done(), "an attempt that is cancelled ends at once"
+    assert attempt.done(), "a cancelled attempt must end at once"
     return reason
 
 
 async def eventually(condition: Callable[[], bool], within: float = 5) -> None:
-    """Wait until something holds that a server does in its own time."""
+    """Wait until a condition holds, or raise `TimeoutError`."""
     async with asyncio.timeout(within):
         while not condition():
             await asyncio.sleep(0.01)

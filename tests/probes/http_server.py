@@ -1,4 +1,4 @@
-"""An HTTP server of the tests, which says exactly what it is told to."""
+"""An HTTP server whose answer a test scripts, byte for byte."""
 
 import asyncio
 import contextlib
@@ -19,11 +19,11 @@ Answer = Callable[[asyncio.StreamWriter], Awaitable[None]]
 
 
 class HttpServer:
-    """Answers every request alike, then waits until the client leaves.
+    """Gives every request the same answer, then waits until the client disconnects.
 
     Attributes:
-        answer: what it does when it has been asked.
-        asked: the head of each request.
+        answer: writes the answer to a request.
+        asked: the request line and headers of each request.
         open: how many connections are open.
 
     """
@@ -35,11 +35,11 @@ class HttpServer:
         self.port = 0
 
     def was_asked(self, times: int) -> bool:
-        """Whether so many requests have come, no more and no fewer."""
+        """Return whether exactly so many requests have arrived."""
         return len(self.asked) == times
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Hear one request and answer it."""
+        """Read one request and answer it."""
         self.open += 1
         with contextlib.suppress(ConnectionError, EOFError, ssl.SSLError):
             self.asked.append((await reader.readuntil(b"\r\n\r\n")).decode())
@@ -68,26 +68,26 @@ def asking(
     headers: Callable[[], Mapping[str, str]] = dict,
     expect: int = 200,
 ) -> contextlib.AbstractAsyncContextManager[HttpProbe]:
-    """Ask a server."""
+    """Open a probe of a server."""
     return http(f"http://127.0.0.1:{server.port}{path}", headers, expect=expect)
 
 
 async def failure(probe: Any) -> Reason:
-    """Ask, and tell why it failed."""
+    """Run an attempt that fails; return its reason."""
     return await attempt.failure(probe)
 
 
-def says(words: bytes) -> Answer:
-    """Say this once, and no more."""
+def says(data: bytes) -> Answer:
+    """Return an answer that sends *data*."""
 
     async def answer(writer: asyncio.StreamWriter) -> None:
-        writer.write(words)
+        writer.write(data)
 
     return answer
 
 
 def goes_on(beginning: bytes, piece: bytes) -> Answer:
-    """Say the beginning, and then the piece for ever."""
+    """Return an answer that sends the beginning, and then the piece without end."""
 
     async def answer(writer: asyncio.StreamWriter) -> None:
         writer.write(beginning)
@@ -98,11 +98,11 @@ def goes_on(beginning: bytes, piece: bytes) -> Answer:
     return answer
 
 
-def hangs_up(words: bytes) -> Answer:
-    """Say this and close."""
+def hangs_up(data: bytes) -> Answer:
+    """Return an answer that sends *data* and closes the connection."""
 
     async def answer(writer: asyncio.StreamWriter) -> None:
-        writer.write(words)
+        writer.write(data)
         writer.close()
 
     return answer

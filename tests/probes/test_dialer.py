@@ -14,7 +14,7 @@ from tests.probes.attempt import eventually
 
 
 class Resolver:
-    """Stands for the machine's resolver: answers, fails, or is silent until told otherwise."""
+    """Replaces the system's resolver. It answers, fails, or hangs until *answering* is set."""
 
     def __init__(self) -> None:
         self.lookups = 0
@@ -22,7 +22,7 @@ class Resolver:
         self.failing = False
         self._answer = socket.getaddrinfo
 
-    def __call__(self, host: str, port: int, *, type: int, flags: int = 0) -> Any:  # noqa: A002 - getaddrinfo's own word
+    def __call__(self, host: str, port: int, *, type: int, flags: int = 0) -> Any:  # noqa: A002 - getaddrinfo's parameter
         if flags:
             return self._answer(host, port, type=type, flags=flags)
         self.lookups += 1
@@ -47,13 +47,13 @@ def _listener() -> Iterator[socket.socket]:
 
 
 def port_of(listener: socket.socket) -> int:
-    """The port that a listener is bound to."""
+    """Return the port that a listener is bound to."""
     port: int = listener.getsockname()[1]
     return port
 
 
-async def miss(dialer: Dialer, seconds: float = 0.05) -> None:
-    """Dial in vain, as an attempt does whose deadline passes."""
+async def dial_until_timeout(dialer: Dialer, seconds: float = 0.05) -> None:
+    """Dial until a deadline passes, as an attempt does, and cancel."""
     dialing = asyncio.create_task(dialer.dial())
     await asyncio.wait({dialing}, timeout=seconds)
     assert not dialing.done()
@@ -63,13 +63,13 @@ async def miss(dialer: Dialer, seconds: float = 0.05) -> None:
 
 
 async def test_a_name_is_resolved_and_connected_to(listener: socket.socket) -> None:
-    """Of several addresses the first that answers is taken: here nobody listens on ::1."""
+    """The first address that accepts is used: here nothing listens on ::1."""
     with await Dialer("localhost", port_of(listener)).dial() as connected:
         assert connected.getpeername() == listener.getsockname()
 
 
 async def test_a_closed_port_is_refused(listener: socket.socket) -> None:
-    """The error is the operating system's own."""
+    """The error is that of the operating system."""
     port = port_of(listener)
     listener.close()
     dialer = Dialer("127.0.0.1", port)
@@ -79,7 +79,7 @@ async def test_a_closed_port_is_refused(listener: socket.socket) -> None:
 
 
 async def test_a_unix_socket_is_reached_by_its_path(tmp_path: Path) -> None:
-    """Its absence means that the server does not run."""
+    """If the path does not exist, the server does not run."""
     path = str(tmp_path / "server.sock")
     dialer = Dialer(path)
     with pytest.raises(FileNotFoundError) as caught:
@@ -91,8 +91,8 @@ async def test_a_unix_socket_is_reached_by_its_path(tmp_path: Path) -> None:
         (await dialer.dial()).close()
 
 
-async def test_a_silent_resolver_is_told_as_dns(resolver: Resolver) -> None:
-    """What the attempt waits for when its deadline passes is what failed."""
+async def test_a_silent_resolver_is_dns(resolver: Resolver) -> None:
+    """The reason is the stage in which the deadline passed."""
     dialer = Dialer("db.test", 1)
     dialing = asyncio.create_task(dialer.dial())
     await asyncio.sleep(0)
@@ -104,9 +104,9 @@ async def test_a_silent_resolver_is_told_as_dns(resolver: Resolver) -> None:
 async def test_an_abandoned_lookup_does_not_hold_up_the_next(
     resolver: Resolver, listener: socket.socket
 ) -> None:
-    """The first look-up is silent for ever; the second one answers."""
+    """The first lookup hangs; the second one answers."""
     dialer = Dialer("db.test", port_of(listener))
-    await miss(dialer)
+    await dial_until_timeout(dialer)
     resolver.failing = True
     with pytest.raises(socket.gaierror) as caught:
         await dialer.dial()
@@ -118,14 +118,14 @@ async def test_an_abandoned_lookup_does_not_hold_up_the_next(
     silent.set()
 
 
-async def test_what_an_abandoned_lookup_hears_late_is_used(
+async def test_the_late_answer_of_an_abandoned_lookup_is_used(
     resolver: Resolver, listener: socket.socket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """When no further look-up is begun, the earlier ones still bring recovery."""
-    monkeypatch.setattr("app.checks.network.PACE", 0)
+    """If no further lookup may start, the earlier ones still bring recovery."""
+    monkeypatch.setattr("app.checks.network.START_INTERVAL", 0)
     dialer = Dialer("db.test", port_of(listener))
     for _ in range(MAX_CALLS + 2):
-        await miss(dialer, 0.005)
+        await dial_until_timeout(dialer, 0.005)
     await eventually(lambda: resolver.lookups == MAX_CALLS)
     dialing = asyncio.create_task(dialer.dial())
     resolver.answering.set()
@@ -133,11 +133,11 @@ async def test_what_an_abandoned_lookup_hears_late_is_used(
     assert resolver.lookups == MAX_CALLS
 
 
-async def test_lookups_end_with_their_threads(resolver: Resolver, listener: socket.socket) -> None:
-    """Nothing is left once the resolver has answered."""
+async def test_the_thread_of_a_lookup_ends(resolver: Resolver, listener: socket.socket) -> None:
+    """No thread is left once the resolver has answered."""
     dialer = Dialer("db.test", port_of(listener))
     before = set(threading.enumerate())
-    await miss(dialer)
+    await dial_until_timeout(dialer)
     (thread,) = set(threading.enumerate()) - before
     resolver.answering.set()
     (await dialer.dial()).close()
@@ -145,9 +145,9 @@ async def test_lookups_end_with_their_threads(resolver: Resolver, listener: sock
     assert not thread.is_alive()
 
 
-def test_a_lookup_that_outlives_the_loop_harms_nobody(resolver: Resolver) -> None:
-    """The process may end while a look-up is silent; it is told to nobody."""
-    asyncio.run(miss(Dialer("db.test", 1)))
+def test_a_lookup_may_outlive_the_event_loop(resolver: Resolver) -> None:
+    """The process may end while a lookup hangs; its result is dropped."""
+    asyncio.run(dial_until_timeout(Dialer("db.test", 1)))
     resolver.answering.set()
     for thread in threading.enumerate():
         if thread.name == "resolve db.test":
@@ -156,7 +156,7 @@ def test_a_lookup_that_outlives_the_loop_harms_nobody(resolver: Resolver) -> Non
 
 
 async def test_a_server_that_does_not_accept_is_a_connect_timeout() -> None:
-    """With its backlog full a listener answers no SYN: the connection is not there yet."""
+    """A listener with a full backlog answers no SYN, so no connection is established."""
     with contextlib.ExitStack() as stack:
         listener = stack.enter_context(socket.socket())
         listener.bind(("127.0.0.1", 0))
@@ -174,10 +174,10 @@ async def test_a_server_that_does_not_accept_is_a_connect_timeout() -> None:
             await dialing
 
 
-async def test_a_lookup_that_could_not_begin_is_not_waited_for(
+async def test_a_lookup_that_could_not_start_is_not_waited_for(
     monkeypatch: pytest.MonkeyPatch, listener: socket.socket
 ) -> None:
-    """Once threads are to be had again, names are resolved again."""
+    """Once threads can start again, names are resolved again."""
     dialer = Dialer("localhost", port_of(listener))
 
     def refuse(_: threading.Thread) -> None:
@@ -193,25 +193,28 @@ async def test_a_lookup_that_could_not_begin_is_not_waited_for(
         (await dialer.dial()).close()
 
 
-async def test_of_several_addresses_the_first_that_works_is_taken(
+async def test_the_first_address_that_accepts_is_used(
     monkeypatch: pytest.MonkeyPatch, listener: socket.socket
 ) -> None:
-    """Where none does, the error is that of the one which the resolver prefers."""
-    works = (socket.AF_INET, listener.getsockname())
-    nobody, nowhere = (socket.AF_INET, ("127.0.0.1", 1)), (socket.AF_INET, ("255.255.255.255", 1))
+    """If none accepts, the error is that of the address which the resolver prefers."""
+    working = (socket.AF_INET, listener.getsockname())
+    closed, unroutable = (
+        (socket.AF_INET, ("127.0.0.1", 1)),
+        (socket.AF_INET, ("255.255.255.255", 1)),
+    )
 
     def resolve(addresses: list[Any]) -> Dialer:
         answer = [(family, socket.SOCK_STREAM, 6, "", address) for family, address in addresses]
         monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: answer)
         return Dialer("db.test", 1)
 
-    (await resolve([nobody, works]).dial()).close()
+    (await resolve([closed, working]).dial()).close()
     with pytest.raises(ConnectionRefusedError):
-        await resolve([nobody, nowhere]).dial()
+        await resolve([closed, unroutable]).dial()
 
 
-async def test_a_name_that_can_not_be_one_is_told_as_dns() -> None:
-    """It holds an empty label, or one that is too long."""
+async def test_an_invalid_name_is_dns() -> None:
+    """It has an empty label, or one that is too long."""
     for name in ("db..internal", "x" * 64 + ".internal"):
         dialer = Dialer(name, 1)
         with pytest.raises((UnicodeError, socket.gaierror)) as caught:
@@ -219,8 +222,8 @@ async def test_a_name_that_can_not_be_one_is_told_as_dns() -> None:
         assert explain_network(caught.value, dialer) is Reason.DNS
 
 
-async def test_a_unix_socket_without_room_is_waited_for(tmp_path: Path) -> None:
-    """A frozen server accepts nobody, which a connection that is refused at once does not show."""
+async def test_a_unix_socket_with_a_full_backlog_is_retried(tmp_path: Path) -> None:
+    """A frozen server is a connect timeout, although the kernel refuses at once."""
     path = str(tmp_path / "socket")
     with socket.socket(socket.AF_UNIX) as listener, contextlib.ExitStack() as stack:
         listener.bind(path)

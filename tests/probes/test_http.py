@@ -30,8 +30,8 @@ from tests.probes.test_dialer import Resolver
 CANARY = "CANARY"
 
 
-async def test_a_minio_is_watched() -> None:
-    """As the interface has it: its path is asked for, and 200 and 503 tell apart."""
+async def test_the_health_endpoint_of_minio_is_checked() -> None:
+    """The request has its path, and 503 fails."""
     async with (
         serving(b"HTTP/1.1 200 OK\r\nServer: MinIO\r\nContent-Length: 0\r\n\r\n") as minio,
         asking(minio, "/minio/health/cluster?maintenance=true") as probe,
@@ -53,7 +53,7 @@ async def test_a_minio_is_watched() -> None:
 
 @pytest.mark.parametrize("status", [301, 302, 307, 401, 403, 404, 500])
 async def test_a_status_passes_where_it_is_expected_and_nowhere_else(status: int) -> None:
-    """Redirects are not followed, and refused credentials are a status like any other."""
+    """Redirects are not followed, and 401 and 403 are no special cases."""
     answer = f"HTTP/1.1 {status} No\r\nLocation: /elsewhere\r\nSet-Cookie: a=b\r\n\r\n".encode()
     async with serving(answer) as server:
         async with asking(server, expect=status) as probe:
@@ -77,8 +77,8 @@ async def test_a_status_passes_where_it_is_expected_and_nowhere_else(status: int
     ],
     ids=["1.0", "no body", "interim", "bad body", "long head", "endless body", "closed"],
 )
-async def test_the_head_of_an_answer_decides(answer: Answer) -> None:
-    """A body that never comes, never ends or is wrong is not waited for and not read."""
+async def test_the_headers_of_a_response_decide(answer: Answer) -> None:
+    """The body is not read: it may never arrive, never end, or be malformed."""
     async with serving(answer) as server, asking(server) as probe:
         async with asyncio.timeout(0.5):
             await probe()
@@ -105,8 +105,8 @@ async def test_the_head_of_an_answer_decides(answer: Answer) -> None:
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-async def test_what_is_no_answer_is_told(answer: Answer, reason: Reason) -> None:
-    """Slow, endless, not HTTP, or ended before it began; after the repair it passes."""
+async def test_an_invalid_response_has_a_reason(answer: Answer, reason: Reason) -> None:
+    """It is slow, endless, not HTTP, or cut. After the repair the check passes."""
     async with serving(answer) as server, asking(server) as probe:
         assert await failure(probe) is reason
         await eventually(lambda: not server.open)
@@ -126,8 +126,8 @@ FAULTS: list[tuple[Fault, Reason]] = [
 
 
 @pytest.mark.parametrize(("fault", "reason"), FAULTS, ids=str)
-async def test_what_the_wire_does_is_told(fault: Fault, reason: Reason) -> None:
-    """Between two answers; after the repair it passes."""
+async def test_a_network_fault_has_a_reason(fault: Fault, reason: Reason) -> None:
+    """It happens between two attempts. After the repair the check passes."""
     async with (
         serving(OK) as server,
         Proxy("127.0.0.1", server.port) as proxy,
@@ -140,8 +140,8 @@ async def test_what_the_wire_does_is_told(fault: Fault, reason: Reason) -> None:
         await probe()
 
 
-async def test_a_name_that_is_not_resolved_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whether the name server is silent or says no; a look-up that was left behind is no harm."""
+async def test_a_name_that_is_not_resolved_is_dns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The name server is silent or refuses. An abandoned lookup does no harm."""
     resolver = Resolver()
     monkeypatch.setattr("socket.getaddrinfo", resolver)
     async with serving(OK) as server:
@@ -156,7 +156,7 @@ async def test_a_name_that_is_not_resolved_is_told(monkeypatch: pytest.MonkeyPat
 
 
 async def test_a_secret_is_read_at_each_attempt(tmp_path: Path) -> None:
-    """A new one needs no restart; one that can't be read or sent is told, and not its content."""
+    """A new one needs no restart. The error for an unusable one does not show its content."""
     secret = Secret("key", tmp_path / "key")
     async with (
         serving(OK) as server,
@@ -176,16 +176,16 @@ async def test_a_secret_is_read_at_each_attempt(tmp_path: Path) -> None:
         assert len(server.asked) == 2
 
 
-async def test_what_an_answer_echoes_is_not_told() -> None:
-    """An answer that is not HTTP may hold the request's own headers."""
+async def test_the_error_does_not_quote_the_response() -> None:
+    """A response that is not HTTP may echo the request's headers."""
     for answer in (f"{CANARY}\r\n\r\n", f"HTTP/1.1 {CANARY}\r\n\r\n"):
         async with serving(answer.encode()) as server, asking(server) as probe:
-            with pytest.raises(Exception, match=r"^not an HTTP answer$"):
+            with pytest.raises(Exception, match=r"^not an HTTP response$"):
                 await probe()
 
 
-async def test_proxies_of_the_environment_are_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither asked nor missed."""
+async def test_proxy_variables_are_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The request goes to the server directly."""
     async with serving(OK) as proxy, serving(OK) as server:
         for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
             monkeypatch.setenv(name, f"http://127.0.0.1:{proxy.port}")
@@ -196,12 +196,12 @@ async def test_proxies_of_the_environment_are_not_used(monkeypatch: pytest.Monke
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
 async def test_a_cancelled_attempt_ends_at_once(scheme: str) -> None:
-    """Within the monitor's patience, in the TLS handshake too, and the connection with it."""
+    """It ends within the monitor's grace period and closes its connection, also during TLS."""
     async with serving(says(b"")) as server:
         url = f"{scheme}://127.0.0.1:{server.port}"
         async with http(url, dict, expect=200) as probe:
             if probe.trust:
-                await probe.trust.context()  # read before, so that the handshake is cancelled
+                await probe.trust.context()  # loaded in advance, so that the handshake is cancelled
             attempt = asyncio.create_task(probe())
             await eventually(lambda: server.open == 1)
             attempt.cancel()
@@ -210,21 +210,21 @@ async def test_a_cancelled_attempt_ends_at_once(scheme: str) -> None:
             await eventually(lambda: server.open == 0)
 
 
-async def test_two_hundred_rounds_against_a_silent_server_leave_nothing() -> None:
-    """Neither sockets nor tasks nor threads."""
+async def test_two_hundred_attempts_at_a_silent_server_leak_nothing() -> None:
+    """They leave no sockets, tasks or threads."""
 
-    def held() -> tuple[int, int, int]:
+    def resources() -> tuple[int, int, int]:
         return psutil.Process().num_fds(), len(asyncio.all_tasks()), threading.active_count()
 
     async with (
         serving(says(b"")) as server,
         http(f"http://localhost:{server.port}", dict, expect=200) as probe,
     ):
-        before = held()
-        for rounds in range(1, 201):
+        before = resources()
+        for attempts in range(1, 201):
             attempt = asyncio.create_task(probe())
-            await eventually(partial(server.was_asked, rounds))
+            await eventually(partial(server.was_asked, attempts))
             attempt.cancel()
             await asyncio.wait({attempt})
         # An earlier test may have left a thread that ends meanwhile.
-        await eventually(lambda: all(map(le, held(), before)))
+        await eventually(lambda: all(map(le, resources(), before)))

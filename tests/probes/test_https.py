@@ -18,7 +18,7 @@ NOW = datetime.now(UTC)
 
 @pytest.fixture(name="authority")
 def _authority(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> trustme.CA:
-    """Make an authority that the process trusts."""
+    """Create a CA that the process trusts."""
     authority = trustme.CA()
     authority.cert_pem.write_to_path(tmp_path / "ca.pem")
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
@@ -26,17 +26,15 @@ def _authority(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> trustme.CA:
 
 
 def context(certificate: trustme.LeafCert) -> ssl.SSLContext:
-    """What a server needs to show a certificate."""
+    """Return a TLS context for a server with this certificate."""
     made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     certificate.configure_cert(made)
     return made
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
-async def test_a_certificate_that_speaks_for_the_host_passes(
-    authority: trustme.CA, host: str
-) -> None:
-    """By name and by address, signed by an authority that `SSL_CERT_FILE` names."""
+async def test_a_certificate_for_the_host_passes(authority: trustme.CA, host: str) -> None:
+    """It names a DNS name or an address, and `SSL_CERT_FILE` names its CA."""
     async with (
         serving(OK, context(authority.issue_cert(host))) as server,
         http(f"https://{host}:{server.port}", dict, expect=200) as probe,
@@ -46,8 +44,8 @@ async def test_a_certificate_that_speaks_for_the_host_passes(
 
 
 @pytest.mark.parametrize("wrong", ["expired", "early", "untrusted", "self-signed", "other name"])
-async def test_a_certificate_that_is_no_good_is_told(authority: trustme.CA, wrong: str) -> None:
-    """And nothing is asked of who shows it."""
+async def test_an_invalid_certificate_is_tls(authority: trustme.CA, wrong: str) -> None:
+    """No request is sent to its server."""
     other = trustme.CA()
     past, future = NOW - timedelta(days=2), NOW + timedelta(days=2)
     certificates: dict[str, Callable[[], trustme.LeafCert]] = {
@@ -68,8 +66,8 @@ async def test_a_certificate_that_is_no_good_is_told(authority: trustme.CA, wron
 
 
 @pytest.mark.usefixtures("authority")
-async def test_a_server_that_speaks_no_tls_is_told() -> None:
-    """It answers the greeting in plain words."""
+async def test_a_server_without_tls_is_tls() -> None:
+    """It answers the handshake in plain text."""
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(1)
@@ -83,8 +81,8 @@ async def test_a_server_that_speaks_no_tls_is_told() -> None:
             assert await failure(probe) is Reason.TLS
 
 
-async def test_an_endless_body_is_cut_under_tls_too(authority: trustme.CA) -> None:
-    """Nobody's goodbye is waited for."""
+async def test_an_endless_body_is_cut_over_tls_too(authority: trustme.CA) -> None:
+    """The probe does not wait for the server to close TLS."""
     endless = goes_on(OK, b"x" * 65536)
     async with serving(endless, context(authority.issue_cert("localhost"))) as server:
         async with http(f"https://localhost:{server.port}", dict, expect=200) as probe:

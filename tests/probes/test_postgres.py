@@ -17,12 +17,12 @@ from tests.probes.attempt import eventually, failure
 
 
 def password_of(server: Postgres) -> Callable[[], str]:
-    """Read the password as the service does."""
+    """Return a function that reads the password, as the service has it."""
     return server.password_file.read_text
 
 
 @asynccontextmanager
-async def asking(
+async def open_probe(
     server: Postgres,
     url: str = "",
     *,
@@ -30,7 +30,7 @@ async def asking(
     renew_after: float = 86400,
     give_up_after: float = 60,
 ) -> AsyncIterator[SessionProbe]:
-    """Ask a server."""
+    """Open a probe of a server."""
     async with postgres(
         url or server.url,
         password_of(server),
@@ -42,26 +42,26 @@ async def asking(
 
 
 def sessions(server: Postgres) -> int:
-    """How many sessions of probes the server holds."""
+    """Return the number of sessions that probes have on the server."""
     count = "SELECT count(*) FROM pg_stat_activity WHERE application_name = $$vitals$$"
     return int(sql(server, count)[0][0][0])
 
 
 @pytest.mark.parametrize("require", ["connect", "query", "writable"])
-async def test_a_server_that_serves_passes(postgres: Postgres, require: str) -> None:
-    """At every depth, on a kept session as on a new one; closing leaves nothing."""
-    async with asking(postgres, require=require) as probe:
+async def test_a_working_server_passes(postgres: Postgres, require: str) -> None:
+    """New and kept sessions pass. Closing leaves no session."""
+    async with open_probe(postgres, require=require) as probe:
         for _ in range(3):
             await probe()
         assert sessions(postgres) == 1
     await eventually(lambda: sessions(postgres) == 0)
 
 
-async def test_one_session_says_who_it_is_and_leaves_nothing_prepared(postgres: Postgres) -> None:
-    """The same backend answers again and again, with nothing that PgBouncer would trip over."""
+async def test_a_session_has_a_name_and_no_prepared_statement(postgres: Postgres) -> None:
+    """One backend answers all attempts, without what breaks PgBouncer's transaction mode."""
     seen = "SELECT pid FROM pg_stat_activity WHERE application_name = $$vitals$$"
     assert APPLICATION_NAME == "vitals"
-    async with asking(postgres) as probe:
+    async with open_probe(postgres) as probe:
         await probe()
         first = sql(postgres, seen)[0]
         await probe()
@@ -71,20 +71,18 @@ async def test_one_session_says_who_it_is_and_leaves_nothing_prepared(postgres: 
         assert re.fullmatch(r"SET LOCAL statement_timeout = 60000; SELECT [0-9]+", asked)
 
 
-async def test_a_statement_that_is_given_up_ends_on_the_server_too(
-    postgres: Postgres, role: str
-) -> None:
-    """It does not see that its client has gone, and each attempt would leave one at work."""
+async def test_the_server_cancels_an_abandoned_statement(postgres: Postgres, role: str) -> None:
+    """It does not notice that a client has gone, so each attempt would leave a busy backend."""
     with slow(postgres, "probed", "postgres"):
-        async with asking(postgres, role, require="writable", give_up_after=1) as probe:
+        async with open_probe(postgres, role, require="writable", give_up_after=1) as probe:
             assert await failure(probe) is Reason.TIMEOUT
     await eventually(lambda: sessions(postgres) == 0)
 
 
-async def test_connect_asks_with_a_new_session_each_time(postgres: Postgres) -> None:
-    """So that authentication itself is what is asked."""
+async def test_connect_opens_a_new_session_at_each_attempt(postgres: Postgres) -> None:
+    """Authentication is what it checks."""
     started = "SELECT backend_start FROM pg_stat_activity WHERE application_name = $$vitals$$"
-    async with asking(postgres, require="connect") as probe:
+    async with open_probe(postgres, require="connect") as probe:
         await probe()
         first = sql(postgres, started)[0]
         await probe()
@@ -92,12 +90,12 @@ async def test_connect_asks_with_a_new_session_each_time(postgres: Postgres) -> 
 
 
 async def test_a_session_that_was_ended_is_replaced_at_once(postgres: Postgres) -> None:
-    """An administrator who ends an idle session has not broken the database."""
+    """An administrator may end an idle session."""
     end = (
         "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
         " WHERE application_name = $$vitals$$"
     )
-    async with asking(postgres) as probe:
+    async with open_probe(postgres) as probe:
         await probe()
         assert sql(postgres, end)[0] == [(True,)]
         await probe()
@@ -105,7 +103,7 @@ async def test_a_session_that_was_ended_is_replaced_at_once(postgres: Postgres) 
 
 @pytest.fixture(name="role")
 def _role(postgres: Postgres) -> Iterator[str]:
-    """Make a role of the test's own, with the password that the superuser has."""
+    """Create a role with the superuser's password."""
     password = postgres.password_file.read_text()
     sql(postgres, f"CREATE ROLE probed LOGIN PASSWORD '{password}'")
     yield postgres.url.replace("vitals@", "probed@")
@@ -123,30 +121,32 @@ def _role(postgres: Postgres) -> Iterator[str]:
         ("ALTER ROLE probed SET search_path = nowhere", "writable", None),
     ],
 )
-async def test_what_is_done_to_a_role_is_named(
+async def test_a_change_of_the_role_has_its_reason(
     postgres: Postgres, role: str, change: str, require: str, reason: Reason | None
 ) -> None:
-    """Each change of the role's is told by the word for it."""
+    """A role may lose its password, login, slots or write access."""
     sql(postgres, change)
-    async with asking(postgres, role, require=require) as probe:
+    async with open_probe(postgres, role, require=require) as probe:
         if reason:
             assert await failure(probe) is reason
         else:
             await probe()
 
 
-async def test_a_role_or_database_that_is_not_there_is_named(postgres: Postgres) -> None:
-    """PostgreSQL does not tell a role that is gone from a wrong password."""
-    async with asking(postgres, postgres.url.replace("vitals@", "nobody@")) as probe:
+async def test_an_unknown_role_is_auth_and_an_unknown_database_is_misconfigured(
+    postgres: Postgres,
+) -> None:
+    """PostgreSQL reports an unknown role as a wrong password."""
+    async with open_probe(postgres, postgres.url.replace("vitals@", "unknown@")) as probe:
         assert await failure(probe) is Reason.AUTH
-    async with asking(postgres, postgres.url.replace("/postgres", "/nothing")) as probe:
+    async with open_probe(postgres, postgres.url.replace("/postgres", "/nothing")) as probe:
         assert await failure(probe) is Reason.MISCONFIGURED
 
 
 async def test_a_role_with_one_slot_is_enough_for_renewals(postgres: Postgres, role: str) -> None:
-    """The old session has left its slot before the new one is opened."""
+    """The server frees the slot of the old session before the new one opens."""
     sql(postgres, "ALTER ROLE probed CONNECTION LIMIT 1")
-    async with asking(postgres, role, renew_after=0) as probe:
+    async with open_probe(postgres, role, renew_after=0) as probe:
         for _ in range(20):
             await probe()
 
@@ -154,10 +154,10 @@ async def test_a_role_with_one_slot_is_enough_for_renewals(postgres: Postgres, r
 async def test_a_password_that_changes_is_read_at_the_next_connection(
     postgres: Postgres, role: str, tmp_path: Path
 ) -> None:
-    """While server and file disagree the reason is `auth`; when the file is gone, too."""
+    """While server and file differ, or the file is missing, the reason is `auth`."""
     file = tmp_path / "password"
     file.write_text("another")
-    async with postgres_probe(role, file) as probe:
+    async with probe_with_password_file(role, file) as probe:
         assert await failure(probe) is Reason.AUTH
         file.unlink()
         assert await failure(probe) is Reason.AUTH
@@ -165,28 +165,30 @@ async def test_a_password_that_changes_is_read_at_the_next_connection(
         await probe()
 
 
-def postgres_probe(url: str, file: Path) -> contextlib.AbstractAsyncContextManager[SessionProbe]:
-    """Ask with the password of a file."""
+def probe_with_password_file(
+    url: str, file: Path
+) -> contextlib.AbstractAsyncContextManager[SessionProbe]:
+    """Open a probe with the password in a file."""
     return postgres(url, file.read_text, require="query", renew_after=86400)
 
 
-async def test_a_server_without_a_password_gets_none(
+async def test_without_a_password_none_is_sent(
     postgres: Postgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Not that of the environment either."""
+    """`PGPASSWORD` is ignored."""
     monkeypatch.setenv("PGPASSWORD", postgres.password_file.read_text())
-    async with postgres_of(postgres.url) as probe:
+    async with probe_without_password(postgres.url) as probe:
         assert await failure(probe) is Reason.AUTH
 
 
-def postgres_of(url: str) -> contextlib.AbstractAsyncContextManager[SessionProbe]:
-    """Ask without a password."""
+def probe_without_password(url: str) -> contextlib.AbstractAsyncContextManager[SessionProbe]:
+    """Open a probe without a password."""
     return postgres(url, None, require="query", renew_after=86400)
 
 
 async def test_a_frozen_server_is_a_timeout(own_postgres: Postgres) -> None:
-    """Connected and silent, on a kept session as on a new one; it passes when it goes on."""
-    async with asking(own_postgres) as kept, asking(own_postgres) as new:
+    """It is silent on a kept and on a new session. It passes when it resumes."""
+    async with open_probe(own_postgres) as kept, open_probe(own_postgres) as new:
         await kept()
         with frozen(own_postgres):
             assert await failure(kept) is Reason.TIMEOUT
@@ -196,25 +198,28 @@ async def test_a_frozen_server_is_a_timeout(own_postgres: Postgres) -> None:
 
 
 async def test_a_killed_server_is_refused(own_postgres: Postgres) -> None:
-    """Nobody listens; when it is back, the next question passes."""
-    async with asking(own_postgres) as probe:
+    """Nothing listens. When it is back, the next attempt passes."""
+    async with open_probe(own_postgres) as probe:
         await probe()
         with killed(own_postgres):
             assert await failure(probe) is Reason.REFUSED
         await probe()
 
 
-async def test_a_standby_can_be_read_but_not_written(own_postgres: Postgres) -> None:
-    """In recovery `query` passes and `writable` says `read_only`."""
+async def test_a_standby_is_readable_but_not_writable(own_postgres: Postgres) -> None:
+    """During recovery `query` passes and `writable` is `read_only`."""
     own_postgres.stop()
     signal = own_postgres.data / "standby.signal"
     signal.touch()
     own_postgres.give(signal)
     try:
         own_postgres.start()
-        async with asking(own_postgres) as readable, asking(own_postgres, require="writable") as w:
+        async with (
+            open_probe(own_postgres) as readable,
+            open_probe(own_postgres, require="writable") as writable,
+        ):
             await readable()
-            assert await failure(w) is Reason.READ_ONLY
+            assert await failure(writable) is Reason.READ_ONLY
     finally:
         own_postgres.stop()
         signal.unlink()

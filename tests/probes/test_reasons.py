@@ -45,8 +45,8 @@ DIALER = Dialer("127.0.0.1", 1)
     ],
     ids=repr,
 )
-def test_errors_on_the_way(error: BaseException, reason: Reason) -> None:
-    """What the operating system, a resolver and TLS say."""
+def test_each_network_error_has_a_reason(error: BaseException, reason: Reason) -> None:
+    """They come from the operating system, the resolver and TLS."""
     assert explain_network(error, DIALER) is reason
 
 
@@ -71,8 +71,8 @@ def test_errors_on_the_way(error: BaseException, reason: Reason) -> None:
         ("XX000", Reason.ERROR),
     ],
 )
-def test_states_of_postgresql(state: str, reason: Reason) -> None:
-    """Each that has a word, and one that has none."""
+def test_each_sqlstate_has_a_reason(state: str, reason: Reason) -> None:
+    """An unknown one is `error`."""
     assert explain_postgres(ServerError(state, "text of the server"), DIALER) is reason
 
 
@@ -97,8 +97,8 @@ def test_an_error_of_the_network_has_one_reason_for_every_kind(
     ],
     ids=repr,
 )
-def test_replies_of_redis(error: BaseException, reason: Reason) -> None:
-    """By redis-py's class, or by how the message begins."""
+def test_each_redis_error_has_a_reason(error: BaseException, reason: Reason) -> None:
+    """The class of redis-py or the start of the message decides."""
     assert explain_redis(error, DIALER) is reason
 
 

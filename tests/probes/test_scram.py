@@ -1,4 +1,4 @@
-"""SCRAM-SHA-256 against the vectors of RFC 7677 and RFC 4013, and servers that cheat."""
+"""SCRAM-SHA-256 with the test vectors of RFC 7677 and RFC 4013, and with dishonest servers."""
 
 import asyncio
 import threading
@@ -7,7 +7,7 @@ from hashlib import pbkdf2_hmac
 import pytest
 
 from app.checks.errors import ProtocolError
-from app.checks.scram import MAX_ITERATIONS, KeyDerivation, ScramClient, prepared
+from app.checks.scram import MAX_ITERATIONS, KeyDerivation, ScramClient, saslprep
 
 
 SALT = "W22ZaJ0SNY7soEsUEjb6gQ=="
@@ -17,22 +17,22 @@ SERVER_NONCE = f"{NONCE}%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0"
 
 @pytest.fixture(name="login")
 def _login(monkeypatch: pytest.MonkeyPatch) -> ScramClient:
-    """Begin an authentication with the nonce of the RFC."""
+    """Start a login with the nonce of the RFC."""
     monkeypatch.setattr("app.checks.scram.secrets.token_urlsafe", lambda _: NONCE)
     return ScramClient("pencil", KeyDerivation())
 
 
 def challenge(nonce: str = SERVER_NONCE, salt: str = SALT, iterations: object = 4096) -> bytes:
-    """Write a server's challenge."""
+    """Return a server's challenge."""
     return f"r={nonce},s={salt},i={iterations}".encode()
 
 
-async def test_the_proof_is_that_of_the_rfc(
+async def test_the_proof_matches_the_rfc(
     login: ScramClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """RFC 7677, section 3; PostgreSQL leaves the user to the startup message."""
-    monkeypatch.setattr(login, "_bare", f"n=user,r={NONCE}".encode())
-    answer = await login.answer(challenge())
+    """RFC 7677, section 3. PostgreSQL takes the user from the startup message instead."""
+    monkeypatch.setattr(login, "_first_bare", f"n=user,r={NONCE}".encode())
+    answer = await login.final_message(challenge())
     assert answer.endswith(b"p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=")
     login.verify(b"v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=")
 
@@ -41,10 +41,10 @@ async def test_the_proof_is_that_of_the_rfc(
 async def test_a_server_that_does_not_know_the_password_is_refused(
     login: ScramClient, final: bytes
 ) -> None:
-    """Any process may have taken the server's address."""
+    """Another process may listen on the server's address."""
     with pytest.raises(ProtocolError):
         login.verify(final)
-    await login.answer(challenge())
+    await login.final_message(challenge())
     with pytest.raises(ProtocolError):
         login.verify(final)
 
@@ -70,18 +70,18 @@ async def test_a_server_that_does_not_know_the_password_is_refused(
         challenge() + b"\0",
     ],
 )
-async def test_a_malformed_challenge_is_refused_without_work(
+async def test_a_malformed_challenge_is_refused_without_a_derivation(
     login: ScramClient, malformed: bytes
 ) -> None:
-    """No thread is started for it."""
+    """No thread starts for it."""
     before = set(threading.enumerate())
     with pytest.raises(ProtocolError):
-        await login.answer(malformed)
+        await login.final_message(malformed)
     assert before.issuperset(threading.enumerate())
 
 
 async def test_one_derivation_runs_at_a_time() -> None:
-    """An attempt that is cancelled leaves its thread, which the next one waits for."""
+    """A cancelled attempt leaves its thread running, and the next one waits for it."""
     derive = KeyDerivation()
     first = asyncio.create_task(derive("pencil", b"salt", MAX_ITERATIONS))
     await asyncio.sleep(0)
@@ -104,14 +104,14 @@ async def test_one_derivation_runs_at_a_time() -> None:
         ("\xaa", "a"),
         ("\u2168", "IX"),
         ("a\u00a0b", "a b"),
-        ("\u0627\u0031", "\u0627\u0031"),  # refused: mixed directions
+        ("\u0627\u0031", "\u0627\u0031"),  # rejected: mixed directions
         ("\u0627\u0628", "\u0627\u0628"),
-        ("w\u00f6rd\u0007", "w\u00f6rd\u0007"),  # refused: a control character
+        ("w\u00f6rd\u0007", "w\u00f6rd\u0007"),  # rejected: a control character
         ("wo\u0308rd", "w\u00f6rd"),
-        ("\u00ad", "\u00ad"),  # nothing would be left
+        ("\u00ad", "\u00ad"),  # rejected: the result would be empty
         ("\U0001f511", "\U0001f511"),  # not in Unicode 3.2
     ],
 )
-def test_passwords_are_prepared_as_postgresql_does(password: str, expected: str) -> None:
-    """RFC 4013, section 3; one that it refuses is used as it is."""
-    assert prepared(password) == expected
+def test_passwords_are_normalized_like_in_postgresql(password: str, expected: str) -> None:
+    """RFC 4013, section 3. A password that it rejects is used unchanged."""
+    assert saslprep(password) == expected

@@ -10,12 +10,12 @@ from app.checks.session import SessionProbe
 
 @dataclass
 class FakeSession:
-    """A session that does what its server tells it to."""
+    """A session whose result its server decides."""
 
     server: "FakeServer"
     ended: str = ""
 
-    async def ask(self) -> None:
+    async def query(self) -> None:
         if self.ended:
             raise EOFError
         await self.server.answer()
@@ -29,7 +29,7 @@ class FakeSession:
 
 @dataclass
 class FakeServer:
-    """Counts its sessions and answers, fails or hangs as it is told."""
+    """Keeps its sessions, and answers, fails or hangs as a test sets it."""
 
     sessions: list[FakeSession] = field(default_factory=list)
     error: Exception | None = None
@@ -66,8 +66,8 @@ def _server() -> FakeServer:
     return server
 
 
-async def test_a_session_is_kept_until_it_is_old(server: FakeServer) -> None:
-    """It is left politely, and before the next is opened: a slot may be all there is."""
+async def test_a_session_is_kept_until_its_renewal(server: FakeServer) -> None:
+    """It is closed before the next one opens, as the server may have only one slot."""
     probe = server.probe(renew_after=15)
     for server.now in (0.0, 14.9):
         await probe()
@@ -77,8 +77,8 @@ async def test_a_session_is_kept_until_it_is_old(server: FakeServer) -> None:
     assert server.ended == ["closed", ""]
 
 
-async def test_renewals_keep_to_times_of_their_own_whatever_fails(server: FakeServer) -> None:
-    """So instances that lost their sessions in one moment do not renew them in one moment."""
+async def test_renewal_times_do_not_depend_on_failures(server: FakeServer) -> None:
+    """Instances that lost their sessions at once do not renew them at once."""
     server.phase = 0.6
     probe = server.probe(renew_after=15)
     for server.now, ended in ((0.0, 0), (5.9, 0), (6.0, 1), (20.9, 1)):
@@ -91,16 +91,18 @@ async def test_renewals_keep_to_times_of_their_own_whatever_fails(server: FakeSe
     assert server.ended == ["closed", "terminated", "closed", ""]
 
 
-async def test_a_session_that_is_renewed_each_time_asks_once_each(server: FakeServer) -> None:
-    """No age is young enough when renewal is due after 0 seconds."""
+async def test_renewal_after_0_seconds_replaces_the_session_at_each_attempt(
+    server: FakeServer,
+) -> None:
+    """Each session serves one attempt."""
     probe = server.probe(renew_after=0)
     for _ in range(3):
         await probe()
     assert server.ended == ["closed", "closed", ""]
 
 
-async def test_a_dead_idle_session_is_not_the_dependencys_failure(server: FakeServer) -> None:
-    """The question is put once more, on a new session."""
+async def test_a_dead_idle_session_does_not_fail_the_attempt(server: FakeServer) -> None:
+    """The query is repeated over a new session."""
     probe = server.probe()
     await probe()
     server.sessions[0].ended = "cut by the server"
@@ -109,7 +111,7 @@ async def test_a_dead_idle_session_is_not_the_dependencys_failure(server: FakeSe
 
 
 async def test_a_failure_ends_the_session(server: FakeServer) -> None:
-    """The second failure is told, and the next attempt begins anew."""
+    """The attempt fails if the new session fails too. The next attempt opens another."""
     probe = server.probe()
     await probe()
     server.error = OSError("down")
@@ -121,10 +123,10 @@ async def test_a_failure_ends_the_session(server: FakeServer) -> None:
     assert server.ended == ["terminated", "terminated", ""]
 
 
-async def test_a_new_session_that_is_cut_once_is_not_the_dependencys_failure(
+async def test_a_new_session_that_is_cut_once_does_not_fail_the_attempt(
     server: FakeServer,
 ) -> None:
-    """Somebody may end it as soon as it is there; a second that is cut is told."""
+    """An administrator may end it as soon as it opens. A second cut fails the attempt."""
     server.cut = 1
     probe = server.probe(renew_after=0)
     await probe()
@@ -136,7 +138,7 @@ async def test_a_new_session_that_is_cut_once_is_not_the_dependencys_failure(
 
 
 async def test_a_cancelled_attempt_leaves_no_session(server: FakeServer) -> None:
-    """What may still hear an old answer is never asked again."""
+    """It could still receive the old answer, so it is never used again."""
     probe = server.probe()
     await probe()
     server.answering.clear()
@@ -148,8 +150,8 @@ async def test_a_cancelled_attempt_leaves_no_session(server: FakeServer) -> None
     assert server.ended == ["terminated"]
 
 
-async def test_of_two_attempts_at_once_one_session_is_kept(server: FakeServer) -> None:
-    """An attempt that outlives its deadline has a session of its own, and gives it up."""
+async def test_two_attempts_at_once_keep_one_session(server: FakeServer) -> None:
+    """An attempt that outlives its deadline has its own session, and closes it."""
     probe = server.probe()
     server.answering.clear()
     attempts = [asyncio.create_task(probe()) for _ in range(2)]
@@ -159,8 +161,8 @@ async def test_of_two_attempts_at_once_one_session_is_kept(server: FakeServer) -
     assert server.ended == ["", "terminated"]
 
 
-async def test_closing_leaves_politely(server: FakeServer) -> None:
-    """Closing twice, or with nothing open, is nothing."""
+async def test_closing_the_probe_closes_its_session(server: FakeServer) -> None:
+    """Closing twice, or without a session, does nothing."""
     probe = server.probe()
     await probe.aclose()
     await probe()

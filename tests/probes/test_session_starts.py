@@ -1,4 +1,4 @@
-"""Logins that a server holds up: they do not add up, and the first that is answered is used."""
+"""Logins that a server blocks: only a few are pending, and the first that opens is used."""
 
 import asyncio
 import contextlib
@@ -11,10 +11,10 @@ import pytest
 
 from app.checks.postgres import postgres
 from app.checks.session import (
-    HELD_UP,
-    LONGEST_PAUSE,
-    MAX_UNANSWERED,
-    SHORTEST_PAUSE,
+    LOGINS_BLOCKED,
+    MAX_PAUSE,
+    MAX_PENDING,
+    MIN_PAUSE,
     SessionOpener,
 )
 from app.devservers import Postgres
@@ -25,31 +25,31 @@ from tests.probes.test_postgres import sessions
 
 
 @dataclass
-class Server:
-    """The other side of a connection."""
+class FakeConnection:
+    """A connection to a server."""
 
     address: Hashable = "first"
     has_answered: bool = True
 
 
-class Starts:
-    """Sessions, by number, that start when a test wants it."""
+class Logins:
+    """Pending logins; a test completes each through its future, with the number of its session."""
 
     def __init__(self) -> None:
         self.now = 0.0
         self.discarded: list[int] = []
         self.futures: list[asyncio.Future[int]] = []
-        self.known = SessionOpener(lambda: self.now, self.discarded.append)
+        self.opener = SessionOpener(lambda: self.now, self.discarded.append)
 
-    def begin(self, server: Server | None = None) -> None:
-        """Begin another one."""
+    def start(self, connection: FakeConnection | None = None) -> None:
+        """Start another login."""
         future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self.futures.append(future)
-        self.known.begin(server or Server(), _awaited(future))
+        self.opener.start(connection or FakeConnection(), _awaited(future))
 
     async def attempt(self) -> asyncio.Task[int]:
-        """Wait for the first, as an attempt does."""
-        task = asyncio.create_task(self.known.first())
+        """Start to wait for the first session, as an attempt does."""
+        task = asyncio.create_task(self.opener.wait_first())
         await asyncio.sleep(0)
         return task
 
@@ -58,109 +58,109 @@ async def _awaited(future: asyncio.Future[int]) -> int:
     return await future
 
 
-@pytest.fixture(name="starts")
-async def _starts() -> AsyncIterator[Starts]:
-    starts = Starts()
-    yield starts
-    starts.known.close()
+@pytest.fixture(name="logins")
+async def _logins() -> AsyncIterator[Logins]:
+    logins = Logins()
+    yield logins
+    logins.opener.close()
 
 
-async def test_a_session_that_an_earlier_attempt_began_is_used(starts: Starts) -> None:
-    """And the others are given up."""
-    starts.begin()
-    (await starts.attempt()).cancel()
-    starts.begin()
-    attempt = await starts.attempt()
-    starts.futures[0].set_result(1)
+async def test_the_session_of_an_earlier_attempt_is_used(logins: Logins) -> None:
+    """The other logins are cancelled."""
+    logins.start()
+    (await logins.attempt()).cancel()
+    logins.start()
+    attempt = await logins.attempt()
+    logins.futures[0].set_result(1)
     assert await attempt == 1
     await asyncio.sleep(0)
-    assert starts.futures[1].cancelled()
+    assert logins.futures[1].cancelled()
 
 
-async def test_one_that_started_too_late_is_discarded(starts: Starts) -> None:
-    """As the server holds it, and nothing asks it."""
-    starts.begin()
-    starts.begin()
-    for number, future in enumerate(starts.futures):
+async def test_a_second_session_that_opens_is_discarded(logins: Logins) -> None:
+    """It would occupy a slot of the server."""
+    logins.start()
+    logins.start()
+    for number, future in enumerate(logins.futures):
         future.set_result(number)
     await asyncio.sleep(0.01)
-    assert await (await starts.attempt()) + sum(starts.discarded) == 1
+    assert await (await logins.attempt()) + sum(logins.discarded) == 1
 
 
-async def test_one_that_was_answered_between_two_attempts_is_discarded(starts: Starts) -> None:
+async def test_a_session_that_opened_between_two_attempts_is_discarded(logins: Logins) -> None:
     """The server may have frozen since."""
-    starts.begin()
-    (await starts.attempt()).cancel()
-    starts.futures[0].set_result(7)
+    logins.start()
+    (await logins.attempt()).cancel()
+    logins.futures[0].set_result(7)
     await asyncio.sleep(0.01)
-    starts.known.prepare()
-    starts.begin()
-    attempt = await starts.attempt()
-    assert starts.discarded == [7]
+    logins.opener.discard_stale()
+    logins.start()
+    attempt = await logins.attempt()
+    assert logins.discarded == [7]
     assert not attempt.done()
-    starts.futures[1].set_result(8)
+    logins.futures[1].set_result(8)
     assert await attempt == 8
 
 
-async def test_the_newest_one_decides_where_it_fails(starts: Starts) -> None:
-    """An earlier one's failure may be a thing of the past."""
-    starts.begin()
-    starts.begin()
-    attempt = await starts.attempt()
-    starts.futures[0].set_exception(OSError("earlier"))
+async def test_the_newest_login_decides_whether_an_attempt_fails(logins: Logins) -> None:
+    """An earlier login may have failed for a reason that is gone."""
+    logins.start()
+    logins.start()
+    attempt = await logins.attempt()
+    logins.futures[0].set_exception(OSError("earlier"))
     await asyncio.sleep(0.01)
     assert not attempt.done()
-    starts.futures[1].set_exception(OSError("newest"))
+    logins.futures[1].set_exception(OSError("newest"))
     with pytest.raises(OSError, match="newest"):
         await attempt
 
 
-async def test_a_success_counts_for_more_than_a_failure_beside_it(starts: Starts) -> None:
-    """A server that is released answers all that wait, and may have no slot for the last."""
-    for _ in range(MAX_UNANSWERED):
-        starts.begin()
-    attempt = await starts.attempt()
-    starts.futures[1].set_result(1)
+async def test_a_session_that_opens_outweighs_failures_at_the_same_time(logins: Logins) -> None:
+    """A server that is unblocked answers all pending logins, and may have no slot for the last."""
+    for _ in range(MAX_PENDING):
+        logins.start()
+    attempt = await logins.attempt()
+    logins.futures[1].set_result(1)
     for number in (0, 2):
-        starts.futures[number].set_exception(OSError("no slot"))
+        logins.futures[number].set_exception(OSError("no slot"))
     assert await attempt == 1
 
 
-async def test_there_are_few_unanswered_ones(starts: Starts) -> None:
-    """Another begins after a pause, which grows with the time for which nothing is answered."""
-    begun = list[int]()
+async def test_few_logins_are_pending(logins: Logins) -> None:
+    """Another starts after a pause, which grows with the time without any answer."""
+    started = list[int]()
     for second in range(3600):
-        starts.now = float(second)
-        starts.known.prepare()
-        if starts.known.has_room(Server()):
-            starts.begin()
-            begun.append(second)
-    assert begun[:MAX_UNANSWERED] == [0, 1, 2]
-    assert begun[MAX_UNANSWERED] == 2 + SHORTEST_PAUSE + 1
-    assert len(begun) < 50
-    assert max(after - before for before, after in pairwise(begun)) <= LONGEST_PAUSE + 1
-    assert starts.known.describe() == f"{HELD_UP}, for 3599 s"
+        logins.now = float(second)
+        logins.opener.discard_stale()
+        if logins.opener.may_start(FakeConnection()):
+            logins.start()
+            started.append(second)
+    assert started[:MAX_PENDING] == [0, 1, 2]
+    assert started[MAX_PENDING] == 2 + MIN_PAUSE + 1
+    assert len(started) < 50
+    assert max(after - before for before, after in pairwise(started)) <= MAX_PAUSE + 1
+    assert logins.opener.describe() == f"{LOGINS_BLOCKED}, for 3599 s"
 
 
-async def test_another_address_has_room(starts: Starts) -> None:
-    """After a failover the name leads to a server that works."""
-    for _ in range(MAX_UNANSWERED):
-        starts.begin()
-    assert not starts.known.has_room(Server())
-    assert starts.known.has_room(Server("second"))
+async def test_a_login_at_another_address_may_start(logins: Logins) -> None:
+    """After a failover the name resolves to another server."""
+    for _ in range(MAX_PENDING):
+        logins.start()
+    assert not logins.opener.may_start(FakeConnection())
+    assert logins.opener.may_start(FakeConnection("second"))
 
 
-async def test_one_that_was_never_answered_holds_no_place(starts: Starts) -> None:
-    """No process is known to wait for it, and a proxy may lead to another server by now."""
-    for _ in range(MAX_UNANSWERED):
-        starts.begin(Server(has_answered=False))
-    starts.known.prepare()
-    assert starts.known.has_room(Server())
-    assert starts.known.describe() == ""
+async def test_a_login_without_any_answer_does_not_count(logins: Logins) -> None:
+    """It occupies no process, and a proxy may lead to another server by now."""
+    for _ in range(MAX_PENDING):
+        logins.start(FakeConnection(has_answered=False))
+    logins.opener.discard_stale()
+    assert logins.opener.may_start(FakeConnection())
+    assert logins.opener.describe() == ""
 
 
-async def test_a_server_that_holds_up_logins_keeps_its_slots(own_postgres: Postgres) -> None:
-    """As a lock on pg_authid does; when it is released, the check passes at once."""
+async def test_a_server_that_blocks_logins_keeps_its_slots(own_postgres: Postgres) -> None:
+    """A lock on pg_authid blocks them. When it is released, the check passes at once."""
     read = own_postgres.password_file.read_text
     holder = await asyncpg.connect(own_postgres.url, password=read(), ssl=False)
     opening = postgres(own_postgres.url, read, require="query", renew_after=86400)
@@ -168,12 +168,12 @@ async def test_a_server_that_holds_up_logins_keeps_its_slots(own_postgres: Postg
         stack.callback(holder.terminate)
         before = len(tree(own_postgres))
         await holder.execute("BEGIN; LOCK pg_catalog.pg_authid IN ACCESS EXCLUSIVE MODE")
-        for _ in range(3 * MAX_UNANSWERED):
+        for _ in range(3 * MAX_PENDING):
             assert await failure(probe, within=0.1) is Reason.TIMEOUT
         late = TimeoutError()
         probe.explain(late)
-        assert late.__notes__[0].startswith(HELD_UP)
-        await eventually(lambda: len(tree(own_postgres)) <= before + MAX_UNANSWERED)
+        assert late.__notes__[0].startswith(LOGINS_BLOCKED)
+        await eventually(lambda: len(tree(own_postgres)) <= before + MAX_PENDING)
         await holder.execute("COMMIT")
         await probe()
         await eventually(lambda: sessions(own_postgres) == 1)

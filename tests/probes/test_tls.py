@@ -1,4 +1,4 @@
-"""Servers that shake hands and then say nothing: connections do not add up."""
+"""Servers that are silent after the TLS handshake: connections do not accumulate."""
 
 import asyncio
 import ssl
@@ -12,7 +12,7 @@ import trustme
 
 from app.checks.postgres import postgres
 from app.checks.redis import redis
-from app.checks.session import MAX_UNANSWERED
+from app.checks.session import MAX_PENDING
 from app.health import Reason
 from tests.probes.attempt import eventually, failure
 
@@ -21,8 +21,13 @@ ATTEMPTS = 5
 
 
 @asynccontextmanager
-async def silent(*, upgrade: bool) -> AsyncIterator[tuple[int, trustme.CA]]:
-    """Serve TLS, after PostgreSQL's request for it if need be, and never answer."""
+async def silent_server(*, upgrade: bool) -> AsyncIterator[tuple[int, trustme.CA]]:
+    """Run a server that does the TLS handshake and then never answers.
+
+    Args:
+        upgrade: whether to wait for PostgreSQL's request for TLS first.
+
+    """
     authority = trustme.CA()
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     authority.issue_cert("localhost", "127.0.0.1").configure_cert(context)
@@ -42,16 +47,16 @@ async def silent(*, upgrade: bool) -> AsyncIterator[tuple[int, trustme.CA]]:
             writer.transport.abort()
 
 
-def connected(port: int) -> int:
-    """How many connections to a port this process has."""
+def open_connections(port: int) -> int:
+    """Return the number of connections of this process to a port."""
     known = psutil.Process().net_connections("tcp")
     return len([one for one in known if one.raddr[1:] == (port,)])
 
 
 @pytest.mark.parametrize("kind", ["postgres", "redis"])
-async def test_no_connection_lingers(kind: str, tmp_path: Path) -> None:
-    """None outlives its check, and few of PostgreSQL's, which are waited for, their attempt."""
-    async with silent(upgrade=kind == "postgres") as (port, authority):
+async def test_connections_do_not_accumulate(kind: str, tmp_path: Path) -> None:
+    """None outlives its probe. A few logins to PostgreSQL outlive their attempt."""
+    async with silent_server(upgrade=kind == "postgres") as (port, authority):
         root = tmp_path / "ca.pem"
         authority.cert_pem.write_to_path(str(root))
         if kind == "postgres":
@@ -63,5 +68,5 @@ async def test_no_connection_lingers(kind: str, tmp_path: Path) -> None:
         async with opening as probe:
             for _ in range(ATTEMPTS):
                 assert await failure(probe, within=0.3) is Reason.TIMEOUT
-            assert connected(port) <= (MAX_UNANSWERED if kind == "postgres" else 1)
-        await eventually(lambda: connected(port) == 0)
+            assert open_connections(port) <= (MAX_PENDING if kind == "postgres" else 1)
+        await eventually(lambda: open_connections(port) == 0)

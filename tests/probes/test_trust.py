@@ -8,7 +8,7 @@ import pytest
 import trustme
 
 from app.checks.network import Dialer, explain_network
-from app.checks.tls import MAX_FILE, AuthorityError, TrustStore
+from app.checks.tls import MAX_FILE, CaCertificateError, TrustStore
 from app.health import Reason
 from tests.hanging_file import hanging
 from tests.private_ca import PrivateCA
@@ -19,10 +19,10 @@ HOST = "localhost"
 
 
 def handshake(client: ssl.SSLContext, server: ssl.SSLContext) -> None:
-    """Shake hands in memory.
+    """Do a TLS handshake in memory.
 
     Raises:
-        ssl.SSLError: one of the two refuses the other.
+        ssl.SSLError: one side refuses the other.
 
     """
     up, down = ssl.MemoryBIO(), ssl.MemoryBIO()
@@ -41,7 +41,7 @@ def handshake(client: ssl.SSLContext, server: ssl.SSLContext) -> None:
 
 
 def accepts(client: ssl.SSLContext, ca: PrivateCA, folder: Path) -> bool:
-    """Return whether a client accepts a server whose certificate a CA has issued."""
+    """Return whether a client accepts a server with a certificate of this CA."""
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     server.load_cert_chain(ca.issue(folder / "server.pem", HOST))
     try:
@@ -53,7 +53,7 @@ def accepts(client: ssl.SSLContext, ca: PrivateCA, folder: Path) -> bool:
 
 @pytest.fixture(name="folder")
 def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Make a directory of CAs, the only place where OpenSSL looks for them."""
+    """Create the directory of CAs in which OpenSSL looks."""
     folder = tmp_path / "folder"
     folder.mkdir()
     monkeypatch.setenv("SSL_CERT_DIR", f"{tmp_path}/gone::{folder}")
@@ -62,8 +62,8 @@ def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-async def test_a_context_is_kept_while_nothing_changes(tmp_path: Path, folder: Path) -> None:
-    """To read the CAs of the system at each connection would take tens of milliseconds."""
+async def test_the_context_is_cached_while_no_file_changes(tmp_path: Path, folder: Path) -> None:
+    """Loading the system's CAs takes tens of milliseconds."""
     file, ca = tmp_path / "ca.pem", PrivateCA()
     for written in (file, folder / ca.hashed):
         written.write_bytes(ca.pem)
@@ -83,7 +83,7 @@ async def test_a_replaced_file_is_trusted_at_once(
     replace: Replacing,
     variable: bool,
 ) -> None:
-    """And the CA that it held is not trusted any longer."""
+    """The CA in the old file is no longer trusted."""
     file, old, new = folder / "ca.pem", PrivateCA(), PrivateCA()
     if variable:
         monkeypatch.setenv("SSL_CERT_FILE", str(file))
@@ -100,7 +100,7 @@ async def test_a_replaced_file_is_trusted_at_once(
 async def test_a_replaced_entry_of_a_directory_is_trusted_at_once(
     tmp_path: Path, folder: Path, replace: Replacing
 ) -> None:
-    """OpenSSL itself keeps what it has read from there."""
+    """OpenSSL itself caches the entries that it has read."""
     old, new, trust = PrivateCA(), PrivateCA(), TrustStore()
     file = folder / old.hashed
     assert not accepts(await trust.context(), old, tmp_path)
@@ -113,15 +113,15 @@ async def test_a_replaced_entry_of_a_directory_is_trusted_at_once(
     assert not accepts(await trust.context(), new, tmp_path)
 
 
-def nothing(file: Path) -> None:
-    """Leave no file."""
+def remove(file: Path) -> None:
+    """Remove the file."""
     file.unlink(missing_ok=True)
 
 
-UNFIT: dict[str, Callable[[Path], object]] = {
-    "missing": nothing,
+UNUSABLE: dict[str, Callable[[Path], object]] = {
+    "missing": remove,
     "empty": Path.touch,
-    "text": lambda file: file.write_text("nothing of the kind"),
+    "text": lambda file: file.write_text("not a certificate"),
     "broken": lambda file: file.write_bytes(PrivateCA().pem.replace(b"M", b"N", 1)),
     "key": lambda file: file.write_bytes(trustme.CA().private_key_pem.bytes()),
     "directory": Path.mkdir,
@@ -131,13 +131,13 @@ UNFIT: dict[str, Callable[[Path], object]] = {
 }
 
 
-@pytest.mark.parametrize("kind", UNFIT)
-async def test_a_file_that_can_not_be_used_is_named(tmp_path: Path, kind: str) -> None:
-    """As `tls`, with the remedy; it is used as soon as it can be."""
+@pytest.mark.parametrize("kind", UNUSABLE)
+async def test_the_error_names_an_unusable_file(tmp_path: Path, kind: str) -> None:
+    """The reason is `tls`, with a remedy. A repaired file is used at once."""
     file, ca = tmp_path / "ca.pem", PrivateCA()
     trust = TrustStore(str(file))
-    UNFIT[kind](file)
-    with pytest.raises(AuthorityError) as caught:
+    UNUSABLE[kind](file)
+    with pytest.raises(CaCertificateError) as caught:
         await trust.context()
     assert explain_network(caught.value, Dialer(HOST)) is Reason.TLS
     assert str(file) in str(caught.value)
@@ -148,26 +148,28 @@ async def test_a_file_that_can_not_be_used_is_named(tmp_path: Path, kind: str) -
     assert accepts(await trust.context(), ca, tmp_path)
 
 
-async def test_an_entry_that_would_hang_openssl_is_named(folder: Path) -> None:
-    """It is opened in a handshake, on the event loop; a link that leads nowhere is passed over."""
+async def test_the_error_names_an_entry_that_would_hang_openssl(folder: Path) -> None:
+    """OpenSSL would open it in a handshake. It skips a dangling link."""
     (folder / "01234567.0").symlink_to("gone")
     await TrustStore().context()
     os.mkfifo(folder / "01234567.1")
-    with pytest.raises(AuthorityError, match=r"01234567\.1 is not a file"):
+    with pytest.raises(CaCertificateError, match=r"01234567\.1 is not a file"):
         await TrustStore().context()
 
 
-async def test_no_ca_at_all_is_named(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A machine may have none; in a directory without hashed names OpenSSL finds none."""
+async def test_the_error_explains_that_there_is_no_ca(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """OpenSSL finds none in a directory without hashed names."""
     paths = ssl.get_default_verify_paths()._replace(cafile="")
     monkeypatch.setattr(ssl, "get_default_verify_paths", lambda: paths)
     monkeypatch.delenv("SSL_CERT_FILE")
     (folder / "ca.pem").write_bytes(PrivateCA().pem)
-    with pytest.raises(AuthorityError, match="openssl rehash"):
+    with pytest.raises(CaCertificateError, match="openssl rehash"):
         await TrustStore().context()
 
 
-async def test_a_share_that_hangs_blocks_no_event_loop(tmp_path: Path) -> None:
+async def test_a_hung_share_does_not_block_the_event_loop(tmp_path: Path) -> None:
     """The attempt's deadline ends the wait."""
     file, ca = tmp_path / "ca.pem", PrivateCA()
     file.write_bytes(ca.pem)
@@ -177,8 +179,8 @@ async def test_a_share_that_hangs_blocks_no_event_loop(tmp_path: Path) -> None:
     assert accepts(await trust.context(), ca, tmp_path)
 
 
-async def test_the_policy_is_the_same_on_every_python(tmp_path: Path) -> None:
-    """A root that lacks what RFC 5280 demands is trusted, and an intermediate CA without one."""
+async def test_verification_is_the_same_on_every_python(tmp_path: Path) -> None:
+    """An intermediate CA needs no root, and a root may lack what RFC 5280 demands."""
     root = trustme.CA()
     intermediate = root.create_child_ca()
     file = tmp_path / "ca.pem"
@@ -194,21 +196,21 @@ async def test_the_policy_is_the_same_on_every_python(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("verify", [False, True])
 async def test_no_cipher_has_dhe(tmp_path: Path, verify: bool) -> None:
-    """The server would choose the group: the arithmetic of 8192 bits blocks the event loop."""
+    """The server could choose a group of 8192 bits, which is slow."""
     (tmp_path / "ca.pem").write_bytes(PrivateCA().pem)
     context = await TrustStore(str(tmp_path / "ca.pem"), verify=verify).context()
     exchanges = {cipher["kea"] for cipher in context.get_ciphers()}
-    assert exchanges == {"kx-any", "kx-ecdhe"}  # any is what TLS 1.3 calls its own
+    assert exchanges == {"kx-any", "kx-ecdhe"}  # kx-any stands for TLS 1.3
 
 
 async def test_without_verification_any_certificate_passes(tmp_path: Path) -> None:
-    """Nothing is read from the disk."""
+    """No file is read."""
     context = await TrustStore(str(tmp_path / "gone"), verify=False).context()
     assert accepts(context, PrivateCA(), tmp_path)
 
 
-async def test_the_name_is_verified_if_it_is_asked_for(tmp_path: Path) -> None:
-    """`sslmode=verify-ca` does not."""
+async def test_the_host_name_is_verified_unless_it_is_switched_off(tmp_path: Path) -> None:
+    """`sslmode=verify-ca` switches it off."""
     file, ca = tmp_path / "ca.pem", PrivateCA()
     file.write_bytes(ca.pem)
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

@@ -1,4 +1,4 @@
-"""Servers that do not speak as a question needs it."""
+"""Servers that lack a feature that the check needs: TLS, a known authentication, a route."""
 
 import asyncio
 
@@ -13,8 +13,8 @@ from tests.faults.servers import sql
 from tests.probes.attempt import failure
 
 
-async def test_an_authentication_that_nobody_speaks_is_told_as_protocol() -> None:
-    """The server declines TLS and wants credentials of a kind that asyncpg does not have."""
+async def test_an_unknown_authentication_method_is_protocol() -> None:
+    """The server declines TLS and asks for a method that does not exist."""
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         for message in (b"N", b"R\0\0\0\x08\0\0\0\x06"):
@@ -29,8 +29,8 @@ async def test_an_authentication_that_nobody_speaks_is_told_as_protocol() -> Non
             assert await failure(probe) is Reason.PROTOCOL
 
 
-async def test_a_postgres_that_speaks_no_tls_is_told(postgres: Postgres) -> None:
-    """It refuses the upgrade."""
+async def test_a_postgres_without_tls_is_tls(postgres: Postgres) -> None:
+    """It refuses the request for TLS."""
     url = f"{postgres.url}?sslmode=require"
     read = postgres.password_file.read_text
     async with postgres_probe(
@@ -40,8 +40,8 @@ async def test_a_postgres_that_speaks_no_tls_is_told(postgres: Postgres) -> None
 
 
 @pytest.mark.parametrize("scheme", ["rediss", "RedisS"])
-async def test_a_redis_that_speaks_no_tls_says_nothing(valkey: Valkey, scheme: str) -> None:
-    """It takes the greeting for the beginning of a command, and waits for the rest."""
+async def test_a_redis_without_tls_is_a_timeout(valkey: Valkey, scheme: str) -> None:
+    """It reads the handshake as the start of a command, and waits for the rest."""
     url = valkey.url.replace("redis", scheme)
     read = valkey.password_file.read_text
     async with redis_probe(url, read, require="query", renew_after=86400) as probe:
@@ -49,15 +49,15 @@ async def test_a_redis_that_speaks_no_tls_says_nothing(valkey: Valkey, scheme: s
 
 
 async def test_an_address_without_a_route_is_unreachable() -> None:
-    """Nothing can be connected to the broadcast address; the kernel says so at once."""
+    """The kernel refuses to connect to the broadcast address."""
     dialer = Dialer("255.255.255.255", 1)
     with pytest.raises(OSError, match="unreachable") as caught:
         await dialer.dial()
     assert explain_network(caught.value, dialer) is Reason.UNREACHABLE
 
 
-async def test_a_postgres_that_wants_no_password_is_noticed(own_postgres: Postgres) -> None:
-    """It lets anyone in, and the check passes."""
+async def test_a_postgres_that_asks_for_no_password_is_noticed(own_postgres: Postgres) -> None:
+    """The check passes, and the probe keeps the fact for the advice."""
     rules = own_postgres.data / "pg_hba.conf"
     before = rules.read_text()
     read = own_postgres.password_file.read_text

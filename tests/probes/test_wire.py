@@ -1,4 +1,4 @@
-"""What the wire does to a question: the same faults for PostgreSQL and for Redis."""
+"""Network faults: the same reasons for PostgreSQL and for Redis."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -18,7 +18,7 @@ from tests.faults.servers import admin, sql
 from tests.probes.attempt import eventually, failure
 
 
-Asking = Callable[[str], AbstractAsyncContextManager[SessionProbe]]
+OpenProbe = Callable[[str], AbstractAsyncContextManager[SessionProbe]]
 
 
 @pytest.fixture(name="servers", params=["postgres", "redis"])
@@ -36,7 +36,7 @@ async def _proxy(servers: Postgres | Valkey) -> AsyncIterator[Proxy]:
 
 @pytest.fixture(name="probe")
 async def _probe(servers: Postgres | Valkey, proxy: Proxy) -> AsyncIterator[SessionProbe]:
-    """Ask the server through the proxy."""
+    """Open a probe of the server behind the proxy."""
     url = servers.url.replace(str(servers.port), str(proxy.port))
     make = postgres_probe if isinstance(servers, Postgres) else redis_probe
     read = servers.password_file.read_text
@@ -56,12 +56,12 @@ FAULTS: list[tuple[Fault, Reason]] = [
 ]
 
 
-# How many bytes let a session authenticate and not yet ask, of either server.
-WELCOMED = {Postgres: 200, Valkey: len("+OK\r\n")}
+# After how many bytes from the server a session is authenticated, but has no answer yet.
+LOGIN_BYTES = {Postgres: 200, Valkey: len("+OK\r\n")}
 
 
-def ended(server: Postgres | Valkey) -> bool:
-    """End the probe's session; tell whether there was one."""
+def end_session(server: Postgres | Valkey) -> bool:
+    """End the probe's session on the server, and return whether there was one."""
     if isinstance(server, Postgres):
         return bool(sql(server, f"SELECT pg_terminate_backend(pid, 5000) {OF_THE_PROBE}")[0])
     with admin(server) as client:
@@ -70,10 +70,10 @@ def ended(server: Postgres | Valkey) -> bool:
 
 
 @pytest.mark.parametrize(("fault", "reason"), FAULTS, ids=str)
-async def test_a_fault_before_the_first_question_is_told(
+async def test_a_fault_before_the_first_query_has_its_reason(
     proxy: Proxy, probe: SessionProbe, fault: Fault, reason: Reason
 ) -> None:
-    """While connecting, introducing and authenticating; after the repair it passes."""
+    """It happens while connecting and authenticating. After the repair the check passes."""
     proxy.break_with(fault)
     assert await failure(probe) is reason
     proxy.heal()
@@ -81,10 +81,10 @@ async def test_a_fault_before_the_first_question_is_told(
 
 
 @pytest.mark.parametrize(("fault", "reason"), FAULTS, ids=str)
-async def test_a_fault_between_two_questions_is_told(
+async def test_a_fault_between_two_queries_has_its_reason(
     proxy: Proxy, probe: SessionProbe, fault: Fault, reason: Reason
 ) -> None:
-    """On the session that is kept; where that is silent there is no time for another."""
+    """If the kept session is silent, there is no time for another one."""
     await probe()
     proxy.break_with(fault)
     silent = isinstance(fault, Blackhole)
@@ -94,10 +94,10 @@ async def test_a_fault_between_two_questions_is_told(
     assert proxy.connections == 1
 
 
-async def test_a_connection_that_is_cut_once_is_nobodys_failure(
+async def test_a_kept_connection_that_is_cut_does_not_fail_the_attempt(
     proxy: Proxy, probe: SessionProbe
 ) -> None:
-    """As firewalls cut what is idle: the question passes on a new one."""
+    """Firewalls cut idle connections. The query passes over a new one."""
     await probe()
     proxy.break_with(Refuse())
     proxy.heal()
@@ -105,20 +105,20 @@ async def test_a_connection_that_is_cut_once_is_nobodys_failure(
     assert proxy.accepted == 2
 
 
-async def test_a_session_that_is_ended_as_it_begins_is_nobodys_failure(
+async def test_a_session_that_is_ended_as_it_opens_does_not_fail_the_attempt(
     servers: Postgres | Valkey, proxy: Proxy, probe: SessionProbe
 ) -> None:
-    """An administrator ends it while the server's last words of welcome are on the way."""
-    proxy.break_with(Stall(WELCOMED[type(servers)]))
+    """An administrator ends it before the client has read the end of the login."""
+    proxy.break_with(Stall(LOGIN_BYTES[type(servers)]))
     attempt = asyncio.create_task(probe())
-    await eventually(lambda: ended(servers))
+    await eventually(lambda: end_session(servers))
     proxy.heal()
     await attempt
     assert proxy.accepted == 2
 
 
-async def test_what_is_no_answer_is_told_as_protocol(proxy: Proxy, probe: SessionProbe) -> None:
-    """Nonsense from the first byte on."""
+async def test_garbled_data_is_protocol(proxy: Proxy, probe: SessionProbe) -> None:
+    """It is garbled from the first byte on."""
     proxy.break_with(Corrupt())
     assert await failure(probe) is Reason.PROTOCOL
     proxy.heal()

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from app.check_factory import MISMATCHES, NOTED
+from app.check_factory import ADVICE_BY_ERROR, ADVICE_BY_NOTE
 from app.health import Reason
 from app.health.reasons import ADVICE
 from app.settings import Settings
@@ -47,7 +47,8 @@ def failed(diagnosis: Diagnosis, name: str) -> tuple[str, Reason]:
     """The step at which a check failed and why, if it is all that is wrong and is explained."""
     row = diagnosis["checks"][name]
     reason = Reason(row["reason"])
-    known = {str(ADVICE[reason]), *map(str, [*MISMATCHES.values(), *NOTED.values()])}
+    hints = [*ADVICE_BY_ERROR.values(), *ADVICE_BY_NOTE.values()]
+    known = {str(ADVICE[reason]), *map(str, hints)}
     assert wrong(diagnosis).keys() == {name}
     assert wrong(diagnosis)[name] in known
     return row["failed"], reason
