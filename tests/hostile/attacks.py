@@ -1,4 +1,4 @@
-"""Every attack by its name, and the kind of probe that meets it."""
+"""All attacks by name, each with the kind of probe that it targets."""
 
 from collections.abc import Mapping
 
@@ -11,7 +11,7 @@ from tests.hostile.scram_attacks import SCRAM, UPGRADES
 
 
 def cut(honest: Script, length: int) -> dict[str, Attack]:
-    """Have an honest server end each connection, after every number of bytes up to a length."""
+    """Return attacks that close an honest server's connection after 1 to *length* - 1 bytes."""
     return {
         f"an end after {count} bytes": Attack(limited(count, honest), Reason.DISCONNECTED)
         for count in range(1, length)
@@ -19,13 +19,13 @@ def cut(honest: Script, length: int) -> dict[str, Attack]:
 
 
 WELCOME = b"N" + postgres_server.AUTHENTICATED + postgres_server.WELCOME
-# As long as the answer to a number of one digit; READY ends it.
+# The result has this length if the number has one digit. READY is its last message.
 ANSWER = postgres_server.DONE + postgres_server.READY
 HEAD = http_attacks.head(b"Content-Length: 2")
 
 Tables = Mapping[str, tuple[str, Mapping[str, Attack]]]
 
-# What a test tries one by one.
+# Each attack is a test of its own.
 SINGLE: Tables = {
     "postgres": ("postgres", {**POSTGRES, **UPGRADES}),
     "scram": ("postgres", SCRAM),
@@ -34,15 +34,15 @@ SINGLE: Tables = {
     **{kind: (kind, table) for kind, table in tls_attacks.TLS.items()},
 }
 
-# What are so many that one test tries them all.
+# Too many for a test each: one test runs a whole table.
 MANY: Tables = {
     "messages": ("postgres", MESSAGES),
     "cut postgres": ("postgres", cut(postgres_server.honest, len(WELCOME + ANSWER))),
     "cut redis": ("redis", cut(redis_server.honest, 2 * len(redis_server.OK) + 22)),
-    "cut http": ("http", cut(script(http_attacks.asked, HEAD), len(HEAD))),
+    "cut http": ("http", cut(script(http_attacks.read_request, HEAD), len(HEAD))),
 }
 
-# Each with the kind of probe that meets it.
+# Each attack with the kind of probe that it targets.
 ATTACKS: Mapping[str, tuple[str, Attack]] = {
     f"{group}: {name}": (kind, attack)
     for group, (kind, table) in {**SINGLE, **MANY}.items()

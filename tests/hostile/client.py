@@ -1,4 +1,4 @@
-"""A probe's connection, as the hostile server at its other end sees it."""
+"""The hostile server's side of a probe's connection, and the building blocks of attacks."""
 
 import asyncio
 import contextlib
@@ -17,10 +17,10 @@ class Client:
     """One accepted connection.
 
     Attributes:
-        number: how many connections were accepted before this one in the same attack.
-        folder: where the certificates are.
-        limit: close the connection after so many bytes in total; None: no limit.
-        piecemeal: send each byte in a packet of its own.
+        number: how many connections the attack accepted before this one.
+        folder: the folder of the certificates.
+        limit: bytes in total after which the connection is closed; None for no limit.
+        byte_by_byte: whether each byte is sent in its own packet.
 
     """
 
@@ -30,52 +30,52 @@ class Client:
         self.number = number
         self.folder = folder
         self.limit: int | None = None
-        self.piecemeal = False
+        self.byte_by_byte = False
         self._reader = reader
         self._writer = writer
         connection: socket.socket = writer.get_extra_info("socket")
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     async def read(self, length: int) -> bytes:
-        """Return exactly so many bytes."""
+        """Return exactly *length* bytes."""
         return await self._reader.readexactly(length)
 
     async def read_some(self) -> bytes:
-        """Return what arrives next."""
+        """Return the bytes that arrive next."""
         data = await self._reader.read(CHUNK)
         if not data:
             raise EOFError
         return data
 
     async def read_until(self, end: bytes) -> bytes:
-        """Return everything up to *end*, with it."""
+        """Return everything up to and including *end*."""
         return await self._reader.readuntil(end)
 
     async def write(self, data: bytes) -> None:
-        """Send bytes, as far as the limit goes."""
+        """Send bytes, up to the limit."""
         sent = data if self.limit is None else data[: self.limit]
-        size = 1 if self.piecemeal else CHUNK
+        size = 1 if self.byte_by_byte else CHUNK
         for start in range(0, len(sent), size):
             self._writer.write(sent[start : start + size])
             await self._writer.drain()
-            # Other connections have their turn too: a buffer that is not full does not wait.
-            await asyncio.sleep(0.0005 if self.piecemeal else 0)
+            # Yield to other connections: drain() does not, unless the buffer is full.
+            await asyncio.sleep(0.0005 if self.byte_by_byte else 0)
         if self.limit is not None:
             self.limit -= len(sent)
             if not self.limit:
                 raise EOFError
 
-    async def left(self) -> None:
+    async def wait_closed(self) -> None:
         """Wait until the client has closed the connection."""
         while await self._reader.read(CHUNK):
             pass
 
     def abort(self) -> None:
-        """Cut the connection."""
+        """Close the connection at once."""
         self._writer.transport.abort()
 
     def close(self) -> None:
-        """Close the connection after everything was sent."""
+        """Close the connection after all data is sent."""
         self._writer.close()
 
 
@@ -84,14 +84,14 @@ Script = Callable[[Client], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class Attack:
-    """What a hostile server does, and what a probe makes of it.
+    """A hostile server's behaviour, and the expected result of the probe.
 
     Attributes:
         script: plays the server on one connection.
-        reason: why the check fails; None: it passes.
-        passes: how many attempts pass before that.
-        require: the depth of a store's check.
-        connections: how many connections the failed attempt may open, at most.
+        reason: the expected reason; None if the probe passes.
+        passes: how many attempts pass before the failure.
+        require: `connect`, `query` or `writable`, for the check of a store.
+        connections: the most connections that the failed attempt may open.
 
     """
 
@@ -103,17 +103,17 @@ class Attack:
 
 
 async def play(script: Script, client: Client) -> None:
-    """Play a script; then keep the connection open until the client leaves."""
+    """Run a script, then keep the connection open until the client closes it."""
     try:
         with contextlib.suppress(OSError, EOFError):
             await script(client)
-            await client.left()
+            await client.wait_closed()
     finally:
         client.close()
 
 
 def script(*steps: bytes | Script) -> Script:
-    """Combine bytes to send and other scripts, one after another."""
+    """Return a script that sends bytes and runs other scripts, in order."""
 
     async def run(client: Client) -> None:
         for step in steps:
@@ -123,7 +123,7 @@ def script(*steps: bytes | Script) -> Script:
 
 
 def endless(piece: bytes) -> Script:
-    """Send something over and over, as fast as the client takes it."""
+    """Return a script that sends *piece* repeatedly, as fast as the client reads."""
     data = piece * max(1, CHUNK // len(piece))
 
     async def run(client: Client) -> None:
@@ -133,8 +133,8 @@ def endless(piece: bytes) -> Script:
     return run
 
 
-def total(length: int) -> Script:
-    """Send so many bytes, all of them `x`."""
+def send_total(length: int) -> Script:
+    """Return a script that sends *length* bytes of `x`."""
 
     async def run(client: Client) -> None:
         for _ in range(length // CHUNK):
@@ -144,7 +144,7 @@ def total(length: int) -> Script:
 
 
 def trickle(piece: bytes, pause: float = 0.001) -> Script:
-    """Send something over and over, with a pause after each."""
+    """Return a script that sends *piece* repeatedly, with a pause in seconds."""
 
     async def run(client: Client) -> None:
         while True:
@@ -154,28 +154,28 @@ def trickle(piece: bytes, pause: float = 0.001) -> Script:
     return run
 
 
-async def ends(client: Client) -> None:
-    """End the connection."""
+async def hang_up(client: Client) -> None:
+    """Close the connection."""
     del client
     raise EOFError
 
 
-async def freezes(client: Client) -> None:
-    """Say nothing more."""
-    await client.left()
+async def stay_silent(client: Client) -> None:
+    """Send nothing until the client closes the connection."""
+    await client.wait_closed()
 
 
 def then_frozen(first: Script) -> Script:
-    """Play a script on the first connection, and accept all others without a word."""
+    """Return a script that runs *first* on the first connection, and stays silent on the others."""
 
     async def run(client: Client) -> None:
-        await (freezes if client.number else first)(client)
+        await (stay_silent if client.number else first)(client)
 
     return run
 
 
 def limited(length: int, honest: Script) -> Script:
-    """End the connection after so many bytes."""
+    """Return a script that closes an honest server's connection after *length* bytes."""
 
     async def run(client: Client) -> None:
         client.limit = length
@@ -184,11 +184,11 @@ def limited(length: int, honest: Script) -> Script:
     return run
 
 
-def piecemeal(honest: Script) -> Script:
-    """Send each byte in a packet of its own."""
+def byte_by_byte(honest: Script) -> Script:
+    """Return a script in which an honest server sends each byte in its own packet."""
 
     async def run(client: Client) -> None:
-        client.piecemeal = True
+        client.byte_by_byte = True
         await honest(client)
 
     return run

@@ -1,4 +1,4 @@
-"""The service's event loop."""
+"""Run the async tests on uvloop, the event loop of the service."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -7,5 +7,5 @@ import uvloop
 
 
 def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
-    """Run what is asynchronous on uvloop."""
+    """Return the event loop of the service."""
     return {"uvloop": uvloop.new_event_loop}

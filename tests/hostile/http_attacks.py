@@ -1,15 +1,15 @@
-"""What a hostile HTTP service sends, and what unusual ones do that are not."""
+"""Responses of hostile HTTP services, and unusual but valid responses."""
 
 from app.health import Reason
 from tests.hostile.client import (
     Attack,
     Client,
+    byte_by_byte,
     endless,
-    ends,
-    freezes,
-    piecemeal,
+    hang_up,
     script,
-    total,
+    send_total,
+    stay_silent,
     trickle,
 )
 
@@ -18,13 +18,13 @@ OK = b"HTTP/1.1 200 OK\r\n"
 HONEST = OK + b"Content-Length: 2\r\n\r\nok"
 
 
-async def asked(client: Client) -> None:
+async def read_request(client: Client) -> None:
     """Read a request."""
     await client.read_until(b"\r\n\r\n")
 
 
 def head(*lines: bytes) -> bytes:
-    """Return the head of an answer."""
+    """Return a status line and headers."""
     return OK + b"".join(line + b"\r\n" for line in lines) + b"\r\n"
 
 
@@ -56,13 +56,18 @@ UNUSUAL: dict[str, bytes] = {
 }
 
 ACCEPTED = {
-    name: Attack(script(asked, answer, ends), None, passes=2) for name, answer in UNUSUAL.items()
+    name: Attack(script(read_request, answer, hang_up), None, passes=2)
+    for name, answer in UNUSUAL.items()
 } | {
-    "honest": Attack(script(asked, HONEST, ends), None, passes=2),
-    "honest, a byte at a time": Attack(piecemeal(script(asked, HONEST, ends)), None, passes=2),
-    "a body of a gigabyte": Attack(script(asked, head(), total(2**30)), None, passes=3),
-    "a body of unknown length": Attack(script(asked, head(), endless(b"x")), None, passes=3),
-    "a length of a gigabyte": Attack(script(asked, head(b"Content-Length: 1073741824")), None),
+    "honest": Attack(script(read_request, HONEST, hang_up), None, passes=2),
+    "honest, a byte at a time": Attack(
+        byte_by_byte(script(read_request, HONEST, hang_up)), None, passes=2
+    ),
+    "a body of a gigabyte": Attack(script(read_request, head(), send_total(2**30)), None, passes=3),
+    "a body of unknown length": Attack(script(read_request, head(), endless(b"x")), None, passes=3),
+    "a length of a gigabyte": Attack(
+        script(read_request, head(b"Content-Length: 1073741824")), None
+    ),
 }
 
 LINES = (
@@ -74,35 +79,37 @@ LINES = (
     b"SSH-2.0-OpenSSH_9.2", b"220 mail.example.com ESMTP", b"+OK ready", b"-ERR unknown command",
 )  # fmt: skip
 
-JUNK = {f"status line {line!r}": Attack(script(asked, line + b"\r\n\r\n")) for line in LINES}
+JUNK = {f"status line {line!r}": Attack(script(read_request, line + b"\r\n\r\n")) for line in LINES}
 
 ENDLESS = {
-    "a head of 70 KB": Attack(script(asked, head(*[COOKIE] * 70))),
-    "a status line of 70 KB": Attack(script(asked, b"HTTP/1.1 200 " + b"x" * 70_000 + b"\r\n\r\n")),
-    "a head without an end": Attack(script(asked, OK, endless(b"X-More: x\r\n"))),
-    "a header without an end": Attack(script(asked, OK, b"X: ", endless(b"x"))),
-    "a status line without an end": Attack(script(asked, OK[:-2], endless(b"x"))),
-    "a head that trickles": Attack(script(asked, OK, trickle(b"x")), Reason.TIMEOUT),
-    "100 without an end": Attack(script(asked, endless(b"HTTP/1.1 100 Continue\r\n\r\n"))),
-    "103 without an end": Attack(
-        script(asked, endless(b"HTTP/1.1 103 Early\r\nLink: </a>\r\n\r\n"))
+    "a head of 70 KB": Attack(script(read_request, head(*[COOKIE] * 70))),
+    "a status line of 70 KB": Attack(
+        script(read_request, b"HTTP/1.1 200 " + b"x" * 70_000 + b"\r\n\r\n")
     ),
-    "100 that trickle": Attack(script(asked, trickle(b"HTTP/1.1 100 Continue\r\n\r\n"))),
-    "line ends": Attack(script(asked, b"\n" * 65_536)),
-    "line ends without an end": Attack(script(asked, endless(b"\r\n"))),
-    "NULs without an end": Attack(script(asked, endless(bytes(100)))),
+    "a head without an end": Attack(script(read_request, OK, endless(b"X-More: x\r\n"))),
+    "a header without an end": Attack(script(read_request, OK, b"X: ", endless(b"x"))),
+    "a status line without an end": Attack(script(read_request, OK[:-2], endless(b"x"))),
+    "a head that trickles": Attack(script(read_request, OK, trickle(b"x")), Reason.TIMEOUT),
+    "100 without an end": Attack(script(read_request, endless(b"HTTP/1.1 100 Continue\r\n\r\n"))),
+    "103 without an end": Attack(
+        script(read_request, endless(b"HTTP/1.1 103 Early\r\nLink: </a>\r\n\r\n"))
+    ),
+    "100 that trickle": Attack(script(read_request, trickle(b"HTTP/1.1 100 Continue\r\n\r\n"))),
+    "line ends": Attack(script(read_request, b"\n" * 65_536)),
+    "line ends without an end": Attack(script(read_request, endless(b"\r\n"))),
+    "NULs without an end": Attack(script(read_request, endless(bytes(100)))),
     "a greeting without an end": Attack(script(endless(b"220 hello\r\n"))),
 }
 
 OTHER = {
-    "another status": Attack(script(asked, b"HTTP/1.1 503 No\r\n\r\n"), Reason.HTTP_STATUS),
+    "another status": Attack(script(read_request, b"HTTP/1.1 503 No\r\n\r\n"), Reason.HTTP_STATUS),
     "switching protocols": Attack(
-        script(asked, b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\n\r\n")
+        script(read_request, b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\n\r\n")
     ),
-    "an alert of TLS": Attack(script(asked, b"\x15\x03\x01\0\x02\x02\x0a", ends)),
-    "half a head": Attack(script(asked, OK, freezes), Reason.TIMEOUT),
-    "half a head and its end": Attack(script(asked, OK, ends), Reason.DISCONNECTED),
-    "an end": Attack(script(asked, ends), Reason.DISCONNECTED),
+    "an alert of TLS": Attack(script(read_request, b"\x15\x03\x01\0\x02\x02\x0a", hang_up)),
+    "half a head": Attack(script(read_request, OK, stay_silent), Reason.TIMEOUT),
+    "half a head and its end": Attack(script(read_request, OK, hang_up), Reason.DISCONNECTED),
+    "an end": Attack(script(read_request, hang_up), Reason.DISCONNECTED),
 }
 
 

@@ -1,23 +1,23 @@
-"""Messages of PostgreSQL that no server may send: of every wrong type, of every wrong length."""
+"""PostgreSQL messages of every type that a phase does not allow, and of impossible lengths."""
 
 from collections.abc import Iterator, Mapping
 
 from tests.hostile.client import Attack, Script, script
-from tests.hostile.postgres_server import authenticated, message, questioned, started
+from tests.hostile.postgres_server import authenticated, message, queried, started
 
 
 # Each phase, and the types that an honest server may send there.
 PHASES: Mapping[str, tuple[Script, bytes]] = {
     "start": (started, b"RNEv"),
     "authenticated": (authenticated, b"SKZNEv"),
-    "question": (questioned, b"TDCSNAZE"),
+    "question": (queried, b"TDCSNAZE"),
 }
 
 LENGTHS = (-(2**31), -1, 0, 1, 3, 2**20, 2**30, 2**31 - 1)
 
 
 def types() -> Iterator[tuple[str, Attack]]:
-    """Every type of message that a phase does not allow."""
+    """Yield a message of every type that a phase does not allow."""
     for name, (phase, allowed) in PHASES.items():
         for kind in range(256):
             if kind not in allowed:
@@ -26,7 +26,7 @@ def types() -> Iterator[tuple[str, Attack]]:
 
 
 def lengths() -> Iterator[tuple[str, Attack]]:
-    """A length that can't be true, of every type that a phase allows."""
+    """Yield messages with an impossible length, of every type that a phase allows."""
     for name, (phase, allowed) in PHASES.items():
         for kind in allowed:
             for length in LENGTHS:

@@ -1,15 +1,15 @@
-"""What a hostile PostgreSQL sends."""
+"""The attacks of hostile PostgreSQL servers."""
 
 from app.health import Reason
 from tests.hostile.client import (
     Attack,
     Script,
+    byte_by_byte,
     endless,
-    ends,
-    piecemeal,
+    hang_up,
     script,
+    send_total,
     then_frozen,
-    total,
     trickle,
 )
 from tests.hostile.postgres_server import (
@@ -21,15 +21,15 @@ from tests.hostile.postgres_server import (
     SELECTED,
     SET,
     WELCOME,
-    answered,
-    asked,
+    answer_query,
     authenticated,
     authentication,
     error,
     honest,
     message,
     parameter,
-    questioned,
+    queried,
+    read_query,
     started,
     welcomed,
 )
@@ -41,13 +41,13 @@ LATIN_1 = "Passwort-Authentifizierung für »vitals« fehlgeschlagen".encode("la
 
 
 def huge(phase: Script, kind: bytes) -> Script:
-    """Announce a gigabyte, and send it."""
-    return script(phase, message(kind, b"", GIGABYTE), total(GIGABYTE))
+    """Return a script that announces a gigabyte and sends it."""
+    return script(phase, message(kind, b"", GIGABYTE), send_total(GIGABYTE))
 
 
 FLOODS = {
     f"flood of {what} in {name}": Attack(script(phase, endless(piece)))
-    for name, phase in (("start", started), ("welcome", authenticated), ("question", questioned))
+    for name, phase in (("start", started), ("welcome", authenticated), ("question", queried))
     for what, piece in {
         "notices": message(b"N", b"SNOTICE\0C00000\0Mbe warned\0\0"),
         "parameters": parameter(b"application_name", b"x"),
@@ -63,35 +63,35 @@ HUGE = {
         ("start", started, b"R"),
         ("start", started, b"E"),
         ("welcome", authenticated, b"S"),
-        ("question", questioned, b"C"),
-        ("question", questioned, b"D"),
-        ("question", questioned, b"E"),
+        ("question", queried, b"C"),
+        ("question", queried, b"D"),
+        ("question", queried, b"E"),
     )
 }
 
 BROKEN = {
     "a gigabyte that trickles": Attack(
-        script(questioned, message(b"C", b"", GIGABYTE), trickle(b"x"))
+        script(queried, message(b"C", b"", GIGABYTE), trickle(b"x"))
     ),
     "60 KB that trickle": Attack(
-        script(questioned, message(b"C", b"", 60_000), trickle(b"x")), Reason.TIMEOUT
+        script(queried, message(b"C", b"", 60_000), trickle(b"x")), Reason.TIMEOUT
     ),
     "error of 20 MB": Attack(script(started, error(b"28P01", b"x" * 20_000_000))),
-    "error of 20 MB to a question": Attack(script(questioned, error(b"42501", b"x" * 20_000_000))),
+    "error of 20 MB to a question": Attack(script(queried, error(b"42501", b"x" * 20_000_000))),
     "error without a state": Attack(script(started, message(b"E", b"Mno\0\0"))),
     "error of nothing": Attack(script(started, message(b"E"))),
     "state that is not ASCII": Attack(script(started, error(b"28\xff\xfe1"))),
     "state that is too long": Attack(script(started, error(b"28P01" * 100))),
     "state that is empty": Attack(script(started, error(b""))),
     "state that is not ASCII to a question": Attack(
-        script(questioned, error(b"\xe9\xe9\xe9\xe9\xe9"))
+        script(queried, error(b"\xe9\xe9\xe9\xe9\xe9"))
     ),
     "authenticated twice": Attack(script(started, AUTHENTICATED, AUTHENTICATED, WELCOME)),
     "ready before authentication": Attack(script(started, READY)),
     "authenticated with more": Attack(script(started, authentication(0, b"x"), WELCOME)),
     "authentication without a number": Attack(script(started, message(b"R", b"\0\0"))),
     **{
-        name: Attack(script(questioned, answer, READY))
+        name: Attack(script(queried, answer, READY))
         for name, answer in {
             "the end of the first statement alone": SET,
             "the end of the last statement alone": SELECTED,
@@ -103,22 +103,24 @@ BROKEN = {
             "two answers": DONE + DONE,
         }.items()
     },
-    "an answer without an end": Attack(script(questioned, READY)),
-    "the end of nothing": Attack(script(questioned, message(b"C"), READY)),
-    "the end without NUL": Attack(script(questioned, message(b"C", b"SELECT 1"), READY)),
-    "the end with two NULs": Attack(script(questioned, message(b"C", b"SELECT 1\0\0"), READY)),
-    "the end that is not ASCII": Attack(script(questioned, message(b"C", b"SELECT \xff\0"), READY)),
-    "many statements": Attack(script(questioned, DONE * 200, READY)),
-    "answers before the question": Attack(script(authenticated, WELCOME + DONE + READY, asked)),
-    "HTTP": Attack(script(started, b"HTTP/1.1 400 Bad Request\r\n\r\n", ends)),
-    "an alert of TLS": Attack(script(started, b"\x15\x03\x01\0\x02\x02\x0a", ends)),
+    "an answer without an end": Attack(script(queried, READY)),
+    "the end of nothing": Attack(script(queried, message(b"C"), READY)),
+    "the end without NUL": Attack(script(queried, message(b"C", b"SELECT 1"), READY)),
+    "the end with two NULs": Attack(script(queried, message(b"C", b"SELECT 1\0\0"), READY)),
+    "the end that is not ASCII": Attack(script(queried, message(b"C", b"SELECT \xff\0"), READY)),
+    "many statements": Attack(script(queried, DONE * 200, READY)),
+    "answers before the question": Attack(
+        script(authenticated, WELCOME + DONE + READY, read_query)
+    ),
+    "HTTP": Attack(script(started, b"HTTP/1.1 400 Bad Request\r\n\r\n", hang_up)),
+    "an alert of TLS": Attack(script(started, b"\x15\x03\x01\0\x02\x02\x0a", hang_up)),
     "a greeting of MySQL": Attack(script(b"\x4a\0\0\0\x0a8.0.36\0" + bytes(60))),
 }
 
 STATES = {
     f"ready with {status!r} in {name}": Attack(script(phase, message(b"Z", status)))
     for status in (b"", b"\0", b"i", b"\xff", b"II", b"I" * 1000)
-    for name, phase in (("welcome", authenticated), ("question", script(questioned, DONE)))
+    for name, phase in (("welcome", authenticated), ("question", script(queried, DONE)))
 }
 
 NUMBERS = {
@@ -130,9 +132,9 @@ NUMBERS = {
     )
 }  # fmt: skip
 
-# What a probe has no need to judge.
+# Oddities that a probe ignores.
 TOLERATED = {
-    f"{name} that nothing needs": Attack(script(authenticated, odd, WELCOME, answered()), None)
+    f"{name} that nothing needs": Attack(script(authenticated, odd, WELCOME, answer_query()), None)
     for name, odd in {
         "a key of no bytes": message(b"K"),
         "a key of seven bytes": message(b"K", b"1234567"),
@@ -148,35 +150,37 @@ TOLERATED = {
     }.items()
 } | {
     "honest": Attack(honest, None, passes=2),
-    "honest, a byte at a time": Attack(piecemeal(honest), None, passes=2),
+    "honest, a byte at a time": Attack(byte_by_byte(honest), None, passes=2),
 }
 
 TEXTS = {
     "a wrong password in Latin-1": Attack(
-        script(started, error(b"28P01", LATIN_1), ends), Reason.AUTH, connections=1
+        script(started, error(b"28P01", LATIN_1), hang_up), Reason.AUTH, connections=1
     ),
     "a wrong password in binary": Attack(
-        script(started, error(b"28P01", bytes(range(1, 256))), ends), Reason.AUTH, connections=1
+        script(started, error(b"28P01", bytes(range(1, 256))), hang_up), Reason.AUTH, connections=1
     ),
     "a wrong password in 30 KB": Attack(
-        script(started, error(b"28P01", b"x" * 30_000), ends), Reason.AUTH, connections=1
+        script(started, error(b"28P01", b"x" * 30_000), hang_up), Reason.AUTH, connections=1
     ),
     "a refused role in Latin-1": Attack(
-        script(started, error(b"28000", LATIN_1), ends), Reason.DENIED
+        script(started, error(b"28000", LATIN_1), hang_up), Reason.DENIED
     ),
     "a wrong password without an end": Attack(
-        script(started, message(b"E", b"C28P01"), ends), Reason.AUTH, connections=1
+        script(started, message(b"E", b"C28P01"), hang_up), Reason.AUTH, connections=1
     ),
-    "an unknown state": Attack(script(started, error(b"ZZ999"), ends), Reason.ERROR, connections=1),
+    "an unknown state": Attack(
+        script(started, error(b"ZZ999"), hang_up), Reason.ERROR, connections=1
+    ),
     "a refused question in Latin-1": Attack(
-        script(questioned, error(b"42501", LATIN_1), READY), Reason.DENIED, connections=1
+        script(queried, error(b"42501", LATIN_1), READY), Reason.DENIED, connections=1
     ),
 }
 
-# A server that has answered more than it was asked, and then stops.
+# A server that sends more than the result, and then freezes.
 SURPLUS = {
     f"{name}, then frozen": Attack(
-        then_frozen(script(welcomed, answered(surplus))), Reason.TIMEOUT, passes=1
+        then_frozen(script(welcomed, answer_query(surplus))), Reason.TIMEOUT, passes=1
     )
     for name, surplus in {
         "nothing": b"",

@@ -1,4 +1,4 @@
-"""A PostgreSQL in a hundred lines: the phases of an honest one, for attacks to begin at.
+"""A minimal PostgreSQL server, in phases at which an attack can start.
 
 https://www.postgresql.org/docs/current/protocol-flow.html
 """
@@ -18,27 +18,27 @@ SSL_REQUEST = 80877103
 
 
 def message(kind: bytes, content: bytes = b"", length: int | None = None) -> bytes:
-    """Return a message, with a false length if one is given."""
+    """Return a message, with the given length even if it is wrong."""
     return kind + struct.pack("!i", len(content) + 4 if length is None else length) + content
 
 
 def authentication(number: int, content: bytes = b"") -> bytes:
-    """Return a request for authentication, or (0) its end."""
+    """Return an authentication request, or AuthenticationOk for the number 0."""
     return message(b"R", struct.pack("!i", number) + content)
 
 
 def error(state: bytes, text: bytes = b"no") -> bytes:
-    """Return an error."""
+    """Return an error message."""
     return message(b"E", b"SFATAL\0VFATAL\0C" + state + b"\0M" + text + b"\0\0")
 
 
 def parameter(name: bytes, value: bytes) -> bytes:
-    """Return the value of a setting."""
+    """Return a ParameterStatus message."""
     return message(b"S", name + b"\0" + value + b"\0")
 
 
 def row(value: bytes) -> bytes:
-    """Return a row of one column."""
+    """Return a DataRow message with one column."""
     return message(b"D", b"\0\1" + struct.pack("!i", len(value)) + value)
 
 
@@ -48,7 +48,7 @@ SET = message(b"C", b"SET\0")
 COLUMNS = message(b"T", b"\0\1" + b"?column?\0" + struct.pack("!ihihih", 0, 0, 23, 4, -1, 0))
 SELECTED = message(b"C", b"SELECT 1\0")
 ROW = row(b"1")
-DONE = SET + COLUMNS + ROW + SELECTED  # to any other question than the one asked
+DONE = SET + COLUMNS + ROW + SELECTED  # the result of a query for the number 1
 WELCOME = (
     parameter(b"server_version", b"17.2")
     + parameter(b"client_encoding", b"UTF8")
@@ -59,7 +59,7 @@ WELCOME = (
 
 
 async def started(client: Client) -> None:
-    """Read how a session starts; refuse TLS and GSSAPI."""
+    """Read the startup message, after refusing TLS and GSSAPI."""
     while True:
         length, code = struct.unpack("!ii", await client.read(8))
         if code < SSL_REQUEST - 10:
@@ -68,43 +68,43 @@ async def started(client: Client) -> None:
         await client.write(b"N")
 
 
-async def sent(client: Client) -> bytes:
+async def read_message(client: Client) -> bytes:
     """Return the content of the client's next message."""
     _, length = struct.unpack("!ci", await client.read(5))
     return await client.read(length - 4)
 
 
-async def asked(client: Client) -> None:
-    """Read a question."""
-    await sent(client)
+async def read_query(client: Client) -> None:
+    """Read a query."""
+    await read_message(client)
 
 
-def answered(surplus: bytes = b"") -> Script:
-    """Answer a question, and more."""
+def answer_query(surplus: bytes = b"") -> Script:
+    """Return a script that answers a query, and sends *surplus* after that."""
 
     async def run(client: Client) -> None:
-        number = re.search(rb"SELECT (\d+)", await sent(client))
+        number = re.search(rb"SELECT (\d+)", await read_message(client))
         value = row(number[1] if number else b"")
         await client.write(SET + COLUMNS + value + SELECTED + READY + surplus)
 
     return run
 
 
-async def answers(client: Client) -> None:
-    """Answer every question."""
-    answer = answered()
+async def answer_queries(client: Client) -> None:
+    """Answer every query."""
+    answer = answer_query()
     while True:
         await answer(client)
 
 
 authenticated = script(started, AUTHENTICATED)
 welcomed = script(authenticated, WELCOME)
-questioned = script(welcomed, asked)
-honest = script(welcomed, answers)
+queried = script(welcomed, read_query)
+honest = script(welcomed, answer_queries)
 
 
 def challenge(nonce: bytes, salt: bytes, iterations: bytes) -> bytes:
-    """Return the server's first message of SCRAM."""
+    """Return the server's first SCRAM message."""
     return b"r=" + nonce + b"s3rver,s=" + salt + b",i=" + iterations
 
 
@@ -117,25 +117,25 @@ def scram(
     iterations: int = 4096,
     mechanisms: bytes = b"SCRAM-SHA-256\0\0",
 ) -> Script:
-    """Authenticate by SCRAM-SHA-256.
+    """Return a script that authenticates the client by SCRAM-SHA-256.
 
     Args:
-        challenges: makes the first message from the client's nonce.
-        finishes: makes the last message from the right signature, in base64.
-        iterations: those of the challenge, for the signature.
-        mechanisms: what is offered.
+        challenges: returns the server's first message for the client's nonce.
+        finishes: returns the server's last message for the correct signature, in base64.
+        iterations: the iterations of the challenge, for the signature.
+        mechanisms: the mechanisms that the server offers.
 
     """
 
     async def run(client: Client) -> None:
         await client.write(authentication(10, mechanisms))
-        first = (await sent(client))[len(b"SCRAM-SHA-256\0") + 4 :]
+        first = (await read_message(client))[len(b"SCRAM-SHA-256\0") + 4 :]
         bare = first.split(b",", 2)[2]
         nonce = bare.split(b"r=")[1]
-        asked_for = challenges(nonce)
-        await client.write(authentication(11, asked_for))
-        proof = (await sent(client)).split(b",p=")[0]
-        signature = _signature(b",".join((bare, asked_for, proof)), iterations)
+        server_first = challenges(nonce)
+        await client.write(authentication(11, server_first))
+        proof = (await read_message(client)).split(b",p=")[0]
+        signature = _signature(b",".join((bare, server_first, proof)), iterations)
         await client.write(authentication(12, finishes(signature)))
 
     return run

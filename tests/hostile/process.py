@@ -1,7 +1,7 @@
-"""Hostile servers in a process of their own, which takes commands on its standard input.
+"""Hostile servers in a separate process, which reads commands from its standard input.
 
-A command is a line of JSON: the port to listen on (0: a new one) and the name of an attack. The
-answer is one too: the port, and how many connections were accepted since the last command.
+A command is a line of JSON: the port of a server (0 for a new one) and the name of an attack. So is
+the answer: the port, and how many connections the server accepted since the last command.
 """
 
 import asyncio
@@ -20,11 +20,11 @@ ROOT = Path(__file__).parent.parent.parent
 
 
 class HostileServer:
-    """Plays one attack at a time on one port.
+    """Runs one attack at a time on one port.
 
     Attributes:
-        attack: the name of the attack that new connections meet.
-        accepted: how many connections were accepted since it began.
+        attack: the name of the current attack.
+        accepted: how many connections were accepted since it started.
 
     """
 
@@ -34,15 +34,15 @@ class HostileServer:
         self.accepted = 0
         self._clients = set[Client]()
 
-    def begin(self, attack: str) -> int:
-        """Cut all connections and begin another attack; return how many the last one accepted."""
+    def start(self, attack: str) -> int:
+        """Close all connections and start another attack; return how many the last one accepted."""
         before, self.attack, self.accepted = self.accepted, attack, 0
         for client in self._clients:
             client.abort()
         return before
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Play the attack on one connection."""
+        """Run the attack on one connection."""
         client = Client(reader, writer, self.accepted, self._folder)
         self.accepted += 1
         self._clients.add(client)
@@ -53,13 +53,13 @@ class HostileServer:
 
 
 class Hostile:
-    """The process, as a test sees it."""
+    """A client of the process with the servers."""
 
     def __init__(self, process: "subprocess.Popen[str]") -> None:
         self.process = process
 
     def play(self, attack: str, port: int = 0) -> int:
-        """Begin an attack, and return its port."""
+        """Start an attack, and return its port."""
         return self._command(port, attack)[0]
 
     def accepted(self, port: int) -> int:
@@ -76,11 +76,11 @@ class Hostile:
 
 @contextlib.contextmanager
 def hostile(folder: Path, *before: str) -> Iterator[Hostile]:
-    """Run the process until the block ends.
+    """Run the process for the block.
 
     Args:
-        folder: where the certificates are.
-        before: what the command line begins with, such as `taskset`.
+        folder: the folder of the certificates.
+        before: the start of the command line, such as `taskset`.
 
     """
     command = [*before, sys.executable, "-m", __name__, str(folder)]
@@ -106,8 +106,8 @@ async def _main() -> None:
                 await stack.enter_async_context(listening)
                 port = listening.sockets[0].getsockname()[1]
                 servers[port] = server
-            accepted = servers[port].begin(attack) if attack else servers[port].accepted
-            print(json.dumps([port, accepted]), flush=True)  # noqa: T201 - its answer
+            accepted = servers[port].start(attack) if attack else servers[port].accepted
+            print(json.dumps([port, accepted]), flush=True)  # noqa: T201 - the answer
 
 
 if __name__ == "__main__":

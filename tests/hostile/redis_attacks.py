@@ -1,36 +1,36 @@
-"""What a hostile Redis sends."""
+"""The attacks of hostile Redis servers."""
 
 from app.health import Reason
 from tests.hostile.client import (
     Attack,
     Client,
     Script,
+    byte_by_byte,
     endless,
-    ends,
-    freezes,
-    piecemeal,
+    hang_up,
     script,
+    send_total,
+    stay_silent,
     then_frozen,
-    total,
     trickle,
 )
 from tests.hostile.redis_server import (
     OK,
-    answer,
+    always_reply,
     bulk,
-    each,
-    first,
-    heard,
+    first_command,
     honest,
     pinged,
     queued,
+    read_command,
+    reply_to,
     until,
 )
 
 
 MEGABYTE = 2**20
 
-# No answer to any of a probe's commands.
+# Not a valid reply to any of a probe's commands.
 REPLIES = {
     "2147483647 elements": b"*2147483647\r\n",
     "9 * 10^18 elements": b"*9223372036854775807\r\n",
@@ -82,16 +82,16 @@ REPLIES = {
 BROKEN = {
     f"{what} to {name}": Attack(script(phase, reply))
     for what, reply in REPLIES.items()
-    for name, phase in (("the first command", first), ("PING", pinged))
+    for name, phase in (("the first command", first_command), ("PING", pinged))
 }
 
 HUGE = {
     f"{what} to {name}": Attack(script(phase, *steps))
     for what, steps in {
-        "512 MB that come": (b"$536870912\r\n", total(512 * MEGABYTE)),
+        "512 MB that come": (b"$536870912\r\n", send_total(512 * MEGABYTE)),
         "512 MB that trickle": (b"$536870912\r\n", trickle(b"x")),
-        "a status of 20 MB": (b"+", total(20 * MEGABYTE), b"\r\n"),
-        "an error of 20 MB": (b"-ERR ", total(20 * MEGABYTE), b"\r\n"),
+        "a status of 20 MB": (b"+", send_total(20 * MEGABYTE), b"\r\n"),
+        "an error of 20 MB": (b"-ERR ", send_total(20 * MEGABYTE), b"\r\n"),
         "a number of 20 MB": (b":", endless(b"9")),
         "a status without an end": (b"+", endless(b"x")),
         "statuses without an end": (endless(OK),),
@@ -100,7 +100,7 @@ HUGE = {
         "arrays without an end": (endless(b"*1\r\n"),),
         "NULs without an end": (endless(bytes(64)),),
     }.items()
-    for name, phase in (("the first command", first), ("PING", pinged))
+    for name, phase in (("the first command", first_command), ("PING", pinged))
 }
 
 SLOW = {
@@ -110,36 +110,38 @@ SLOW = {
         "a status without an end that trickles": b"+",
         "an error without an end that trickles": b"-",
     }.items()
-    for name, phase in (("the first command", first), ("PING", pinged))
+    for name, phase in (("the first command", first_command), ("PING", pinged))
 }
 
 WRONG = {
-    "OK to everything": Attack(each(OK)),
-    "OK to every command of a transaction": Attack(each(OK), require="writable"),
-    "PONG without the nonce": Attack(each(b"+PONG\r\n")),
+    "OK to everything": Attack(always_reply(OK)),
+    "OK to every command of a transaction": Attack(always_reply(OK), require="writable"),
+    "PONG without the nonce": Attack(always_reply(b"+PONG\r\n")),
     "another nonce": Attack(script(pinged, bulk(b"0" * 32))),
     "a nonce as a status": Attack(script(pinged, b"+" + b"0" * 32 + b"\r\n")),
     "no QUEUED": Attack(script(queued, OK, OK), require="writable"),
     "QUEUED twice": Attack(script(until(b"DISCARD"), b"+QUEUED\r\n"), require="writable"),
     "QUEUED to MULTI": Attack(script(until(b"MULTI"), b"+QUEUED\r\n" * 3), require="writable"),
     "a number to DISCARD": Attack(script(until(b"DISCARD"), b":1\r\n"), require="writable"),
-    "an answer before the question": Attack(script(first, b"+OK\r\n+OK\r\n+PONG\r\n", freezes)),
-    "answers on accepting": Attack(script(OK * 3 + b"+PONG\r\n", freezes)),
-    "a surplus answer to the introduction": Attack(script(until(b"CLIENT"), OK + OK, freezes)),
-    "an end in an answer": Attack(script(pinged, b"$32\r\nabc", ends), Reason.DISCONNECTED),
-    "an end before an answer": Attack(script(pinged, ends), Reason.DISCONNECTED),
-    "an alert of TLS": Attack(script(first, b"\x15\x03\x01\0\x02\x02\x0a", ends)),
-    "half an answer": Attack(script(pinged, b"$32\r\nabc", freezes), Reason.TIMEOUT),
-    "half a line": Attack(script(pinged, b"+PO", freezes), Reason.TIMEOUT),
-    "a CR and no LF": Attack(script(pinged, b"+PONG\r", freezes), Reason.TIMEOUT),
+    "an answer before the question": Attack(
+        script(first_command, b"+OK\r\n+OK\r\n+PONG\r\n", stay_silent)
+    ),
+    "answers on accepting": Attack(script(OK * 3 + b"+PONG\r\n", stay_silent)),
+    "a surplus answer to the introduction": Attack(script(until(b"CLIENT"), OK + OK, stay_silent)),
+    "an end in an answer": Attack(script(pinged, b"$32\r\nabc", hang_up), Reason.DISCONNECTED),
+    "an end before an answer": Attack(script(pinged, hang_up), Reason.DISCONNECTED),
+    "an alert of TLS": Attack(script(first_command, b"\x15\x03\x01\0\x02\x02\x0a", hang_up)),
+    "half an answer": Attack(script(pinged, b"$32\r\nabc", stay_silent), Reason.TIMEOUT),
+    "half a line": Attack(script(pinged, b"+PO", stay_silent), Reason.TIMEOUT),
+    "a CR and no LF": Attack(script(pinged, b"+PONG\r", stay_silent), Reason.TIMEOUT),
 }
 
 ERRORS = {
     f"error {text[:30]!r}": Attack(script(phase, b"-" + text + b"\r\n"), reason)
     for text, reason, phase in (
-        (b"WRONGPASS invalid", Reason.AUTH, first),
-        (b"WRONGPASS \xe9t\xe9 \xff\xfe", Reason.AUTH, first),
-        (b"WRONGPASS " + b"x" * 30_000, Reason.AUTH, first),
+        (b"WRONGPASS invalid", Reason.AUTH, first_command),
+        (b"WRONGPASS \xe9t\xe9 \xff\xfe", Reason.AUTH, first_command),
+        (b"WRONGPASS " + b"x" * 30_000, Reason.AUTH, first_command),
         (b"NOPERM \xff", Reason.DENIED, pinged),
         (b"LOADING \xff", Reason.STARTING, pinged),
         (b"\xff\xfe\xfd", Reason.ERROR, pinged),
@@ -149,17 +151,17 @@ ERRORS = {
 
 
 def surplus(extra: bytes) -> Script:
-    """Answer a PING, and more, and then nothing."""
+    """Return a script that answers a PING, sends *extra*, and then freezes."""
 
     async def run(client: Client) -> None:
-        while (command := await heard(client))[0] != b"PING":
-            await client.write(answer(command))
-        await client.write(answer(command) + extra)
+        while (command := await read_command(client))[0] != b"PING":
+            await client.write(reply_to(command))
+        await client.write(reply_to(command) + extra)
 
     return then_frozen(run)
 
 
-# A server that has answered more than it was asked, and then stops.
+# A server that sends more than the reply, and then freezes.
 FROZEN = {
     f"{name}, then frozen": Attack(surplus(extra), Reason.TIMEOUT, passes=1)
     for name, extra in {
@@ -176,5 +178,5 @@ REDIS: dict[str, Attack] = {
     **BROKEN, **HUGE, **SLOW, **WRONG, **ERRORS, **FROZEN,
     "honest": Attack(honest, None, passes=2),
     "honest in a transaction": Attack(honest, None, passes=2, require="writable"),
-    "honest, a byte at a time": Attack(piecemeal(honest), None, passes=2),
+    "honest, a byte at a time": Attack(byte_by_byte(honest), None, passes=2),
 }  # fmt: skip

@@ -1,4 +1,4 @@
-"""A Redis in fifty lines, for attacks to begin at any command.
+"""A minimal Redis server; an attack can start at any command.
 
 https://redis.io/docs/latest/develop/reference/protocol-spec/
 """
@@ -11,7 +11,7 @@ OK = b"+OK\r\n"
 Command = list[bytes]
 
 
-async def heard(client: Client) -> Command:
+async def read_command(client: Client) -> Command:
     """Return the client's next command."""
     words = int((await client.read_until(b"\r\n"))[1:])
     command = []
@@ -22,12 +22,12 @@ async def heard(client: Client) -> Command:
 
 
 def bulk(text: bytes) -> bytes:
-    """Return a text of known length."""
+    """Return a bulk string."""
     return b"$%d\r\n%s\r\n" % (len(text), text)
 
 
-def answer(command: Command) -> bytes:
-    """Return what a Redis answers, to what probes ask."""
+def reply_to(command: Command) -> bytes:
+    """Return the reply of Redis to a command of a probe."""
     name, *words = command
     if name == b"PING":
         return bulk(words[0]) if words else b"+PONG\r\n"
@@ -35,16 +35,16 @@ def answer(command: Command) -> bytes:
 
 
 def until(name: bytes) -> Script:
-    """Answer honestly until a command comes, and keep that one unanswered.
+    """Return a script that answers honestly until a command arrives, and leaves it unanswered.
 
     Args:
-        name: empty for the first command, whichever it is.
+        name: the name of the command; empty for the first command of any name.
 
     """
 
     async def run(client: Client) -> None:
-        while (command := await heard(client))[0] != name and name:
-            await client.write(answer(command))
+        while (command := await read_command(client))[0] != name and name:
+            await client.write(reply_to(command))
 
     return run
 
@@ -52,18 +52,18 @@ def until(name: bytes) -> Script:
 async def honest(client: Client) -> None:
     """Answer every command."""
     while True:
-        await client.write(answer(await heard(client)))
+        await client.write(reply_to(await read_command(client)))
 
 
-first, pinged, queued = until(b""), until(b"PING"), until(b"SET")
+first_command, pinged, queued = until(b""), until(b"PING"), until(b"SET")
 
 
-def each(reply: bytes) -> Script:
-    """Answer every command with the same."""
+def always_reply(reply: bytes) -> Script:
+    """Return a script that sends the same reply to every command."""
 
     async def run(client: Client) -> None:
         while True:
-            await heard(client)
+            await read_command(client)
             await client.write(reply)
 
     return run

@@ -1,44 +1,44 @@
-"""What a hostile PostgreSQL sends while the password is proven, and when TLS is asked for."""
+"""Attacks of PostgreSQL servers during SCRAM, and in answer to the request for TLS."""
 
 import base64
 
 from app.health import Reason
-from tests.hostile.client import Attack, Client, Script, ends, script
+from tests.hostile.client import Attack, Client, Script, hang_up, script
 from tests.hostile.postgres_server import (
     AUTHENTICATED,
     SALT,
     WELCOME,
-    answers,
+    answer_queries,
     authentication,
     challenge,
+    read_message,
     scram,
-    sent,
     started,
 )
 
 
 def challenged(text: bytes) -> Script:
-    """Send this as the challenge; `NONCE` stands for the client's."""
+    """Return a script that sends a challenge. `NONCE` is replaced with the client's nonce."""
 
     async def run(client: Client) -> None:
         await client.write(authentication(10, b"SCRAM-SHA-256\0\0"))
-        nonce = (await sent(client)).split(b"r=")[1]
+        nonce = (await read_message(client)).split(b"r=")[1]
         await client.write(authentication(11, text.replace(b"NONCE", nonce)))
 
     return script(started, run)
 
 
 def proven(end: bytes) -> Script:
-    """Send something in the place of the server's signature."""
+    """Return a script that sends *end* in place of the server's signature."""
 
     async def run(client: Client) -> None:
         await client.write(authentication(10, b"SCRAM-SHA-256\0\0"))
-        nonce = (await sent(client)).split(b"r=")[1]
+        nonce = (await read_message(client)).split(b"r=")[1]
         await client.write(authentication(11, challenge(nonce, SALT, b"4096")))
-        await sent(client)
+        await read_message(client)
         await client.write(end)
 
-    return script(started, run, WELCOME, answers)
+    return script(started, run, WELCOME, answer_queries)
 
 
 COUNTS = (b"0", b"-1", b"+4096", b" 4096", b"4096 ", b"04096", b"4_096", b"1e3", b"0x10",
@@ -89,7 +89,7 @@ OFFERS = {
     )
 }
 
-# libpq refuses these too: the server has not proven that it knows the password.
+# libpq refuses these too: the server has not proved that it knows the password.
 ENDS = {
     "no signature": Attack(proven(AUTHENTICATED)),
     "a wrong signature": Attack(
@@ -98,7 +98,7 @@ ENDS = {
             scram(finishes=lambda _: b"v=" + base64.b64encode(bytes(32))),
             AUTHENTICATED,
             WELCOME,
-            answers,
+            answer_queries,
         )
     ),
     "an empty signature": Attack(script(started, scram(finishes=lambda _: b"v="))),
@@ -115,15 +115,15 @@ ENDS = {
 
 
 def honest(iterations: int) -> Attack:
-    """Authenticate as PostgreSQL does, with so many iterations."""
+    """Return an honest server that asks for a number of iterations."""
     known = scram(
         challenges=lambda nonce: challenge(nonce, SALT, str(iterations).encode()),
         iterations=iterations,
     )
-    return Attack(script(started, known, AUTHENTICATED, WELCOME, answers), None, passes=1)
+    return Attack(script(started, known, AUTHENTICATED, WELCOME, answer_queries), None, passes=1)
 
 
-# Whether TLS is spoken: one byte, and none behind it, as a man in the middle might put there.
+# The answer to the request for TLS is one byte. A man in the middle could append more.
 # https://www.postgresql.org/support/security/CVE-2021-23222/
 UPGRADES = {
     "yes to TLS with more": Attack(script(b"S" + AUTHENTICATED + WELCOME)),
@@ -134,7 +134,7 @@ UPGRADES = {
         script(b"\x15\x03\x01\0\x02\x02\x28"), Reason.PROTOCOL
     ),
     "an error to TLS": Attack(script(b"E" + bytes(40) + b"junk"), Reason.PROTOCOL),
-    "an end to TLS": Attack(script(b"N", ends), Reason.DISCONNECTED),
+    "an end to TLS": Attack(script(b"N", hang_up), Reason.DISCONNECTED),
 }
 
 SCRAM: dict[str, Attack] = {

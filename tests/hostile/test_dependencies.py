@@ -1,4 +1,4 @@
-"""What a hostile dependency sends neither passes nor blocks, nor fills the memory."""
+"""An attack of a dependency neither passes nor blocks the event loop nor fills the memory."""
 
 import asyncio
 from collections.abc import Iterator
@@ -22,14 +22,13 @@ from tests.hostile.tls_certificates import ROOT, write_certificates
 from tests.probes.attempt import failure
 
 
-# Seconds of an attempt: as short as can be where nothing is to come, else longer than a busy
-# machine takes.
+# Seconds of an attempt: short if a timeout is expected, otherwise enough for a busy machine.
 SHORT, LONG = 0.5, 10
 
 
 @pytest.fixture(name="folder", scope="module")
 def _folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Make certificates, and trust those that are good."""
+    """Write the certificates, and trust their CA."""
     folder = tmp_path_factory.mktemp("certificates")
     write_certificates(folder)
     with pytest.MonkeyPatch.context() as patch:
@@ -43,28 +42,28 @@ def _servers(folder: Path) -> Iterator[Hostile]:
         yield servers
 
 
-def opening(kind: str, port: int, require: str, root: Path) -> AbstractAsyncContextManager[Any]:
-    """Open the probe of a kind of dependency."""
-    place = f"127.0.0.1:{port}"
+def open_probe(kind: str, port: int, require: str, root: Path) -> AbstractAsyncContextManager[Any]:
+    """Open a probe of this kind."""
+    address = f"127.0.0.1:{port}"
     if kind in {"http", "https"}:
-        return http(f"{kind}://{place}/", dict, expect=200)
+        return http(f"{kind}://{address}/", dict, expect=200)
     url, make = {
-        "postgres": (f"postgresql://vitals@{place}/db", postgres),
-        "redis": (f"redis://{place}/0", redis),
-        "rediss": (f"rediss://{place}/0?ssl_ca_certs={root}", redis),
+        "postgres": (f"postgresql://vitals@{address}/db", postgres),
+        "redis": (f"redis://{address}/0", redis),
+        "rediss": (f"rediss://{address}/0?ssl_ca_certs={root}", redis),
         "postgres over TLS": (
-            f"postgresql://vitals@{place}/db?sslmode=verify-full&sslrootcert={root}",
+            f"postgresql://vitals@{address}/db?sslmode=verify-full&sslrootcert={root}",
             postgres,
         ),
     }[kind]
     return make(url, lambda: PASSWORD, require=require, renew_after=86400)
 
 
-async def meet(servers: Hostile, folder: Path, name: str) -> None:
-    """Ask a server that attacks, and assert how that ends."""
+async def run_attack(servers: Hostile, folder: Path, name: str) -> None:
+    """Run a probe against an attack, and assert its result."""
     kind, attack = ATTACKS[name]
     port = servers.play(name)
-    async with opening(kind, port, attack.require, folder / ROOT) as probe:
+    async with open_probe(kind, port, attack.require, folder / ROOT) as probe:
         for _ in range(attack.passes or attack.reason is None):
             async with asyncio.timeout(LONG):
                 await probe()
@@ -78,23 +77,25 @@ async def meet(servers: Hostile, folder: Path, name: str) -> None:
 @pytest.mark.parametrize(
     "name", [f"{group}: {name}" for group, (_, table) in SINGLE.items() for name in table]
 )
-async def test_an_attack_is_met(servers: Hostile, folder: Path, name: str) -> None:
-    """Its reason is reported, the event loop goes on, and the memory does not grow."""
+async def test_an_attack_has_the_expected_result(servers: Hostile, folder: Path, name: str) -> None:
+    """The event loop is not blocked, and the memory does not grow."""
     async with measured():
-        await meet(servers, folder, name)
+        await run_attack(servers, folder, name)
 
 
 @pytest.mark.parametrize("group", MANY)
-async def test_attacks_of_one_kind_are_met(servers: Hostile, folder: Path, group: str) -> None:
-    """As above, one after another."""
+async def test_the_attacks_of_a_table_have_the_expected_results(
+    servers: Hostile, folder: Path, group: str
+) -> None:
+    """They are too many for a test each."""
     async with measured():
         for name in MANY[group][1]:
-            await meet(servers, folder, f"{group}: {name}")
+            await run_attack(servers, folder, f"{group}: {name}")
 
 
 @pytest.mark.parametrize("name", UNUSUAL)
-async def test_an_unusual_head_is_one_that_others_accept(servers: Hostile, name: str) -> None:
-    """Python's own client reads it, but for interim answers; curl 7.88 reads all."""
+async def test_other_clients_accept_the_unusual_responses_too(servers: Hostile, name: str) -> None:
+    """Python's client accepts all but interim responses, and curl 7.88 accepts all."""
     port = servers.play(f"http: {name}")
     expected = 103 if name == "103 before" else 200
     assert await asyncio.to_thread(_status, port) == expected

@@ -1,4 +1,4 @@
-"""What holds of every answer, whatever the query, the `Accept` and the `Authorization` are."""
+"""Invariants of every response, for any query, `Accept` and `Authorization`."""
 
 import json
 from typing import Any
@@ -56,10 +56,10 @@ HEADERS = st.lists(
 FRESH = {b"cache-control": b"no-store", b"vary": b"Accept", b"x-content-type-options": b"nosniff"}
 
 
-def a_scene(details: Details, phase: str) -> AppUnderTest:
-    """A service in which one check fails."""
+def make_scene(details: Details, phase: str) -> AppUnderTest:
+    """Return a service in which one check fails, unless it is starting."""
     scene = AppUnderTest(details=details)
-    # An operator's page lists who has asked, and here each question is put several times.
+    # An operator's page lists the clients, which would differ between repeated requests.
     scene.clients.record = lambda *_: None  # type: ignore[method-assign]
     scene.set_statuses(Status.PASS, Status.UNKNOWN if phase == "starting" else Status.FAIL)
     scene.lifecycle.maintenance = phase == "maintenance"
@@ -68,7 +68,7 @@ def a_scene(details: Details, phase: str) -> AppUnderTest:
     return scene
 
 
-BOMBS: list[tuple[bytes, list[tuple[bytes, bytes]]]] = [
+OVERSIZED: list[tuple[bytes, list[tuple[bytes, bytes]]]] = [
     (b"exclude=x&" * 10_000, []),
     (b"&" * 60_000, []),
     (b"exclude=" + b"%f0" * 20_000, []),
@@ -92,49 +92,49 @@ OPERATOR = [(b"authorization", b"Bearer good"), (b"accept", b"text/html")]
     QUERIES,
     HEADERS,
 )
-def test_every_answer_keeps_the_promises(
+def test_every_response_keeps_the_invariants(
     details: Details, phase: str, path: str, query: bytes, headers: list[tuple[bytes, bytes]]
 ) -> None:
-    """Whatever is asked by whomever, in whatever phase."""
-    promised(a_scene(details, phase), path, query, headers)
+    """In every phase, for any client."""
+    assert_invariants(make_scene(details, phase), path, query, headers)
 
 
 @pytest.mark.parametrize("path", PATHS)
-@pytest.mark.parametrize("bomb", range(len(BOMBS)))
-def test_size_makes_no_difference(path: str, bomb: int) -> None:
-    """Thousands of names, ranges and bytes are asked like any other."""
-    promised(a_scene("authorized", "serving"), path, *BOMBS[bomb])
+@pytest.mark.parametrize("index", range(len(OVERSIZED)))
+def test_oversized_requests_keep_the_invariants(path: str, index: int) -> None:
+    """They have thousands of names, media ranges or bytes."""
+    assert_invariants(make_scene("authorized", "serving"), path, *OVERSIZED[index])
 
 
-def promised(
+def assert_invariants(
     scene: AppUnderTest, path: str, query: bytes, headers: list[tuple[bytes, bytes]]
 ) -> None:
-    """Assert the code, the headers, the length; that HEAD and OPTIONS are as GET."""
+    """Assert the status, headers and length, and that HEAD and OPTIONS match GET."""
     request = {"path": path, "query_string": query, "headers": headers}
-    code, told, body = asked(scene, method="GET", **request)
+    code, response_headers, body = request_(scene, method="GET", **request)
     assert code in {200, 400, 404, 503}
-    assert told.items() >= FRESH.items()
-    assert int(told[b"content-length"]) == len(body)
-    assert b"set-cookie" not in told
-    if b"json" in told[b"content-type"]:
+    assert response_headers.items() >= FRESH.items()
+    assert int(response_headers[b"content-length"]) == len(body)
+    assert b"set-cookie" not in response_headers
+    if b"json" in response_headers[b"content-type"]:
         assert isinstance(json.loads(body), dict)
-    if b"html" not in told[b"content-type"]:
+    if b"html" not in response_headers[b"content-type"]:
         assert len(body) < 10_000
-    allowed = {**told, b"allow": b"GET, HEAD, OPTIONS"}
+    allowed = {**response_headers, b"allow": b"GET, HEAD, OPTIONS"}
     if path == "/metrics":  # counts the requests
         return
-    assert asked(scene, method="HEAD", **request) == (code, told, b"")
-    assert asked(scene, method="OPTIONS", **request) == (code, allowed, body)
+    assert request_(scene, method="HEAD", **request) == (code, response_headers, b"")
+    assert request_(scene, method="OPTIONS", **request) == (code, allowed, body)
     if code != 400 and b"clude" not in query:
-        assert code == asked(scene, method="GET", path=path, headers=tokens(headers))[0]
+        assert code == request_(scene, method="GET", path=path, headers=without_accept(headers))[0]
 
 
-def asked(scene: AppUnderTest, **request: Any) -> tuple[int, dict[bytes, bytes], bytes]:
-    """Ask, and tell the code, the headers and the body."""
+def request_(scene: AppUnderTest, **request: Any) -> tuple[int, dict[bytes, bytes], bytes]:
+    """Send a request; return the status, headers and body."""
     start, body = ask(scene.app, **request)
     return start["status"], dict(start["headers"]), body["body"]
 
 
-def tokens(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-    """Leave out what says in which representation the answer should come."""
+def without_accept(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """Return the headers without `Accept`."""
     return [header for header in headers if header[0] != b"accept"]

@@ -1,4 +1,4 @@
-"""What a hostile server does when it speaks TLS, and when it should and does not."""
+"""Attacks of servers over TLS, and of servers that do not speak TLS although they should."""
 
 import ssl
 from collections.abc import Mapping
@@ -11,12 +11,12 @@ from tests.hostile.client import (
     Attack,
     Client,
     Script,
+    byte_by_byte,
     endless,
-    ends,
-    freezes,
+    hang_up,
     limited,
-    piecemeal,
     script,
+    stay_silent,
     trickle,
 )
 from tests.hostile.tls_certificates import GOOD, GROUP, LARGE, LONG, RSA
@@ -24,7 +24,7 @@ from tests.hostile.tls_server import ALERT, DATA, HANDSHAKE, Configure, sealed, 
 
 
 async def hello(client: Client) -> None:
-    """Read how a client begins."""
+    """Read the start of the client's handshake."""
     await client.read_some()
 
 
@@ -35,7 +35,7 @@ async def upgraded(client: Client) -> None:
 
 
 HONEST: Mapping[str, Script] = {
-    "https": script(http_attacks.asked, http_attacks.HONEST),
+    "https": script(http_attacks.read_request, http_attacks.HONEST),
     "rediss": redis_server.honest,
     "postgres over TLS": postgres_server.honest,
 }
@@ -43,12 +43,12 @@ PRELUDES: Mapping[str, Script] = {"postgres over TLS": upgraded}
 
 
 def shows(certificate: str) -> Configure:
-    """Show another certificate."""
+    """Return a configuration with another certificate."""
     return lambda context, folder: context.load_cert_chain(folder / certificate)
 
 
 def classic(context: ssl.SSLContext, folder: Path) -> None:
-    """Exchange keys by DHE with 8192 bits alone."""
+    """Configure DHE with 8192 bits as the only key exchange."""
     context.load_cert_chain(folder / RSA)
     context.maximum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers("DHE-RSA-AES256-GCM-SHA384")
@@ -56,14 +56,14 @@ def classic(context: ssl.SSLContext, folder: Path) -> None:
 
 
 def modern(context: ssl.SSLContext, folder: Path) -> None:
-    """Exchange keys by a group of 8192 bits alone, in TLS 1.3."""
+    """Configure a group of 8192 bits as the only one, in TLS 1.3."""
     context.load_cert_chain(folder / GOOD)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     context.set_ecdh_curve("ffdhe8192")
 
 
 def many_tickets(context: ssl.SSLContext, folder: Path) -> None:
-    """Give ten thousand tickets for a session."""
+    """Configure ten thousand session tickets."""
     context.load_cert_chain(folder / GOOD)
     context.num_tickets = 10_000
 
@@ -80,19 +80,19 @@ GREETINGS = {
     ),
     "records of nothing": (script(hello, endless(b"\x16\x03\x03\0\0")), Reason.TLS),
     "warnings without an end": (script(hello, endless(b"\x15\x03\x03\0\2\1\0")), Reason.TLS),
-    "an alert": (script(hello, b"\x15\x03\x03\0\2\2\x28", ends), Reason.TLS),
-    "HTTP": (script(hello, b"HTTP/1.1 400 Bad Request\r\n\r\n", ends), Reason.TLS),
-    "an error of Redis": (script(hello, b"-ERR Protocol error\r\n", ends), Reason.TLS),
-    "an error of PostgreSQL": (script(hello, b"EFATAL: unsupported\0", ends), Reason.TLS),
+    "an alert": (script(hello, b"\x15\x03\x03\0\2\2\x28", hang_up), Reason.TLS),
+    "HTTP": (script(hello, b"HTTP/1.1 400 Bad Request\r\n\r\n", hang_up), Reason.TLS),
+    "an error of Redis": (script(hello, b"-ERR Protocol error\r\n", hang_up), Reason.TLS),
+    "an error of PostgreSQL": (script(hello, b"EFATAL: unsupported\0", hang_up), Reason.TLS),
     "plain text without an end": (script(hello, endless(b"220 hello\r\n")), Reason.TLS),
-    "an end": (script(hello, ends), Reason.DISCONNECTED),
-    "nothing": (script(hello, freezes), Reason.TIMEOUT),
+    "an end": (script(hello, hang_up), Reason.DISCONNECTED),
+    "nothing": (script(hello, stay_silent), Reason.TIMEOUT),
 }
 
 NEW, OLD = ssl.TLSVersion.TLSv1_3, ssl.TLSVersion.TLSv1_2
 TICKET = b"\4\0\0\x15" + bytes(8) + b"\0" + b"\0\x08" + b"tickets!" + b"\0\0"
 
-# After the handshake, over and over.
+# Sent repeatedly after the handshake.
 SEALED = {
     "tickets": sealed(lambda records: records.record(HANDSHAKE, TICKET), NEW),
     "new keys": sealed(lambda records: records.new_key(asks=False), NEW),
@@ -119,13 +119,13 @@ REASONS = {
 
 
 def table(kind: str) -> dict[str, Attack]:
-    """Return what a server of one kind does with TLS."""
+    """Return the attacks of one kind of server."""
     honest = HONEST[kind]
     begins = partial(script, PRELUDES.get(kind, script()))
     usual = begins(secured(honest))
     return {
         "honest": Attack(usual, None, passes=2),
-        "honest, a byte at a time": Attack(piecemeal(usual), None),
+        "honest, a byte at a time": Attack(byte_by_byte(usual), None),
         "a key of 16384 bits": Attack(begins(secured(honest, shows(LARGE))), None),
         "a chain of 100 KB": Attack(begins(secured(honest, shows(LONG)))),
         "DHE with 8192 bits": Attack(begins(secured(honest, classic)), Reason.TLS),

@@ -1,4 +1,4 @@
-"""Certificates and keys that make a client work."""
+"""Certificates and keys that are expensive for a client to verify."""
 
 from base64 import encodebytes
 from datetime import UTC, datetime, timedelta
@@ -15,14 +15,14 @@ from trustme import CA, KeyType
 ROOT, GOOD, RSA, LARGE = "root.pem", "good.pem", "rsa.pem", "large.pem"
 LONG, GROUP = "long.pem", "group.pem"
 
-# Bits: the largest key that OpenSSL takes, and how many primes make it up here. Two, as usual,
-# would take minutes to find.
+# Bits of the largest key that OpenSSL accepts, and the number of its primes. To find two primes, as
+# usual, would take minutes.
 LARGEST = 16384
 PRIMES = 16
 
 
 def write_certificates(folder: Path) -> None:
-    """Write what servers show, with their keys, and (`ROOT`) what clients trust."""
+    """Write the certificates and keys of the servers, and the CAs that clients trust (`ROOT`)."""
     authority = CA()
     good = authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.bytes()
     usual = authority.issue_cert("127.0.0.1", key_type=KeyType.RSA)
@@ -57,7 +57,7 @@ def _large() -> tuple[bytes, bytes]:
 
 
 def _large_key() -> rsa.RSAPrivateKey:
-    """Make a key of two factors, each a product of primes: the arithmetic is the same."""
+    """Generate a key of two factors, each a product of primes. It costs as much as a usual one."""
     exponent = 65537
     found = list[int]()
     while len(found) < PRIMES:

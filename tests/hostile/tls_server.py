@@ -1,4 +1,4 @@
-"""TLS as a hostile server speaks it: its own records among those of OpenSSL.
+"""TLS of a hostile server: its own records, mixed with those of OpenSSL.
 
 https://www.rfc-editor.org/rfc/rfc8446#section-5, https://www.rfc-editor.org/rfc/rfc5288
 """
@@ -25,7 +25,7 @@ Configure = Callable[[ssl.SSLContext, Path], None]
 
 
 class Secured(Client):
-    """A connection under TLS."""
+    """The server's side of a TLS connection."""
 
     def __init__(self, client: Client, context: ssl.SSLContext) -> None:
         self.number, self.folder, self.raw = client.number, client.folder, client
@@ -34,8 +34,8 @@ class Secured(Client):
         self.tls = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
         self._read = b""
 
-    async def shake_hands(self) -> None:
-        """Shake hands."""
+    async def handshake(self) -> None:
+        """Do the TLS handshake."""
         while True:
             try:
                 self.tls.do_handshake()
@@ -48,16 +48,16 @@ class Secured(Client):
                 await self._flush()
 
     async def read(self, length: int) -> bytes:
-        """Return exactly so many bytes."""
+        """Return exactly *length* bytes."""
         while len(self._read) < length:
-            await self._more()
+            await self._read_more()
         data, self._read = self._read[:length], self._read[length:]
         return data
 
     async def read_until(self, end: bytes) -> bytes:
-        """Return everything up to *end*, with it."""
+        """Return everything up to and including *end*."""
         while end not in self._read:
-            await self._more()
+            await self._read_more()
         return await self.read(self._read.index(end) + len(end))
 
     async def write(self, data: bytes) -> None:
@@ -65,11 +65,11 @@ class Secured(Client):
         self.tls.write(data)
         await self._flush()
 
-    async def left(self) -> None:
+    async def wait_closed(self) -> None:
         """Wait until the client has closed the connection."""
-        await self.raw.left()
+        await self.raw.wait_closed()
 
-    async def _more(self) -> None:
+    async def _read_more(self) -> None:
         try:
             self._read += self.tls.read(65536)
         except ssl.SSLWantReadError:
@@ -81,26 +81,26 @@ class Secured(Client):
             await self.raw.write(data)
 
 
-def usual(context: ssl.SSLContext, folder: Path) -> None:
-    """Show the good certificate."""
+def use_good_certificate(context: ssl.SSLContext, folder: Path) -> None:
+    """Configure the good certificate."""
     context.load_cert_chain(folder / GOOD)
 
 
-def secured(script: Script, configure: Configure = usual) -> Script:
-    """Shake hands, and go on under TLS."""
+def secured(script: Script, configure: Configure = use_good_certificate) -> Script:
+    """Do the TLS handshake, then run a script over TLS."""
 
     async def run(client: Client) -> None:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         configure(context, client.folder)
         server = Secured(client, context)
-        await server.shake_hands()
+        await server.handshake()
         await script(server)
 
     return run
 
 
 class Records:
-    """Writes records with the keys of a connection."""
+    """Encrypts records with the keys of a connection."""
 
     def __init__(self, server: Secured, keys: dict[str, str]) -> None:
         self.is_new = server.tls.version() == "TLSv1.3"
@@ -108,7 +108,7 @@ class Records:
         if self.is_new:
             self._use(bytes.fromhex(keys["SERVER_TRAFFIC_SECRET_0"]))
             return
-        self._number = 1  # after what ends the handshake
+        self._number = 1  # 0 was the last message of the handshake
         own, other = server.written[11:43], bytes.fromhex(keys["random"])
         seed, block = b"key expansion" + own + other, b""
         master, chained = bytes.fromhex(keys["CLIENT_RANDOM"]), b"key expansion" + own + other
@@ -122,15 +122,15 @@ class Records:
         number = struct.pack("!Q", self._number)
         self._number += 1
         if not self.is_new:
-            about = number + struct.pack("!BHH", kind, 0x303, len(content))
-            sealed = number + self._key.encrypt(self._salt + number, content, about)
+            associated_data = number + struct.pack("!BHH", kind, 0x303, len(content))
+            sealed = number + self._key.encrypt(self._salt + number, content, associated_data)
             return struct.pack("!BHH", kind, 0x303, len(sealed)) + sealed
         head = struct.pack("!BHH", DATA, 0x303, len(content) + 17)
         nonce = bytes(a ^ b for a, b in zip(self._salt, bytes(4) + number, strict=True))
         return head + self._key.encrypt(nonce, content + bytes([kind]), head)
 
     def new_key(self, *, asks: bool) -> bytes:
-        """Return the record that changes the key, and change it."""
+        """Return a KeyUpdate record, and switch to the new key."""
         record = self.record(HANDSHAKE, bytes([24, 0, 0, 1, asks]))
         self._use(_expand(self._secret, b"traffic upd", 48))
         return record
@@ -142,23 +142,23 @@ class Records:
 
 def _expand(secret: bytes, label: bytes, length: int) -> bytes:
     label = b"tls13 " + label
-    about = struct.pack("!HB", length, len(label)) + label + b"\0\1"
-    return hmac.digest(secret, about, HASH)[:length]
+    associated_data = struct.pack("!HB", length, len(label)) + label + b"\0\1"
+    return hmac.digest(secret, associated_data, HASH)[:length]
 
 
 def sealed(make: Callable[[Records], bytes], version: ssl.TLSVersion) -> Script:
-    """Shake hands, hear nothing, and send records of its own making over and over."""
+    """Do the TLS handshake, read nothing, and send a custom record repeatedly."""
 
     async def run(client: Client) -> None:
         with tempfile.NamedTemporaryFile() as log:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            usual(context, client.folder)
+            use_good_certificate(context, client.folder)
             context.minimum_version = context.maximum_version = version
             context.set_ciphers(CIPHER)
             context.num_tickets = 0
             context.keylog_filename = log.name
             server = Secured(client, context)
-            await server.shake_hands()
+            await server.handshake()
             lines = [line.split() for line in log.read().decode().splitlines()]
         keys = {name: secret for name, _, secret in (one for one in lines if len(one) == 3)}
         random = next(one[1] for one in lines if len(one) == 3)

@@ -1,22 +1,22 @@
-"""What nobody should send, and what it is answered."""
+"""Ambiguous, malformed and unusual requests, with the expected status of the unusual ones."""
 
 
 def get(target: bytes, *lines: bytes) -> bytes:
-    """A request that ends its connection."""
+    """Return a request that ends its connection."""
     head = (b"GET " + target + b" HTTP/1.1", *lines, b"Connection: close", b"", b"")
     return b"\r\n".join(head)
 
 
 def live(*lines: bytes, body: bytes = b"", version: bytes = b"1.1") -> bytes:
-    """A request that may keep its connection, with a body."""
+    """Return a request that may keep its connection, with a body."""
     return b"\r\n".join((b"GET /health/live HTTP/" + version, b"Host: a", *lines, b"", body))
 
 
 CHUNKED = b"Transfer-Encoding: chunked"
 SMUGGLED = b"GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n"
 
-# A proxy in front and a server behind it may read these in two ways; here the connection ends
-# with the first answer, whatever follows.
+# A proxy and a server could read these differently. Vitals closes the connection after the first
+# response.
 AMBIGUOUS = {
     "length and chunks": live(b"Content-Length: 5", CHUNKED, body=b"0\r\n\r\n" + SMUGGLED),
     "chunks and length": live(CHUNKED, b"Content-Length: 5", body=b"0\r\n\r\n" + SMUGGLED),
@@ -54,7 +54,7 @@ MALFORMED = {
     "endless query": get(b"/health?" + b"exclude=x&" * 10_000),
 }
 
-# What is odd and yet understood, and its code.
+# Unusual requests that are understood, with their status.
 ODD = {
     "1.0 without a host": (b"GET /health/live HTTP/1.0\r\n\r\n", 200),
     "0.9": (b"GET /health/live\r\n\r\n", 200),
