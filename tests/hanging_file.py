@@ -1,4 +1,4 @@
-"""A file that hangs, as on a share whose server is gone."""
+"""A file that blocks its readers, as on a network share whose server is gone."""
 
 import contextlib
 import fcntl
@@ -11,15 +11,15 @@ from pathlib import Path
 
 @contextlib.contextmanager
 def hanging(file: Path) -> Iterator[None]:
-    """Have whoever opens a file wait until the block ends, or the kernel's patience of 45 s does.
+    """Block each process that opens a file until the block ends, for 45 s at most.
 
-    A lease does that, https://man7.org/linux/man-pages/man2/F_GETLEASE.2const.html; who holds one
-    is told by a signal that somebody waits.
+    A lease does this, https://man7.org/linux/man-pages/man2/F_GETLEASE.2const.html. The kernel
+    notifies its holder with a signal, and breaks it after 45 s.
     """
     before = signal.signal(signal.SIGIO, signal.SIG_IGN)
     descriptor = os.open(file, os.O_RDWR)
     try:
-        while not leased(descriptor):
+        while not take_lease(descriptor):
             time.sleep(0.001)
         yield
     finally:
@@ -27,8 +27,8 @@ def hanging(file: Path) -> Iterator[None]:
         signal.signal(signal.SIGIO, before)
 
 
-def leased(descriptor: int) -> bool:
-    """Take the lease, unless somebody who has waited before has the file open just now."""
+def take_lease(descriptor: int) -> bool:
+    """Take a lease; return False if another process still has the file open."""
     try:
         fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_WRLCK)
     except BlockingIOError:

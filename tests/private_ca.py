@@ -1,4 +1,4 @@
-"""A private CA as scripts make them: RFC 5280 demands more of it, and few clients do."""
+"""A private CA as scripts create it, without what RFC 5280 demands and few clients check."""
 
 import ipaddress
 from datetime import UTC, datetime, timedelta
@@ -14,19 +14,19 @@ from cryptography.x509.oid import NameOID
 DAY = timedelta(days=1)
 
 
-def named(name: str) -> x509.Name:
-    """Return a subject."""
+def subject(name: str) -> x509.Name:
+    """Return a distinguished name with this common name."""
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
 
 
 class PrivateCA:
     """Issues certificates that `VERIFY_X509_STRICT` refuses.
 
-    It has no key usage, its basic constraints are not critical, and nothing identifies the keys.
-    Each has the same subject, as before and after a renewal.
+    Its certificate has no key usage and no key identifier, and its basic constraints are not
+    critical. Each CA has the same subject, like a CA before and after its renewal.
 
     Attributes:
-        hashed: the name by which OpenSSL finds it in a directory (`openssl x509 -hash`).
+        hashed: the name under which OpenSSL finds it in a directory (`openssl x509 -hash`).
 
     """
 
@@ -35,29 +35,29 @@ class PrivateCA:
     def __init__(self) -> None:
         self._key = ec.generate_private_key(ec.SECP256R1())
         authority = x509.BasicConstraints(ca=True, path_length=None)
-        self._certificate = self._signed("Private CA", self._key, authority)
+        self._certificate = self._sign("Private CA", self._key, authority)
 
     @property
     def pem(self) -> bytes:
-        """The certificate that a client may trust."""
+        """Return the certificate of the CA."""
         return self._certificate.public_bytes(Encoding.PEM)
 
     def issue(self, file: Path, *hosts: str) -> Path:
-        """Write a certificate for hosts, with its key, where a server reads it."""
+        """Write a certificate for hosts and its key into a file, and return the file."""
         key = ec.generate_private_key(ec.SECP256R1())
         names = x509.SubjectAlternativeName([_host(host) for host in hosts])
-        certificate = self._signed("server", key, names)
+        certificate = self._sign("server", key, names)
         form = Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
         file.write_bytes(key.private_bytes(*form) + certificate.public_bytes(Encoding.PEM))
         file.chmod(0o600)
         return file
 
-    def _signed(
-        self, subject: str, key: ec.EllipticCurvePrivateKey, extension: x509.ExtensionType
+    def _sign(
+        self, common_name: str, key: ec.EllipticCurvePrivateKey, extension: x509.ExtensionType
     ) -> x509.Certificate:
         now = datetime.now(UTC)
         return (
-            x509.CertificateBuilder(named("Private CA"), named(subject), key.public_key())
+            x509.CertificateBuilder(subject("Private CA"), subject(common_name), key.public_key())
             .serial_number(x509.random_serial_number())
             .not_valid_before(now - DAY)
             .not_valid_after(now + DAY)

@@ -1,23 +1,23 @@
-"""The ways in which tools replace a file."""
+"""The ways in which tools replace a file, as functions."""
 
 from collections.abc import Callable
 from pathlib import Path
 
 
 def in_place(file: Path, content: bytes) -> None:
-    """Write over a file."""
+    """Overwrite the file."""
     file.write_bytes(content)
 
 
 def by_rename(file: Path, content: bytes) -> None:
-    """Put another file in its place."""
+    """Write a new file and rename it."""
     new = file.with_name("new")
     new.write_bytes(content)
     new.rename(file)
 
 
 def as_kubernetes(file: Path, content: bytes) -> None:
-    """Swap the symbolic link `..data`, to whose directory the file's own link leads."""
+    """Replace the symbolic link `..data`, like Kubernetes. The file is a link into it."""
     data, new = file.with_name("..data"), file.with_name("..data_tmp")
     version = file.with_name(f"..{len(list(file.parent.iterdir()))}")
     version.mkdir()
@@ -30,7 +30,7 @@ def as_kubernetes(file: Path, content: bytes) -> None:
 
 
 def removed_first(file: Path, content: bytes) -> None:
-    """Remove a file, and write another."""
+    """Remove the file, then write a new one."""
     file.unlink(missing_ok=True)
     file.write_bytes(content)
 

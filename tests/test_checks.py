@@ -12,19 +12,19 @@ from tests.faults.servers import sql
     ("setting", "limit"),
     [("CHECK_TIMEOUT", "900"), ("POSTGRES_CHECK_TIMEOUT", "900"), ("REDIS_CHECK_TIMEOUT", "1000")],
 )
-async def test_postgres_gives_up_a_statement_when_its_check_does(
+async def test_postgres_cancels_a_statement_after_the_timeout_of_its_check(
     postgres: Postgres, monkeypatch: pytest.MonkeyPatch, setting: str, limit: str
 ) -> None:
-    """By the timeout of its own, or that of every check."""
+    """It is the check's own timeout, or the general one."""
     monkeypatch.setenv("DATABASE_URL", postgres.url)
     monkeypatch.setenv("POSTGRES_PASSWORD_FILE", str(postgres.password_file))
     monkeypatch.setenv(setting, "0.9")
-    seen = (
+    latest_query = (
         "SELECT query FROM pg_stat_activity WHERE application_name = $$vitals$$"
-        " ORDER BY backend_start DESC"  # what an earlier test began may be about to end
+        " ORDER BY backend_start DESC"  # a session of an earlier test may still be ending
     )
     async with AsyncExitStack() as stack:
         settings = load()
         [check] = await open_checks(settings, settings.read_secret, stack)
         await check.probe()
-        assert f"statement_timeout = {limit};" in sql(postgres, seen)[0][0][0]
+        assert f"statement_timeout = {limit};" in sql(postgres, latest_query)[0][0][0]

@@ -1,4 +1,4 @@
-"""Name servers that refuse and that never answer, asked by the C library's own resolver."""
+"""Name servers that refuse or never answer, with the resolver of the C library."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -39,10 +39,10 @@ def _service(
 
 
 @pytest.mark.parametrize("manner", [Manner.REFUSED, Manner.NXDOMAIN, Manner.SILENT])
-def test_a_name_that_is_not_resolved_is_told_and_so_is_its_repair(
+def test_a_name_that_is_not_resolved_fails_only_its_check(
     service: Service, names: NameServer, manner: Manner
 ) -> None:
-    """However the name server fails: told at the next connection, and nothing else suffers."""
+    """It fails at its next connection, and passes after the repair. Responses stay fast."""
     service.until("postgres", None, BOUND)
     service.until("redis", None, BOUND)
     with Prober(service, "/health/live") as live, Prober(service, "/health/ready") as ready:
@@ -61,10 +61,10 @@ def test_a_name_that_is_not_resolved_is_told_and_so_is_its_repair(
 
 
 @pytest.mark.parametrize("manner", [Manner.REFUSED, Manner.NXDOMAIN, Manner.SILENT])
-def test_names_may_come_after_the_service(
+def test_the_service_may_start_before_its_name_server(
     postgres: Postgres, valkey: Valkey, names: NameServer, tmp_path: Path, manner: Manner
 ) -> None:
-    """As where a cluster starts it before its name server: it starts, says `dns`, and turns."""
+    """The check is `dns` until the name server answers."""
     environ = on(postgres, valkey)
     environ["DATABASE_URL"] = postgres.url.replace("127.0.0.1", "pg.test")
     names.manner = manner
@@ -79,10 +79,10 @@ def test_names_may_come_after_the_service(
         names.manner = Manner.ANSWER
 
 
-def test_a_silent_name_server_does_not_hold_up_the_exit(
+def test_a_silent_name_server_does_not_delay_the_exit(
     postgres: Postgres, names: NameServer, tmp_path: Path
 ) -> None:
-    """Look-ups that never end are left behind by a process that ends."""
+    """The process exits although lookups hang."""
     environ = on(postgres)
     environ["DATABASE_URL"] = postgres.url.replace("127.0.0.1", "pg.test")
     names.manner = Manner.SILENT

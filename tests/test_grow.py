@@ -1,4 +1,4 @@
-"""docs/grow.md, done as it says, in a copy of the application."""
+"""The steps of docs/grow.md, in a copy of the application."""
 
 import os
 import re
@@ -28,14 +28,14 @@ FILES = re.findall(
     r"this file, `(app/[a-z/]+\.py)`|this is `(app/[a-z/]+\.py)`", PAGES["docs/grow.md"]
 )
 
-# The copy, and not what is installed; nor what lies in the folder where it is started.
+# -P: import the copy, not the installed package or the current folder.
 SERVE = (sys.executable, "-P", "-m", "app", "serve")
 
 BOUND = 0.2 + 0.4 + 0.5
 
 
 class Copy:
-    """A copy of the application in which things are added."""
+    """A copy of the application."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -58,12 +58,12 @@ def _copy(tmp_path: Path) -> Copy:
 
 
 class Relay(socketserver.BaseRequestHandler):
-    """A mail relay, as far as its greeting goes."""
+    """A mail relay that sends its greeting."""
 
     greeting = b"220 mail.internal ready\r\n"
 
     def handle(self) -> None:
-        """Greet."""
+        """Send the greeting."""
         self.request.sendall(self.greeting)
 
 
@@ -83,18 +83,18 @@ def test_the_page_names_the_files_that_it_shows() -> None:
     assert [len(CHECK), len(ROUTER)] == [2, 3]
 
 
-def test_the_linter_and_the_formatter_have_nothing_to_say(copy: Copy) -> None:
-    """Of either file, by the rules of the repository."""
+def test_the_files_pass_the_linter_and_the_formatter(copy: Copy) -> None:
+    """The rules are those of the repository."""
     copy.write("app/checks/smtp.py", CHECK[0].text)
     copy.write("app/clock.py", ROUTER[0].text)
     ruff = Path(sys.executable).with_name("ruff")
     for judge in (("check",), ("format", "--check")):
         config = ("--config", ROOT / "pyproject.toml")
         command = (ruff, *judge, *config, "app/checks/smtp.py", "app/clock.py")
-        judged = subprocess.run(
+        result = subprocess.run(
             command, cwd=copy.folder, capture_output=True, text=True, check=False
         )
-        assert judged.returncode == 0, judged.stdout
+        assert result.returncode == 0, result.stdout
 
 
 def test_the_new_modules_keep_the_import_contracts(copy: Copy) -> None:
@@ -120,7 +120,7 @@ def test_the_new_modules_keep_the_import_contracts(copy: Copy) -> None:
 def test_a_new_kind_of_check_is_one_file_and_one_line(
     copy: Copy, relay: int, valkey: Valkey, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It passes, fails with its reason, and recovers, as every other does."""
+    """It passes, fails with its reason, and recovers."""
     probe, line = (block.text for block in CHECK)
     copy.write("app/checks/smtp.py", probe)
     copy.insert(
@@ -145,12 +145,12 @@ def test_a_new_kind_of_check_is_one_file_and_one_line(
         service.until("smtp", None, BOUND)
 
 
-def test_a_router_goes_by_the_settings_of_its_application(monkeypatch: pytest.MonkeyPatch) -> None:
-    """And not by the environment's, which are others in a test."""
+def test_a_router_uses_the_settings_of_its_application(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It does not read the environment."""
     for name in ("DATABASE_URL", "REDIS_URL", "HTTP_CHECKS"):
         monkeypatch.delenv(name, raising=False)
     names = dict[str, Any]()
-    exec(ROUTER[0].text, names)  # noqa: S102 - it is ours
+    exec(ROUTER[0].text, names)  # noqa: S102 - code of our page
     url = f"redis://127.0.0.1:{free_port()}"
     application = create_app(lambda: Settings(redis_url=url, redis_auth="none"))
     application.include_router(names["router"])
@@ -158,8 +158,8 @@ def test_a_router_goes_by_the_settings_of_its_application(monkeypatch: pytest.Mo
         assert client.get("/health/live").status_code == 200
 
 
-def test_a_router_has_a_pool_of_its_own_beside_the_probes(copy: Copy, postgres: Postgres) -> None:
-    """It answers from the database, and readiness from memory."""
+def test_a_router_has_its_own_pool(copy: Copy, postgres: Postgres) -> None:
+    """Its route queries the database, while readiness answers from memory."""
     router, line, _ = (block.text for block in ROUTER)
     copy.write("app/clock.py", router)
     copy.insert("app/application.py", line, before="    return application\n")

@@ -1,4 +1,4 @@
-"""`make fuzz`."""
+"""The command of `make fuzz`."""
 
 import asyncio
 import random
@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from tests.fuzz.fuzzer import Fuzzer
-from tests.fuzz.prober import Prober
+from tests.fuzz.prober import ProbeProcess
 from tests.fuzz.recorder import RECORDERS, recorded
 from tests.fuzz.session import Finding
 from tests.system.certificates import Certificates
@@ -29,11 +29,11 @@ def main(
     kinds: Annotated[list[str] | None, typer.Argument(help=" ".join(RECORDERS))] = None,
     seed: int | None = None,
     connections: Annotated[int, typer.Option(help="Of each kind, at least")] = sys.maxsize,
-    seconds: Annotated[float, typer.Option(help="For all kinds together")] = sys.maxsize,
+    seconds: Annotated[float, typer.Option(help="Time for all kinds together")] = sys.maxsize,
     only: Annotated[int | None, typer.Option(help="One attempt, as a finding names it")] = None,
     app: Annotated[Path, typer.Option(help="The checkout whose app is attacked")] = HERE,
 ) -> None:
-    """Attack the probes, a round of each kind after the other, until something is found."""
+    """Attack the probes, one round of each kind in turn, until a fault is found."""
     seed = random.randrange(10**6) if seed is None else seed
     attack = Attack(kinds or list(RECORDERS), seed, app.resolve())
     try:
@@ -50,7 +50,7 @@ class Attack:
         self._kinds, self._seed, self._app = kinds, seed, app
 
     async def run(self, connections: int, end: float, only: int | None) -> list[Finding]:
-        """Attack until something is found, or enough is done; return what was found."""
+        """Attack until a fault is found or a limit is reached; return the faults."""
         async with AsyncExitStack() as stack:
             certificates = Certificates(Path(stack.enter_context(tempfile.TemporaryDirectory())))
             fuzzers = {kind: await self._fuzzer(kind, certificates) for kind in self._kinds}
@@ -73,13 +73,13 @@ class Attack:
     async def _fuzzer(self, kind: str, certificates: Certificates) -> Fuzzer:
         app, root = self._app, certificates.root
         conversations = await recorded(kind, app, certificates)
-        return Fuzzer(conversations, self._seed, lambda loop: Prober(app, loop, root))
+        return Fuzzer(conversations, self._seed, lambda loop: ProbeProcess(app, loop, root))
 
     async def _round(self, kind: str, fuzzer: Fuzzer) -> None:
         begun = time.monotonic()
         await fuzzer.round()
         for finding in fuzzer.unconfirmed:
-            typer.echo(f"{kind}: once, and not again: {finding.problem} in {finding.numbers}")
+            typer.echo(f"{kind}: not reproduced: {finding.problem} in {finding.numbers}")
         fuzzer.unconfirmed.clear()
         typer.echo(
             f"{kind}, seed {self._seed}: {fuzzer.attempts} attempts, the last in"
@@ -88,10 +88,12 @@ class Attack:
         )
 
     def _show(self, kind: str, finding: Finding) -> Finding:
-        """Print a finding, and keep what was sent."""
+        """Print a finding, and write what was sent to a file."""
         typer.echo(f"\n*** {kind}: {finding.problem}\n{finding.about}")
         for number in finding.numbers:
-            typer.echo(f"again: python -m tests.fuzz {kind} --seed {self._seed} --only {number}")
+            typer.echo(
+                f"reproduce: python -m tests.fuzz {kind} --seed {self._seed} --only {number}"
+            )
         if finding.sent:
             name = f"fuzz-{kind}-{self._seed}-{finding.numbers[0]}.txt"
             file = Path(tempfile.gettempdir()) / name

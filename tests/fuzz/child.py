@@ -1,8 +1,8 @@
-"""The program that is attacked: it runs the real probes, on orders that come as lines of JSON.
+"""The program under attack: it runs the real probes on orders, which are lines of JSON.
 
-It imports nothing of the tests, so that it can run the `app` of another checkout (`PYTHONPATH`).
-It answers each order with a line, and reports by itself what must not happen: a block of the
-event loop, or an exception that reaches no one.
+It imports nothing from the tests, so that it can run the `app` of another checkout (`PYTHONPATH`).
+It answers each order with a line. On its own it reports faults: a blocked event loop, or an
+unhandled exception.
 """
 
 import asyncio
@@ -27,17 +27,17 @@ from app.checks.redis import redis
 # Seconds that a cancelled attempt may take to end, on a busy machine.
 CANCEL_GRACE = 5
 
-# Seconds between two looks at the event loop. A block is counted by the processor time of its
-# thread, as a busy machine delays it too; one of STALL seconds is counted in any case.
+# Seconds between two measurements of the event loop. A block is measured in CPU time, as a busy
+# machine delays the loop too. A delay of STALL seconds counts in any case.
 BEAT, BLOCK, STALL = 0.01, 0.05, 2
 
-# Seconds in which the threads and tasks of abandoned attempts have to end.
+# Seconds in which the threads and tasks of abandoned attempts must end.
 SETTLE = 10
 
 
-def say(**report: object) -> None:
-    """Write a line."""
-    sys.stdout.write(json.dumps(report) + "\n")
+def report(**fields: object) -> None:
+    """Write a line of JSON."""
+    sys.stdout.write(json.dumps(fields) + "\n")
     sys.stdout.flush()
 
 
@@ -49,11 +49,11 @@ async def watch_blocks() -> None:
         late = time.perf_counter() - due
         blocked = late if late > STALL else min(late, time.thread_time() - used)
         if blocked > BLOCK:
-            say(fault=f"a block of {blocked:.3f} s")
+            report(fault=f"a block of {blocked:.3f} s")
 
 
-def opened(order: dict[str, Any]) -> AbstractAsyncContextManager[Any]:
-    """Make the probe that an order names."""
+def open_probe(order: dict[str, Any]) -> AbstractAsyncContextManager[Any]:
+    """Open the probe of an order."""
     url, password = order["url"], order["password"]
     if order["kind"] == "http":
         return http(url, dict, expect=200)
@@ -63,7 +63,7 @@ def opened(order: dict[str, Any]) -> AbstractAsyncContextManager[Any]:
 
 
 async def outcome(probe: Any, seconds: float) -> tuple[str, str, str]:
-    """Ask once, as the monitor does; return the reason with the class and words of its cause."""
+    """Run one attempt, as the monitor does; return the reason, and the error's class and text."""
     attempt = asyncio.create_task(probe())
     await asyncio.wait({attempt}, timeout=seconds)
     if attempt.done():
@@ -77,17 +77,17 @@ async def outcome(probe: Any, seconds: float) -> tuple[str, str, str]:
     return reason if attempt.done() else "stuck", "TimeoutError", ""
 
 
-async def obey(order: dict[str, Any]) -> None:
-    """Ask as often as ordered, or until it fails."""
+async def run_order(order: dict[str, Any]) -> None:
+    """Run the ordered number of attempts, or until one fails."""
     outcomes: list[tuple[str, str, str]] = []
-    async with opened(order) as probe:
-        while len(outcomes) < order["asks"] and all(one[0] == "pass" for one in outcomes):
+    async with open_probe(order) as probe:
+        while len(outcomes) < order["attempts"] and all(one[0] == "pass" for one in outcomes):
             outcomes.append(await outcome(probe, order["timeout"]))
-    say(lane=order["lane"], outcomes=outcomes)
+    report(lane=order["lane"], outcomes=outcomes)
 
 
-def held() -> dict[str, int]:
-    """Count what an attempt may leave behind."""
+def count_resources() -> dict[str, int]:
+    """Count the resources that an attempt could leak."""
     return {
         "threads": threading.active_count(),
         "tasks": len(asyncio.all_tasks()),
@@ -96,46 +96,52 @@ def held() -> dict[str, int]:
 
 
 def memory() -> int:
-    """Return how many bytes are resident, without those that the C library keeps for later."""
+    """Return the resident bytes, without free memory that the C library keeps."""
     ctypes.CDLL(None).malloc_trim(0)
     return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
 
 
-async def rest(empty: dict[str, int]) -> None:
-    """Wait until nothing is left of any attempt; report what is, and the memory that is used."""
+async def report_idle(empty: dict[str, int]) -> None:
+    """Wait until all attempts have ended; report what they leaked, and the memory in use."""
     deadline = time.monotonic() + SETTLE
     gc.collect()
-    while held() != empty and time.monotonic() < deadline:
+    while count_resources() != empty and time.monotonic() < deadline:
         await asyncio.sleep(0.01)
-    left = {name: count - empty[name] for name, count in held().items() if count != empty[name]}
-    say(lane=None, left=left, memory=memory())
+    left = {
+        name: count - empty[name]
+        for name, count in count_resources().items()
+        if count != empty[name]
+    }
+    report(lane=None, left=left, memory=memory())
 
 
 async def main() -> None:
-    """Obey until the orders end."""
+    """Run orders until they end."""
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(
-        lambda _, context: say(fault=f"asyncio: {context['message']} {context.get('exception')!r}")
+        lambda _, context: report(
+            fault=f"asyncio: {context['message']} {context.get('exception')!r}"
+        )
     )
     orders = asyncio.StreamReader()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(orders), sys.stdin)
     watching = asyncio.create_task(watch_blocks())
     running = set[asyncio.Task[None]]()
-    empty = held()
+    empty = count_resources()
     while line := await orders.readline():
         order = json.loads(line)
         if order:
-            task = asyncio.create_task(obey(order))
+            task = asyncio.create_task(run_order(order))
             running.add(task)
             task.add_done_callback(running.discard)
         else:
-            await rest(empty)
+            await report_idle(empty)
     watching.cancel()
 
 
 def unraisable(fault: Any) -> None:
-    """Report an exception that only a hook hears of."""
-    say(fault=f"unraisable: {getattr(fault, 'exc_value', fault)!r}")
+    """Report an exception that only a hook receives."""
+    report(fault=f"unraisable: {getattr(fault, 'exc_value', fault)!r}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A conversation between a probe and its dependency, and the messages that it is made of."""
+"""A recorded conversation between a probe and its dependency, as messages."""
 
 import re
 import ssl
@@ -7,23 +7,23 @@ from itertools import pairwise
 from typing import Any
 
 
-# What a RESP value begins with, up to the length of a bulk string.
+# The first line of a RESP value, which holds the length of a bulk string.
 RESP = re.compile(rb"[^\r]*\r\n")
 
-# Seconds for an answer that is sure to come, on however busy a machine.
-PATIENT = 20
+# Seconds for an answer that is certain to arrive, also on a busy machine.
+LONG_TIMEOUT = 20
 
-# A record of TLS that means nothing since version 1.3.
+# A TLS record that has no meaning since version 1.3.
 CHANGE_CIPHER_SPEC = b"\x14"
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
-    """What the child is ordered to ask.
+class Target:
+    """The probe that the child runs.
 
     Attributes:
         kind: `postgres`, `redis` or `http`.
-        url: with `{port}` where the port belongs.
+        url: a template with `{port}`.
 
     """
 
@@ -32,17 +32,19 @@ class Question:
     password: str | None = None
     require: str = "query"
 
-    def order(self, lane: int, port: int, asks: int, timeout: float = PATIENT) -> dict[str, Any]:
-        """Return the order to ask a dependency at this port, with so many seconds for an answer."""
+    def order(
+        self, lane: int, port: int, attempts: int, timeout: float = LONG_TIMEOUT
+    ) -> dict[str, Any]:
+        """Return the order to run attempts at this port, each with a timeout in seconds."""
         url = self.url.format(port=port)
-        return {**asdict(self), "url": url, "lane": lane, "asks": asks, "timeout": timeout}
+        return {**asdict(self), "url": url, "lane": lane, "attempts": attempts, "timeout": timeout}
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """What the client sends, and what the server then answers."""
+    """What the client sends, and the messages of the server's answer."""
 
-    asked: bytes
+    request: bytes
     messages: tuple[bytes, ...]
 
 
@@ -51,39 +53,39 @@ class Conversation:
     """A recorded conversation.
 
     Attributes:
-        wire: how its bytes are split into messages: `postgres`, `redis`, `http` or `tls`.
-        first: how many turns the first question takes.
-        reasons: what its questions came to.
+        protocol: how its bytes are split into messages: `postgres`, `redis`, `http` or `tls`.
+        first: how many turns the first attempt takes.
+        reasons: the reasons of its attempts.
         closes: whether the server ended it.
-        context: that of the server, where it speaks TLS.
-        within: what was said, where this is the records of TLS that carried it.
+        context: the server's TLS context, if it uses TLS.
+        inner: the conversation over TLS, if this is its TLS records.
 
     """
 
     name: str
-    question: Question
-    wire: str
+    target: Target
+    protocol: str
     turns: tuple[Turn, ...]
     first: int
     reasons: tuple[str, ...]
     closes: bool
     context: ssl.SSLContext | None = None
-    within: "Conversation | None" = None
+    inner: "Conversation | None" = None
 
     def is_vital(self, message: bytes) -> bool:
-        """Return whether a question can't be answered without this message."""
-        if self.wire == "postgres":
+        """Return whether an attempt can't pass without this message."""
+        if self.protocol == "postgres":
             return message[:1] in {b"R", b"C", b"Z"}
-        if self.wire == "http":
+        if self.protocol == "http":
             return message.startswith(b"HTTP/1.1") and message[9:10] != b"1"
         return message[:1] != CHANGE_CIPHER_SPEC
 
 
-def split(wire: str, data: bytes) -> tuple[bytes, ...]:
-    """Return the messages that a server's bytes consist of."""
+def split(protocol: str, data: bytes) -> tuple[bytes, ...]:
+    """Split a server's bytes into messages."""
     ends = [0]
     while ends[-1] < len(data):
-        ends.append(min(len(data), ENDS[wire](data, ends[-1])))
+        ends.append(min(len(data), ENDS[protocol](data, ends[-1])))
     return tuple(data[start:end] for start, end in pairwise(ends))
 
 

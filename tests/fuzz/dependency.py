@@ -1,4 +1,4 @@
-"""The dependency: a server on loopback that plays what a lane is given."""
+"""The dependency: a server on loopback that replays conversations."""
 
 import asyncio
 import contextlib
@@ -8,13 +8,13 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Self
 
 from tests.fuzz.conversation import Conversation
-from tests.fuzz.live import Live
+from tests.fuzz.live import LiveAnswers
 from tests.fuzz.mutation import Mutation
 
 
 HOST = "127.0.0.1"
 
-# A question holds a number of up to ten digits, so it may be shorter than the recorded one.
+# A query holds a number of up to ten digits, so it may be shorter than the recorded one.
 SHORTER = 9
 
 # SO_LINGER on, for 0 seconds: closing sends RST instead of FIN.
@@ -24,11 +24,11 @@ Play = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
 class Lane:
-    """A listener, at which one attempt after another arrives.
+    """A listener for one attempt after another.
 
     Attributes:
-        port: where it listens.
-        play: treats each connection; set before each attempt.
+        port: the port of the listener.
+        play: serves each connection; set before each attempt.
 
     """
 
@@ -48,23 +48,23 @@ class Lane:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.get_running_loop().create_task(_treat(self.play, reader, writer))
+        task = asyncio.get_running_loop().create_task(_serve(self.play, reader, writer))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        # Not in the task: it may be cancelled before it begins.
+        # Not in the task, which may be cancelled before it starts.
         task.add_done_callback(lambda _: writer.transport.abort())
 
 
-async def _treat(play: Play, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def _serve(play: Play, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     with contextlib.suppress(OSError, EOFError):
         await play(reader, writer)
 
 
 class Player:
-    """Plays one conversation, with its mutation, to each client that connects.
+    """Replays one conversation, with its mutation, to each client.
 
     Attributes:
-        sent: what it has sent, in pieces, all connections after each other.
+        sent: the pieces that it has sent; an empty one starts a connection.
 
     """
 
@@ -73,13 +73,13 @@ class Player:
         self.sent: list[bytes] = []
 
     async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Play, until the client or the conversation ends."""
+        """Replay until the client disconnects or the conversation ends."""
         self.sent.append(b"")
-        live, mutation = Live(self._conversation), self._mutation
+        live, mutation = LiveAnswers(self._conversation), self._mutation
         for number, turn in enumerate(self._conversation.turns):
             is_early = mutation is not None and mutation.is_early(number)
-            heard = b"" if is_early else await _heard(reader, len(turn.asked))
-            answers = live.answers(number, heard)
+            received = b"" if is_early else await _read_request(reader, len(turn.request))
+            answers = live.answers(number, received)
             await send(writer, mutation.apply(number, answers) if mutation else answers, self.sent)
             if mutation and (ending := mutation.ending(number)):
                 await end(ending, reader, writer)
@@ -87,19 +87,19 @@ class Player:
         await end("close" if self._conversation.closes else "silence", reader, writer)
 
 
-async def _heard(reader: asyncio.StreamReader, length: int) -> bytes:
-    """Return what the client says in a turn, which it sends in one piece or a few."""
-    heard = b""
-    while len(heard) < min(length, max(1, length - SHORTER)):
+async def _read_request(reader: asyncio.StreamReader, length: int) -> bytes:
+    """Return what the client sends in a turn, in one piece or several."""
+    received = b""
+    while len(received) < min(length, max(1, length - SHORTER)):
         data = await reader.read(65536)
         if not data:
             raise EOFError
-        heard += data
-    return heard
+        received += data
+    return received
 
 
 async def send(writer: asyncio.StreamWriter, pieces: Sequence[bytes], sent: list[bytes]) -> None:
-    """Send these pieces, each by itself."""
+    """Send the pieces one by one."""
     for piece in filter(None, pieces):
         sent.append(piece)
         writer.write(piece)
@@ -108,15 +108,15 @@ async def send(writer: asyncio.StreamWriter, pieces: Sequence[bytes], sent: list
 
 
 async def end(ending: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """End a connection: with a reset, an end of the file, or when the client has left."""
+    """End a connection: with a reset, with EOF, or after the client has disconnected."""
     if ending == "reset":
-        if connection := writer.get_extra_info("socket"):  # the client may have left
+        if connection := writer.get_extra_info("socket"):  # None if the client has disconnected
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RST_ON_CLOSE)
         return
     if ending == "close":
         if writer.can_write_eof():
             writer.write_eof()
         else:
-            writer.close()  # TLS has no half of a connection
+            writer.close()  # TLS has no half-closed connections
     while await reader.read(65536):
         pass

@@ -9,40 +9,40 @@ from typing import Self
 from tests.fuzz.conversation import Conversation
 from tests.fuzz.mutation import Mutation
 from tests.fuzz.odd import ODD
-from tests.fuzz.prober import DiedError, Prober
+from tests.fuzz.prober import DiedError, ProbeProcess
 from tests.fuzz.session import Finding, Session
 
 
-# Attempts at a time, and between two looks at what is left of them.
+# Attempts at a time, and attempts between two checks for leaks.
 LANES, ROUND = 16, 500
 
-# How many faults of a round are traced to their attempts: each attempt takes a child of its own.
+# How many faults of a round are traced to their attempts. Each attempt takes a new child.
 SUSPECTS = 3
 
-# What the child may grow by after its first round, in bytes.
+# Bytes by which the child may grow after its first round.
 GROWTH = 10_000_000
 
 
 class Fuzzer:
-    """Attacks the probes of one checkout; entering it starts a child.
+    """Attacks the probes of one checkout. Entering it starts a child.
 
     Args:
-        seed: what each attempt follows from, with its number.
-        start: makes a child that runs on this event loop.
+        seed: determines each attempt, together with its number.
+        start: returns a child that runs on this event loop.
 
     Attributes:
-        findings: what must not be.
-        unconfirmed: what was reported while many attempts ran, and by none of them alone.
+        findings: the faults that were found.
+        unconfirmed: faults reported while many attempts ran, and by none of them alone.
 
     """
 
     def __init__(
-        self, conversations: Sequence[Conversation], seed: int, start: Callable[[str], Prober]
+        self, conversations: Sequence[Conversation], seed: int, start: Callable[[str], ProbeProcess]
     ) -> None:
         self._conversations, self._seed, self._start = conversations, seed, start
         self._loop = ("asyncio", "uvloop")[seed % 2]
         recorded = {m for one in conversations for turn in one.turns for m in turn.messages}
-        self._others = (*sorted(recorded), *ODD[conversations[0].question.kind])
+        self._others = (*sorted(recorded), *ODD[conversations[0].target.kind])
         self._memory = 0
         self.attempts = 0
         self.growth = 0
@@ -58,14 +58,14 @@ class Fuzzer:
         await self._session.__aexit__()
 
     async def round(self) -> None:
-        """Make the next attempts, and look at what they have left behind."""
+        """Run the next attempts, and check what they leaked."""
         session = self._session
         await session.attack(range(self.attempts, self.attempts + ROUND))
         self.attempts += ROUND
         self.reasons += session.reasons
         session.reasons.clear()
         if not session.died:
-            await self._look()
+            await self._check_idle()
         if session.died:
             await session.__aexit__()
             self._session, self._memory = await self._child(LANES).__aenter__(), 0
@@ -76,13 +76,13 @@ class Fuzzer:
         session.suspects.clear()
 
     async def alone(self, number: int) -> list[Finding]:
-        """Make one attempt in a child of its own."""
+        """Run one attempt in a new child."""
         async with self._child(1) as session:
             await session.attack([number])
             return session.findings + session.suspects
 
     def plan(self, number: int) -> tuple[Conversation, Mutation]:
-        """Return what is played in the attempt of this number."""
+        """Return the conversation and the mutation of an attempt."""
         rng = random.Random(f"{self._seed} {number}")
         conversation = rng.choice(self._conversations)
         return conversation, Mutation(f"{self._seed} {number} plan", conversation, self._others)
@@ -90,10 +90,10 @@ class Fuzzer:
     def _child(self, lanes: int) -> Session:
         return Session(self.plan, self._start(self._loop), lanes)
 
-    async def _look(self) -> None:
+    async def _check_idle(self) -> None:
         numbers = (self.attempts - ROUND, self.attempts - 1)
         try:
-            rest = await self._session.prober.rest()
+            rest = await self._session.probe_process.wait_idle()
         except DiedError as error:
             self._session.died = str(error)
             self.findings.append(Finding(f"the child {error} at rest", numbers))

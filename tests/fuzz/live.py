@@ -1,4 +1,4 @@
-"""What a recorded answer has to be changed in, so that it answers a live client."""
+"""Adapts recorded answers to a live client: nonces, proofs and numbers."""
 
 import base64
 import hashlib
@@ -16,41 +16,41 @@ CHALLENGE = re.compile(rb"r=([^,]+),s=([^,]+),i=(\d+)")
 NUMBER = re.compile(rb"; SELECT (\d+)")
 FINAL = re.compile(rb"(c=[^,]+,r=[^,]+),p=")
 
-# Requests for authentication, by their number: the challenge of SCRAM, and the server's proof.
+# Types of authentication requests: the SCRAM challenge, and the server's proof.
 CONTINUE, END = b"\0\0\0\x0b", b"\0\0\0\x0c"
 
 
-class Live:
-    """The server's side of one connection: nonces are the client's own, and proofs are true."""
+class LiveAnswers:
+    """The server's side of one connection, with the client's nonces and valid proofs."""
 
     def __init__(self, conversation: Conversation) -> None:
         self._conversation = conversation
-        asked = (NONCE.search(turn.asked) for turn in conversation.turns)
-        self._recorded = next(filter(None, asked), None)
+        request = (NONCE.search(turn.request) for turn in conversation.turns)
+        self._recorded_nonce = next(filter(None, request), None)
         self._nonce: re.Match[bytes] | None = None
         self._challenge = b""
 
-    def answers(self, turn: int, heard: bytes) -> tuple[bytes, ...]:
-        """Return the messages of a turn, in which the client has sent this."""
+    def answers(self, turn: int, received: bytes) -> tuple[bytes, ...]:
+        """Return the messages of a turn, for what the client has sent."""
         recorded = self._conversation.turns[turn]
-        self._nonce = self._nonce or NONCE.search(heard)
-        if not heard:
+        self._nonce = self._nonce or NONCE.search(received)
+        if not received:
             return recorded.messages
-        if self._conversation.wire == "redis":
-            return _echoed(recorded.asked, heard, recorded.messages)
-        if self._conversation.wire == "postgres":
-            row = _row(heard)
-            proven = (self._proving(message, heard) for message in recorded.messages)
+        if self._conversation.protocol == "redis":
+            return _echo_arguments(recorded.request, received, recorded.messages)
+        if self._conversation.protocol == "postgres":
+            row = _row(received)
+            proven = (self._prove(message, received) for message in recorded.messages)
             return tuple(row if row and one[:1] == b"D" else one for one in proven)
         return recorded.messages
 
-    def _proving(self, message: bytes, heard: bytes) -> bytes:
-        if message[:1] != b"R" or not self._recorded or not self._nonce:
+    def _prove(self, message: bytes, received: bytes) -> bytes:
+        if message[:1] != b"R" or not self._recorded_nonce or not self._nonce:
             return message
         if message[5:9] == CONTINUE:
-            message = message.replace(self._recorded[2], self._nonce[2])
+            message = message.replace(self._recorded_nonce[2], self._nonce[2])
             self._challenge = message[9:]
-        if message[5:9] == END and (final := FINAL.search(heard)):
+        if message[5:9] == END and (final := FINAL.search(received)):
             signed = b",".join((self._nonce[1], self._challenge, final[1]))
             message = message[:9] + b"v=" + self._signature(signed)
         return message
@@ -58,14 +58,14 @@ class Live:
     def _signature(self, signed: bytes) -> bytes:
         challenge = CHALLENGE.search(self._challenge)
         assert challenge
-        password = (self._conversation.question.password or "").encode()
+        password = (self._conversation.target.password or "").encode()
         key = _server_key(password, base64.b64decode(challenge[2]), int(challenge[3]))
         return base64.b64encode(hmac.digest(key, signed, "sha256"))
 
 
-def _row(heard: bytes) -> bytes:
-    """Return the row that answers a question for a number."""
-    number = NUMBER.search(heard)
+def _row(received: bytes) -> bytes:
+    """Return the row that answers a query for a number."""
+    number = NUMBER.search(received)
     if number is None:
         return b""
     row = struct.pack("!hi", 1, len(number[1])) + number[1]
@@ -78,9 +78,11 @@ def _server_key(password: bytes, salt: bytes, iterations: int) -> bytes:
     return hmac.digest(salted, b"Server Key", "sha256")
 
 
-def _echoed(asked: bytes, heard: bytes, messages: tuple[bytes, ...]) -> tuple[bytes, ...]:
-    """Put the arguments that differ, such as the nonce of a PING, into the answers."""
-    pairs = zip(ARGUMENT.findall(asked), ARGUMENT.findall(heard), strict=False)
+def _echo_arguments(
+    request: bytes, received: bytes, messages: tuple[bytes, ...]
+) -> tuple[bytes, ...]:
+    """Replace recorded arguments, such as the nonce of a PING, in the answers."""
+    pairs = zip(ARGUMENT.findall(request), ARGUMENT.findall(received), strict=False)
     for before, now in pairs:
         if before != now:
             messages = tuple(message.replace(before, now) for message in messages)

@@ -1,4 +1,4 @@
-"""What a hostile or broken dependency makes of a conversation."""
+"""Mutations of a conversation, as a hostile or broken dependency makes them."""
 
 import random
 import re
@@ -13,15 +13,15 @@ DIGITS = re.compile(rb"\d+")
 REPEATS = (2, 3, 20, 101, 1000)
 FLOODS = (1, 10, 1000, 70_000, 1_000_000)
 
-# Bytes that are sent in a turn at most: far more than any probe may read.
-MOST = 2_000_000
+# The most bytes in a turn: far more than a probe may read.
+MAX_BYTES = 2_000_000
 
 Messages = list[bytes]
 Operation = Callable[[random.Random, Messages, Sequence[bytes]], Messages]
 
 
-def _edited(edit: Callable[[random.Random, bytearray, int], None]) -> Operation:
-    """Return the operation that edits one message at a random place."""
+def _edit_one(edit: Callable[[random.Random, bytearray, int], None]) -> Operation:
+    """Return an operation that edits one message at a random position."""
 
     def operation(rng: random.Random, messages: Messages, _: Sequence[bytes]) -> Messages:
         number = rng.randrange(len(messages))
@@ -57,7 +57,7 @@ def _shorten(_: random.Random, data: bytearray, at: int) -> None:
 
 
 def _count(rng: random.Random, data: bytearray, at: int) -> None:
-    """Change a number in digits, or one in bytes where there are none."""
+    """Change a decimal number, or a binary one if there is none."""
     if found := list(DIGITS.finditer(data)):
         match = rng.choice(found)
         near = (int(match[0][:9]) - 1, int(match[0][:9]) + 1)
@@ -67,7 +67,7 @@ def _count(rng: random.Random, data: bytearray, at: int) -> None:
 
 
 def _size(rng: random.Random, data: bytearray, at: int) -> None:
-    """Change a number in bytes, most often the length that follows a type."""
+    """Change a binary number, most often the length after a type."""
     at = rng.choice((1, 1, 3, 5, at))
     own = len(data) - 1
     value = rng.choice((*NUMBERS, own - 1, own + 1))
@@ -81,7 +81,7 @@ def _swap(rng: random.Random, messages: Messages, _: Sequence[bytes]) -> Message
 
 def _repeat(rng: random.Random, messages: Messages, _: Sequence[bytes]) -> Messages:
     at = rng.randrange(len(messages))
-    times = min(rng.choice(REPEATS), max(1, MOST // len(messages[at])))
+    times = min(rng.choice(REPEATS), max(1, MAX_BYTES // len(messages[at])))
     return messages[:at] + [messages[at]] * times + messages[at + 1 :]
 
 
@@ -91,28 +91,28 @@ def _drop(rng: random.Random, messages: Messages, _: Sequence[bytes]) -> Message
 
 
 def _foreign(rng: random.Random, messages: Messages, others: Sequence[bytes]) -> Messages:
-    """Add or put in place of one: a message of another phase or conversation, or an odd one."""
+    """Insert or replace a message: one of another phase or conversation, or an odd one."""
     at = rng.randrange(len(messages))
     added = [rng.choice(others)] * rng.choice((1, 1, 1, 2, 200))
     return messages[:at] + added + messages[at + rng.randrange(2) :]
 
 
 def _surplus(rng: random.Random, messages: Messages, others: Sequence[bytes]) -> Messages:
-    """Add more at the end than was asked for."""
+    """Append surplus data."""
     return [*messages, rng.choice((rng.randbytes(rng.choice(FLOODS)), rng.choice(others)))]
 
 
 def _flood(rng: random.Random, messages: Messages, _: Sequence[bytes]) -> Messages:
-    """Put one byte, a great many times, somewhere within."""
+    """Insert one byte, repeated many times, into a message."""
     at = rng.randrange(len(messages))
-    data, within = messages[at], rng.randrange(len(messages[at]) + 1)
+    data, inner = messages[at], rng.randrange(len(messages[at]) + 1)
     flood = bytes([rng.choice((0, 10, 32, 65, 255))]) * rng.choice(FLOODS)
-    return [*messages[:at], data[:within] + flood + data[within:], *messages[at + 1 :]]
+    return [*messages[:at], data[:inner] + flood + data[inner:], *messages[at + 1 :]]
 
 
 OPERATIONS: dict[str, Operation] = {
-    **{edit.__name__.strip("_"): _edited(edit) for edit in (_flip, _replace, _insert, _delete)},
-    **{edit.__name__.strip("_"): _edited(edit) for edit in (_double, _shorten, _count, _size)},
+    **{edit.__name__.strip("_"): _edit_one(edit) for edit in (_flip, _replace, _insert, _delete)},
+    **{edit.__name__.strip("_"): _edit_one(edit) for edit in (_double, _shorten, _count, _size)},
     **{one.__name__.strip("_"): one for one in (_swap, _repeat, _foreign, _surplus, _flood)},
     "drop": _drop,
 }
@@ -120,14 +120,14 @@ ENDINGS = ("close", "reset", "silence")
 
 
 class Mutation:
-    """How one attempt's conversation differs from the recorded one, the same at each replay.
+    """The changes to the conversation of one attempt, the same at each replay.
 
     Args:
-        seed: what all its choices follow from.
+        seed: determines all changes.
         others: messages of other conversations, and odd ones.
 
     Attributes:
-        turn: the one that is changed.
+        turn: the number of the changed turn.
 
     """
 
@@ -140,7 +140,7 @@ class Mutation:
         self._names = [] if self._cuts else rng.choices(list(OPERATIONS), k=count)
         self._ending = rng.choice(ENDINGS) if self._cuts or rng.random() < 0.2 else ""
         self._is_early = rng.random() < 0.05
-        self._pieces = rng.choice((_whole, _whole, _each_byte, _anywhere))
+        self._pieces = rng.choice((_whole, _whole, _single_bytes, _random_pieces))
         self._loses_vital = False
 
     def __str__(self) -> str:
@@ -149,19 +149,19 @@ class Mutation:
 
     @property
     def is_fatal(self) -> bool:
-        """Whether the first question can't have been answered, as it was played."""
+        """Return whether the first attempt could not pass, as it was played."""
         return self._loses_vital and self.turn < self._conversation.first
 
     def is_early(self, turn: int) -> bool:
-        """Return whether this turn is sent before the client has asked for it."""
+        """Return whether this turn is sent before the client's request."""
         return self._is_early and turn == self.turn
 
     def ending(self, turn: int) -> str:
-        """Return how the connection ends after this turn; the next one follows if it does not."""
+        """Return how the connection ends after this turn; empty if it goes on."""
         return self._ending if turn == self.turn else ""
 
     def apply(self, turn: int, messages: Sequence[bytes]) -> list[bytes]:
-        """Return what is sent in this turn, in pieces."""
+        """Return the pieces to send in this turn."""
         rng = random.Random(f"{self._seed} {turn}")
         changed = list(messages)
         if turn == self.turn and self._cuts:
@@ -173,7 +173,7 @@ class Mutation:
             count = self._conversation.is_vital
             lost = sum(map(count, messages)) - sum(map(count, changed))
             self._loses_vital = self._names == ["drop"] and lost > 0 and not self._is_early
-        return self._pieces(rng, b"".join(changed)[:MOST])
+        return self._pieces(rng, b"".join(changed)[:MAX_BYTES])
 
     def _cut(self, rng: random.Random, messages: Messages) -> Messages:
         vital = [at for at, one in enumerate(messages) if self._conversation.is_vital(one)]
@@ -188,10 +188,10 @@ def _whole(_: random.Random, data: bytes) -> list[bytes]:
     return [data]
 
 
-def _each_byte(_: random.Random, data: bytes) -> list[bytes]:
+def _single_bytes(_: random.Random, data: bytes) -> list[bytes]:
     return [bytes([byte]) for byte in data[:1000]] + [data[1000:]]
 
 
-def _anywhere(rng: random.Random, data: bytes) -> list[bytes]:
+def _random_pieces(rng: random.Random, data: bytes) -> list[bytes]:
     cuts = sorted(rng.randrange(len(data) + 1) for _ in range(rng.randrange(1, 8)))
     return [data[start:end] for start, end in zip([0, *cuts], [*cuts, len(data)], strict=True)]

@@ -1,15 +1,15 @@
-"""Messages that no usual server sends to a probe, and that a parser may trip over."""
+"""Messages that a usual server never sends to a probe, and that could break a parser."""
 
 import struct
 
 
 def frame(kind: bytes, content: bytes = b"", length: int | None = None) -> bytes:
-    """Return a message of PostgreSQL, with another length than its own if one is given."""
+    """Return a PostgreSQL message, with the given length even if it is wrong."""
     return kind + struct.pack("!i", len(content) + 4 if length is None else length) + content
 
 
 def error(*fields: bytes) -> bytes:
-    """Return an error of PostgreSQL."""
+    """Return a PostgreSQL error."""
     return frame(b"E", b"".join(field + b"\0" for field in fields) + b"\0")
 
 

@@ -1,4 +1,4 @@
-"""The child process that runs the probes, as the fuzzer sees it."""
+"""The fuzzer's client of the child process that runs the probes."""
 
 import asyncio
 import json
@@ -12,24 +12,24 @@ from typing import Any, Self
 
 CHILD = Path(__file__).with_name("child.py")
 
-# Seconds in which any order is obeyed, on however busy a machine.
-PATIENCE = 30
+# Seconds in which the child answers any order, also on a busy machine.
+ORDER_TIMEOUT = 30
 
 
 class DiedError(Exception):
-    """The child has ended, or does not obey any more."""
+    """The child has ended, or no longer answers."""
 
 
-class Prober:
+class ProbeProcess:
     """Runs the child.
 
     Args:
         app: the folder of the checkout whose `app` is attacked.
-        loop: the event loop that it runs on, `asyncio` or `uvloop`.
-        root: the certificate that it trusts.
+        loop: the event loop of the child, `asyncio` or `uvloop`.
+        root: the CA certificate that the child trusts.
 
     Attributes:
-        faults: what it has reported by itself.
+        faults: the faults that the child has reported on its own.
 
     """
 
@@ -41,7 +41,7 @@ class Prober:
         self._waiting: dict[int | None, asyncio.Future[dict[str, Any]]] = {}
 
     async def __aenter__(self) -> Self:
-        self._log = tempfile.TemporaryFile()  # noqa: SIM115 - closed when this is left
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115 - closed in __aexit__
         self._process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-X", "faulthandler", "-W", "error::ResourceWarning"),
             *(str(CHILD), self._loop),
@@ -51,53 +51,53 @@ class Prober:
             env=self._environ,
             start_new_session=True,  # Ctrl-C is for the fuzzer
         )
-        self._hearing = asyncio.create_task(self._hear())
+        self._reading = asyncio.create_task(self._read_reports())
         return self
 
     async def __aexit__(self, *_: object) -> None:
         if self._process.returncode is None:
             self._process.kill()
-        await self._hearing
+        await self._reading
         self._log.close()
 
-    async def ask(self, order: dict[str, Any]) -> list[list[str]]:
-        """Have a question asked; return the outcomes.
+    async def run(self, order: dict[str, Any]) -> list[list[str]]:
+        """Run the attempts of an order; return their outcomes.
 
         Raises:
             DiedError: the child has ended.
 
         """
-        answer = await self._obeyed(order["lane"], order)
+        answer = await self._send_order(order["lane"], order)
         return list(answer["outcomes"])
 
-    async def rest(self) -> dict[str, Any]:
-        """Return what is left when nothing is asked.
+    async def wait_idle(self) -> dict[str, Any]:
+        """Return what the attempts leaked, when none runs.
 
         Raises:
             DiedError: the child has ended.
 
         """
-        return await self._obeyed(None, {})
+        return await self._send_order(None, {})
 
     def output(self) -> str:
-        """Return the end of what it has written to its standard error."""
+        """Return the end of the child's standard error."""
         self._log.seek(0)
         return self._log.read().decode(errors="replace")[-4000:]
 
-    async def _obeyed(self, lane: int | None, order: dict[str, Any]) -> dict[str, Any]:
-        if self._hearing.done():
+    async def _send_order(self, lane: int | None, order: dict[str, Any]) -> dict[str, Any]:
+        if self._reading.done():
             raise DiedError(self._end())
         future = asyncio.get_running_loop().create_future()
         self._waiting[lane] = future
         assert self._process.stdin
         self._process.stdin.write(json.dumps(order).encode() + b"\n")
         try:
-            return await asyncio.wait_for(future, PATIENCE)
+            return await asyncio.wait_for(future, ORDER_TIMEOUT)
         except TimeoutError:
-            msg = f"does nothing for {PATIENCE} s"
+            msg = f"has not answered for {ORDER_TIMEOUT} s"
             raise DiedError(msg) from None
 
-    async def _hear(self) -> None:
+    async def _read_reports(self) -> None:
         assert self._process.stdout
         while line := await self._process.stdout.readline():
             report = json.loads(line)
@@ -111,7 +111,7 @@ class Prober:
 
     @staticmethod
     def _settle(future: asyncio.Future[Any], outcome: dict[str, Any] | DiedError) -> None:
-        if future.done():  # it was too late
+        if future.done():  # it has timed out
             return
         if isinstance(outcome, DiedError):
             future.set_exception(outcome)

@@ -1,4 +1,4 @@
-"""Records what real servers answer to the probes."""
+"""Records conversations between the probes and real servers."""
 
 import asyncio
 import ssl
@@ -8,15 +8,15 @@ from pathlib import Path
 
 from app.devservers import Postgres, Valkey
 from tests.faults.servers import command, sql
-from tests.fuzz.conversation import Conversation, Question
+from tests.fuzz.conversation import Conversation, Target
 from tests.fuzz.dependency import HOST, Lane
-from tests.fuzz.prober import Prober
-from tests.fuzz.tape import Tape
-from tests.fuzz.tls import Secured
+from tests.fuzz.prober import ProbeProcess
+from tests.fuzz.tape import RecordingProxy
+from tests.fuzz.tls import TlsPlayer
 from tests.system.certificates import Certificates
 
 
-PASSWORD = "fuzz"  # noqa: S105 - of a server that lives as long as its recording
+PASSWORD = "fuzz"  # noqa: S105 - for a server that lives as long as its recording
 
 ACCESS = """
 host all vitals all scram-sha-256
@@ -43,78 +43,76 @@ HEADS = {
 
 
 async def record(
-    prober: Prober, name: str, question: Question, port: int, wire: str
+    probe_process: ProbeProcess, name: str, target: Target, port: int, protocol: str
 ) -> Conversation:
-    """Have a question asked of a real server, once and twice."""
-    tapes, outcomes = [Tape(port), Tape(port)], []
-    for tape, asks in zip(tapes, (1, 2), strict=True):
+    """Record one attempt, and two attempts, at a real server."""
+    tapes, outcomes = [RecordingProxy(port), RecordingProxy(port)], []
+    for tape, attempts in zip(tapes, (1, 2), strict=True):
         async with Lane() as lane:
             lane.play = tape
-            outcomes = await prober.ask(question.order(0, lane.port, asks))
-    once, twice = (tape.turns(wire) for tape in tapes)
+            outcomes = await probe_process.run(target.order(0, lane.port, attempts))
+    once, twice = (tape.turns(protocol) for tape in tapes)
     reasons = tuple(reason for reason, _, _ in outcomes)
-    return Conversation(name, question, wire, twice, len(once), reasons, tapes[1].closes)
+    return Conversation(name, target, protocol, twice, len(once), reasons, tapes[1].closes)
 
 
-async def explain_postgres(prober: Prober) -> list[Conversation]:
-    """Record PostgreSQL."""
+async def record_postgres(probe_process: ProbeProcess) -> list[Conversation]:
+    """Record conversations with PostgreSQL."""
     with Postgres() as server:
         (server.data / "pg_hba.conf").write_text(ACCESS)
         sql(server, *ROLES)
-        questions = dict(_postgres_questions(server.password_file.read_text()))
+        targets = dict(_postgres_targets(server.password_file.read_text()))
         return [
-            await record(prober, name, question, server.port, "postgres")
-            for name, question in questions.items()
+            await record(probe_process, name, target, server.port, "postgres")
+            for name, target in targets.items()
         ]
 
 
-def _postgres_questions(secret: str) -> Iterator[tuple[str, Question]]:
-    def question(
+def _postgres_targets(secret: str) -> Iterator[tuple[str, Target]]:
+    def target(
         user: str,
         password: str | None,
         require: str = "writable",
         path: str = "postgres?sslmode=disable",
-    ) -> Question:
-        return Question(
-            "postgres", f"postgresql://{user}@{HOST}:{{port}}/{path}", password, require
-        )
+    ) -> Target:
+        return Target("postgres", f"postgresql://{user}@{HOST}:{{port}}/{path}", password, require)
 
-    yield "scram", question("vitals", secret)
-    yield "scram, refused", question("vitals", "wrong")
-    yield "md5", question("hashed", PASSWORD, "query")
-    yield "cleartext", question("plain", PASSWORD, "query")
-    yield "trust", question("trusted", None)
-    yield "connect", question("trusted", None, "connect")
-    yield "read-only", question("reader", None)
-    yield "no database", question("trusted", None, path="nothing?sslmode=disable")
-    yield "no TLS", question("trusted", None, path="postgres?sslmode=prefer")
+    yield "scram", target("vitals", secret)
+    yield "scram, refused", target("vitals", "wrong")
+    yield "md5", target("hashed", PASSWORD, "query")
+    yield "cleartext", target("plain", PASSWORD, "query")
+    yield "trust", target("trusted", None)
+    yield "connect", target("trusted", None, "connect")
+    yield "read-only", target("reader", None)
+    yield "no database", target("trusted", None, path="nothing?sslmode=disable")
+    yield "no TLS", target("trusted", None, path="postgres?sslmode=prefer")
 
 
-async def explain_redis(prober: Prober) -> list[Conversation]:
-    """Record Redis."""
+async def record_redis(probe_process: ProbeProcess) -> list[Conversation]:
+    """Record conversations with Redis."""
     with Valkey() as server:
         command(server, "ACL", "SETUSER", "reader", "on", f">{PASSWORD}", "~*", "+@all", "-set")
         secret = server.password_file.read_text()
-        questions = {
-            "query": Question("redis", f"redis://{HOST}:{{port}}/0", secret),
-            "writable": Question("redis", f"redis://{HOST}:{{port}}/2", secret, "writable"),
-            "wrong password": Question("redis", f"redis://{HOST}:{{port}}/0", "wrong"),
-            "no database": Question("redis", f"redis://{HOST}:{{port}}/99", secret),
-            "denied": Question("redis", f"redis://reader@{HOST}:{{port}}/0", PASSWORD, "writable"),
+        targets = {
+            "query": Target("redis", f"redis://{HOST}:{{port}}/0", secret),
+            "writable": Target("redis", f"redis://{HOST}:{{port}}/2", secret, "writable"),
+            "wrong password": Target("redis", f"redis://{HOST}:{{port}}/0", "wrong"),
+            "no database": Target("redis", f"redis://{HOST}:{{port}}/99", secret),
+            "denied": Target("redis", f"redis://reader@{HOST}:{{port}}/0", PASSWORD, "writable"),
         }
         recorded = [
-            await record(prober, name, question, server.port, "redis")
-            for name, question in questions.items()
+            await record(probe_process, name, target, server.port, "redis")
+            for name, target in targets.items()
         ]
         command(server, "CONFIG", "SET", "requirepass", "")
-        open_ = Question("redis", f"redis://{HOST}:{{port}}/0")
-        return [*recorded, await record(prober, "no password", open_, server.port, "redis")]
+        open_ = Target("redis", f"redis://{HOST}:{{port}}/0")
+        return [*recorded, await record(probe_process, "no password", open_, server.port, "redis")]
 
 
-async def of_http(prober: Prober) -> list[Conversation]:
-    """Record servers that answer with fixed heads."""
+async def record_http(probe_process: ProbeProcess) -> list[Conversation]:
+    """Record conversations with HTTP servers."""
     recorded = []
-    question = Question("http", f"http://{HOST}:{{port}}/")
+    target = Target("http", f"http://{HOST}:{{port}}/")
     async with Lane() as server:
         for name, head in HEADS.items():
 
@@ -126,35 +124,35 @@ async def of_http(prober: Prober) -> list[Conversation]:
                 await reader.read()
 
             server.play = answer
-            recorded.append(await record(prober, name, question, server.port, "http"))
+            recorded.append(await record(probe_process, name, target, server.port, "http"))
     return recorded
 
 
 async def over_tls(
-    prober: Prober, plain: Conversation, context: ssl.SSLContext
+    probe_process: ProbeProcess, plain: Conversation, context: ssl.SSLContext
 ) -> list[Conversation]:
-    """Return a conversation within TLS, and the records of it.
+    """Return a conversation over TLS, and its TLS records.
 
-    Those that follow the handshake may be read in more pieces or fewer.
+    The records after the handshake may arrive in more pieces or fewer.
     """
-    url = plain.question.url.replace("sslmode=disable", "sslmode=require")
+    url = plain.target.url.replace("sslmode=disable", "sslmode=require")
     url = url.replace("redis:", "rediss:").replace("http:", "https:")
-    question = replace(plain.question, url=url)
-    within = replace(plain, name=f"{plain.name}, TLS", question=question, context=context)
+    target = replace(plain.target, url=url)
+    inner = replace(plain, name=f"{plain.name}, TLS", target=target, context=context)
     async with Lane() as server:
-        server.play = Secured(within, None)
-        records = await record(prober, f"{plain.name}, records", question, server.port, "tls")
-    handshake = 2 if plain.question.kind == "postgres" else 1
-    return [within, replace(records, context=context, within=within, first=handshake)]
+        server.play = TlsPlayer(inner, None)
+        records = await record(probe_process, f"{plain.name}, records", target, server.port, "tls")
+    handshake = 2 if plain.target.kind == "postgres" else 1
+    return [inner, replace(records, context=context, inner=inner, first=handshake)]
 
 
-RECORDERS = {"postgres": explain_postgres, "redis": explain_redis, "http": of_http}
+RECORDERS = {"postgres": record_postgres, "redis": record_redis, "http": record_http}
 
 
 async def recorded(kind: str, app: Path, certificates: Certificates) -> list[Conversation]:
     """Record the conversations of one kind with the probes of a checkout."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(certificates.write("good", certificates.root.parent))
-    async with Prober(app, "asyncio", certificates.root) as prober:
-        conversations = await RECORDERS[kind](prober)
-        return [*conversations, *await over_tls(prober, conversations[0], context)]
+    async with ProbeProcess(app, "asyncio", certificates.root) as probe_process:
+        conversations = await RECORDERS[kind](probe_process)
+        return [*conversations, *await over_tls(probe_process, conversations[0], context)]

@@ -1,4 +1,4 @@
-"""One child under attack, by several attempts at a time."""
+"""Runs attempts against one child, several at a time."""
 
 import asyncio
 from collections import Counter, deque
@@ -10,35 +10,35 @@ from typing import Self
 from tests.fuzz.conversation import Conversation
 from tests.fuzz.dependency import Lane
 from tests.fuzz.mutation import Mutation
-from tests.fuzz.prober import DiedError, Prober
+from tests.fuzz.prober import DiedError, ProbeProcess
 from tests.fuzz.tls import player
 
 
-# What a server may be blamed for, where the network and the name are in order.
+# The reasons that a server can cause. Name resolution and connecting always work here.
 REASONS = {
     *("timeout", "disconnected", "tls", "auth", "denied", "too_many_connections", "starting"),
     *("read_only", "no_primary", "out_of_memory", "persistence", "misconfigured", "protocol"),
-    "connect_timeout",  # where it was cut off just before the deadline
-    "unreachable",  # PgBouncer's word for the server behind it
+    "connect_timeout",  # if the connection was cut just before the deadline
+    "unreachable",  # PgBouncer reports that its server is unreachable
 }
-OF_HTTP = {"timeout", "connect_timeout", "disconnected", "tls", "protocol", "http_status"}
+HTTP_REASONS = {"timeout", "connect_timeout", "disconnected", "tls", "protocol", "http_status"}
 
-# An error in a server's words that no table has is an `error`.
+# A server's error that is in no table has the reason `error`.
 SERVER_ERRORS = {"ServerError", "ResponseError"}
 
-# Questions of an attempt, and seconds for each: what takes longer is as good as silent.
-ASKS, TIMEOUT = 2, 0.25
+# Attempts of an order, and the timeout of each in seconds.
+ATTEMPTS, TIMEOUT = 2, 0.25
 
 Plan = Callable[[int], tuple[Conversation, Mutation]]
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A fault, and how to see it again.
+    """A fault, and how to reproduce it.
 
     Attributes:
-        numbers: the attempt, or those of which it is one.
-        sent: what the dependency sent in the attempt, in pieces; an empty one is a connection.
+        numbers: the number of the attempt, or the numbers of all candidates.
+        sent: the pieces that the dependency sent; an empty one starts a connection.
 
     """
 
@@ -49,23 +49,23 @@ class Finding:
 
 
 class Session:
-    """A child, and the lanes on which it is attacked.
+    """A child, and the listeners of its attempts.
 
     Args:
-        plan: what to play in the attempt of a number.
+        plan: returns the conversation and the mutation of an attempt, by its number.
 
     Attributes:
         findings: faults of known attempts.
-        suspects: faults that came while these attempts ran.
-        reasons: how often each was given.
+        suspects: faults whose attempt is one of several.
+        reasons: the number of attempts with each reason.
         died: how the child ended, if it did.
 
     """
 
-    def __init__(self, plan: Plan, prober: Prober, lanes: int) -> None:
-        self._plan, self.prober = plan, prober
+    def __init__(self, plan: Plan, probe_process: ProbeProcess, lanes: int) -> None:
+        self._plan, self.probe_process = plan, probe_process
         self._lanes = [Lane() for _ in range(lanes)]
-        # What a fault may come from: it is reported a moment after the attempt that causes it.
+        # The candidates for a fault, which is reported a moment after the attempt that causes it.
         self._recent = deque[int](maxlen=3 * lanes)
         self.findings: list[Finding] = []
         self.suspects: list[Finding] = []
@@ -74,7 +74,7 @@ class Session:
 
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as entering:
-            await entering.enter_async_context(self.prober)
+            await entering.enter_async_context(self.probe_process)
             for lane in self._lanes:
                 await entering.enter_async_context(lane)
             self._stack = entering.pop_all()
@@ -84,7 +84,7 @@ class Session:
         await self._stack.aclose()
 
     async def attack(self, numbers: Iterable[int]) -> None:
-        """Make these attempts; return when all are made, or the child has ended."""
+        """Run these attempts; return when all are done, or the child has ended."""
         shared = iter(numbers)
         async with asyncio.TaskGroup() as group:
             for place in range(len(self._lanes)):
@@ -99,7 +99,7 @@ class Session:
             except DiedError as error:
                 if not self.died:
                     self.died = str(error)
-                    self.suspects.append(self._of_all(f"the child {error}"))
+                    self.suspects.append(self._finding_of_recent(f"the child {error}"))
                 return
             self._suspect()
 
@@ -107,24 +107,24 @@ class Session:
         lane = self._lanes[place]
         conversation, mutation = self._plan(number)
         lane.play = playing = player(conversation, mutation)
-        order = conversation.question.order(place, lane.port, ASKS, TIMEOUT)
-        outcomes = await self.prober.ask(order)
+        order = conversation.target.order(place, lane.port, ATTEMPTS, TIMEOUT)
+        outcomes = await self.probe_process.run(order)
         self.reasons.update(reason for reason, _, _ in outcomes)
         if problem := judge(conversation, mutation, outcomes):
-            about = f"{conversation.question.kind}, {conversation.name}, {mutation}: {outcomes}"
+            about = f"{conversation.target.kind}, {conversation.name}, {mutation}: {outcomes}"
             self.findings.append(Finding(problem, (number,), about, playing.sent))
 
     def _suspect(self) -> None:
-        self.suspects += [self._of_all(fault) for fault in self.prober.faults]
-        self.prober.faults.clear()
+        self.suspects += [self._finding_of_recent(fault) for fault in self.probe_process.faults]
+        self.probe_process.faults.clear()
 
-    def _of_all(self, problem: str) -> Finding:
-        return Finding(problem, tuple(self._recent), self.prober.output())
+    def _finding_of_recent(self, problem: str) -> Finding:
+        return Finding(problem, tuple(self._recent), self.probe_process.output())
 
 
 def judge(conversation: Conversation, mutation: Mutation, outcomes: list[list[str]]) -> str:
-    """Return what is wrong with these outcomes, if anything is."""
-    proper = OF_HTTP if conversation.question.kind == "http" else REASONS
+    """Return what is wrong with these outcomes; empty if nothing is."""
+    proper = HTTP_REASONS if conversation.target.kind == "http" else REASONS
     for reason, cause, _ in outcomes:
         if reason == "pass":
             continue

@@ -1,4 +1,4 @@
-"""What a conversation is recorded on."""
+"""Records a conversation."""
 
 import asyncio
 import contextlib
@@ -7,8 +7,8 @@ from tests.fuzz.conversation import Turn, split
 from tests.fuzz.dependency import HOST
 
 
-class Tape:
-    """A relay to a real server that keeps what the first connection through it has carried."""
+class RecordingProxy:
+    """A proxy to a real server that records its first connection."""
 
     def __init__(self, port: int) -> None:
         self._port = port
@@ -17,7 +17,7 @@ class Tape:
         self._left = False
 
     async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Relay one connection."""
+        """Proxy one connection."""
         server, client = await asyncio.open_connection(HOST, self._port)
         kept: list[tuple[bool, bytes]] = []
         self._parts = kept if self._parts is None else self._parts
@@ -43,8 +43,8 @@ class Tape:
         self.closes = self.closes or (is_answer and not self._left and kept[-1][0])
         writer.write_eof()
 
-    def turns(self, wire: str) -> tuple[Turn, ...]:
-        """Return the turns; what the client said last, without an answer, is left out."""
+    def turns(self, protocol: str) -> tuple[Turn, ...]:
+        """Return the turns, without a last request that has no answer."""
         turns: list[list[bytes]] = []
         before = True
         for is_answer, data in self._parts or []:
@@ -52,4 +52,4 @@ class Tape:
                 turns.append([b"", b""])
             turns[-1][is_answer] += data
             before = is_answer
-        return tuple(Turn(asked, split(wire, sent)) for asked, sent in turns if sent)
+        return tuple(Turn(request, split(protocol, sent)) for request, sent in turns if sent)

@@ -1,4 +1,4 @@
-"""The probes under attack, with fixed seeds; `make fuzz` goes on with others."""
+"""The probes under attack, with fixed seeds. `make fuzz` uses random ones."""
 
 import asyncio
 from pathlib import Path
@@ -8,7 +8,7 @@ import pytest
 from tests.fuzz.conversation import Conversation
 from tests.fuzz.dependency import Lane
 from tests.fuzz.fuzzer import Fuzzer
-from tests.fuzz.prober import Prober
+from tests.fuzz.prober import ProbeProcess
 from tests.fuzz.recorder import RECORDERS, recorded
 from tests.fuzz.tls import player
 from tests.service import ROOT
@@ -33,25 +33,27 @@ def _conversations(
     return asyncio.run(recorded(request.param, ROOT, certificates))
 
 
-async def test_an_unchanged_conversation_ends_as_it_was_recorded(
+async def test_an_unchanged_conversation_has_the_recorded_reasons(
     conversations: list[Conversation], certificates: Certificates
 ) -> None:
-    """What is played is what a real server says, up to the last turn."""
-    async with Prober(ROOT, "asyncio", certificates.root) as prober, Lane() as lane:
+    """The replay matches a real server up to the last turn."""
+    async with ProbeProcess(ROOT, "asyncio", certificates.root) as probe_process, Lane() as lane:
         for conversation in conversations:
             lane.play = player(conversation, None)
-            order = conversation.question.order(0, lane.port, 2)
-            reasons = [reason for reason, _, _ in await prober.ask(order)]
+            order = conversation.target.order(0, lane.port, 2)
+            reasons = [reason for reason, _, _ in await probe_process.run(order)]
             assert (conversation.name, *reasons) == (conversation.name, *conversation.reasons)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-async def test_the_probes_bear_whatever_a_dependency_sends(
+async def test_mutated_conversations_cause_no_fault(
     conversations: list[Conversation], certificates: Certificates, seed: int
 ) -> None:
-    """No crash, no block, no growth, nothing left behind, no wrong pass and no unknown reason."""
-    prober = Path(ROOT), certificates.root
-    fuzzer = Fuzzer(conversations, seed, lambda loop: Prober(prober[0], loop, prober[1]))
+    """There is no crash, block, growth, leak, wrong pass or unknown reason."""
+    probe_process = Path(ROOT), certificates.root
+    fuzzer = Fuzzer(
+        conversations, seed, lambda loop: ProbeProcess(probe_process[0], loop, probe_process[1])
+    )
     async with fuzzer:
         for _ in range(ROUNDS):
             await fuzzer.round()

@@ -1,21 +1,21 @@
-"""The fuzzer finds what it is there to find, in probes that are made to have it."""
+"""The fuzzer finds each kind of fault, in fake probes that have it."""
 
 from pathlib import Path
 
 import pytest
 
-from tests.fuzz.conversation import Conversation, Question, Turn
+from tests.fuzz.conversation import Conversation, Target, Turn
 from tests.fuzz.fuzzer import Fuzzer
-from tests.fuzz.prober import Prober
+from tests.fuzz.prober import ProbeProcess
 
 
 pytestmark = pytest.mark.alone
 
 ANSWER = Turn(b"", (b"HTTP/1.1 200 OK\r\n\r\n",))
-QUESTION = Question("http", "http://127.0.0.1:{port}/")
-CONVERSATION = Conversation("plain", QUESTION, "http", (ANSWER,), 1, ("pass",), closes=False)
+TARGET = Target("http", "http://127.0.0.1:{port}/")
+CONVERSATION = Conversation("plain", TARGET, "http", (ANSWER,), 1, ("pass",), closes=False)
 
-# A probe that does something, and then fails properly.
+# A probe that causes a fault, and then fails with a valid reason.
 PROBE = """
 import asyncio, os, signal, threading, time
 from contextlib import asynccontextmanager
@@ -60,7 +60,7 @@ FAULTS = {
 
 
 def fuzzer(folder: Path, body: str, reason: str = "disconnected") -> Fuzzer:
-    """Return one that attacks these probes."""
+    """Return a fuzzer that attacks fake probes."""
     probes = folder / "app" / "checks"
     probes.mkdir(parents=True)
     for package in (probes, probes.parent):
@@ -68,11 +68,11 @@ def fuzzer(folder: Path, body: str, reason: str = "disconnected") -> Fuzzer:
     for name in ("http", "redis", "postgres"):
         text = PROBE.format(name=name, body=body, reason=reason)
         (probes / f"{name}.py").write_text(text)
-    return Fuzzer([CONVERSATION], 1, lambda loop: Prober(folder, loop, folder / "no roots"))
+    return Fuzzer([CONVERSATION], 1, lambda loop: ProbeProcess(folder, loop, folder / "no roots"))
 
 
 async def problems(fuzzer: Fuzzer) -> list[str]:
-    """Return what is found within two rounds."""
+    """Return the problems that two rounds find."""
     async with fuzzer:
         await fuzzer.round()
         if not fuzzer.findings:
@@ -82,12 +82,12 @@ async def problems(fuzzer: Fuzzer) -> list[str]:
 
 @pytest.mark.parametrize(("problem", "body"), FAULTS.items())
 async def test_a_fault_is_found(tmp_path: Path, problem: str, body: str) -> None:
-    """At the latest in the second round."""
+    """It is found in the second round at the latest."""
     assert [one for one in await problems(fuzzer(tmp_path, body)) if one.startswith(problem)]
 
 
 async def test_a_fault_is_traced_to_its_attempt(tmp_path: Path) -> None:
-    """Of those that ran when the child died, and that one alone."""
+    """Several attempts ran when the child died."""
     body = "if not KEPT: KEPT.append(1); await asyncio.sleep(0.01); os.abort()"
     attack = fuzzer(tmp_path, body)
     await problems(attack)
@@ -95,11 +95,11 @@ async def test_a_fault_is_traced_to_its_attempt(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("reason", ["error", "stuck", "dns"])
-async def test_a_reason_that_no_server_can_give_is_found(tmp_path: Path, reason: str) -> None:
-    """Whatever is sent has a reason of its own."""
+async def test_a_reason_that_no_server_can_cause_is_found(tmp_path: Path, reason: str) -> None:
+    """The name is resolved and the port is open."""
     assert f"reason {reason} for EOFError" in await problems(fuzzer(tmp_path, "", reason))
 
 
-async def test_proper_probes_pass(tmp_path: Path) -> None:
-    """Nothing is found where there is nothing."""
+async def test_probes_without_a_fault_pass(tmp_path: Path) -> None:
+    """The fuzzer finds nothing."""
     assert await problems(fuzzer(tmp_path, "await asyncio.sleep(0)")) == []

@@ -1,4 +1,4 @@
-"""The dependency with TLS: what is changed is what it says, or the records that carry that."""
+"""The dependency with TLS: mutations change its plain text, or its TLS records."""
 
 import asyncio
 import contextlib
@@ -10,25 +10,25 @@ from tests.fuzz.dependency import Player, end, send
 from tests.fuzz.mutation import Mutation
 
 
-# The answer to PostgreSQL's request for TLS, of so many bytes.
+# The length of PostgreSQL's request for TLS, and the answer.
 SSL_REQUEST, WILLING = 8, b"S"
 
 
 def player(conversation: Conversation, mutation: Mutation | None) -> Player:
-    """Return what plays a conversation."""
+    """Return the player of a conversation."""
     if conversation.context is None:
         return Player(conversation, mutation)
-    if conversation.within is None:
-        return Secured(conversation, mutation)
-    return Records(conversation, mutation)
+    if conversation.inner is None:
+        return TlsPlayer(conversation, mutation)
+    return TlsRecordPlayer(conversation, mutation)
 
 
-class Secured(Player):
-    """Plays a conversation within TLS."""
+class TlsPlayer(Player):
+    """Replays a conversation over TLS."""
 
     async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Shake hands, then play."""
-        if self._conversation.question.kind == "postgres":
+        """Do the TLS handshake, then replay."""
+        if self._conversation.target.kind == "postgres":
             await reader.readexactly(SSL_REQUEST)
             writer.write(WILLING)
         assert isinstance(self._conversation.context, ssl.SSLContext)
@@ -36,11 +36,11 @@ class Secured(Player):
         await super().__call__(reader, writer)
 
 
-class Records(Player):
-    """Changes the records of TLS that carry a conversation, each turn of which is one read."""
+class TlsRecordPlayer(Player):
+    """Changes the TLS records of a conversation. Each read is a turn."""
 
     async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Relay, until either side ends."""
+        """Proxy until either side ends the connection."""
         self.sent.append(b"")
         ours, theirs = socket.socketpair()
         inner = asyncio.StreamReaderProtocol(asyncio.StreamReader(), self._play)
@@ -56,15 +56,15 @@ class Records(Player):
         await end(ending, reader, writer)
 
     async def _play(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        assert self._conversation.within
+        assert self._conversation.inner
         try:
             with contextlib.suppress(OSError, EOFError):
-                await Secured(self._conversation.within, None)(reader, writer)
+                await TlsPlayer(self._conversation.inner, None)(reader, writer)
         finally:
             writer.transport.abort()
 
     async def _relay(self, server: asyncio.StreamReader, writer: asyncio.StreamWriter) -> str:
-        """Pass on what the server says; return how the connection is to end."""
+        """Forward the server's data; return how to end the connection."""
         turn, mutation = 0, self._mutation
         while data := await server.read(65536):
             pieces = mutation.apply(turn, split("tls", data)) if mutation else [data]
