@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.checks.postgres import CLOSE_TIMEOUT
+from app.checks.postgres_driver import CLOSE_TIMEOUT
 from app.health.monitor import CLOSE_GRACE
 from app.logs.handler import FLUSH_TIMEOUT
 from app.probe_config import (

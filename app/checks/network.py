@@ -34,14 +34,10 @@ class Stage(StrEnum):
     QUERY = "query"
 
 
-def ignore_stage(stage: Stage) -> None:
-    """Do nothing: the default listener."""
-
-
 # Called at the start of each stage. An attempt runs in a task of its own, so a listener that is
 # set there gets the stages of that attempt only.
 STAGE_LISTENER: ContextVar[Callable[[Stage], None]] = ContextVar(
-    "STAGE_LISTENER", default=ignore_stage
+    "STAGE_LISTENER", default=lambda _stage: None
 )
 
 

@@ -5,8 +5,13 @@ gets only the messages that it needs, each whole, expected and valid.
 """
 
 import asyncio
+import contextlib
+import secrets
 import struct
+from dataclasses import dataclass
 from typing import Any
+
+import asyncpg
 
 from app.checks.connection import BoundedConnection
 from app.checks.errors import ProtocolError
@@ -18,6 +23,7 @@ from app.checks.postgres_protocol import (
     is_ascii_string,
     read_message,
 )
+from app.checks.session import ignore_outcome
 
 
 # What asyncpg reads at the start of a session: authentication is complete, and a fixed version.
@@ -163,3 +169,63 @@ class AsyncpgLoop:
         self.transport = AsyncpgTransport(self._connection, protocol)
         await self.transport.start_session(self._login)
         return self.transport, protocol
+
+
+# Seconds that an attempt waits for the server to end a session.
+CLOSE_TIMEOUT = 0.1
+
+TERMINATE = encode_message(b"X", b"")
+
+# An int4 is less than this.
+NUMBERS = 2**31
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresSession:
+    """A session of asyncpg, and the statement that it runs.
+
+    Attributes:
+        driver: asyncpg's connection.
+        transport: the transport below it.
+        statement: a template with `{number}`; empty if connecting is all that is checked.
+
+    """
+
+    driver: Any
+    transport: AsyncpgTransport
+    statement: str
+
+    async def query(self) -> None:
+        """Run the statement."""
+        if not self.statement:
+            return
+        enter_stage(Stage.QUERY)
+        await self.transport.drop_async_messages()
+        number = str(secrets.randbelow(NUMBERS))
+        result = asyncio.create_task(self.transport.relay_result(number), name="read a result")
+        result.add_done_callback(ignore_outcome)
+        try:
+            await self.driver.execute(self.statement.format(number=number))
+        except asyncpg.InterfaceError as error:
+            # The connection ended before asyncpg sent the query.
+            raise EOFError(error) from None
+        except asyncpg.ConnectionDoesNotExistError:
+            await result  # raises the cause
+            raise
+        finally:
+            result.cancel()
+
+    async def close(self) -> None:
+        """End the session, and wait a moment for the server: then its slot is free."""
+        connection = self.transport.connection
+        try:
+            with contextlib.suppress(Exception):
+                connection.write(TERMINATE)
+                async with asyncio.timeout(CLOSE_TIMEOUT):
+                    await connection.wait_closed()
+        finally:
+            self.terminate()
+
+    def terminate(self) -> None:
+        """Close the connection at once."""
+        self.driver.terminate()

@@ -1,4 +1,4 @@
-"""Connecting to a PostgreSQL server as its URL says."""
+"""Opening sessions with a PostgreSQL server, as its URL says."""
 
 import ssl
 import time
@@ -12,7 +12,7 @@ from sqlalchemy import make_url
 from app.checks.connection import BoundedConnection
 from app.checks.errors import PlainAnswerError, ProtocolError, UnansweredError
 from app.checks.network import Dialer, Stage, enter_stage
-from app.checks.postgres_driver import AsyncpgLoop, AsyncpgTransport
+from app.checks.postgres_driver import AsyncpgLoop, PostgresSession
 from app.checks.postgres_errors import explain_postgres
 from app.checks.postgres_protocol import PostgresLogin, ServerError
 from app.checks.scram import KeyDerivation
@@ -69,28 +69,13 @@ SSL_REQUEST = bytes.fromhex("00000008 04d2162f")
 
 
 @dataclass(frozen=True, slots=True)
-class PostgresConnection:
-    """asyncpg's connection, and the transport below it."""
-
-    driver: Any
-    transport: AsyncpgTransport
-
-    def abort(self) -> None:
-        """Close the connection at once."""
-        self.driver.terminate()
-
-
-def _session_opener() -> SessionOpener[PostgresConnection]:
-    return SessionOpener(time.monotonic, PostgresConnection.abort)
-
-
-@dataclass(frozen=True, slots=True)
 class PostgresServer:
     """A PostgreSQL server, and how to log in to it.
 
     Attributes:
         host: the host that the server's certificate must name.
         attempts: with TLS and without, in the order in which they are tried.
+        statement: what each session runs.
 
     """
 
@@ -99,11 +84,14 @@ class PostgresServer:
     attempts: Sequence[TlsAttempt]
     user: str
     database: str
+    statement: str
     derive: KeyDerivation = field(default_factory=KeyDerivation)
-    opener: SessionOpener[PostgresConnection] = field(default_factory=_session_opener)
+    opener: SessionOpener[PostgresSession] = field(
+        default_factory=lambda: SessionOpener(time.monotonic, PostgresSession.terminate)
+    )
 
     @classmethod
-    def from_url(cls, url: str) -> "PostgresServer":
+    def from_url(cls, url: str, statement: str) -> "PostgresServer":
         """Parse a URL."""
         target = make_url(url)
         query = {key: str(value) for key, value in target.query.items()}
@@ -115,9 +103,9 @@ class PostgresServer:
         else:
             dialer = Dialer(host, port)
             attempts = tls_attempts(query.get("sslmode"), query.get("sslrootcert"))
-        return cls(dialer, host, attempts, user, target.database or user)
+        return cls(dialer, host, attempts, user, target.database or user, statement)
 
-    async def connect(self, password: str) -> PostgresConnection:
+    async def open_session(self, password: str) -> PostgresSession:
         """Connect and log in, with TLS or without, as `sslmode` allows.
 
         Raises:
@@ -136,7 +124,7 @@ class PostgresServer:
                     raise
         return await self._connect(password, last)
 
-    async def _connect(self, password: str, attempt: TlsAttempt) -> PostgresConnection:
+    async def _connect(self, password: str, attempt: TlsAttempt) -> PostgresSession:
         connection = await BoundedConnection.open(self.dialer)
         if self.opener.may_start(connection):
             self.opener.start(connection, self._log_in(connection, password, attempt))
@@ -146,7 +134,7 @@ class PostgresServer:
 
     async def _log_in(
         self, connection: BoundedConnection, password: str, attempt: TlsAttempt
-    ) -> PostgresConnection:
+    ) -> PostgresSession:
         try:
             if attempt.trust:
                 await self._start_tls(connection, attempt.trust, is_required=attempt.is_required)
@@ -156,7 +144,7 @@ class PostgresServer:
             connection.abort()
             raise
         assert loop.transport  # noqa: S101 - asyncpg has connected
-        return PostgresConnection(driver, loop.transport)
+        return PostgresSession(driver, loop.transport, self.statement)
 
     async def _start_tls(
         self, connection: BoundedConnection, trust: TrustStore, *, is_required: bool

@@ -104,15 +104,11 @@ class RedisServer:
         """
         context = await self.trust.context() if self.trust else None
         bounded = await BoundedConnection.open(self.dialer)
+        connection = RespConnection(bounded, password=password, **self.options)
         try:
             if context:
                 await bounded.start_tls(context, self.host)
-        except BaseException:
-            bounded.abort()
-            raise
-        enter_stage(Stage.AUTHENTICATION)
-        connection = RespConnection(bounded, password=password, **self.options)
-        try:
+            enter_stage(Stage.AUTHENTICATION)
             await connection.connect()  # type: ignore[no-untyped-call]
         except BaseException:
             connection.terminate()

@@ -5,7 +5,6 @@ import os
 import re
 import ssl
 import stat
-from dataclasses import dataclass
 from pathlib import Path
 
 from app.checks.errors import PlainAnswerError
@@ -39,29 +38,6 @@ class CaCertificateError(ssl.SSLError):
         super().__init__(0, problem)
 
 
-@dataclass(frozen=True, slots=True)
-class CachedContext:
-    """A TLS context, with the identities of the files that it was loaded from.
-
-    Attributes:
-        sources: identities of the CA file and of the CA directories.
-        entries: identities of the files in the directories.
-
-    """
-
-    context: ssl.SSLContext
-    sources: list[FileIdentity]
-    entries: list[FileIdentity]
-
-    def is_current(self, sources: list[FileIdentity], folders: list[str]) -> bool:
-        """Return whether a new context would trust the same CAs.
-
-        OpenSSL reads a directory's entry when a handshake needs it, and caches it. Before Python
-        3.11.9, asking OpenSSL which entries it has read is a race with a handshake.
-        """
-        return self.sources == sources and self.entries == _identify_entries(folders)
-
-
 class TrustStore:
     """Decides which servers a TLS client trusts.
 
@@ -83,7 +59,8 @@ class TrustStore:
         self._ca_file = ca_file
         self._check_hostname = check_hostname and verify
         self._verify = verify
-        self._cached: CachedContext | None = None
+        # One tuple, as several threads may load at once.
+        self._cached: tuple[list[FileIdentity], ssl.SSLContext] | None = None
         self._load = BlockingCall(self.load, "load CA certificates")
 
     async def context(self) -> ssl.SSLContext:
@@ -105,13 +82,17 @@ class TrustStore:
         file, folders = self._locations() if self._verify else (None, [])
         # Identified before they are read: the next call notices a replacement in between.
         sources = [*([_identify_file(Path(file))] if file else []), *_identify_folders(folders)]
-        if not self._cached or not self._cached.is_current(sources, folders):
-            entries = _identify_entries(folders)
-            if self._verify and not (file or entries):
-                raise CaCertificateError(NO_CERTIFICATE)
-            context = self._create_context(file, folders)
-            self._cached = CachedContext(context, sources, entries)
-        return self._cached.context
+        # Entries count even if no handshake has needed them: OpenSSL caches an entry that it reads,
+        # and before Python 3.11.9, asking which ones it has read is a race with a handshake.
+        sources += (entries := _identify_entries(folders))
+        cached = self._cached
+        if cached and cached[0] == sources:
+            return cached[1]
+        if self._verify and not (file or entries):
+            raise CaCertificateError(NO_CERTIFICATE)
+        context = self._create_context(file, folders)
+        self._cached = sources, context
+        return context
 
     def _locations(self) -> tuple[str | None, list[str]]:
         """Return the file and the directories of the trusted CAs."""

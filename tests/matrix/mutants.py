@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 from unittest import mock
 
-from app.checks.postgres import PostgresSession
+from app.checks.postgres_driver import PostgresSession
 from app.checks.redis import RedisSession
 from app.health import Result, Status
 from app.health.monitor import CheckRunner
