@@ -24,7 +24,7 @@ CIPHER = "ECDHE-ECDSA-AES256-GCM-SHA384"
 Configure = Callable[[ssl.SSLContext, Path], None]
 
 
-class Secured(Client):
+class TlsClient(Client):
     """The server's side of a TLS connection."""
 
     def __init__(self, client: Client, context: ssl.SSLContext) -> None:
@@ -86,27 +86,27 @@ def use_good_certificate(context: ssl.SSLContext, folder: Path) -> None:
     context.load_cert_chain(folder / GOOD)
 
 
-def secured(script: Script, configure: Configure = use_good_certificate) -> Script:
+def over_tls(script: Script, configure: Configure = use_good_certificate) -> Script:
     """Do the TLS handshake, then run a script over TLS."""
 
     async def run(client: Client) -> None:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         configure(context, client.folder)
-        server = Secured(client, context)
+        server = TlsClient(client, context)
         await server.handshake()
         await script(server)
 
     return run
 
 
-class Records:
+class RecordWriter:
     """Encrypts records with the keys of a connection."""
 
-    def __init__(self, server: Secured, keys: dict[str, str]) -> None:
+    def __init__(self, server: TlsClient, keys: dict[str, str]) -> None:
         self.is_new = server.tls.version() == "TLSv1.3"
         self._number = 0
         if self.is_new:
-            self._use(bytes.fromhex(keys["SERVER_TRAFFIC_SECRET_0"]))
+            self._use_secret(bytes.fromhex(keys["SERVER_TRAFFIC_SECRET_0"]))
             return
         self._number = 1  # 0 was the last message of the handshake
         own, other = server.written[11:43], bytes.fromhex(keys["random"])
@@ -123,8 +123,8 @@ class Records:
         self._number += 1
         if not self.is_new:
             associated_data = number + struct.pack("!BHH", kind, 0x303, len(content))
-            sealed = number + self._key.encrypt(self._salt + number, content, associated_data)
-            return struct.pack("!BHH", kind, 0x303, len(sealed)) + sealed
+            encrypted = number + self._key.encrypt(self._salt + number, content, associated_data)
+            return struct.pack("!BHH", kind, 0x303, len(encrypted)) + encrypted
         head = struct.pack("!BHH", DATA, 0x303, len(content) + 17)
         nonce = bytes(a ^ b for a, b in zip(self._salt, bytes(4) + number, strict=True))
         return head + self._key.encrypt(nonce, content + bytes([kind]), head)
@@ -132,10 +132,10 @@ class Records:
     def new_key(self, *, asks: bool) -> bytes:
         """Return a KeyUpdate record, and switch to the new key."""
         record = self.record(HANDSHAKE, bytes([24, 0, 0, 1, asks]))
-        self._use(_expand(self._secret, b"traffic upd", 48))
+        self._use_secret(_expand(self._secret, b"traffic upd", 48))
         return record
 
-    def _use(self, secret: bytes) -> None:
+    def _use_secret(self, secret: bytes) -> None:
         self._secret, self._number = secret, 0
         self._key, self._salt = AESGCM(_expand(secret, b"key", 32)), _expand(secret, b"iv", 12)
 
@@ -146,7 +146,7 @@ def _expand(secret: bytes, label: bytes, length: int) -> bytes:
     return hmac.digest(secret, associated_data, HASH)[:length]
 
 
-def sealed(make: Callable[[Records], bytes], version: ssl.TLSVersion) -> Script:
+def repeat_record(make: Callable[[RecordWriter], bytes], version: ssl.TLSVersion) -> Script:
     """Do the TLS handshake, read nothing, and send a custom record repeatedly."""
 
     async def run(client: Client) -> None:
@@ -157,12 +157,12 @@ def sealed(make: Callable[[Records], bytes], version: ssl.TLSVersion) -> Script:
             context.set_ciphers(CIPHER)
             context.num_tickets = 0
             context.keylog_filename = log.name
-            server = Secured(client, context)
+            server = TlsClient(client, context)
             await server.handshake()
             lines = [line.split() for line in log.read().decode().splitlines()]
         keys = {name: secret for name, _, secret in (one for one in lines if len(one) == 3)}
         random = next(one[1] for one in lines if len(one) == 3)
-        records = Records(server, {**keys, "random": random})
+        records = RecordWriter(server, {**keys, "random": random})
         while True:
             await client.write(make(records))
 

@@ -62,7 +62,7 @@ async def serving(
         await attempt.eventually(lambda: not server.open)
 
 
-def asking(
+def open_probe(
     server: HttpServer,
     path: str = "/",
     headers: Callable[[], Mapping[str, str]] = dict,

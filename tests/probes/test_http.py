@@ -16,10 +16,10 @@ from tests.probes.attempt import eventually
 from tests.probes.http_server import (
     OK,
     Answer,
-    asking,
     failure,
     goes_on,
     hangs_up,
+    open_probe,
     resets,
     says,
     serving,
@@ -34,7 +34,7 @@ async def test_the_health_endpoint_of_minio_is_checked() -> None:
     """The request has its path, and 503 fails."""
     async with (
         serving(b"HTTP/1.1 200 OK\r\nServer: MinIO\r\nContent-Length: 0\r\n\r\n") as minio,
-        asking(minio, "/minio/health/cluster?maintenance=true") as probe,
+        open_probe(minio, "/minio/health/cluster?maintenance=true") as probe,
     ):
         await probe()
         minio.answer = says(b"HTTP/1.1 503 Service Unavailable\r\nX-Minio-Write-Quorum: 3\r\n\r\n")
@@ -56,9 +56,9 @@ async def test_a_status_passes_where_it_is_expected_and_nowhere_else(status: int
     """Redirects are not followed, and 401 and 403 are no special cases."""
     answer = f"HTTP/1.1 {status} No\r\nLocation: /elsewhere\r\nSet-Cookie: a=b\r\n\r\n".encode()
     async with serving(answer) as server:
-        async with asking(server, expect=status) as probe:
+        async with open_probe(server, expect=status) as probe:
             await probe()
-        async with asking(server) as probe:
+        async with open_probe(server) as probe:
             assert await failure(probe) is Reason.HTTP_STATUS
         assert [asked.split()[1] for asked in server.asked] == ["/", "/"]
         assert "cookie" not in server.asked[1].lower()
@@ -79,7 +79,7 @@ async def test_a_status_passes_where_it_is_expected_and_nowhere_else(status: int
 )
 async def test_the_headers_of_a_response_decide(answer: Answer) -> None:
     """The body is not read: it may never arrive, never end, or be malformed."""
-    async with serving(answer) as server, asking(server) as probe:
+    async with serving(answer) as server, open_probe(server) as probe:
         async with asyncio.timeout(0.5):
             await probe()
         await eventually(lambda: not server.open)
@@ -107,7 +107,7 @@ async def test_the_headers_of_a_response_decide(answer: Answer) -> None:
 )
 async def test_an_invalid_response_has_a_reason(answer: Answer, reason: Reason) -> None:
     """It is slow, endless, not HTTP, or cut. After the repair the check passes."""
-    async with serving(answer) as server, asking(server) as probe:
+    async with serving(answer) as server, open_probe(server) as probe:
         assert await failure(probe) is reason
         await eventually(lambda: not server.open)
         server.answer = says(OK)
@@ -160,7 +160,7 @@ async def test_a_secret_is_read_at_each_attempt(tmp_path: Path) -> None:
     secret = Secret("key", tmp_path / "key")
     async with (
         serving(OK) as server,
-        asking(server, headers=lambda: {"x-key": secret.read(), "host": "a.test"}) as probe,
+        open_probe(server, headers=lambda: {"x-key": secret.read(), "host": "a.test"}) as probe,
     ):
         for content in ("one", "wörd"):
             secret.path.write_text(content)
@@ -179,7 +179,7 @@ async def test_a_secret_is_read_at_each_attempt(tmp_path: Path) -> None:
 async def test_the_error_does_not_quote_the_response() -> None:
     """A response that is not HTTP may echo the request's headers."""
     for answer in (f"{CANARY}\r\n\r\n", f"HTTP/1.1 {CANARY}\r\n\r\n"):
-        async with serving(answer.encode()) as server, asking(server) as probe:
+        async with serving(answer.encode()) as server, open_probe(server) as probe:
             with pytest.raises(Exception, match=r"^not an HTTP response$"):
                 await probe()
 
@@ -189,7 +189,7 @@ async def test_proxy_variables_are_ignored(monkeypatch: pytest.MonkeyPatch) -> N
     async with serving(OK) as proxy, serving(OK) as server:
         for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
             monkeypatch.setenv(name, f"http://127.0.0.1:{proxy.port}")
-        async with asking(server) as probe:
+        async with open_probe(server) as probe:
             await probe()
         assert (len(server.asked), len(proxy.asked)) == (1, 0)
 
