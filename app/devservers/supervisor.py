@@ -1,9 +1,9 @@
-"""Holds a server's processes and folder for its owner, and ends both with the owner.
+"""Runs a server for its owner, and stops it and removes its folder when the owner ends.
 
-A program of its own, and the real parent of what it runs. Its standard input is a pipe that only
-the owner writes to: a line of it tells what to run, as JSON, or, if empty, to end what runs. The
-end of the pipe, whatever the owner died of, ends what runs and removes the folder. For each run it
-answers with two lines: the process id, and in time the exit code.
+A separate process, the parent of the server. Only the owner writes to its standard input. Each line
+is a request: a JSON array of the command and its standard input starts a program, and an empty line
+stops it. At the end of the input, however the owner ended, it stops the program and removes the
+folder. For each program it replies with two lines: the process id, and later the exit code.
 """
 
 import contextlib
@@ -18,40 +18,40 @@ import time
 from pathlib import Path
 
 
-# PostgreSQL gives children that do not obey five seconds before it kills them itself.
+# Seconds. PostgreSQL itself kills children that ignore a stop after five seconds.
 STOP_TIMEOUT = 8
 
 
 class Run:
-    """A server, and the wait for its end."""
+    """A running program, and a thread that waits for its exit."""
 
     def __init__(self, command: list[str], text: str, title: str, user: int | None) -> None:
-        # A child goes by its parent's command, in which there is the folder, until it has a title.
-        self.names = (title.encode(), "\0".join(command).encode())
+        # Until a child sets its title, it has its parent's command line, which contains the folder.
+        self.prefixes = (title.encode(), "\0".join(command).encode())
         self.process = subprocess.Popen(  # noqa: S603 - the command is the owner's
             command,
             stdin=subprocess.PIPE,
-            stdout=sys.stderr,  # the log: standard output is for the answers
+            stdout=sys.stderr,  # the log: standard output is for replies
             user=user,
             group=user,
             extra_groups=None if user is None else (),
         )
-        answer(self.process.pid)
+        reply(self.process.pid)
         self.waiter = threading.Thread(target=self.wait, args=(text.encode(),))
         self.waiter.start()
 
     def wait(self, text: bytes) -> None:
-        """Feed it, and when it has ended, end what it left behind."""
+        """Write the program's input, wait for its exit, then kill processes that it left behind."""
         self.process.communicate(text)
         deadline = time.monotonic() + STOP_TIMEOUT
-        while (left := known_as(self.names)) and time.monotonic() < deadline:
+        while (left := find_processes(self.prefixes)) and time.monotonic() < deadline:
             send(signal.SIGKILL, left)
             time.sleep(0.005)
-        answer(self.process.returncode)
+        reply(self.process.returncode)
 
-    def end(self, ending: signal.Signals) -> None:
-        """End it at once, gently if it lets itself."""
-        send(signal.SIGCONT, known_as(self.names))  # those that are frozen would not hear
+    def stop(self, ending: signal.Signals) -> None:
+        """Send the *ending* signal, and kill the program if it does not exit in time."""
+        send(signal.SIGCONT, find_processes(self.prefixes))  # a frozen process handles no signal
         self.process.send_signal(signal.SIGCONT)
         self.process.send_signal(ending)
         self.waiter.join(STOP_TIMEOUT)
@@ -59,62 +59,62 @@ class Run:
         self.waiter.join()
 
 
-def known_as(names: tuple[bytes, ...]) -> list[int]:
-    """Find the processes whose command lines begin so.
+def find_processes(prefixes: tuple[bytes, ...]) -> list[int]:
+    """Return the ids of the processes whose command lines begin with one of the prefixes.
 
-    PostgreSQL's are each in a session of their own, and orphans when the first was killed, so that
-    neither the group nor the parent tells. Without /proc nothing is found, and PostgreSQL itself is
-    relied on to end its own.
+    PostgreSQL's processes each have a session of their own, and become orphans if the postmaster is
+    killed, so neither the process group nor the parent identifies them. Without /proc this returns
+    nothing, and PostgreSQL has to end its own processes.
     """
     found = []
     for file in Path("/proc").glob("[0-9]*/cmdline"):
         with contextlib.suppress(OSError):
-            if file.read_bytes().startswith(names):
+            if file.read_bytes().startswith(prefixes):
                 found.append(int(file.parent.name))
     return found
 
 
 def send(number: signal.Signals, processes: list[int]) -> None:
-    """Send a signal to those that are still there."""
+    """Send a signal to the processes that still exist."""
     for process in processes:
         with contextlib.suppress(OSError):
             os.kill(process, number)
 
 
-def answer(number: int) -> None:
-    """Tell the owner, if there is one."""
+def reply(number: int) -> None:
+    """Write a number to the owner, if it still runs."""
     with contextlib.suppress(BrokenPipeError):
         os.write(sys.stdout.fileno(), b"%d\n" % number)
 
 
 def main(ending: str, title: str, folder: str, user: str) -> None:
-    """Do as the owner says until it is no more.
+    """Handle requests until the owner ends.
 
     Args:
-        ending: the name of the signal that ends the server at once.
-        title: how the titles of its processes begin, and no other's.
-        folder: the server's own.
-        user: the uid and gid to run it as; empty for the present ones.
+        ending: the name of the signal that makes the server exit at once.
+        title: how the command lines of the server's processes begin, and those of no other process.
+        folder: the server's folder, which is removed at the end.
+        user: the uid and gid of the server; empty for those of this process.
 
     """
     run = None
-    for order in sys.stdin:
-        if order.strip():
-            command, text = json.loads(order)
+    for request in sys.stdin:
+        if request.strip():
+            command, text = json.loads(request)
             try:
                 run = Run(command, text, title, int(user) if user else None)
             except OSError as error:
                 sys.stderr.write(f"{error}\n")
-                answer(0)
-                answer(127)
+                reply(0)
+                reply(127)  # as a shell does
         elif run:
-            run.end(signal.Signals[ending])
+            run.stop(signal.Signals[ending])
     if run:
-        run.end(signal.Signals[ending])
+        run.stop(signal.Signals[ending])
     shutil.rmtree(folder, ignore_errors=True)
 
 
 if __name__ == "__main__":
     os.umask(0o077)
-    os.environ.update(LC_ALL="C")  # in whatever locale, the logs are in one language
+    os.environ.update(LC_ALL="C")  # English logs in every locale
     main(*sys.argv[1:])

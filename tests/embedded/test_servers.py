@@ -20,13 +20,12 @@ KINDS = [Postgres, Valkey]
 
 
 def write(server: Server) -> None:
-    """Have a server remember something."""
+    """Store data in a PostgreSQL server."""
     if isinstance(server, Postgres):
         sql(server, "CREATE TABLE kept ()")
 
 
-def test_they_answer_with_the_password_and_not_without(postgres: Postgres, valkey: Valkey) -> None:
-    """The password is really asked for."""
+def test_servers_accept_only_their_password(postgres: Postgres, valkey: Valkey) -> None:
     assert sql(postgres, "SELECT 1")[0] == [(1,)]
     assert command(valkey, "PING")
     file = postgres.password_file
@@ -46,19 +45,21 @@ def test_they_answer_with_the_password_and_not_without(postgres: Postgres, valke
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_no_process_shows_the_password(kind: Callable[[], Server]) -> None:
-    """Neither in its arguments nor in its environment."""
+def test_no_process_has_the_password_in_its_arguments_or_environment(
+    kind: Callable[[], Server],
+) -> None:
     with kind() as server:
         password = server.password_file.read_text()
-        leash = psutil.Process(server.pid).parent()
-        assert leash
-        for process in [leash, *tree(server)]:
+        supervisor = psutil.Process(server.pid).parent()
+        assert supervisor
+        for process in [supervisor, *tree(server)]:
             assert password not in " ".join([*process.cmdline(), *process.environ().values()])
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_server_that_was_killed_comes_back(kind: Callable[[], Server]) -> None:
-    """On the same port, and PostgreSQL with the same data."""
+def test_a_killed_server_restarts_on_the_same_port_with_its_data(
+    kind: Callable[[], Server],
+) -> None:
     with kind() as server:
         port = server.port
         write(server)
@@ -70,12 +71,13 @@ def test_a_server_that_was_killed_comes_back(kind: Callable[[], Server]) -> None
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_closing_leaves_nothing(kind: Callable[[], Server]) -> None:
-    """No process and no file, not even of a server that was frozen."""
+def test_close_leaves_no_process_and_no_file_of_a_frozen_server(
+    kind: Callable[[], Server],
+) -> None:
     with kind() as server:
-        doomed = tree(server)
+        processes = tree(server)
         signal_all(server, signal.SIGSTOP)
-    assert psutil.wait_procs(doomed, timeout=5)[1] == []
+    assert psutil.wait_procs(processes, timeout=5)[1] == []
     assert not server.folder.exists()
 
 
@@ -89,45 +91,46 @@ with {kind}() as server:
 
 
 @pytest.mark.parametrize("kind", ["Postgres", "Valkey"])
-@pytest.mark.parametrize("stopped", [False, True])
-def test_a_server_does_not_outlive_an_owner_that_was_killed(kind: str, *, stopped: bool) -> None:
-    """Nor does its folder, nor one that was frozen."""
+@pytest.mark.parametrize("suspended", [False, True])
+def test_a_server_and_its_folder_are_removed_when_the_owner_is_killed(
+    kind: str, *, suspended: bool
+) -> None:
     with subprocess.Popen(
         [sys.executable, "-c", OWNER.format(kind=kind)], stdout=subprocess.PIPE, text=True
     ) as owner:
         assert owner.stdout
         pid, folder = owner.stdout.readline().split()
         server = psutil.Process(int(pid))
-        doomed = [server, *server.children(recursive=True), *server.parents()[:1]]
-        if stopped:
-            for process in doomed[:-1]:
+        processes = [server, *server.children(recursive=True), *server.parents()[:1]]
+        if suspended:
+            for process in processes[:-1]:
                 process.suspend()
         owner.kill()
-    assert psutil.wait_procs(doomed, timeout=15)[1] == []
+    assert psutil.wait_procs(processes, timeout=15)[1] == []
     assert not Path(folder).exists()
 
 
-def test_a_server_that_does_not_come_up_says_why() -> None:
-    """The last line of its log is the message."""
+def test_the_error_for_a_server_that_does_not_start_quotes_its_log() -> None:
     server = Valkey()
     server.arguments = ("--loglevel", "nonsense")
     with (
-        pytest.raises(EmbeddedServerError, match=r"does not come up; it says: .*must be one of"),
+        pytest.raises(
+            EmbeddedServerError, match=r"does not start\. Its log ends: .*must be one of"
+        ),
         server,
     ):
         pass
     assert not server.folder.exists()
 
 
-def test_a_frozen_server_goes_on(valkey: Valkey) -> None:
-    """What is frozen thaws, and answers."""
+def test_a_frozen_server_answers_again_after_it_is_resumed(valkey: Valkey) -> None:
     with frozen(valkey):
         assert psutil.Process(valkey.pid).status() == psutil.STATUS_STOPPED
     assert command(valkey, "PING")
 
 
-def test_a_port_is_nobody_elses_before_it_is_listened_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    """PostgreSQL takes a second to make its data, and a restart frees the port again."""
+def test_a_reserved_port_is_not_reserved_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """PostgreSQL needs a second before it listens, and a restart frees the port for a moment."""
     with reserve() as reservation:
         port = reservation.getsockname()[1]
         monkeypatch.setattr(servers, "PORTS", range(port, port + 1))
@@ -136,8 +139,8 @@ def test_a_port_is_nobody_elses_before_it_is_listened_on(monkeypatch: pytest.Mon
     reserve().close()
 
 
-def test_a_port_that_somebody_listens_on_is_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nor is anything left of the attempt."""
+def test_a_port_with_a_listener_is_not_reserved(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The failed attempt releases the UDP port."""
     port = free_port()
     monkeypatch.setattr(servers, "PORTS", range(port, port + 1))
     with socket.create_server(("127.0.0.1", port)), pytest.raises(EmbeddedServerError):

@@ -1,11 +1,11 @@
-"""Waiting for what comes about in its own time."""
+"""Waiting for a condition."""
 
 import time
 from collections.abc import Callable
 
 
 def until(condition: Callable[[], bool], within: float = 10) -> None:
-    """Wait until something holds."""
+    """Wait until *condition* returns true, for at most *within* seconds."""
     deadline = time.monotonic() + within
     while not condition():
         assert time.monotonic() < deadline
