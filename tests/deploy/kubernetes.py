@@ -1,4 +1,4 @@
-"""What must hold of the Deployment, in seconds."""
+"""Rules on the times of the Deployment."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -13,7 +13,7 @@ CONTAINER = (*POD, "containers", "vitals")
 
 
 def rules(deployment: Any, settings: Settings) -> Iterator[Rule]:
-    """Tell what must hold of a Deployment."""
+    """Yield the rules of a Deployment, evaluated."""
     spec = deployment["spec"]
     (container,) = spec["template"]["spec"]["containers"]
     startup, liveness, readiness = (
@@ -27,7 +27,7 @@ def rules(deployment: Any, settings: Settings) -> Iterator[Rule]:
 def _answered(**probes: Probe) -> Iterator[Rule]:
     for name, probe in probes.items():
         yield Rule(
-            f"the {name} probe waits {probe.timeout} s, above the {ANSWER} s of an answer",
+            f"the {name} probe waits {probe.timeout} s, and an answer takes {ANSWER} s at most",
             probe.timeout > ANSWER,
             (*CONTAINER, f"{name}Probe", "timeoutSeconds"),
         )
@@ -36,33 +36,33 @@ def _answered(**probes: Probe) -> Iterator[Rule]:
 def _lived(
     spec: Any, startup: Probe, liveness: Probe, readiness: Probe, settings: Settings
 ) -> Iterator[Rule]:
-    given, begins, known = startup.patience, promise(settings).started, promise(settings).red
+    given, begins, known = startup.shortest_delay, promise(settings).started, promise(settings).red
     yield Rule(
-        f"a start takes {begins} s at most, and is given {given} s",
+        f"a start takes {begins} s at most, and the startup probe allows {given} s",
         begins <= given,
         (*CONTAINER, "startupProbe", "failureThreshold"),
     )
     yield Rule(
-        f"a fault is known within {known} s, and the kubelet asks for no longer than that: "
+        f"the service detects a fault within {known} s, and the readiness probe takes no longer: "
         f"{readiness.failures} times {readiness.period} s",
         readiness.period * readiness.failures <= known,
         (*CONTAINER, "readinessProbe", "periodSeconds"),
     )
     yield Rule(
-        f"a frozen pod is out of rotation after {readiness.turns} s, and not killed before "
-        f"{liveness.patience} s",
-        readiness.turns <= liveness.patience,
+        f"a frozen pod is out of rotation after {readiness.longest_delay} s, and killed after "
+        f"{liveness.shortest_delay} s at the earliest",
+        readiness.longest_delay <= liveness.shortest_delay,
         (*CONTAINER, "livenessProbe", "failureThreshold"),
     )
     yield Rule(
-        f"an update looks at a new pod for {spec['minReadySeconds']} s, and it is seen to fail "
-        f"after {readiness.turns} s",
-        readiness.turns <= spec["minReadySeconds"],
+        f"an update watches a new pod for {spec['minReadySeconds']} s, and the readiness probe "
+        f"detects a failure within {readiness.longest_delay} s",
+        readiness.longest_delay <= spec["minReadySeconds"],
         ("spec", "minReadySeconds"),
     )
     late = given + spec["minReadySeconds"]
     yield Rule(
-        f"a start may take {late} s, and an update is called failed after "
+        f"a start may take {late} s, and an update counts as failed after "
         f"{spec['progressDeadlineSeconds']} s",
         late < spec["progressDeadlineSeconds"],
         ("spec", "progressDeadlineSeconds"),
@@ -72,7 +72,7 @@ def _lived(
 def _ended(pod: Any, container: Any, readiness: Probe, settings: Settings) -> Iterator[Rule]:
     waits = container.get("lifecycle", {}).get("preStop", {"sleep": {"seconds": 0}})
     yield Rule(
-        "a preStop sleeps, if there is any: how long another takes can't be told",
+        "a preStop hook, if any, sleeps: the duration of other hooks is unknown",
         waits.keys() == {"sleep"},
         (*CONTAINER, "lifecycle", "preStop"),
     )
@@ -84,8 +84,9 @@ def _ended(pod: Any, container: Any, readiness: Probe, settings: Settings) -> It
         (*POD, "terminationGracePeriodSeconds"),
     )
     yield Rule(
-        f"who asks as the kubelet does has stopped sending after {readiness.turns} s, and the door "
-        f"stays open for DRAIN_SECONDS, {settings.drain_seconds} s",
-        readiness.turns <= settings.drain_seconds,
+        f"a proxy that probes like the kubelet stops sending requests within "
+        f"{readiness.longest_delay} s, and the service answers for DRAIN_SECONDS, "
+        f"{settings.drain_seconds} s",
+        readiness.longest_delay <= settings.drain_seconds,
         (*CONTAINER, "env", "DRAIN_SECONDS", "value"),
     )

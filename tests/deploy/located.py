@@ -1,4 +1,4 @@
-"""Where in a file a value stands, so that who has to mend it is sent there."""
+"""Finds the line of a value in a YAML file, for error messages."""
 
 from pathlib import Path
 
@@ -8,9 +8,9 @@ from tests.service import ROOT
 
 
 def where(file: Path, *path: str) -> str:
-    """Tell the file and the line of a value, or of what it would have to be added to.
+    """Return file and line of a value, or of the innermost existing parent if it is missing.
 
-    An item of a list is called by what it has for a name.
+    In a list, a key selects the item with that name.
     """
     node = yaml.compose(file.read_text(), Loader=yaml.SafeLoader)
     assert node, f"{file} is empty"

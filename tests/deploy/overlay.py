@@ -1,4 +1,4 @@
-"""An overlay of deploy/kubernetes, as kubectl renders it."""
+"""The overlays of deploy/kubernetes, rendered by kubectl."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ OVERLAYS = ["staging", "production"]
 
 
 class Overlay:
-    """One of the overlays, rendered."""
+    """A rendered overlay."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -22,23 +22,23 @@ class Overlay:
         self.objects = list(yaml.safe_load_all(self.text))
 
     def __getitem__(self, kind: str) -> Any:
-        """The one object of a kind."""
-        (found,) = (known for known in self.objects if known["kind"] == kind)
+        """Return the only object of a kind."""
+        (found,) = (item for item in self.objects if item["kind"] == kind)
         return found
 
     @property
     def pod(self) -> Any:
-        """What each pod is to be."""
+        """The pod template's spec."""
         return self["Deployment"]["spec"]["template"]["spec"]
 
     @property
     def container(self) -> Any:
-        """The one container of a pod."""
+        """The only container of the pod."""
         (container,) = self.pod["containers"]
         return container
 
     @property
     def given(self) -> dict[str, str]:
-        """The variables of the container; its own go before those of the map."""
+        """The container's variables. Its own override those of the ConfigMap."""
         own = {entry["name"]: entry["value"] for entry in self.container["env"]}
         return {**self["ConfigMap"]["data"], **own}

@@ -1,15 +1,23 @@
-"""What must hold of a deployment: rules, and what they are told of."""
+"""Rules on the times of a deployment."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from app.probe_config.guarantees import turns
 from app.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What must hold, in words with its figures, and the path to the value that mends it."""
+    """A condition on a deployment.
+
+    Attributes:
+        words: the condition with its figures.
+        holds: whether the deployment meets it.
+        path: the path to the value to change if it does not.
+
+    """
 
     words: str
     holds: bool
@@ -18,7 +26,14 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """How a kubelet asks: how often, for how long it waits, and how many failures turn it."""
+    """A probe of the kubelet or a proxy.
+
+    Attributes:
+        period: seconds between two requests.
+        timeout: seconds to wait for an answer.
+        failures: failures in a row that it takes to act.
+
+    """
 
     period: float
     timeout: float
@@ -26,23 +41,23 @@ class Probe:
 
     @classmethod
     def of(cls, container: Any, name: str) -> "Probe":
-        """Read one; what it leaves out is as Kubernetes has it."""
-        told = container[name]
-        timeout, failures = told.get("timeoutSeconds", 1), told.get("failureThreshold", 3)
-        return cls(told.get("periodSeconds", 10), timeout, failures)
+        """Return a probe of a container, with the defaults of Kubernetes."""
+        probe = container[name]
+        timeout, failures = probe.get("timeoutSeconds", 1), probe.get("failureThreshold", 3)
+        return cls(probe.get("periodSeconds", 10), timeout, failures)
 
     @property
-    def turns(self) -> float:
-        """Seconds at most from a first failure, or silence, until the kubelet acts."""
-        return (self.failures - 1) * max(self.period, self.timeout) + self.period + self.timeout
+    def longest_delay(self) -> float:
+        """The maximum seconds from a fault until the prober acts."""
+        return turns(self.failures, self.period, self.timeout)
 
     @property
-    def patience(self) -> float:
-        """Seconds at least until it acts."""
+    def shortest_delay(self) -> float:
+        """The minimum seconds from a fault until the prober acts."""
         return (self.failures - 1) * self.period
 
 
 def read(given: Mapping[str, str]) -> Settings:
-    """Read settings as the service would, of variables that are not this process' own."""
+    """Return the settings that the service would read from these variables."""
     values: dict[str, Any] = {name.lower(): value for name, value in given.items()}
     return Settings(**values)

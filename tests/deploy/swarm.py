@@ -1,4 +1,4 @@
-"""What must hold of the stack, in seconds."""
+"""Rules on the times of the stack."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -8,14 +8,14 @@ from app.settings import Settings
 from tests.deploy.rules import Probe, Rule
 
 
-# How often docs/swarm.md has a proxy ask each task: each second, and the second failure counts.
+# The proxy's probe in docs/swarm.md.
 PROXY = Probe(period=1, timeout=1, failures=2)
 
 BACKEND = ("services", "backend")
 
 
 def rules(service: Any, settings: Settings) -> Iterator[Rule]:
-    """Tell what must hold of the service of a stack."""
+    """Yield the rules of the service of a stack, evaluated."""
     check, begins, ends = (
         service["healthcheck"],
         promise(settings).started,
@@ -28,7 +28,8 @@ def rules(service: Any, settings: Settings) -> Iterator[Rule]:
         (*BACKEND, "stop_grace_period"),
     )
     yield Rule(
-        f"a start takes {begins} s at most, and failures count after {check['start_period']}",
+        f"a start takes {begins} s at most, and the engine counts failures after "
+        f"{check['start_period']}",
         begins <= seconds(check["start_period"]),
         (*BACKEND, "healthcheck", "start_period"),
     )
@@ -36,7 +37,7 @@ def rules(service: Any, settings: Settings) -> Iterator[Rule]:
     urls = [word for word in test if word.startswith("http")]
     each = float(test[test.index("--max-time") + 1])
     yield Rule(
-        f"curl waits {each} s for each answer, above its {ANSWER} s",
+        f"curl waits {each} s for each answer, which takes {ANSWER} s at most",
         each > ANSWER,
         (*BACKEND, "healthcheck", "test"),
     )
@@ -46,13 +47,13 @@ def rules(service: Any, settings: Settings) -> Iterator[Rule]:
         (*BACKEND, "healthcheck", "timeout"),
     )
     yield Rule(
-        f"a proxy has stopped sending after {PROXY.turns} s, and the door stays open for "
-        f"DRAIN_SECONDS, {settings.drain_seconds} s",
-        PROXY.turns <= settings.drain_seconds,
+        f"a proxy stops sending requests within {PROXY.longest_delay} s, and the service answers "
+        f"for DRAIN_SECONDS, {settings.drain_seconds} s",
+        PROXY.longest_delay <= settings.drain_seconds,
         (*BACKEND, "environment", "DRAIN_SECONDS"),
     )
 
 
-def seconds(told: str) -> float:
-    """Read a duration, of which the files have seconds alone."""
-    return float(told.removesuffix("s"))
+def seconds(duration: str) -> float:
+    """Parse a duration. The stack uses seconds only."""
+    return float(duration.removesuffix("s"))

@@ -1,4 +1,4 @@
-"""The times of the Deployment, as it is written: tests/system has what kubectl makes of it."""
+"""The times of the Deployment in the source file. tests/system tests what kubectl renders."""
 
 import re
 from pathlib import Path
@@ -18,12 +18,12 @@ from tests.service import ROOT
 BASE = ROOT / "deploy/kubernetes/base"
 
 
-# A row of the docs' table: what, and how many seconds.
+# A row of the table in docs/kubernetes.md: a name and seconds.
 TIME = r"^\| ([a-zA-Z ]+) \| ([\d.]+) \|"
 
 
 def production() -> dict[str, Any]:
-    """What the overlay for production sets otherwise."""
+    """Return the settings that the production overlay changes."""
     file = ROOT / "deploy/kubernetes/overlays/production/kustomization.yaml"
     (generated,) = yaml.safe_load(file.read_text())["configMapGenerator"]
     given = read(dict(literal.split("=", 1) for literal in generated["literals"]))
@@ -31,14 +31,14 @@ def production() -> dict[str, Any]:
 
 
 def deployment(file: Path = BASE / "deployment.yaml") -> tuple[Any, Settings]:
-    """Read a Deployment, and the settings that it sets itself."""
-    told = yaml.safe_load(file.read_text())
-    (container,) = told["spec"]["template"]["spec"]["containers"]
-    return told, read({entry["name"]: entry["value"] for entry in container["env"]})
+    """Return a Deployment and the settings in its own variables."""
+    document = yaml.safe_load(file.read_text())
+    (container,) = document["spec"]["template"]["spec"]["containers"]
+    return document, read({entry["name"]: entry["value"] for entry in container["env"]})
 
 
 def broken(file: Path) -> list[str]:
-    """What does not hold of a Deployment, and where to mend it."""
+    """Return the rules that a Deployment breaks, each with the line to change."""
     return [
         f"{where(file, *rule.path)}: {rule.words}"
         for rule in rules(*deployment(file))
@@ -46,14 +46,13 @@ def broken(file: Path) -> list[str]:
     ]
 
 
-def test_its_times_fit_together(environ: pytest.MonkeyPatch) -> None:
-    """Probes, update and stop, with what the service promises."""
+def test_its_times_meet_every_rule(environ: pytest.MonkeyPatch) -> None:
     del environ
     assert broken(BASE / "deployment.yaml") == []
 
 
 @pytest.mark.parametrize(
-    ("written", "changed", "mended"),
+    ("written", "changed", "reported"),
     [
         ("terminationGracePeriodSeconds: 30", "terminationGracePeriodSeconds: 19", None),
         ("DRAIN_SECONDS, value: .15.", 'DRAIN_SECONDS, value: "26"', "terminationGracePeriod"),
@@ -69,41 +68,40 @@ def test_its_times_fit_together(environ: pytest.MonkeyPatch) -> None:
         ("timeoutSeconds: 2", "timeoutSeconds: 0.4", None),
     ],
 )
-def test_a_change_that_breaks_one_is_told_with_its_line(
-    environ: pytest.MonkeyPatch, tmp_path: Path, written: str, changed: str, mended: str | None
+def test_a_broken_rule_is_reported_with_the_line_to_change(
+    environ: pytest.MonkeyPatch, tmp_path: Path, written: str, changed: str, reported: str | None
 ) -> None:
-    """That of the value to mend, which need not be the one that was changed."""
+    """The line to change can differ from the changed one."""
     del environ
     text, changes = re.subn(rf"\b{written}(?!\d)", changed, (BASE / "deployment.yaml").read_text())
     assert changes == 1
     file = tmp_path / "deployment.yaml"
     file.write_text(text)
     lines = text.splitlines()
-    wanted = [number for number, line in enumerate(lines, 1) if (mended or changed) in line]
-    told = {int(line) for line in re.findall(r"yaml:(\d+): ", "\n".join(broken(file)))}
-    assert told & set(wanted), broken(file)
+    wanted = [number for number, line in enumerate(lines, 1) if (reported or changed) in line]
+    lines_to_change = {int(line) for line in re.findall(r"yaml:(\d+): ", "\n".join(broken(file)))}
+    assert lines_to_change & set(wanted), broken(file)
 
 
-def test_the_docs_name_its_times(environ: pytest.MonkeyPatch) -> None:
-    """Each row of the table begins with the figure that is computed."""
+def test_the_docs_state_its_computed_times(environ: pytest.MonkeyPatch) -> None:
     del environ
-    told, settings = deployment()
-    (container,) = told["spec"]["template"]["spec"]["containers"]
+    document, settings = deployment()
+    (container,) = document["spec"]["template"]["spec"]["containers"]
     readiness, liveness = (
         Probe.of(container, f"{name}Probe") for name in ("readiness", "liveness")
     )
-    document = (ROOT / "docs/kubernetes.md").read_text()
-    assert {name: float(figure) for name, figure in re.findall(TIME, document, re.MULTILINE)} == {
+    page = (ROOT / "docs/kubernetes.md").read_text()
+    assert {name: float(figure) for name, figure in re.findall(TIME, page, re.MULTILINE)} == {
         "a fault is known": promise(settings).red,
         "an answer": ANSWER,
-        "the kubelet has seen it": readiness.turns,
-        "the pod has left the Service": promise(settings).red + readiness.turns,
+        "the kubelet has seen it": readiness.longest_delay,
+        "the pod has left the Service": promise(settings).red + readiness.longest_delay,
         "a start": promise(settings).started,
-        "a frozen process is killed": liveness.patience,
+        "a frozen process is killed": liveness.shortest_delay,
         "a stop": promise(settings).gone,
     }
     slower = promise(settings.model_copy(update=production())).red
-    assert re.findall(r"in `production` ([\d.]+)", document) == [
+    assert re.findall(r"in `production` ([\d.]+)", page) == [
         f"{slower:g}",
-        f"{slower + readiness.turns:g}",
+        f"{slower + readiness.longest_delay:g}",
     ]

@@ -27,7 +27,7 @@ spec:
     ],
 )
 def test_a_value_is_found_by_its_path(tmp_path: Path, path: tuple[str, ...], line: int) -> None:
-    """What is not there is looked for where it would have to go."""
+    """A missing value is reported at its innermost existing parent."""
     file = tmp_path / "file.yaml"
     file.write_text(TEXT)
     assert where(file, *path) == f"{file}:{line}"
