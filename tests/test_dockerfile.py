@@ -1,4 +1,4 @@
-"""The linter of Dockerfiles, which needs no engine: tests/image has what does."""
+"""The Dockerfile, as far as no Docker engine is needed. tests/image tests the image."""
 
 import re
 import subprocess
@@ -8,8 +8,7 @@ from pathlib import Path
 from tests.service import ROOT
 
 
-def test_the_linter_finds_nothing() -> None:
-    """Every rule holds but those that a line says otherwise of, with its reason."""
+def test_hadolint_finds_no_problem_in_the_dockerfile() -> None:
     hadolint = Path(sys.executable).with_name("hadolint")
     linted = subprocess.run(
         (hadolint, "docker/Dockerfile"), cwd=ROOT, capture_output=True, text=True, check=False
@@ -18,6 +17,6 @@ def test_the_linter_finds_nothing() -> None:
 
 
 def own_check() -> str:
-    """Return the command of the image's own health check, in one line."""
+    """Return the command of the image's health check, in one line."""
     text = (ROOT / "docker/Dockerfile").read_text().replace("\\\n", "")
     return " ".join(re.findall(r"^HEALTHCHECK .* CMD (case .*)$", text, re.MULTILINE)[-1].split())

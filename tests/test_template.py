@@ -1,4 +1,4 @@
-""".env.production.example names all that can be set, and nothing else."""
+""".env.production.example lists every setting with its default."""
 
 import re
 
@@ -16,37 +16,36 @@ SHOWN = dict(re.findall(r"^#?([A-Z_]+)=(.*)$", TEMPLATE, re.MULTILINE))
 FIELDS = {name.upper(): field.default for name, field in Settings.model_fields.items()}
 COMPOSED = dict(re.findall(r"(?<!\$)\$\{([A-Z_]+):-([^}]*)\}", COMPOSE))
 
-# What the image or the file of compose decides otherwise than a service that is started by hand.
-OTHERWISE = {"HOST": "0.0.0.0"}  # noqa: S104  # in a container
+# The image's defaults that differ from the service's.
+IMAGE_DEFAULTS = {"HOST": "0.0.0.0"}  # noqa: S104  # in a container
 
 
-def test_it_names_what_the_service_and_the_compose_files_read() -> None:
-    """No variable that they read is missing, and none is there that nothing reads."""
+def test_it_lists_exactly_the_variables_of_the_service_and_the_compose_files() -> None:
     files = {f"{name.upper()}_FILE" for name in SECRETS}
     assert SHOWN.keys() == FIELDS.keys() | COMPOSED.keys() | files
 
 
 def test_every_variable_of_the_compose_files_has_a_default() -> None:
-    """So that they work where nothing is prepared."""
+    """They must work in a fresh clone."""
     assert COMPOSED.keys() == set(re.findall(r"(?<!\$)\$\{?([A-Z_]+)", COMPOSE))
 
 
-def test_nothing_in_it_takes_effect_by_itself() -> None:
-    """A copy changes nothing until somebody takes a # away."""
+def test_every_variable_in_it_is_commented_out() -> None:
+    """A copy of the template changes no setting."""
     assert not re.findall(r"^[^#\n].*", TEMPLATE, re.MULTILINE)
 
 
-DEFAULTS = {name: default for name, default in (FIELDS | COMPOSED | OTHERWISE).items() if default}
+DEFAULTS = {
+    name: default for name, default in (FIELDS | COMPOSED | IMAGE_DEFAULTS).items() if default
+}
 
 
 @pytest.mark.parametrize("name", sorted(DEFAULTS))
-def test_what_it_shows_is_the_default(name: str) -> None:
-    """What the service takes, or what the compose files and the image do, where there is any."""
+def test_it_shows_the_default_of_the_service_or_the_compose_files(name: str) -> None:
     assert SHOWN[name] == str(DEFAULTS[name])
 
 
-def test_what_it_shows_is_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each of the examples too."""
+def test_the_service_accepts_its_values(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in SHOWN.items():
         monkeypatch.setenv(name, value.strip("'"))
     settings = Settings()
@@ -54,6 +53,6 @@ def test_what_it_shows_is_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
     assert settings.optional < {"redis", "stack_auth", "minio", "postgres"}
 
 
-def test_it_holds_no_secret() -> None:
-    """Nor a place for one: a secret in the environment is refused."""
+def test_it_has_no_variable_for_a_secret() -> None:
+    """The service rejects secrets in the environment."""
     assert not SHOWN.keys() & {name.upper() for name in SECRETS}

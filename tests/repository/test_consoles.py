@@ -1,4 +1,4 @@
-"""What the pages show on a console is what comes of it when somebody types that."""
+"""The console sessions on the pages, run as shown."""
 
 import contextlib
 import os
@@ -19,35 +19,35 @@ from tests.ports import free_port
 from tests.service import ROOT, clean
 
 
-# Seconds for what a busy machine starts; how soon a fault shows is what others test.
+# Seconds, enough for a start on a busy machine. Other tests measure how soon a fault shows.
 WITHIN = 30
 
 
 @dataclass(frozen=True)
 class Reader:
-    """Somebody who types what a page shows.
+    """A reader who runs the commands of a page in a shell.
 
     Attributes:
-        folder: where: a checkout, as far as `make` looks, with the environment that it makes.
-        environ: what is exported there.
-        means: what stands for an example, a port or a host, here.
+        folder: the working folder, with the files of a checkout that `make` reads.
+        environ: the shell's environment.
+        replacements: the values to use instead of the page's example ports and hosts.
 
     """
 
     folder: Path
     environ: Mapping[str, str]
-    means: Mapping[str, str]
+    replacements: Mapping[str, str]
 
-    def meant(self, text: str) -> str:
-        """Put in what examples stand for."""
-        for example, meant in self.means.items():
-            text = text.replace(example, meant)
+    def fill_in(self, text: str) -> str:
+        """Replace the examples in a text."""
+        for example, value in self.replacements.items():
+            text = text.replace(example, value)
         return text
 
-    def type(self, command: str) -> subprocess.CompletedProcess[str]:
-        """Type a command, and wait for its end; what it complains of is seen too."""
+    def run(self, command: str) -> subprocess.CompletedProcess[str]:
+        """Run a command. Its standard error goes to its standard output."""
         return subprocess.run(
-            ("/bin/sh", "-c", f"({self.meant(command)}\n) 2>&1"),
+            ("/bin/sh", "-c", f"({self.fill_in(command)}\n) 2>&1"),
             cwd=self.folder,
             env=self.environ,
             capture_output=True,
@@ -56,25 +56,25 @@ class Reader:
         )
 
     def follow(self, block: Block) -> None:
-        """Type each command until it answers what is shown, for as long as that is promised."""
-        for command, told in block.exchanges:
+        """Repeat each command until its output is the one on the page."""
+        for command, output in block.exchanges:
             deadline = time.monotonic() + WITHIN
-            while not self.sees(command, told):
-                assert time.monotonic() < deadline, f"{block.place}: {self.type(command)}"
+            while not self.succeeds(command, output):
+                assert time.monotonic() < deadline, f"{block.place}: {self.run(command)}"
                 time.sleep(0.1)
 
-    def sees(self, command: str, told: str) -> bool:
-        """Whether a command answers what is shown; where nothing is, that it does not fail."""
-        done = self.type(command)
-        return alike(self.meant(told), done.stdout) if told else not done.returncode
+    def succeeds(self, command: str, output: str) -> bool:
+        """Return whether a command prints this output, or without one whether it exits with 0."""
+        done = self.run(command)
+        return alike(self.fill_in(output), done.stdout) if output else not done.returncode
 
     @contextlib.contextmanager
-    def beside(self, command: str) -> Iterator[Path]:
-        """Have a command run in another shell until the block ends; give what it prints."""
+    def in_background(self, command: str) -> Iterator[Path]:
+        """Run a command in another shell during a `with` block, and yield its log file."""
         log = self.folder / "log"
         with log.open("wb") as output:
             process = subprocess.Popen(
-                ("/bin/sh", "-c", self.meant(command)),
+                ("/bin/sh", "-c", self.fill_in(command)),
                 cwd=self.folder,
                 env=self.environ,
                 stdout=output,
@@ -100,7 +100,7 @@ def _reader(tmp_path: Path) -> Reader:
     environ = {
         **clean(os.environ),
         "CURL_HOME": str(tmp_path),
-        # Whose target these tests are part of is no matter of the newcomer's.
+        # The variables of the `make` that runs these tests must not reach the reader's `make`.
         "MAKEFLAGS": "",
         "MAKELEVEL": "",
         "PATH": f"{sys.prefix}/bin:{os.environ['PATH']}",
@@ -110,64 +110,60 @@ def _reader(tmp_path: Path) -> Reader:
     return Reader(tmp_path, environ, {"127.0.0.1:8000": f"127.0.0.1:{port}"})
 
 
-def test_a_newcomer_sees_what_the_readme_shows(reader: Reader) -> None:
-    """It serves, a store freezes, it says so, and the store thaws."""
+def test_the_first_steps_of_the_readme_work(reader: Reader) -> None:
+    """The service starts, a store freezes, the service reports it, and the store recovers."""
     first, *others = shown("README.md", "Two commands")
-    ((command, told),) = first.exchanges
-    with reader.beside(command) as log:
+    ((command, output),) = first.exchanges
+    with reader.in_background(command) as log:
         deadline = time.monotonic() + WITHIN
-        while not alike(told, log.read_text()):
+        while not alike(output, log.read_text()):
             assert time.monotonic() < deadline, log.read_text()
             time.sleep(0.1)
         redis = log.read_text().partition("kill -STOP ")[2].split()[0]
-        newcomer = Reader(reader.folder, reader.environ, {**reader.means, "4242": redis})
+        newcomer = Reader(reader.folder, reader.environ, {**reader.replacements, "4242": redis})
         for block in others:
             newcomer.follow(block)
 
 
-def test_it_serves_on_servers_of_ones_own_as_the_readme_says(
+def test_serving_with_ones_own_servers_works_as_the_readme_shows(
     reader: Reader, postgres: Postgres
 ) -> None:
-    """With the password in the file that is written there."""
     (block,) = shown("README.md", "On your own servers")
     *before, (serve, _) = block.exchanges
     environ = {**reader.environ, "PASSWORD": postgres.password_file.read_text()}
-    means = {**reader.means, "postgresql://app@db.internal:5432/app": postgres.url}
-    owner = Reader(reader.folder, environ, means)
+    replacements = {**reader.replacements, "postgresql://app@db.internal:5432/app": postgres.url}
+    owner = Reader(reader.folder, environ, replacements)
     for command, _ in before:
-        assert owner.type(command).returncode == 0, command
+        assert owner.run(command).returncode == 0, command
     answer = Block(block.place, "", "", "console", "$ curl 127.0.0.1:8000/health\n{...pass...}\n")
-    with owner.beside(serve):
+    with owner.in_background(serve):
         owner.follow(answer)
 
 
-def test_the_doctor_says_what_the_docs_show(reader: Reader) -> None:
-    """Of a PostgreSQL that is not there, and a secret that nobody has made."""
+def test_the_doctor_prints_what_the_docs_show(reader: Reader) -> None:
+    """For a PostgreSQL that does not run and a missing secret."""
     (reader.folder / "secrets/postgres_password.txt").write_text("x")
     ports = {f"127.0.0.1:{port}": f"127.0.0.1:{free_port()}" for port in (5432, 6379)}
     (block,) = shown("docs/settings.md", "Why is it red?")
     Reader(reader.folder, reader.environ, ports).follow(block)
 
 
-def test_a_balancer_that_does_not_fit_is_told_as_the_docs_show(reader: Reader) -> None:
-    """In one line, with the setting that would mend it."""
+def test_unsuitable_settings_for_a_proxy_are_reported_as_the_docs_show(reader: Reader) -> None:
     reader.follow(shown("docs/deployment.md", "Deployment")[0])
 
 
-def test_maintenance_is_a_file_that_comes_and_goes(reader: Reader) -> None:
-    """By the two commands of the page."""
+def test_the_maintenance_commands_create_and_remove_the_file(reader: Reader) -> None:
     (block,) = shown("docs/operations.md", "Take an instance out, and put it back")
     (on, _), (off, _) = block.exchanges
     file = reader.folder / "maintenance"
     operator = Reader(reader.folder, {**reader.environ, "MAINTENANCE_FILE": str(file)}, {})
     for command, exists in ((on, True), (off, False)):
-        assert operator.type(command).returncode == 0
+        assert operator.run(command).returncode == 0
         assert file.exists() is exists
 
 
-def test_secrets_are_made_without_the_command_too(reader: Reader) -> None:
-    """By the lines of the page, at which `vitals secrets check` finds nothing wrong."""
+def test_secrets_made_by_hand_as_the_page_shows_pass_the_check(reader: Reader) -> None:
     (block,) = shown("secrets/README.md", "Make them")
-    assert reader.type(block.text).returncode == 0
-    judged = reader.type("vitals secrets check")
-    assert judged.returncode == 0, judged.stdout
+    assert reader.run(block.text).returncode == 0
+    checked = reader.run("vitals secrets check")
+    assert checked.returncode == 0, checked.stdout

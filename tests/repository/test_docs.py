@@ -1,4 +1,4 @@
-"""What README, docs and the other pages name is there."""
+"""Links, commands, settings and code blocks of the pages."""
 
 import re
 from urllib.parse import unquote
@@ -18,27 +18,26 @@ TARGETS = set(re.findall(r"^([.a-z-]+):", (ROOT / "Makefile").read_text(), re.MU
 
 
 def anchors(page: str) -> set[str]:
-    """The anchors that GitHub gives the headings of a page."""
+    """Return the anchors that GitHub creates for the headings of a page."""
     heads = re.findall(r"^#+ (.*)$", BLOCK.sub("", page), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", head.lower()).replace(" ", "-") for head in heads}
 
 
 def links(page: str) -> list[str]:
-    """Where the links and pictures of a page lead, but for what is elsewhere."""
+    """Return the targets of a page's links and pictures, except URLs."""
     text = re.sub(r"`[^`\n]*`", "", BLOCK.sub("", page))
     found = re.findall(r"\]\(([^)\s]+)\)", text)
     return [link for link in found if not re.match(r"[a-z]+:", link)]
 
 
 def commands(page: str, program: str) -> set[str]:
-    """The words that follow a program where it is a command: in a block, or between backticks."""
+    """Return the first arguments of a program's commands, in code blocks and inline code."""
     code = " \n".join(BLOCK.findall(page) + re.findall(r"`([^`]+)`", BLOCK.sub("", page)))
     return set(re.findall(rf"(?:^|[\s/|&]){program} ([.a-z][a-z-]*)", code, re.MULTILINE))
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_every_link_leads_somewhere(name: str) -> None:
-    """To a file of the repository and, where it says so, to a heading in it."""
+def test_every_link_has_an_existing_file_and_heading(name: str) -> None:
     for link in links(PAGES[name]):
         path, _, anchor = unquote(link).partition("#")
         target = (ROOT / name).parent / path if path else ROOT / name
@@ -46,84 +45,78 @@ def test_every_link_leads_somewhere(name: str) -> None:
         assert not anchor or anchor in anchors(target.read_text()), link
 
 
-def test_links_are_found() -> None:
-    """And neither those of a block, nor what stands between backticks, nor what is elsewhere."""
+def test_links_in_code_and_urls_are_ignored() -> None:
     page = "[a](b.md#c-d) `[e](f)` [g](https://h) ![i](j.svg)\n```\n[k](l)\n```\n# C, `d`!\n"
     assert links(page) == ["b.md#c-d", "j.svg"]
     assert anchors(page) == {"c-d"}
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_every_target_of_make_that_is_named_is_there(name: str) -> None:
-    """Whoever types what a page tells is not told that there is no rule for it."""
+def test_every_make_target_on_a_page_exists(name: str) -> None:
     assert not commands(PAGES[name], "make") - TARGETS
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_every_command_that_is_named_is_there(name: str) -> None:
-    """`vitals` and a word, wherever it is told as a command."""
+def test_every_vitals_command_on_a_page_exists(name: str) -> None:
     assert not commands(PAGES[name], "vitals") - COMMANDS.keys()
 
 
-def test_commands_are_found() -> None:
-    """In a block and between backticks, with a path before or another command."""
+def test_commands_are_found_in_blocks_and_inline_code() -> None:
+    """Also after a path or after another command."""
     block = "```console\n$ make .venv && vitals x y\n```\n"
     page = f"`make test`, `.venv/bin/vitals dev --reload`, make haste\n{block}"
     assert commands(page, "make") == {"test", ".venv"}
     assert commands(page, "vitals") == {"dev", "x"}
 
 
-def test_help_tells_every_target() -> None:
-    """A target without a sentence is one that nobody finds."""
-    told = re.findall(r"^([.a-z-]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE)
-    assert set(told) == TARGETS - {".PHONY"}
+def test_make_help_describes_every_target() -> None:
+    described = re.findall(r"^([.a-z-]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert set(described) == TARGETS - {".PHONY"}
 
 
 SETTINGS = PAGES["docs/settings.md"]
 REASONS = PAGES["docs/operations.md"].partition("## Every reason")[2]
 
 
-def explained() -> dict[str, str]:
-    """Each setting of the table, with the default that it tells."""
+def documented_defaults() -> dict[str, str]:
+    """Return the settings of the table with their documented defaults."""
     rows = re.findall(r"^\| (`[A-Z_`, ]+) \| (.*?) \|", SETTINGS, re.MULTILINE)
-    told = dict[str, str]()
+    documented = dict[str, str]()
     for names, defaults in rows:
         found = re.findall(r"[A-Z_]+", names)
         each = defaults.split(", ") if ", " in defaults else [defaults] * len(found)
-        told |= zip(found, each, strict=True)
-    return told
+        documented |= zip(found, each, strict=True)
+    return documented
 
 
-def test_every_setting_is_explained() -> None:
-    """But for the intervals and timeouts of one dependency, whose names are told in a word."""
+def test_every_setting_is_documented() -> None:
+    """One row describes the intervals and timeouts of single checks, without listing them."""
     own = {
         f"{one}_CHECK_{what}" for one in ("POSTGRES", "REDIS") for what in ("INTERVAL", "TIMEOUT")
     }
-    assert explained().keys() == {name.upper() for name in Settings.model_fields} - own
+    assert documented_defaults().keys() == {name.upper() for name in Settings.model_fields} - own
 
 
-@pytest.mark.parametrize("name", sorted(explained()))
-def test_a_default_is_what_the_page_says(name: str) -> None:
-    """Where it is one that can be told in a word."""
+@pytest.mark.parametrize("name", sorted(documented_defaults()))
+def test_the_documented_default_is_the_real_one(name: str) -> None:
+    """Settings with an empty default are not compared."""
     default = Settings.model_fields[name.lower()].default
-    assert not default or explained()[name].strip("`").startswith(str(default))
+    assert not default or documented_defaults()[name].strip("`").startswith(str(default))
 
 
-def test_every_reason_is_explained_as_the_service_explains_it() -> None:
-    """Whoever has the word from an alert reads on the page what `/health` would say of it."""
-    told = re.findall(r"^\| `([a-z_]+)` \| (.*?) \| (.*?) \|$", REASONS, re.MULTILINE)
-    assert told == [(reason, known.words, known.remedy) for reason, known in ADVICE.items()]
+def test_the_page_explains_each_reason_as_the_service_does() -> None:
+    documented = re.findall(r"^\| `([a-z_]+)` \| (.*?) \| (.*?) \|$", REASONS, re.MULTILINE)
+    assert documented == [(reason, known.words, known.remedy) for reason, known in ADVICE.items()]
 
 
-def test_the_http_check_of_the_page_is_one() -> None:
-    """With its secret, and no complaint."""
+def test_the_http_check_on_the_page_is_valid() -> None:
     (shown,) = re.findall(r"JSON: `(.*?)`;", SETTINGS)
     (target,), problems = read_http_checks(shown)
     assert (target.name, list(target.secrets), list(problems)) == ("minio", ["NAME"], [])
 
 
-def unpromised(block: Block) -> str | None:
-    """Why it is not clear who runs a block, if it is not."""
+def missing_runner(block: Block) -> str | None:
+    """Return what is wrong with the comment above a block, or None."""
     if block.language == "text" or block.said.startswith("shown only: "):
         return None
     runner = re.fullmatch(r"run by (tests/\S+\.py)", block.said)
@@ -137,19 +130,18 @@ def unpromised(block: Block) -> str | None:
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_what_stands_between_fences_is_run_or_says_why_not(name: str) -> None:
-    """By a test that names the page and the heading, word for word; pictures are `text`."""
-    assert list(filter(None, map(unpromised, blocks(name)))) == []
+def test_every_block_names_the_test_that_runs_it_or_a_reason_why_none_does(name: str) -> None:
+    """The test has to contain the page's name and the heading. `text` blocks are not run."""
+    assert list(filter(None, map(missing_runner, blocks(name)))) == []
 
 
-def test_no_block_is_overlooked() -> None:
-    """Each fence begins or ends one that is found."""
+def test_every_fence_belongs_to_a_block_that_was_found() -> None:
     for name, page in PAGES.items():
         assert len(re.findall(r"^ *(```|~~~)", page, re.MULTILINE)) == 2 * len(list(blocks(name)))
 
 
-def test_a_block_that_promises_nothing_is_told() -> None:
-    """With its page and its line, and so is one whose test does not know of it."""
+def test_a_block_without_a_runner_is_reported_with_its_page_and_line() -> None:
+    """So is a block that its test does not mention."""
     page = "# A\n```sh\n# B\n```\n<!-- run by tests/pages.py -->\n```sh\n```\n```text\n```\n"
     first, second, third = blocks("a.md", page)
     assert [first.place, first.heading, first.text, second.place] == [
@@ -158,13 +150,12 @@ def test_a_block_that_promises_nothing_is_told() -> None:
         "# B\n",
         "a.md:6",
     ]
-    assert str(unpromised(first)).startswith("a.md:2: neither")
-    assert unpromised(second) == "a.md:6: tests/pages.py does not run it"
-    assert unpromised(third) is None
+    assert str(missing_runner(first)).startswith("a.md:2: neither")
+    assert missing_runner(second) == "a.md:6: tests/pages.py does not run it"
+    assert missing_runner(third) is None
 
 
-def test_an_answer_is_compared_but_for_what_varies() -> None:
-    """Figures, blanks and what is left out."""
+def test_the_comparison_of_answers_ignores_numbers_whitespace_and_ellipses() -> None:
     assert alike('{"ms":0.57, ...}', '{"ms":12,  "at":"x"}')
     assert not alike('{"ms":0.57, ...}', '{"s":0.57, "at":"x"}')
     assert not alike("ok", "ok, but")

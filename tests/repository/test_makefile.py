@@ -1,4 +1,4 @@
-"""The environment that `make` makes, and when it makes it anew."""
+"""When `make` creates the virtual environment, and when it reuses it."""
 
 import os
 import shutil
@@ -12,19 +12,19 @@ from tests.pages import furnish
 from tests.service import ROOT, clean
 
 
-# Has all that make looks for, and a version that no other has.
+# Passes the checks of the Makefile, with a version that no real Python has.
 PYTHON = "#!/bin/sh\ncase $2 in *print*) echo 9.99;; esac\n"
 
 
 class Checkout:
-    """A checkout, as far as `make` looks, whose environment a Python 9.99 has made."""
+    """The files of a checkout that `make` reads, with an environment of Python 9.99."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.python = folder.with_name("python9.99")
 
     def make(self, *arguments: str) -> str:
-        """Tell what `make run` would do."""
+        """Return the commands that `make run` would execute."""
         environ = {**clean(os.environ), "PATH": f"{sys.prefix}/bin:{os.environ['PATH']}"}
         command = ("make", "--dry-run", "run", *arguments)
         done = subprocess.run(
@@ -54,32 +54,30 @@ def _checkout(request: pytest.FixtureRequest, tmp_path: Path) -> Checkout:
     return checkout
 
 
-def test_an_environment_stays_with_the_python_that_made_it(checkout: Checkout) -> None:
-    """Whoever has named one once need not name it each time."""
+def test_an_environment_is_reused_with_the_python_that_created_it(checkout: Checkout) -> None:
+    """PYTHON has to be given only once."""
     assert checkout.make() == "exec .venv/bin/vitals dev\n"
 
 
-def test_another_python_makes_an_environment_of_its_own(checkout: Checkout) -> None:
-    """It is named, and one Python's packages are not another's."""
+def test_naming_another_python_creates_a_new_environment(checkout: Checkout) -> None:
     assert f'"{sys.executable}" -m venv .venv\n' in checkout.make(f"PYTHON={sys.executable}")
 
 
-def test_where_its_python_has_gone_there_is_python3(checkout: Checkout) -> None:
-    """As after the upgrade of a system."""
+def test_python3_is_used_if_the_python_of_the_environment_is_gone(checkout: Checkout) -> None:
+    """As after a system upgrade."""
     checkout.python.unlink()
     assert '"python3" -m venv .venv\n' in checkout.make()
 
 
 @pytest.mark.parametrize("command", ["cp -a", "mv"])
-def test_what_has_come_with_its_checkout_is_made_anew(checkout: Checkout, command: str) -> None:
-    """It would run the code of where it was made, and whoever changes the copy see nothing."""
+def test_a_copied_or_moved_environment_is_created_again(checkout: Checkout, command: str) -> None:
+    """It would still run the code of the original checkout."""
     other = Checkout(checkout.folder.with_name("other"))
     subprocess.run((*command.split(), checkout.folder, other.folder), check=True)
     assert f'"{checkout.python}" -m venv .venv\n' in other.make()
 
 
-def test_an_environment_that_is_linked_stays(checkout: Checkout) -> None:
-    """Whoever links one means it, as these tests do."""
+def test_a_linked_environment_is_reused(checkout: Checkout) -> None:
     shutil.rmtree(checkout.folder / ".venv")
     furnish(checkout.folder)
     assert checkout.make(f"PYTHON={sys.executable}") == "exec .venv/bin/vitals dev\n"

@@ -1,4 +1,4 @@
-"""What a release is made of, without an engine: tests/image has the image."""
+"""The files of a release except the image, which tests/image tests."""
 
 import hashlib
 import json
@@ -19,24 +19,24 @@ from tests.service import ROOT
 
 
 ENVIRONMENT = Path(sys.executable).parent.parent
-NOW = {"GIT_AUTHOR_DATE": "1800000000 +0000", "GIT_COMMITTER_DATE": "1800000000 +0000"}
-NAMED = ("-c", "user.name=nobody", "-c", "user.email=nobody@localhost")
+COMMIT_DATE = {"GIT_AUTHOR_DATE": "1800000000 +0000", "GIT_COMMITTER_DATE": "1800000000 +0000"}
+AUTHOR = ("-c", "user.name=test", "-c", "user.email=test@localhost")
 NO_ENGINE = {"DOCKER_HOST": "tcp://127.0.0.1:1"}
 
 
 def git(folder: Path, *arguments: str) -> str:
-    """Run git in a folder, at a certain time."""
-    command = ("git", *NAMED, *arguments)
-    environ = {**os.environ, **NOW}
+    """Run git in a folder, with a fixed commit date."""
+    command = ("git", *AUTHOR, *arguments)
+    environ = {**os.environ, **COMMIT_DATE}
     return subprocess.run(
         command, cwd=folder, env=environ, capture_output=True, text=True, check=True
     ).stdout
 
 
 def release(folder: Path) -> subprocess.CompletedProcess[str]:
-    """Make a release with this environment's tools, where no engine answers."""
+    """Run `make release` with this environment's tools and without a Docker engine."""
     made = f".venv/made-{sys.version_info.major}.{sys.version_info.minor}"
-    # By a link, as a checkout may lie in a folder whose name holds a blank.
+    # A link, because the checkout's path may contain a space.
     tools = folder.with_name("tools")
     tools.unlink(missing_ok=True)
     tools.symlink_to(ENVIRONMENT)
@@ -48,14 +48,14 @@ def release(folder: Path) -> subprocess.CompletedProcess[str]:
 
 
 def checksums(folder: Path) -> Mapping[str, str]:
-    """What SHA256SUMS tells of each file."""
+    """Return the checksums in SHA256SUMS by file name."""
     lines = (folder / "dist/SHA256SUMS").read_text().splitlines()
-    return {name: told for told, name in (line.split() for line in lines)}
+    return {name: checksum for checksum, name in (line.split() for line in lines)}
 
 
 @pytest.fixture(name="folder", scope="module")
 def _folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A repository of one commit, with the files that are known to git here as they are now."""
+    """A repository with one commit of this checkout's tracked files in their current state."""
     folder = tmp_path_factory.mktemp("released") / "repository"
     for name in git(ROOT, "ls-files", "-z").split("\0"):
         if (ROOT / name).is_file():
@@ -63,7 +63,7 @@ def _folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
             shutil.copy(ROOT / name, folder / name)
     git(folder, "init", "--quiet")
     git(folder, "add", "--all")
-    git(folder, "commit", "--quiet", "--message", "All of it")
+    git(folder, "commit", "--quiet", "--message", "Copy the checkout")
     return folder
 
 
@@ -78,17 +78,16 @@ def _wheel(folder: Path, made: subprocess.CompletedProcess[str]) -> Path:
     return folder / f"dist/vitals-{app.__version__}-py3-none-any.whl"
 
 
-def test_a_release_without_an_engine_says_so_and_makes_the_rest(
+def test_a_release_without_a_docker_engine_says_so_and_has_every_other_file(
     folder: Path, made: subprocess.CompletedProcess[str]
 ) -> None:
-    """The wheel, the bill of materials and their checksums, which are right."""
     assert made.returncode == 0, made.stderr
     assert "THIS RELEASE HAS NO IMAGE" in made.stderr
     release = f"vitals-{app.__version__}"
     wheel = f"{release}-py3-none-any.whl"
     assert checksums(folder).keys() == {wheel, f"{release}.cdx.json"}
-    for name, told in checksums(folder).items():
-        assert hashlib.sha256((folder / "dist" / name).read_bytes()).hexdigest() == told
+    for name, checksum in checksums(folder).items():
+        assert hashlib.sha256((folder / "dist" / name).read_bytes()).hexdigest() == checksum
     with zipfile.ZipFile(folder / "dist" / wheel) as archive:
         metadata = archive.read(f"{release}.dist-info/METADATA").decode()
     assert f"\nVersion: {app.__version__}\n" in metadata
@@ -118,8 +117,9 @@ def test_vitals_dev_from_the_wheel_says_what_is_missing(wheel: Path, tmp_path: P
 
 
 @pytest.mark.usefixtures("made")
-def test_the_bill_of_materials_is_the_lock(folder: Path) -> None:
-    """Each pinned distribution with its version and its hashes, and nothing else."""
+def test_the_bill_of_materials_lists_the_pinned_distributions_with_their_hashes(
+    folder: Path,
+) -> None:
     bill = json.loads((folder / f"dist/vitals-{app.__version__}.cdx.json").read_text())
     lock = (ROOT / "requirements/production.txt").read_text()
     listed = {(part["name"], part["version"]) for part in bill["components"]}
@@ -136,32 +136,29 @@ def _hashes(part: Mapping[str, list[dict[str, list[dict[str, str]]]]]) -> list[d
 
 
 @pytest.mark.usefixtures("made")
-def test_two_releases_of_one_commit_are_the_same(folder: Path) -> None:
-    """Byte by byte: whoever doubts one makes it again."""
+def test_two_releases_of_one_commit_are_identical(folder: Path) -> None:
     first = checksums(folder)
     assert release(folder).returncode == 0
     assert checksums(folder) == first
 
 
-def test_what_is_not_committed_is_not_released(folder: Path) -> None:
-    """Its revision would not tell what is in it."""
+def test_a_release_with_uncommitted_changes_is_refused(folder: Path) -> None:
     (folder / "app/main.py").touch()
-    (folder / "left").write_text("lying about")
+    (folder / "left").write_text("uncommitted")
     refused = release(folder)
     (folder / "left").unlink()
     assert refused.returncode != 0
     assert "Commit first" in refused.stderr
 
 
-def test_the_changelog_tells_of_the_version() -> None:
-    """It is the newest in it, with its day, below what is to come."""
+def test_the_newest_release_in_the_changelog_is_the_version() -> None:
     heads = re.findall(r"^## (.*)$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
     assert heads[0] == "Unreleased"
     assert re.fullmatch(rf"{re.escape(app.__version__)} - \d{{4}}-\d\d-\d\d", heads[1])
 
 
-def test_the_version_stands_in_one_place() -> None:
-    """In app/__init__.py, from where the package, the image and the metrics have it."""
+def test_only_the_package_states_the_version() -> None:
+    """The wheel, the image and the metrics read it from app/__init__.py."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert "version" in project["dynamic"]
     assert "version" not in project

@@ -1,4 +1,4 @@
-"""What GitHub is told to do, by the schemas and the linter that need no network."""
+"""The files in .github, checked by schemas and a linter without network access."""
 
 import re
 import subprocess
@@ -26,8 +26,8 @@ JOBS = {
 LONG = {"bench-quick", "faults", "fleet", "mutants", "soak", "swarm-test"}
 
 
-def made(workflow: str, event: str = "") -> set[str]:
-    """The words of what a workflow runs at an event."""
+def commands(workflow: str, event: str = "") -> set[str]:
+    """Return the words of all commands that a workflow runs for an event."""
     elsewhere = f"github.event_name != '{event}'"
     jobs = [job for name, job in JOBS.items() if name.startswith(f"{workflow} ")]
     steps = [step for job in jobs if job.get("if") != elsewhere for step in job["steps"]]
@@ -44,49 +44,45 @@ def made(workflow: str, event: str = "") -> set[str]:
         ("vendor.github-issue-forms", "ISSUE_TEMPLATE/[!c]*"),
     ],
 )
-def test_github_takes_each_file(schema: str, files: str) -> None:
-    """By the schema that it is published with; a job without a timeout is refused too."""
+def test_every_file_is_valid_by_its_schema(schema: str, files: str) -> None:
+    """One of the schemas requires that each job has a timeout."""
     found = sorted(HOME.glob(files))
     assert found
     assert not complaints(schema, *found)
 
 
-def test_the_linter_of_workflows_finds_nothing() -> None:
-    """Pinned actions, no credentials left behind, no right too many, nothing to inject into."""
+def test_zizmor_finds_no_security_problem_in_the_workflows() -> None:
     zizmor = Path(sys.executable).with_name("zizmor")
     command = (zizmor, "--offline", "--persona", "auditor", "--strict-collection", HOME)
-    judged = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert judged.returncode == 0, judged.stdout
+    linted = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert linted.returncode == 0, linted.stdout
 
 
 @pytest.mark.parametrize("job", JOBS)
-def test_a_job_may_read_the_code_and_nothing_else(job: str) -> None:
-    """Whoever gets hold of one can change nothing."""
+def test_a_job_may_only_read_the_repository(job: str) -> None:
     assert JOBS[job]["permissions"] == {"contents": "read"}
 
 
 @pytest.mark.parametrize("workflow", WORKFLOWS)
-def test_an_action_is_a_commit_with_its_version_beside_it(workflow: str) -> None:
-    """A tag can be moved; the version is for whoever reads it, and for the updates."""
+def test_actions_are_pinned_by_commit_with_the_version_in_a_comment(workflow: str) -> None:
+    """A tag can be moved. Dependabot updates the comment with the commit."""
     uses = re.findall(r"uses: (.*)", WORKFLOWS[workflow])
     assert uses
     assert not [use for use in uses if not re.fullmatch(r"[\w/-]+@[0-9a-f]{40} # v[\d.]+", use)]
 
 
-def test_every_python_that_is_promised_is_tested() -> None:
-    """The classifiers of the package and the matrix are one list."""
+def test_every_supported_python_version_is_tested() -> None:
+    """The package's classifiers and the matrix list the same versions."""
     project: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    promised = [line.split()[-1] for line in project["classifiers"] if "Python :: 3." in line]
-    assert JOBS["ci test"]["strategy"]["matrix"]["python"] == promised
+    supported = [line.split()[-1] for line in project["classifiers"] if "Python :: 3." in line]
+    assert JOBS["ci test"]["strategy"]["matrix"]["python"] == supported
 
 
-def test_what_has_to_hold_is_what_is_run() -> None:
-    """Each target of .ci/run is some job's."""
+def test_the_workflows_run_every_target_of_the_ci_script() -> None:
     wanted = re.findall(r"^make (.*)", (ROOT / ".ci/run").read_text(), re.MULTILINE)
-    assert set(" ".join(wanted).split()) <= made("ci") | made("measure", "pull_request")
+    assert set(" ".join(wanted).split()) <= commands("ci") | commands("measure", "pull_request")
 
 
-def test_what_takes_long_is_run_each_week() -> None:
-    """Of pull requests two are short enough."""
-    assert made("measure", "schedule") >= LONG
-    assert LONG & made("measure", "pull_request") == {"bench-quick", "faults"}
+def test_long_targets_run_weekly_and_two_of_them_for_pull_requests() -> None:
+    assert commands("measure", "schedule") >= LONG
+    assert LONG & commands("measure", "pull_request") == {"bench-quick", "faults"}
