@@ -1,4 +1,4 @@
-"""The deployments that tests share."""
+"""Deployments for the tests."""
 
 from collections.abc import Iterator
 
@@ -13,15 +13,15 @@ FIRST, INTENDED = shown("README.md", "With Docker")
 
 @pytest.fixture(name="production", scope="module")
 def _production(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """Give a module production as the README has it, up and healthy."""
+    """Production, started as in the README, for one module."""
     with stack(tmp_path_factory.mktemp("production"), PRODUCTION) as deployment:
-        deployment.type("\n".join(command for command, _ in INTENDED.exchanges))
+        deployment.run_shown("\n".join(command for command, _ in INTENDED.exchanges))
         yield deployment
 
 
 @pytest.fixture(name="breakable", scope="module")
 def _breakable(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """Give a module production that it may break, as long as it mends it; Docker asks often."""
+    """Production for one module, which may break it and must repair it. Docker checks often."""
     with stack(tmp_path_factory.mktemp("breakable"), HURRIED) as deployment:
         deployment.up(RECONNECT_INTERVAL="1")
         yield deployment
@@ -29,8 +29,8 @@ def _breakable(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 @pytest.fixture(name="development", scope="module")
 def _development(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """Give a module development as the README has it, with nothing prepared."""
+    """Development, started as in the README without preparation, for one module."""
     with stack(tmp_path_factory.mktemp("development"), DEVELOPMENT) as deployment:
         ((command, _),) = FIRST.exchanges
-        deployment.type(f"{command} --detach --wait --wait-timeout 120")
+        deployment.run_shown(f"{command} --detach --wait --wait-timeout 120")
         yield deployment

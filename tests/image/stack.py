@@ -1,4 +1,4 @@
-"""A deployment of the compose files, as a project of its own that is gone afterwards."""
+"""A temporary deployment of the compose files, as a separate Compose project."""
 
 import contextlib
 import http.client
@@ -21,24 +21,24 @@ from tests.service import ROOT, VITALS
 
 DEVELOPMENT = "compose.yaml"
 PRODUCTION = "compose.yaml:compose.production.yaml"
-# Production, but for how often Docker asks: each half minute is too seldom for a test.
+# Production with a health check each second: 30 s would be too slow for tests.
 HURRIED = f"{PRODUCTION}:tests/image/compose.hurried.yaml"
 
 
 class CommandFailedError(Exception):
-    """A command's exit code and what it has told on standard error."""
+    """A command failed. Has its exit code and standard error."""
 
-    def __init__(self, code: int, told: str) -> None:
-        super().__init__(f"{code}: {told}")
+    def __init__(self, code: int, stderr: str) -> None:
+        super().__init__(f"{code}: {stderr}")
         self.code = code
-        self.told = told
+        self.stderr = stderr
 
 
 def run(*command: str | Path, **options: Any) -> str:
-    """Run a command, and tell what it says on standard output.
+    """Run a command, and return its standard output.
 
     Raises:
-        CommandFailedError: it has failed.
+        CommandFailedError: the exit code is not 0.
 
     """
     done: subprocess.CompletedProcess[str] = subprocess.run(
@@ -50,7 +50,7 @@ def run(*command: str | Path, **options: Any) -> str:
 
 
 def checkout(folder: Path) -> Path:
-    """Copy what git has, or would have, of this checkout: a fresh clone, and its environment."""
+    """Copy the files of this checkout that git does not ignore, and link its environment."""
     listed = run("git", "ls-files", "-z", "-co", "--exclude-standard", cwd=ROOT)
     for name in filter(None, listed.split("\0")):
         if (ROOT / name).is_file():
@@ -62,11 +62,11 @@ def checkout(folder: Path) -> Path:
 
 @dataclass(frozen=True)
 class Stack:
-    """A deployment in a fresh clone, on a port of its own.
+    """A deployment in a fresh clone.
 
     Attributes:
         folder: the clone.
-        files: the compose files, as `COMPOSE_FILE` names them.
+        files: the compose files, in the format of `COMPOSE_FILE`.
 
     """
 
@@ -77,7 +77,7 @@ class Stack:
 
     @property
     def environ(self) -> dict[str, str]:
-        """What has `docker compose` mean this deployment, and `vitals` be found."""
+        """The variables with which `docker compose` and `vitals` act on this deployment."""
         return {
             "COMPOSE_FILE": self.files,
             "COMPOSE_PROJECT_NAME": self.project,
@@ -92,8 +92,8 @@ class Stack:
         """Run a command in the clone."""
         return run(*command, cwd=self.folder, env=self.environ, **options)
 
-    def type(self, commands: str) -> None:
-        """Run what a page shows, on the port of this deployment."""
+    def run_shown(self, commands: str) -> None:
+        """Run commands from a page with the port of this deployment."""
         self.run("sh", "-ec", commands.replace("127.0.0.1:8000", f"127.0.0.1:{self.port}"))
 
     def compose(self, *arguments: str) -> str:
@@ -105,38 +105,38 @@ class Stack:
         return self.compose("exec", "-T", service, *command)
 
     def up(self, **settings: str) -> None:
-        """Start it, with a `.env` if there is anything to set, and wait until all is healthy."""
+        """Write the settings to `.env`, start all services, and wait until they are healthy."""
         if settings:
             lines = [f"{name}={value}\n" for name, value in settings.items()]
             (self.folder / ".env").write_text("".join(lines))
         self.compose("up", "--detach", "--wait", "--wait-timeout", "120")
 
     def down(self) -> None:
-        """Leave nothing of it, whatever has become of it."""
+        """Remove the containers, volumes, networks and image."""
         self.compose("--profile", "*", "down", "--volumes", "--remove-orphans", "--timeout", "1")
         run("docker", "image", "rm", "--force", f"{self.project}-backend")
 
     @property
     def containers(self) -> list[str]:
-        """The id of each container, running or not."""
+        """The ids of all containers, running or not."""
         return self.compose("ps", "--all", "--quiet").split()
 
     def inspect(self, service: str) -> Any:
-        """What the engine knows of a service's container."""
+        """Return the output of `docker inspect` for a service's container."""
         container = self.compose("ps", "--all", "--quiet", service).strip()
         return json.loads(run("docker", "inspect", container))[0]
 
     def health(self, service: str = "backend") -> str:
-        """What the engine takes a container's health for."""
+        """Return the engine's health status of a service's container."""
         return str(self.inspect(service)["State"]["Health"]["Status"])
 
-    def lives(self, service: str = "backend") -> tuple[str, int]:
-        """When a container was started and how often anew: the same, as long as it is."""
-        known = self.inspect(service)
-        return known["State"]["StartedAt"], known["RestartCount"]
+    def starts(self, service: str = "backend") -> tuple[str, int]:
+        """Return a container's start time and number of restarts, which a restart changes."""
+        inspected = self.inspect(service)
+        return inspected["State"]["StartedAt"], inspected["RestartCount"]
 
     def ask(self, path: str) -> tuple[int, Any]:
-        """Put one request to the published port, and tell the code and the body."""
+        """Send a GET request to the published port, and return the status code and the body."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
         with contextlib.closing(connection):
             connection.request("GET", path)
@@ -144,14 +144,14 @@ class Stack:
             return response.status, json.loads(response.read())
 
     def reason(self, name: str) -> str | None:
-        """Why a check fails; none while it passes."""
+        """Return the reason of a failing check, or None while it passes."""
         reason: str | None = self.ask("/health")[1]["checks"][name].get("reason")
         return reason
 
 
 @contextlib.contextmanager
 def stack(folder: Path, files: str) -> Iterator[Stack]:
-    """Prepare a deployment in a fresh clone; nothing of it is left."""
+    """Prepare a deployment in a fresh clone, and remove it afterwards."""
     deployment = Stack(checkout(folder), files, f"vitals-test-{uuid4().hex[:8]}", free_port())
     try:
         if files == HURRIED:
@@ -161,9 +161,9 @@ def stack(folder: Path, files: str) -> Iterator[Stack]:
         deployment.down()
 
 
-def until(told: Callable[[], object], wanted: object, within: float) -> None:
-    """Wait until what is told is what is wanted."""
+def until(read: Callable[[], object], wanted: object, within: float) -> None:
+    """Wait until *read* returns the wanted value, for at most *within* seconds."""
     deadline = time.monotonic() + within
-    while (seen := told()) != wanted:
+    while (seen := read()) != wanted:
         assert time.monotonic() < deadline, f"not {wanted!r} within {within} s, but {seen!r}"
         time.sleep(0.1)

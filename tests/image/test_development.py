@@ -1,19 +1,17 @@
-"""Development in a fresh clone, with nothing prepared."""
+"""Development in a fresh clone, without preparation."""
 
 from tests.image.stack import Stack, until
 
 
-def test_it_serves(development: Stack) -> None:
-    """On real stores, with a password each."""
+def test_it_serves_with_stores_that_require_a_password(development: Stack) -> None:
     code, body = development.ask("/health")
     assert (code, body["status"], set(body["checks"])) == (200, "pass", {"postgres", "redis"})
     refused = development.exec("redis", "redis-cli", "ping")
     assert refused.startswith("NOAUTH")
 
 
-def test_a_change_of_the_code_is_served(development: Stack) -> None:
-    """Without a build, a restart of the container, or a wait for the drain."""
-    before = development.lives()
+def test_a_change_of_the_code_is_served_without_a_build_or_restart(development: Stack) -> None:
+    before = development.starts()
     source = development.folder / "app/__init__.py"
     source.write_text(source.read_text().replace('__version__ = "', '__version__ = "changed-'))
 
@@ -25,10 +23,9 @@ def test_a_change_of_the_code_is_served(development: Stack) -> None:
         return version.partition("-")[0]
 
     until(served, "changed", within=15)
-    assert development.lives() == before
+    assert development.starts() == before
 
 
-def test_it_runs_what_production_lacks(development: Stack) -> None:
-    """The tools of development are in its image."""
+def test_its_image_has_the_development_tools(development: Stack) -> None:
     for tool in ("pytest", "mypy", "ruff"):
         assert tool in development.exec("backend", tool, "--version")

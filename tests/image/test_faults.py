@@ -1,4 +1,4 @@
-"""What goes wrong in production shows, and what is mended shows too, with no restart."""
+"""Faults in production show and recover without a restart."""
 
 import contextlib
 import http.client
@@ -15,40 +15,42 @@ DRAIN = 5.0
 GRACE = 20.0
 
 
-def test_a_store_that_stops_turns_the_container_unhealthy(breakable: Stack) -> None:
-    """It goes on living, says why, and is healthy again when the store is."""
-    before = breakable.lives()
+def test_a_stopped_store_makes_the_container_unhealthy_until_it_is_back(
+    breakable: Stack,
+) -> None:
+    """Meanwhile the service is live and reports the reason."""
+    before = breakable.starts()
     breakable.compose("stop", "postgres")
     until(breakable.health, "unhealthy", within=20)
     assert breakable.reason("postgres") in {"dns", "connect_timeout", "unreachable", "timeout"}
     assert breakable.ask("/health/live")[0] == 200
     breakable.compose("start", "postgres")
     until(breakable.health, "healthy", within=20)
-    assert breakable.lives() == before
+    assert breakable.starts() == before
 
 
 @pytest.mark.parametrize(("name", "heading"), [("postgres", "PostgreSQL"), ("redis", "Redis")])
-def test_a_password_is_rotated_as_the_readme_says(
+def test_the_readmes_steps_rotate_a_password_without_a_restart(
     breakable: Stack, name: str, heading: str
 ) -> None:
-    """Word for word; then the new password opens, the old one does not, and nothing restarts."""
+    """Afterwards the new password passes and the old one fails with `auth`."""
     file = breakable.folder / f"secrets/{name}_password.txt"
-    before, old = breakable.lives(), file.read_text()
+    before, old = breakable.starts(), file.read_text()
     (steps,) = shown("secrets/README.md", heading)
     breakable.run("sh", "-ec", steps.text)
     new = file.read_text()
     assert new != old
-    # Neither is true by an open session: one is made anew each second.
+    # An open session can't cause either result: the service reconnects each second.
     for content, reason in ((old, "auth"), (new, None)):
         file.chmod(0o644)
         file.write_text(content)
         until(lambda: breakable.reason(name), reason, within=10)
-    assert breakable.lives() == before
-    assert breakable.lives(name)[1] == 0
+    assert breakable.starts() == before
+    assert breakable.starts(name)[1] == 0
 
 
 def ask(address: str, path: str) -> int:
-    """Put one request to the container itself, and tell the code when all has come."""
+    """Send a GET request to the container's address, read the body, and return the status code."""
     connection = http.client.HTTPConnection(address, 8000, timeout=5)
     with contextlib.closing(connection):
         connection.request("GET", path)
@@ -57,12 +59,12 @@ def ask(address: str, path: str) -> int:
         return response.status
 
 
-class Asker(threading.Thread):
-    """Asks over and over, on a connection each time, until there is nobody to connect to.
+class Client(threading.Thread):
+    """Sends requests on new connections until one fails.
 
     Attributes:
-        replies: when each answer came, and its code.
-        failed: when there was none, and why.
+        replies: the time and status code of each answer.
+        failed: the time and error of the failed request.
 
     """
 
@@ -73,7 +75,7 @@ class Asker(threading.Thread):
         self._url = (address, path)
 
     def run(self) -> None:
-        """Ask."""
+        """Send requests."""
         while not self.failed:
             try:
                 code = ask(*self._url)
@@ -83,29 +85,29 @@ class Asker(threading.Thread):
                 self.replies.append((time.monotonic(), code))
 
 
-def test_a_stop_under_load_fails_no_request(breakable: Stack) -> None:
-    """Until the door closes, which is when the drain is over; then it ends with 0, in time."""
-    # Docker's proxy would accept what the backend no longer does.
+def test_a_stop_under_load_fails_no_request_during_the_drain(breakable: Stack) -> None:
+    """Then the service exits with 0 within the grace period."""
+    # Not the published port: Docker's proxy accepts connections that the backend refuses.
     (address,) = {
         network["IPAddress"]
         for name, network in breakable.inspect("backend")["NetworkSettings"]["Networks"].items()
         if name.endswith("edge")
     }
-    askers = [Asker(address, path) for path in ("/health/live", "/health/ready") * 3]
-    for asker in askers:
-        asker.start()
-    until(lambda: min(len(asker.replies) for asker in askers) > 10, wanted=True, within=10)
-    told = time.monotonic()
+    clients = [Client(address, path) for path in ("/health/live", "/health/ready") * 3]
+    for client in clients:
+        client.start()
+    until(lambda: min(len(client.replies) for client in clients) > 10, wanted=True, within=10)
+    stopped = time.monotonic()
     breakable.compose("stop", "backend")
-    took = time.monotonic() - told
-    for asker in askers:
-        asker.join(10)
-    assert min(asker.failed[0] for asker in askers if asker.failed) >= told + DRAIN
-    live, ready = askers[::2], askers[1::2]
-    assert {code for asker in live for _, code in asker.replies} == {200}
-    for asker in ready:
-        codes = [code for _, code in asker.replies]
-        assert codes == sorted(codes)  # once it says no, it does not say yes again
+    took = time.monotonic() - stopped
+    for client in clients:
+        client.join(10)
+    assert min(client.failed[0] for client in clients if client.failed) >= stopped + DRAIN
+    live, ready = clients[::2], clients[1::2]
+    assert {code for client in live for _, code in client.replies} == {200}
+    for client in ready:
+        codes = [code for _, code in client.replies]
+        assert codes == sorted(codes)  # not ready once, it does not become ready again
         assert codes[-1] == 503
     assert breakable.inspect("backend")["State"]["ExitCode"] == 0
     assert took < GRACE
@@ -113,15 +115,17 @@ def test_a_stop_under_load_fails_no_request(breakable: Stack) -> None:
     until(breakable.health, "healthy", within=20)
 
 
-def test_a_secret_that_only_its_owner_reads_fails_the_start_in_one_line(breakable: Stack) -> None:
-    """The line names file, owner, mode, reader and remedy."""
+def test_the_start_fails_with_one_line_if_a_secret_is_readable_for_its_owner_only(
+    breakable: Stack,
+) -> None:
+    """The line names the file, its owner and mode, the reader and the remedy."""
     file = breakable.folder / "secrets/jwt_secret.txt"
     file.chmod(0o600)
     start = ("run", "--rm", "--no-deps", "-T", "-e", "HEALTH_DETAILS=authorized", "backend")
     with pytest.raises(CommandFailedError) as failed:
         breakable.compose(*start)
     assert failed.value.code == 78
-    assert failed.value.told == (
+    assert failed.value.stderr == (
         "vitals: jwt_secret: /run/secrets/jwt_secret can't be read by uid 10001"
         f" (owner {file.stat().st_uid}, mode 0600): chmod 0444 it and keep its folder 0700\n"
     )

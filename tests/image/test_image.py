@@ -1,4 +1,4 @@
-"""The image itself: what is in it, what is not, and who may run it."""
+"""The contents of the image, and the users that can run it."""
 
 import json
 import re
@@ -17,11 +17,11 @@ from tests.test_dockerfile import own_check
 BASE = "python:3.13-slim-trixie"
 MAX_ADDED = 130_000_000
 
-# What a start imports that watches both stores.
-STARTED = "app.main, app.server.server, app.checks.postgres, app.checks.redis"
+# The modules that a service with checks of both stores imports.
+IMPORTED = "app.main, app.server.server, app.checks.postgres, app.checks.redis"
 
-# Serves HTTPS, and asks for it as the service does.
-EXAMINED = """
+# Serves HTTPS, and checks it as the service does.
+DOCTOR = """
 import http.server, ssl, subprocess, threading
 server = http.server.ThreadingHTTPServer(("127.0.0.1", 8443), http.server.SimpleHTTPRequestHandler)
 context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -33,14 +33,14 @@ subprocess.run(["vitals", "doctor", "--json"])
 
 
 class Image:
-    """An image that is made of a fresh clone, under a name of its own."""
+    """An image built from a fresh clone, with a unique name."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.name = f"vitals-test-{uuid4().hex[:8]}"
 
     def build(self, *arguments: str) -> list[str]:
-        """Make it, and tell which commands could not be taken from before."""
+        """Build the image, and return the steps that did not come from the cache."""
         self.remove()
         command = ("docker", "build", "--progress=plain", "--tag", self.name, *arguments, ".")
         log = run("sh", "-c", 'exec "$@" 2>&1', "sh", *command, cwd=self.folder)
@@ -49,39 +49,40 @@ class Image:
         return [step for number, step in steps.items() if number not in cached]
 
     def remove(self) -> None:
-        """Remove it, if it is there; one that is made anew would leave it without a name."""
+        """Remove the image if it exists. A new build would leave it untagged."""
         run("docker", "image", "rm", "--force", self.name)
 
     def sh(self, script: str, *arguments: str) -> str:
-        """Run a script in a container of it."""
+        """Run a script in a container, and return its output."""
         return run("docker", "run", "--rm", *arguments, self.name, "sh", "-c", script)
 
     def find(self, *tests: str) -> list[str]:
-        """Find files in it, with the rights of root."""
+        """Return the paths in the image that `find` prints as root."""
         arguments = ("--rm", "--user", "0", "--entrypoint", "find", self.name, "/", "-xdev")
         found = run("docker", "run", *arguments, "-path", "/proc", "-prune", "-o", *tests, "-print")
         return found.split()
 
     @property
     def inspected(self) -> Any:
-        """What the engine knows of it."""
+        """The output of `docker image inspect`."""
         return json.loads(run("docker", "image", "inspect", self.name))[0]
 
 
 @pytest.fixture(name="image", scope="module")
 def _image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Image]:
-    """Give the image that a bare build makes, in a clone with things that no image may hold."""
+    """The image of a default build, in a clone with files that must not get into it."""
     image = Image(checkout(tmp_path_factory.mktemp("image")))
     for name in ("secrets/jwt_secret.txt", ".env", ".git/config", "app/__pycache__/left.pyc"):
         (image.folder / name).parent.mkdir(exist_ok=True)
-        (image.folder / name).write_text("left lying about")
+        (image.folder / name).write_text("must not be in the image")
     image.build("--file", "docker/Dockerfile", "--build-arg", "VERSION=1.2.3")
     yield image
     image.remove()
 
 
-def test_nothing_reaches_a_build_but_what_it_needs(image: Image, tmp_path: Path) -> None:
-    """No secret, no history, no test, whatever a Dockerfile copies."""
+def test_the_build_context_has_only_the_files_that_a_build_needs(
+    image: Image, tmp_path: Path
+) -> None:
     (tmp_path / "Dockerfile").write_text(f"FROM {BASE}\nCOPY . /context\n")
     context = Image(image.folder)
     context.build("--file", str(tmp_path / "Dockerfile"))
@@ -98,8 +99,8 @@ def test_nothing_reaches_a_build_but_what_it_needs(image: Image, tmp_path: Path)
     assert not [name for name in found if "__pycache__" in name]
 
 
-def test_a_bare_build_makes_production(image: Image) -> None:
-    """Which serves as a user that is a number, and is asked by curl."""
+def test_a_default_build_makes_the_production_image(image: Image) -> None:
+    """It has a numeric user, and a health check with curl."""
     config = image.inspected["Config"]
     assert config["User"] == "10001:10001"
     assert config["Cmd"] == ["vitals", "serve"]
@@ -114,8 +115,8 @@ def test_a_bare_build_makes_production(image: Image) -> None:
     assert labels["org.opencontainers.image.base.name"] == BASE
 
 
-def test_it_holds_what_serves_and_nothing_else(image: Image) -> None:
-    """Neither tests nor secrets, neither what has built it nor what development needs."""
+def test_it_has_only_what_serving_needs(image: Image) -> None:
+    """No tests, secrets, build tools or development tools."""
     assert image.find("-name", "left*") == []
     locks = ("requirements*.txt", "production.txt", "development.txt")
     assert [name for lock in locks for name in image.find("-name", lock)] == []
@@ -130,8 +131,8 @@ def test_it_holds_what_serves_and_nothing_else(image: Image) -> None:
     assert image.find("-path", "/var/lib/apt/lists/*") == []
 
 
-def test_nobody_who_serves_can_change_it(image: Image) -> None:
-    """All of it is root's, nothing can be written, and no file lends its owner's rights."""
+def test_the_service_can_not_change_its_files(image: Image) -> None:
+    """All belong to root, none is writable for others, and none is setuid or setgid."""
     assert image.find("-path", "/opt/*", "!", "-user", "root") == []
     assert image.find("-path", "/opt/*", "!", "-type", "l", "-perm", "/022") == []
     assert image.find("-type", "f", "-perm", "/6000") == []
@@ -139,7 +140,7 @@ def test_nobody_who_serves_can_change_it(image: Image) -> None:
 
 @pytest.mark.parametrize("user", ["10001:10001", "4242:4242", "0:0"])
 def test_it_serves_as_any_user(image: Image, user: str) -> None:
-    """With no name, home, capability or file that can be written."""
+    """Without a user name, home, capability or writable file."""
     name = f"{image.name}-served"
     options = ("--user", user, "--read-only", "--tmpfs", "/tmp", "--cap-drop", "ALL")  # noqa: S108
     settings = ("-e", "REDIS_URL=redis://127.0.0.1:1/0", "-e", "REDIS_AUTH=none")
@@ -158,7 +159,7 @@ def test_it_serves_as_any_user(image: Image, user: str) -> None:
 
 
 def test_it_trusts_a_private_ca(image: Image, tmp_path: Path) -> None:
-    """One that lacks what RFC 5280 demands, and that Python 3.13 refuses by default."""
+    """Its CA lacks extensions that RFC 5280 requires, so Python 3.13 rejects it by default."""
     ca = PrivateCA()
     (tmp_path / "ca.pem").write_bytes(ca.pem)
     ca.issue(tmp_path / "server.pem", "localhost")
@@ -166,26 +167,24 @@ def test_it_trusts_a_private_ca(image: Image, tmp_path: Path) -> None:
     settings = (f"HTTP_CHECKS={json.dumps(checks)}", "SSL_CERT_FILE=/tls/ca.pem")
     options = [part for setting in settings for part in ("--env", setting)]
     mounted = ("--user", "0", "--volume", f"{tmp_path}:/tls:ro", *options)
-    printed = run("docker", "run", "--rm", *mounted, image.name, "python", "-c", EXAMINED)
+    printed = run("docker", "run", "--rm", *mounted, image.name, "python", "-c", DOCTOR)
     assert json.loads(printed)["checks"]["private"]["reason"] is None, printed
 
 
-def test_a_start_compiles_nothing(image: Image) -> None:
-    """Each module that it imports lies there compiled, the standard library's too."""
-    told = image.sh(f"python -v -c 'import {STARTED}' 2>&1")
-    read = re.findall(r"^# code object from '?(/\S+\.pyc?)\b", told, re.MULTILINE)
+def test_every_imported_module_is_compiled_in_the_image(image: Image) -> None:
+    """Also those of the standard library."""
+    log = image.sh(f"python -v -c 'import {IMPORTED}' 2>&1")
+    read = re.findall(r"^# code object from '?(/\S+\.pyc?)\b", log, re.MULTILINE)
     assert len(read) > 500
     assert [name for name in read if not name.endswith(".pyc")] == []
 
 
-def test_it_adds_little_to_its_base(image: Image) -> None:
-    """Bytes, of which Python's packages are most."""
+def test_it_adds_at_most_130_megabytes_to_its_base(image: Image) -> None:
     base = json.loads(run("docker", "image", "inspect", BASE))[0]["Size"]
     assert image.inspected["Size"] - base <= MAX_ADDED
 
 
-def test_a_change_of_the_code_repeats_no_step_of_the_dependencies(image: Image) -> None:
-    """It costs a wheel, its bytecode and a copy."""
+def test_a_change_of_the_code_does_not_install_dependencies_again(image: Image) -> None:
     with (image.folder / "app/main.py").open("a") as source:
         source.write(f"# {uuid4()}\n")
     repeated = image.build("--file", "docker/Dockerfile", "--build-arg", "VERSION=1.2.3")

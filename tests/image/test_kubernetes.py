@@ -1,4 +1,4 @@
-"""One container as deploy/kubernetes wants it, on this engine: there is no kubelet here."""
+"""A container with the options of deploy/kubernetes, run by Docker instead of a kubelet."""
 
 import json
 import time
@@ -18,7 +18,7 @@ from tests.service import ROOT
 
 BASE = ROOT / "deploy/kubernetes/base"
 
-# As the kubelet lays a secret out, and swaps it when it has changed.
+# Writes a secret volume as the kubelet does, and swaps it when the secret has changed.
 PROJECTED = """
 cd /secrets
 new=..$(cat /proc/sys/kernel/random/uuid)
@@ -34,11 +34,11 @@ for file in ..data/*; do ln -sfn "$file" "$(basename "$file")"; done
 
 @dataclass(frozen=True)
 class Pod:
-    """A container of the template's, beside the stores of a deployment of Compose.
+    """The container of the pod template, on the network of a Compose deployment.
 
     Attributes:
-        spec: what the template says of the pod.
-        folder: where its secrets are laid out.
+        spec: the pod template's spec.
+        folder: the volume with its secrets.
 
     """
 
@@ -48,23 +48,23 @@ class Pod:
 
     @property
     def name(self) -> str:
-        """What the engine calls it."""
+        """The name of the Docker container."""
         return f"{self.stack.project}-pod"
 
     @property
     def container(self) -> Any:
-        """What the template says of the one container."""
+        """The template's only container."""
         (container,) = self.spec["containers"]
         return container
 
     @property
     def image(self) -> str:
-        """The image that Compose has made of this checkout."""
+        """The image that Compose built from this checkout."""
         return f"{self.stack.project}-backend"
 
     @property
     def environ(self) -> dict[str, str]:
-        """The variables that it is given."""
+        """The container's variables."""
         (generated,) = yaml.safe_load((BASE / "kustomization.yaml").read_text())[
             "configMapGenerator"
         ]
@@ -72,7 +72,7 @@ class Pod:
         return literals | {entry["name"]: entry["value"] for entry in self.container["env"]}
 
     def project(self) -> None:
-        """Lay its secrets out, or swap them, with the mode and the group of its template."""
+        """Write or swap the secret volume, with the mode and the group of the template."""
         (volume,) = (volume["secret"] for volume in self.spec["volumes"] if "secret" in volume)
         mounts = ("-v", f"{self.folder}:/secrets", "-v", f"{self.stack.folder}/secrets:/source:ro")
         given = (
@@ -84,7 +84,7 @@ class Pod:
         run(*command, "sh", "-ec", PROJECTED)
 
     def start(self, **more: str) -> None:
-        """Start it, with the rights that its template leaves it."""
+        """Start the container with the security options of the template."""
         pod, own = self.spec["securityContext"], self.container["securityContext"]
         assert own["readOnlyRootFilesystem"]
         assert not own["allowPrivilegeEscalation"]
@@ -104,7 +104,7 @@ class Pod:
         run("docker", "run", "--detach", "--name", self.name, *options, *variables, self.image)
 
     def passes(self, probe: str) -> bool:
-        """Whether a probe of the template's passes, asked within the container."""
+        """Return whether a probe of the template passes, requested in the container."""
         path = self.container[f"{probe}Probe"]["httpGet"]["path"]
         url = f"http://127.0.0.1:{self.container['ports'][0]['containerPort']}{path}"
         try:
@@ -114,7 +114,7 @@ class Pod:
         return True
 
     def remove(self) -> None:
-        """Leave nothing of it; its secrets are root's."""
+        """Remove the container and its secrets, which belong to root."""
         run("docker", "rm", "--force", self.name)
         mount = ("--user", "0", "-v", f"{self.folder}:/secrets")
         run(
@@ -133,7 +133,7 @@ class Pod:
 
 @pytest.fixture(name="pod")
 def _pod(production: Stack, tmp_path: Path) -> Iterator[Pod]:
-    """Give a pod whose secrets are laid out, and that is yet to be started."""
+    """A pod with its secret volume, not started yet."""
     template = yaml.safe_load((BASE / "deployment.yaml").read_text())["spec"]["template"]
     pod = Pod(template["spec"], production, tmp_path)
     pod.project()
@@ -141,8 +141,8 @@ def _pod(production: Stack, tmp_path: Path) -> Iterator[Pod]:
     pod.remove()
 
 
-def test_it_needs_no_more_rights_than_the_template_leaves_it(pod: Pod) -> None:
-    """Each of its probes passes, a rotated secret reaches it, and a stop is over in time."""
+def test_it_works_with_the_privileges_of_the_template(pod: Pod) -> None:
+    """Its probes pass, it reads a rotated secret, and it stops within the grace period."""
     pod.start(RECONNECT_INTERVAL="1")
     for probe in ("startup", "liveness", "readiness"):
         until(lambda probe=probe: pod.passes(probe), wanted=True, within=20)  # type: ignore[misc]
@@ -150,11 +150,11 @@ def test_it_needs_no_more_rights_than_the_template_leaves_it(pod: Pod) -> None:
     until(lambda: pod.passes("readiness"), wanted=False, within=5)
     run("docker", "exec", pod.name, "vitals", "maintenance", "off")
     until(lambda: pod.passes("readiness"), wanted=True, within=5)
-    _rotates(pod)
-    _stops(pod)
+    _assert_rotation(pod)
+    _assert_stop(pod)
 
 
-def _rotates(pod: Pod) -> None:
+def _assert_rotation(pod: Pod) -> None:
     file = pod.stack.folder / "secrets/redis_password.txt"
     right = file.read_text()
     for content, ready in (("another", False), (right, True)):
@@ -165,9 +165,9 @@ def _rotates(pod: Pod) -> None:
         assert pod.passes("liveness")
 
 
-def _stops(pod: Pod) -> None:
+def _assert_stop(pod: Pod) -> None:
     settings = read(pod.environ)
-    begun = time.monotonic()
+    started = time.monotonic()
     run("docker", "stop", "--time", str(pod.spec["terminationGracePeriodSeconds"]), pod.name)
-    assert settings.drain_seconds <= time.monotonic() - begun <= promise(settings).gone
+    assert settings.drain_seconds <= time.monotonic() - started <= promise(settings).gone
     assert json.loads(run("docker", "inspect", pod.name))[0]["State"]["ExitCode"] == 0

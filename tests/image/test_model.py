@@ -1,4 +1,4 @@
-"""What the two compose files make together, field by field."""
+"""The merged configuration of both compose files."""
 
 import json
 from typing import Any
@@ -16,7 +16,7 @@ MONITORING = ["grafana", "prometheus"]
 
 
 def model(files: str) -> Any:
-    """Merge compose files, with every profile."""
+    """Return the merged compose files, with every profile."""
     command = ("docker", "compose", "--profile", "*", "config", "--format", "json")
     stack = Stack(ROOT, files, "vitals", 8000)
     environ = {name: value for name, value in stack.environ.items() if name != "VITALS_IMAGE"}
@@ -34,8 +34,8 @@ def _services(production: Any) -> Any:
     return production["services"]
 
 
-def test_there_are_no_others(production: Any) -> None:
-    """Tools of administration are in no profile, and nothing is shared with development."""
+def test_production_has_only_these_services(production: Any) -> None:
+    """No admin consoles under any profile, and a project name other than development's."""
     assert sorted(production["services"]) == sorted(["backend", "caddy", *MONITORING, *STORES])
     assert production["name"] != model(DEVELOPMENT)["name"]
 
@@ -52,24 +52,24 @@ def test_there_are_no_others(production: Any) -> None:
         ("caddy", (0.5, 256), (0.1, 64)),
     ],
 )
-def test_each_has_its_limits(
+def test_each_service_has_limits_and_reservations(
     services: Any, service: str, limits: tuple[float, int], reservations: tuple[float, int]
 ) -> None:
-    """CPUs and megabytes."""
+    """In CPUs and megabytes."""
     resources = services[service]["deploy"]["resources"]
-    for told, (cpus, megabytes) in (
+    for values, (cpus, megabytes) in (
         (resources["limits"], limits),
         (resources["reservations"], reservations),
     ):
-        assert (told["cpus"], int(told["memory"])) == (cpus, megabytes * MB)
+        assert (values["cpus"], int(values["memory"])) == (cpus, megabytes * MB)
     assert resources["limits"]["pids"] > 0
 
 
-def test_only_the_backend_is_published(services: Any) -> None:
-    """On the loopback address, as what monitors it; to everybody Caddy is, under its profile."""
+def test_only_caddy_is_published_on_every_address_in_production(services: Any) -> None:
+    """The backend and the monitoring services are published on the loopback address."""
     (port,) = services["backend"]["ports"]
     assert (port["host_ip"], port["published"], port["target"]) == ("127.0.0.1", "8000", 8000)
-    ports = {name: told["ports"] for name, told in services.items() if "ports" in told}
+    ports = {name: service["ports"] for name, service in services.items() if "ports" in service}
     assert sorted(ports) == ["backend", "caddy", *MONITORING]
     assert [port["host_ip"] for name in MONITORING for port in ports[name]] == ["127.0.0.1"] * 2
     assert services["caddy"]["profiles"] == ["edge"]
@@ -84,8 +84,8 @@ def test_only_the_backend_is_published(services: Any) -> None:
     ]
 
 
-def test_caddy_knows_the_backend_and_nothing_else(services: Any) -> None:
-    """It runs the file of deploy/caddy, and keeps its certificates."""
+def test_caddy_reaches_the_backend_only(services: Any) -> None:
+    """It uses the file of deploy/caddy, and has a volume for its certificates."""
     caddy = services["caddy"]
     assert sorted(caddy["networks"]) == ["edge"]
     assert caddy["environment"] == {"DOMAIN": "localhost", "UPSTREAMS": "backend:8000"}
@@ -99,7 +99,7 @@ def test_caddy_knows_the_backend_and_nothing_else(services: Any) -> None:
     assert caddy["volumes"][0]["read_only"]
 
 
-def test_everything_is_published_on_the_loopback_address_in_development() -> None:
+def test_development_publishes_on_the_loopback_address_only() -> None:
     """Under every profile."""
     ports = [
         port["host_ip"]
@@ -109,9 +109,9 @@ def test_everything_is_published_on_the_loopback_address_in_development() -> Non
     assert ports == ["127.0.0.1"] * 7
 
 
-def test_only_the_backend_and_caddy_have_a_way_out(production: Any) -> None:
-    """The stores' network is internal, and they are on no other."""
-    networks = {name: sorted(told["networks"]) for name, told in production["services"].items()}
+def test_the_stores_are_on_an_internal_network_only(production: Any) -> None:
+    services = production["services"].items()
+    networks = {name: sorted(service["networks"]) for name, service in services}
     assert networks.pop("backend") == ["edge", "stores"]
     assert [networks.pop(name) for name in MONITORING] == [["edge"]] * 2
     assert networks.pop("caddy") == ["edge"]
@@ -121,11 +121,13 @@ def test_only_the_backend_and_caddy_have_a_way_out(production: Any) -> None:
 
 
 def test_each_store_has_a_volume_and_the_backend_none(services: Any) -> None:
-    """The checkout is not mounted either."""
+    """The checkout is not mounted."""
     volumes = {
-        name: [(volume["type"], volume["source"], volume["target"]) for volume in told["volumes"]]
-        for name, told in services.items()
-        if told.get("volumes") and name not in {"caddy", *MONITORING}
+        name: [
+            (volume["type"], volume["source"], volume["target"]) for volume in service["volumes"]
+        ]
+        for name, service in services.items()
+        if service.get("volumes") and name not in {"caddy", *MONITORING}
     }
     assert volumes == {
         "postgres": [("volume", "postgres-data", "/var/lib/postgresql/data")],
@@ -135,13 +137,13 @@ def test_each_store_has_a_volume_and_the_backend_none(services: Any) -> None:
 
 
 def test_secrets_are_files_and_each_service_has_its_own(production: Any) -> None:
-    """None of development's is left, and none comes by the environment."""
-    files = {name: told["file"] for name, told in production["secrets"].items()}
+    """None is a file of development, and none is in the environment."""
+    files = {name: secret["file"] for name, secret in production["secrets"].items()}
     assert files == {name: f"secrets/{name}.txt" for name in SECRETS.split()}
     given = {
-        name: sorted(secret["source"] for secret in told["secrets"])
-        for name, told in production["services"].items()
-        if "secrets" in told
+        name: sorted(secret["source"] for secret in service["secrets"])
+        for name, service in production["services"].items()
+        if "secrets" in service
     }
     assert given == {
         "backend": ["jwt_secret", "postgres_password", "redis_password", "stack_auth_secret"],
@@ -157,16 +159,16 @@ def test_secrets_are_files_and_each_service_has_its_own(production: Any) -> None
     assert "configs" not in production
 
 
-def test_the_password_of_redis_comes_on_standard_input(services: Any) -> None:
-    """No argument and no variable, which Redis would hide from the tools that list processes."""
+def test_redis_reads_its_password_from_standard_input(services: Any) -> None:
+    """Not from an argument or a variable, which other processes could read."""
     script = services["redis"]["command"][-1]
     _, configuration = script.split("exec docker-entrypoint.sh redis-server - <<END\n")
     assert configuration.endswith('\nrequirepass "$$hex"\nEND\n')
     assert "environment" not in services["redis"]
 
 
-def test_minio_has_no_account_but_that_of_its_files(services: Any) -> None:
-    """Where a file is empty it takes the variable, which is too short, and not `minioadmin`."""
+def test_minio_does_not_fall_back_to_its_default_account(services: Any) -> None:
+    """If a file is empty, MinIO uses the variable, which is too short for it to start."""
     environment = services["minio"]["environment"]
     for name, shortest in (("MINIO_ROOT_USER", 3), ("MINIO_ROOT_PASSWORD", 8)):
         assert 0 < len(environment[name]) < shortest
@@ -174,18 +176,17 @@ def test_minio_has_no_account_but_that_of_its_files(services: Any) -> None:
 
 
 @pytest.mark.parametrize("service", ["backend", "caddy", *MONITORING, *STORES])
-def test_each_is_hardened(services: Any, service: str) -> None:
-    """The same for all."""
-    told = services[service]
-    assert told["read_only"]
-    assert told["init"]
-    assert told["cap_drop"] == ["ALL"]
-    assert told.get("cap_add", []) == (["NET_BIND_SERVICE"] if service == "caddy" else [])
-    assert told["security_opt"] == ["no-new-privileges:true"]
-    assert [mount for mount in told["tmpfs"] if mount.startswith("/tmp:")]  # noqa: S108
-    assert told["logging"]["options"].keys() == {"max-size", "max-file"}
-    assert told["deploy"]["restart_policy"]["condition"] == "any"
-    check = {name: value for name, value in told["healthcheck"].items() if name != "test"}
+def test_each_service_is_hardened(services: Any, service: str) -> None:
+    options = services[service]
+    assert options["read_only"]
+    assert options["init"]
+    assert options["cap_drop"] == ["ALL"]
+    assert options.get("cap_add", []) == (["NET_BIND_SERVICE"] if service == "caddy" else [])
+    assert options["security_opt"] == ["no-new-privileges:true"]
+    assert [mount for mount in options["tmpfs"] if mount.startswith("/tmp:")]  # noqa: S108
+    assert options["logging"]["options"].keys() == {"max-size", "max-file"}
+    assert options["deploy"]["restart_policy"]["condition"] == "any"
+    check = {name: value for name, value in options["healthcheck"].items() if name != "test"}
     assert check == {
         "interval": "30s",
         "timeout": "10s",
@@ -195,21 +196,21 @@ def test_each_is_hardened(services: Any, service: str) -> None:
     }
 
 
-def test_the_backend_is_the_images_last_stage(services: Any) -> None:
-    """With its user, its command and its health check, as nothing here says otherwise."""
+def test_the_backend_uses_the_production_image_unchanged(services: Any) -> None:
+    """With the user, the command and the health check of the image."""
     backend = services["backend"]
     assert backend["build"]["target"] == "production"
     assert not [name for name in ("user", "command", "entrypoint", "develop") if backend.get(name)]
     assert "test" not in backend["healthcheck"]
 
 
-def test_a_stop_leaves_time_for_the_drain(services: Any) -> None:
-    """And for what is in flight after it: 5 s and 3 s, unless .env says otherwise."""
+def test_the_grace_period_exceeds_drain_and_shutdown(services: Any) -> None:
+    """By default they take 5 s and 3 s."""
     assert services["backend"]["stop_grace_period"] == "20s"
 
 
-def test_the_stores_health_checks_cant_lie(services: Any) -> None:
-    """They ask over TCP, with the password, and for what can fail."""
+def test_the_health_checks_of_the_stores_fail_when_the_stores_do(services: Any) -> None:
+    """They use TCP and the password, and MinIO's path that fails if it can't write."""
     tests = {name: services[name]["healthcheck"]["test"] for name in ("postgres", "redis", "minio")}
     assert tests["postgres"][:4] == ["CMD", "pg_isready", "-h", "127.0.0.1"]
     assert tests["redis"][1].startswith("redis-cli ping | grep -q ^NOAUTH && ")
@@ -219,8 +220,7 @@ def test_the_stores_health_checks_cant_lie(services: Any) -> None:
 
 
 @pytest.mark.parametrize("files", [DEVELOPMENT, PRODUCTION])
-def test_the_backend_comes_up_whatever_the_stores_do(files: str) -> None:
-    """It is what tells how they are."""
+def test_the_backend_starts_even_if_the_stores_are_down(files: str) -> None:
     depends_on = model(files)["services"]["backend"]["depends_on"]
     assert {name: on["condition"] for name, on in depends_on.items()} == {
         "postgres": "service_started",
@@ -228,8 +228,7 @@ def test_the_backend_comes_up_whatever_the_stores_do(files: str) -> None:
     }
 
 
-def test_every_image_has_a_version() -> None:
-    """None is `latest`, in either."""
+def test_every_image_has_a_version_tag() -> None:
     images = [
         service["image"]
         for service in model(DEVELOPMENT)["services"].values()
@@ -239,8 +238,8 @@ def test_every_image_has_a_version() -> None:
     assert all(":" in image and not image.endswith(":latest") for image in images)
 
 
-def test_what_monitors_is_configured_by_what_is_shipped(services: Any) -> None:
-    """Read-only, and under its profile alone; each file is there."""
+def test_prometheus_and_grafana_use_the_files_of_deploy(services: Any) -> None:
+    """Mounted read-only, and under the profile `monitoring` only."""
     mounted = {
         volume["source"]: volume["target"]
         for name in MONITORING

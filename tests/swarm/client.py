@@ -1,6 +1,6 @@
-"""A client inside a fleet's network, which believes a name's addresses for a while, as proxies do.
+"""A client in the network of the Swarm service, which caches DNS answers as proxies do.
 
-It runs in a container, with nothing but Python, until its input ends, and tells what it has seen.
+It runs in a container that has only Python, until its standard input ends, then prints its results.
 """
 
 import http.client
@@ -13,42 +13,44 @@ import time
 
 
 NAME, PORT = "backend", 8000
-LONGEST = 600.0
+
+# Seconds.
+MAX_DURATION = 600.0
 PAUSE = 0.01
 
 
-class Asker(threading.Thread):
-    """Asks one of the addresses that it knows, over and over.
+class Client(threading.Thread):
+    """Sends requests to one of the service's addresses until *stop* is set.
 
     Args:
-        path: what it asks for; all but 200 is a failure.
-        hold: for how long it believes an address that the name no longer gives.
-        keep: whether it goes on asking on one connection until it is told to close it.
+        path: the requested path. Any status code but 200 is a failure.
+        ttl: how many seconds it caches the addresses.
+        keep: whether it reuses a connection until the server closes it.
 
     """
 
-    def __init__(self, over: threading.Event, path: str, hold: float, *, keep: bool) -> None:
+    def __init__(self, stop: threading.Event, path: str, ttl: float, *, keep: bool) -> None:
         super().__init__(daemon=True)
         self.path = path
         self.answers = 0
         self.seen = set[str]()
         self.failures: list[str] = []
-        self._over = over
-        self._hold = hold
+        self._stop_event = stop
+        self._ttl = ttl
         self._keep = keep
-        self._known: list[str] = []
-        self._known_at = float("-inf")
+        self._cached: list[str] = []
+        self._cached_at = float("-inf")
         self._connection: http.client.HTTPConnection | None = None
 
     def run(self) -> None:
-        """Ask."""
-        while not self._over.wait(PAUSE):
+        """Send requests."""
+        while not self._stop_event.wait(PAUSE):
             try:
-                self._ask()
+                self._request()
             except (OSError, http.client.HTTPException) as error:
-                self._failed(repr(error))
+                self._record_failure(repr(error))
 
-    def _ask(self) -> None:
+    def _request(self) -> None:
         if self._connection is None:
             address = random.choice(self._addresses())
             self._connection = http.client.HTTPConnection(address, PORT, timeout=5)
@@ -59,56 +61,56 @@ class Asker(threading.Thread):
         self.answers += 1
         self.seen.add(connection.host)
         if response.status != http.client.OK:
-            self._failed(f"{response.status} {body.decode()}")
+            self._record_failure(f"{response.status} {body.decode()}")
         elif not self._keep or response.will_close:
-            self._leave()
+            self._close()
 
     def _addresses(self) -> list[str]:
-        if time.monotonic() > self._known_at + self._hold:
-            told = socket.getaddrinfo(NAME, PORT, socket.AF_INET, socket.SOCK_STREAM)
-            self._known = [str(address[0]) for *_, address in told]
-            self._known_at = time.monotonic()
-        return self._known
+        if time.monotonic() > self._cached_at + self._ttl:
+            found = socket.getaddrinfo(NAME, PORT, socket.AF_INET, socket.SOCK_STREAM)
+            self._cached = [str(address[0]) for *_, address in found]
+            self._cached_at = time.monotonic()
+        return self._cached
 
-    def _failed(self, how: str) -> None:
-        whom = self._connection.host if self._connection else NAME
-        self.failures.append(f"{time.time():.3f} {self.path} at {whom}: {how}")
-        self._leave()
+    def _record_failure(self, failure: str) -> None:
+        host = self._connection.host if self._connection else NAME
+        self.failures.append(f"{time.time():.3f} {self.path} at {host}: {failure}")
+        self._close()
 
-    def _leave(self) -> None:
+    def _close(self) -> None:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
 
 
-def end_with_input(over: threading.Event) -> None:
-    """Wait for the end of the input, which is the end."""
+def stop_at_end_of_input(stop: threading.Event) -> None:
+    """Set *stop* when standard input ends."""
     sys.stdin.read()
-    over.set()
+    stop.set()
 
 
 def main() -> None:
-    """Ask until the input ends, and tell how it went."""
-    hold = float(sys.argv[1])
-    over = threading.Event()
-    askers = [
-        Asker(over, "/health/live", hold, keep=False),
-        Asker(over, "/health/live", hold, keep=True),
-        Asker(over, "/health/ready", 1.0, keep=False),
+    """Run the clients until standard input ends, and print their results as JSON."""
+    ttl = float(sys.argv[1])
+    stop = threading.Event()
+    clients = [
+        Client(stop, "/health/live", ttl, keep=False),
+        Client(stop, "/health/live", ttl, keep=True),
+        Client(stop, "/health/ready", 1.0, keep=False),
     ]
-    for asker in askers:
-        asker.start()
-    threading.Thread(target=end_with_input, args=[over], daemon=True).start()
-    over.wait(LONGEST)
-    over.set()
-    for asker in askers:
-        asker.join()
-    told = {
-        "answers": [asker.answers for asker in askers],
-        "addresses": sorted(set().union(*(asker.seen for asker in askers))),
-        "failures": [failure for asker in askers for failure in asker.failures],
+    for client in clients:
+        client.start()
+    threading.Thread(target=stop_at_end_of_input, args=[stop], daemon=True).start()
+    stop.wait(MAX_DURATION)
+    stop.set()
+    for client in clients:
+        client.join()
+    results = {
+        "answers": [client.answers for client in clients],
+        "addresses": sorted(set().union(*(client.seen for client in clients))),
+        "failures": [failure for client in clients for failure in client.failures],
     }
-    json.dump(told, sys.stdout)
+    json.dump(results, sys.stdout)
 
 
 main()

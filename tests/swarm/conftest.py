@@ -1,4 +1,4 @@
-"""The fleet that the tests share."""
+"""The deployment that the tests share."""
 
 from collections.abc import Iterator
 
@@ -9,6 +9,6 @@ from tests.swarm.fleet import Fleet, fleet
 
 @pytest.fixture(name="deployed", scope="session")
 def _deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
-    """Give the stack as it is, deployed, with every task ready; a test mends what it breaks."""
+    """The deployed stack with all tasks ready. A test must repair what it breaks."""
     with fleet(tmp_path_factory.mktemp("fleet")) as deployed:
         yield deployed

@@ -1,4 +1,4 @@
-"""The stack of deploy/swarm on a Swarm of this engine's own, in a fresh clone, gone afterwards."""
+"""The stack of deploy/swarm, deployed from a fresh clone on a temporary Swarm of this engine."""
 
 import contextlib
 import json
@@ -21,7 +21,7 @@ CLIENT = Path(__file__).with_name("client.py")
 
 @dataclass(frozen=True)
 class Fleet:
-    """A deployment in a fresh clone, under a name of its own.
+    """A deployment from a fresh clone, with a unique name.
 
     Attributes:
         folder: the clone.
@@ -33,17 +33,17 @@ class Fleet:
 
     @property
     def service(self) -> str:
-        """What Swarm calls the service."""
+        """The name of the service in the Swarm."""
         return f"{self.name}_backend"
 
     @property
     def stores(self) -> str:
-        """What the stack of the stores is called, and the network that both are on."""
+        """The name of the stack of the stores, and of the network that both stacks use."""
         return f"{self.name}-stores"
 
     @property
     def environ(self) -> dict[str, str]:
-        """What has the commands of docs/swarm.md mean this deployment, and `vitals` be found."""
+        """The variables with which the commands of docs/swarm.md act on this deployment."""
         return {
             "HOME": os.environ.get("HOME", "/"),
             "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
@@ -58,7 +58,7 @@ class Fleet:
         return run(*command, cwd=self.folder, env={**self.environ, **settings})
 
     def prepare(self) -> None:
-        """Make what docs/swarm.md wants to be there: an image, secrets, and stores in reach."""
+        """Create the image, secrets, network and stores that docs/swarm.md requires."""
         self.run("docker", "build", "-q", "-f", "docker/Dockerfile", "-t", self.name, ".")
         self.run("vitals", "secrets", "init")
         network = ("--driver", "overlay", "--opt", "encrypted", "--internal", self.stores)
@@ -66,11 +66,11 @@ class Fleet:
         self.run("docker", "stack", "deploy", "--detach=true", "-c", STORES, self.stores)
 
     def deploy(self, **settings: str) -> None:
-        """Deploy the stack as it is, and wait until Swarm calls it done."""
+        """Deploy the stack, and wait until Swarm reports that it is complete."""
         self.run("docker", "stack", "deploy", "--detach=false", "-c", STACK, self.name, **settings)
 
     def remove(self) -> None:
-        """Leave nothing of it, whatever has become of it."""
+        """Remove the stacks, volumes, networks and the image."""
         self.run("docker", "stack", "rm", self.name, self.stores)
         until(lambda: containers(self.name), [], within=60)
         volume = f"{self.stores}_postgres-data"
@@ -80,44 +80,44 @@ class Fleet:
 
     @property
     def tasks(self) -> dict[str, Any]:
-        """What the engine knows of each container that runs, by its id."""
+        """The output of `docker inspect` for each running container, by container id."""
         found = containers(self.service, "status=running")
         inspected = json.loads(run("docker", "inspect", *found)) if found else []
-        return {known["Id"]: known for known in inspected}
+        return {task["Id"]: task for task in inspected}
 
     @property
     def healthy(self) -> list[str]:
-        """The ids of those that the engine takes for healthy."""
+        """The ids of the containers that the engine reports as healthy."""
         tasks = self.tasks.items()
-        return [id_ for id_, known in tasks if known["State"]["Health"]["Status"] == "healthy"]
+        return [id_ for id_, task in tasks if task["State"]["Health"]["Status"] == "healthy"]
 
     def replaced(self, before: set[str]) -> int:
-        """How many run, once none of those before does; until then none."""
+        """Return how many containers run, or 0 while one of *before* still does."""
         now = set(self.tasks)
         return 0 if now & before else len(now)
 
     def checked(self, since: str) -> int:
-        """How often the engine has asked each task for its health since then, at least."""
-        logs = [known["State"]["Health"]["Log"] for known in self.tasks.values()]
+        """Return the minimum number of health checks of a task since a time (ISO 8601)."""
+        logs = [task["State"]["Health"]["Log"] for task in self.tasks.values()]
         return min(len([entry for entry in log if entry["Start"] > since]) for log in logs)
 
     @property
     def updated(self) -> str:
-        """How the last update of the service stands."""
-        known = json.loads(run("docker", "service", "inspect", self.service))[0]
-        return str(known.get("UpdateStatus", {}).get("State", "none"))
+        """The state of the service's last update."""
+        service = json.loads(run("docker", "service", "inspect", self.service))[0]
+        return str(service.get("UpdateStatus", {}).get("State", "none"))
 
     def update(self, *arguments: str) -> None:
-        """Begin a rolling update."""
+        """Start a rolling update."""
         run("docker", "service", "update", "--detach", "--quiet", *arguments, self.service)
 
     def scale(self, service: str, replicas: int) -> None:
-        """Have a service run so many tasks, and wait until it does."""
+        """Change the number of a service's tasks, and wait until they run."""
         run("docker", "service", "scale", f"{service}={replicas}")
 
     def ready(self) -> set[int]:
-        """The codes with which the tasks tell whether they are ready."""
-        ask = (
+        """Return the status codes of the tasks' readiness."""
+        curl = (
             "curl",
             "-so",
             "/dev/null",
@@ -125,29 +125,37 @@ class Fleet:
             "%{http_code}",
             "http://127.0.0.1:8000/health/ready",
         )
-        return {int(run("docker", "exec", task, *ask)) for task in self.tasks}
+        return {int(run("docker", "exec", task, *curl)) for task in self.tasks}
 
     @contextlib.contextmanager
-    def asked(self, hold: float) -> Iterator[dict[str, Any]]:
-        """Have it asked by a client in its network until the block ends; then it tells."""
+    def under_load(self, ttl: float) -> Iterator[dict[str, Any]]:
+        """Run client.py in the service's network during a `with` block.
+
+        Args:
+            ttl: how many seconds the client caches the addresses of the tasks.
+
+        Yields:
+            A dictionary that has the client's results after the block.
+
+        """
         network = f"{self.name}_edge"
         command = ("docker", "run", "--rm", "--interactive", "--network", network, self.name)
         client = subprocess.Popen(
-            (*command, "python", "-c", CLIENT.read_text(), str(hold)),
+            (*command, "python", "-c", CLIENT.read_text(), str(ttl)),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
         )
-        told = dict[str, Any]()
+        results = dict[str, Any]()
         try:
-            yield told
+            yield results
         finally:
             output, _ = client.communicate(timeout=30)
-        told |= json.loads(output)
+        results |= json.loads(output)
 
 
 def containers(name: str, *filters: str) -> list[str]:
-    """The ids of the containers of a stack or a service."""
+    """Return the ids of the containers of a stack or a service."""
     label = f"label=com.docker.swarm.service.name={name}" if "_" in name else f"name={name}"
     chosen = [argument for by in (label, *filters) for argument in ("--filter", by)]
     return run("docker", "ps", "--all", "--quiet", "--no-trunc", *chosen).split()
@@ -155,7 +163,7 @@ def containers(name: str, *filters: str) -> list[str]:
 
 @contextlib.contextmanager
 def swarm() -> Iterator[None]:
-    """Have the engine be a Swarm; it is none afterwards, unless it was one before."""
+    """Make the engine a Swarm manager, and leave the Swarm afterwards unless it existed before."""
     before = json.loads(run("docker", "info", "--format", "{{json .Swarm.LocalNodeState}}"))
     if before == "active":
         yield
@@ -169,7 +177,7 @@ def swarm() -> Iterator[None]:
 
 @contextlib.contextmanager
 def fleet(folder: Path) -> Iterator[Fleet]:
-    """Deploy the stack; nothing of it is left."""
+    """Deploy the stack, and remove it afterwards."""
     deployed = Fleet(checkout(folder), f"vitals-test-{uuid4().hex[:8]}")
     with swarm():
         try:
