@@ -1,4 +1,4 @@
-"""A fleet behind a proxy."""
+"""Fixtures for instances behind a proxy."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -12,20 +12,20 @@ from tests.edge.proxies import PROXIES, Proxy
 from tests.service import on
 
 
-# As short as the rules allow.
+# Seconds, the minimum that the proxies' rules allow.
 DRAIN = 1.5
 
 Behind = Callable[[str], tuple[Proxy, list[Instance]]]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Have the long ones come first: a worker takes two tests, and may have taken two of them."""
+    """Run the long tests first: a worker takes two tests, and could otherwise get two long ones."""
     items.sort(key=lambda item: item.path.name != "test_restart.py")
 
 
 @pytest.fixture(name="behind")
 def _behind(valkey: Valkey, own_valkey: Valkey, tmp_path: Path) -> Iterator[Behind]:
-    """Run a proxy before three instances; the first has a Redis of its own to lose."""
+    """A function that starts a proxy with three instances. The first has its own Redis."""
     environs = [
         {**on(valkey=redis), "DRAIN_SECONDS": f"{DRAIN}", "HOST": "127.0.0.1"}
         for redis in (own_valkey, valkey, valkey)

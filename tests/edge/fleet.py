@@ -1,4 +1,4 @@
-"""Three instances, each a process of its own that keeps its port over restarts."""
+"""Instances of the service, each a process that keeps its port over restarts."""
 
 import contextlib
 import signal
@@ -13,15 +13,15 @@ from tests.service import Service, await_answer, start
 
 WORKER = (sys.executable, "-m", "tests.edge.worker")
 
-# What a request may take beside what it is asked to; a frozen instance takes for ever.
-PATIENCE = 3
+# Seconds to wait until a started instance is ready.
+START_TIMEOUT = 3
 
 
 class Instance:
-    """One instance, again and again at the same port.
+    """An instance that can be restarted on the same port.
 
     Attributes:
-        ready_at: when it was last found ready after a start, by the steady clock.
+        ready_at: when it became ready after its last start, by `time.monotonic`.
 
     """
 
@@ -34,10 +34,10 @@ class Instance:
         self.start()
 
     def start(self) -> None:
-        """Start it, and wait until it is ready."""
+        """Start the instance, and wait until it is ready."""
         self.service: Service = start(self._environ, self._log, WORKER, self.port)
         await_answer(self.service)
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + START_TIMEOUT
         while not self.ready:
             assert time.monotonic() < deadline, self._log.read_text()
             time.sleep(0.01)
@@ -45,27 +45,27 @@ class Instance:
 
     @property
     def ready(self) -> bool:
-        """Whether it says that it is ready."""
+        """Whether the instance reports that it is ready."""
         return self.service.ask("/health/ready").code == 200
 
     def send(self, number: signal.Signals) -> None:
-        """Send a signal."""
+        """Send a signal to the process."""
         self.service.process.send_signal(number)
 
     def stop(self, within: float = 10) -> int:
-        """Tell it to stop; tell its exit code."""
+        """Send SIGTERM, and return the exit code. Wait at most *within* seconds."""
         self.send(signal.SIGTERM)
         return self.service.process.wait(within)
 
     def close(self) -> None:
-        """Leave nothing of it."""
+        """Kill the process."""
         self.send(signal.SIGKILL)
         self.service.process.wait()
 
 
 @contextlib.contextmanager
 def fleet(environs: list[Mapping[str, str]], folder: Path) -> Iterator[list[Instance]]:
-    """Run an instance with each of these settings."""
+    """Run one instance for each of these environments."""
     with contextlib.ExitStack() as stack:
         instances = []
         for environ in environs:

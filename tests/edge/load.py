@@ -1,4 +1,4 @@
-"""Constant load, on kept connections and on new ones, and what became of each request."""
+"""Constant load on kept and new connections, with the outcome of each request."""
 
 import http.client
 import random
@@ -10,16 +10,18 @@ from dataclasses import dataclass
 from typing import Self
 
 
-# Seconds that a request has the instance take; as users' own routes do, more than a moment.
+# Minimum and maximum seconds that the instance takes for a request, like a user's own route.
 WORK = (0.05, 0.2)
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a request: when it was sent, by the steady clock, and who has answered.
+    """The outcome of a request.
 
     Attributes:
-        failure: what went wrong; nothing, if nothing did.
+        at: when it was sent, by `time.monotonic`.
+        port: the instance that answered.
+        failure: the error or unexpected answer.
 
     """
 
@@ -30,10 +32,12 @@ class Outcome:
 
 
 class Load:
-    """Clients that ask a proxy over and over.
+    """Clients that send requests to a proxy during a `with` block.
 
     Args:
-        kept: how many keep their connection; as many again make a new one for each request.
+        port: the proxy's port.
+        kept: how many clients keep their connection. The same number connect for each request.
+        timeout: seconds to wait for an answer.
 
     """
 
@@ -64,7 +68,7 @@ class Load:
         return [outcome for outcome in self.outcomes if outcome.failure]
 
     def answered(self, since: float) -> Counter[int | None]:
-        """How many requests that were sent since then each instance has answered."""
+        """Return how many requests each instance has answered, of those sent after *since*."""
         return Counter(outcome.port for outcome in self.outcomes if outcome.at >= since)
 
     def _client(self, keeps: bool, seed: int) -> None:

@@ -1,4 +1,4 @@
-"""The system's proxies, each on the very configuration that `vitals probes` prints."""
+"""The system's proxies, with the configurations that `vitals probes` prints."""
 
 import os
 import re
@@ -17,9 +17,9 @@ from tests.system.servers import program
 ADDRESS = re.compile(r"192\.0\.2\.(\d+):8000")
 
 
-def printed(kind: str, environ: Mapping[str, str]) -> str:
-    """Tell what `vitals probes` prints under these settings."""
-    told = subprocess.run(
+def print_configuration(kind: str, environ: Mapping[str, str]) -> str:
+    """Return what `vitals probes` prints with these variables."""
+    printed = subprocess.run(
         (*VITALS, "probes", kind),
         cwd=ROOT,
         env={**clean(os.environ), **environ, "PORT": "8000"},
@@ -27,20 +27,20 @@ def printed(kind: str, environ: Mapping[str, str]) -> str:
         text=True,
         check=True,
     )
-    return told.stdout
+    return printed.stdout
 
 
 class Proxy(Server):
-    """A proxy before some ports of this machine.
+    """A proxy in front of instances on this machine.
 
-    What is printed is changed where it has to be: addresses, and where a program leaves files.
+    Only addresses and the paths of the program's files are changed in the printed configuration.
 
     Attributes:
-        file: where its configuration stands.
+        file: the configuration file.
 
     """
 
-    ending = "SIGKILL"  # it keeps nothing
+    ending = "SIGKILL"  # it has no data to save
     kind = ""
     name = ""
 
@@ -49,7 +49,8 @@ class Proxy(Server):
         self.file = self.folder / self.name
         addresses = dict(zip(("11", "12", "13"), behind, strict=True))
         text = ADDRESS.sub(
-            lambda found: f"127.0.0.1:{addresses[found[1]]}", printed(self.kind, environ)
+            lambda found: f"127.0.0.1:{addresses[found[1]]}",
+            print_configuration(self.kind, environ),
         )
         for old, new in self.changes.items():
             assert old in text
@@ -59,21 +60,21 @@ class Proxy(Server):
 
     @property
     def changes(self) -> dict[str, str]:
-        """What is replaced by what."""
+        """The replacements in the printed configuration."""
         raise NotImplementedError
 
     @property
     def url(self) -> str:
-        """Where it is."""
+        """The URL of the proxy."""
         return f"http://127.0.0.1:{self.port}"
 
     @property
     def title(self) -> str:
-        """How its title does not begin: it makes no processes that outlive it."""
+        """A prefix that no process has: a proxy leaves no processes behind."""
         return f"{self.folder.name} "
 
     def ready(self) -> bool:
-        """Whether it listens."""
+        """Return whether the proxy listens."""
         with suppress(OSError), socket.create_connection(("127.0.0.1", self.port)):
             return True
         return False
@@ -87,11 +88,11 @@ class HAProxy(Proxy):
 
     @property
     def changes(self) -> dict[str, str]:
-        """Where it listens."""
+        """The replacement of its address."""
         return {"bind :80": f"bind 127.0.0.1:{self.port}"}
 
     def command(self) -> tuple[list[str], str]:
-        """Run it in the foreground."""
+        """Return the command that runs it in the foreground."""
         return [str(program("haproxy")), "-db", "-f", str(self.file)], ""
 
 
@@ -103,53 +104,53 @@ class Caddy(Proxy):
 
     @property
     def changes(self) -> dict[str, str]:
-        """Where it listens, and where it keeps what it writes."""
+        """The replacements of its address and of the paths of its files."""
         options = f"{{\n\tadmin off\n\tstorage file_system {self.folder}\n}}\n\n(vitals) {{"
         return {"{$DOMAIN:localhost}": self.url, "(vitals) {": options}
 
     def command(self) -> tuple[list[str], str]:
-        """Run it in the foreground."""
+        """Return the command that runs it in the foreground."""
         return [str(program("caddy")), "run", "--config", str(self.file)], ""
 
 
 class SecureCaddy(Caddy):
-    """The same for a name, with a certificate of its own authority, as for `localhost`."""
+    """Caddy with HTTPS for `localhost`, with a certificate of its own CA."""
 
     @property
     def url(self) -> str:
-        """Where it is."""
+        """The URL of the proxy."""
         return f"https://localhost:{self.port}"
 
     @property
     def changes(self) -> dict[str, str]:
-        """Nor does it listen on port 80 or on UDP, or tell the system whom to trust."""
-        quiet = "\tservers {\n\t\tprotocols h1 h2\n\t}\n"  # HTTP/3 is spoken over UDP
+        """Also do not listen on port 80 or UDP, and do not install the CA in the system."""
+        quiet = "\tservers {\n\t\tprotocols h1 h2\n\t}\n"  # HTTP/3 uses UDP
         more = f"\tauto_https disable_redirects\n\tskip_install_trust\n{quiet}"
         changes = super().changes
         return {**changes, "(vitals) {": changes["(vitals) {"].replace("{\n", "{\n" + more, 1)}
 
     def ready(self) -> bool:
-        """Whether it shows a certificate, which it makes after it has begun to listen."""
+        """Return whether it has a certificate, which it creates after it starts to listen."""
         with suppress(OSError):
             return bool(ssl.get_server_certificate(("localhost", self.port), timeout=1))
         return False
 
     @property
-    def authority(self) -> Path:
-        """Whoever trusts this certificate trusts its own."""
+    def ca_file(self) -> Path:
+        """The certificate of its CA."""
         return self.folder / "pki/authorities/local/root.crt"
 
 
 class Nginx(Proxy):
     """The system's nginx."""
 
-    ending = "SIGTERM"  # its workers would outlive it
+    ending = "SIGTERM"  # SIGKILL would leave its workers running
     kind = "nginx"
     name = "nginx.conf"
 
     @property
     def changes(self) -> dict[str, str]:
-        """Where it listens, and where it keeps what it writes."""
+        """The replacements of its address and of the paths of its files."""
         kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
         files = "".join(f"    {kind}_temp_path {self.folder};\n" for kind in kinds)
         return {
@@ -158,7 +159,7 @@ class Nginx(Proxy):
         }
 
     def command(self) -> tuple[list[str], str]:
-        """Run it in the foreground."""
+        """Return the command that runs it in the foreground."""
         extra = f"daemon off; pid {self.folder}/pid; error_log stderr;"
         return [str(program("nginx")), "-c", str(self.file), "-g", extra], ""
 
@@ -167,5 +168,5 @@ PROXIES: Mapping[str, type[Proxy]] = {"haproxy": HAProxy, "caddy": Caddy, "nginx
 
 
 def files(folder: Path = ROOT / "deploy") -> dict[str, Path]:
-    """Tell where the configuration of each proxy lies in this checkout."""
+    """Return the configuration file of each proxy in this checkout."""
     return {kind: folder / kind / proxy.name for kind, proxy in PROXIES.items()}

@@ -1,4 +1,4 @@
-"""The files in deploy/ as they are, judged by the programs that read them."""
+"""The configurations in deploy/, checked by the programs that use them."""
 
 import os
 import subprocess
@@ -13,8 +13,8 @@ from tests.system.servers import program
 FILES = files()
 
 
-def judged(tmp_path: Path, kind: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Have a program judge its file, and write nowhere else than it is told."""
+def run_proxy(tmp_path: Path, kind: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a proxy's program, with *tmp_path* as the home folder for its files."""
     homes = dict.fromkeys(("HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME"), str(tmp_path))
     return subprocess.run(
         [str(program(kind)), *arguments],
@@ -36,15 +36,14 @@ def judged(tmp_path: Path, kind: str, *arguments: str) -> subprocess.CompletedPr
 def test_the_program_accepts_the_file(
     tmp_path: Path, kind: str, arguments: tuple[str, ...]
 ) -> None:
-    """Without a warning of HAProxy's and nginx's; Caddy's log goes to the same place."""
+    """HAProxy and nginx print no warning. Caddy writes its log to the same stream."""
     filled = [word.format(file=FILES[kind], folder=tmp_path) for word in arguments]
-    done = judged(tmp_path, kind, *filled)
+    done = run_proxy(tmp_path, kind, *filled)
     assert done.returncode == 0, done.stderr
     if kind != "caddy":
         assert "warn" not in done.stderr.lower()
 
 
-def test_caddy_finds_its_file_formatted(tmp_path: Path) -> None:
-    """As `caddy fmt` writes it."""
-    done = judged(tmp_path, "caddy", "fmt", str(FILES["caddy"]))
+def test_the_caddyfile_is_formatted_by_caddy_fmt(tmp_path: Path) -> None:
+    done = run_proxy(tmp_path, "caddy", "fmt", str(FILES["caddy"]))
     assert done.stdout == FILES["caddy"].read_text()

@@ -1,4 +1,4 @@
-"""The proxies as they are run here."""
+"""Starting and stopping the proxies of the tests."""
 
 import socket
 
@@ -9,8 +9,7 @@ from tests.ports import free_port
 
 
 @pytest.mark.parametrize("kind", PROXIES)
-def test_nothing_listens_where_a_proxy_has_been(kind: str) -> None:
-    """What it has started ends with it."""
+def test_no_process_listens_after_a_proxy_was_stopped(kind: str) -> None:
     with PROXIES[kind]({}, [free_port() for _ in range(3)]) as proxy:
         socket.create_connection(("127.0.0.1", proxy.port)).close()
     with pytest.raises(ConnectionRefusedError):

@@ -1,4 +1,4 @@
-"""Instances are restarted one after the other under load, and no request is lost."""
+"""Rolling restarts under load."""
 
 import time
 
@@ -14,17 +14,17 @@ KEPT = 6
 
 
 @pytest.mark.parametrize("kind", PROXIES)
-def test_a_rolling_restart_loses_nothing(behind: Behind, kind: str) -> None:
-    """Ten rounds; GET and POST of 50 to 200 ms, half of them on connections that are kept."""
+def test_a_rolling_restart_fails_no_request(behind: Behind, kind: str) -> None:
+    """Ten rounds with GET and POST requests of 50 to 200 ms, half of them on kept connections."""
     proxy, instances = behind(kind)
     with Load(proxy.port, KEPT) as load:
         for _ in range(ROUNDS):
             for instance in instances:
                 assert instance.stop() == 0
                 instance.start()
-                back = time.monotonic()
-                while not load.answered(back)[instance.port]:
-                    assert time.monotonic() < back + 10
+                started = time.monotonic()
+                while not load.answered(started)[instance.port]:
+                    assert time.monotonic() < started + 10
                     time.sleep(0.05)
     assert load.failures == []
     assert min(load.answered(0)[instance.port] for instance in instances) > 10 * ROUNDS

@@ -1,4 +1,4 @@
-"""Instances that drain, fail or freeze leave the rotation in time, and come back."""
+"""Proxies take instances that drain, fail or freeze out of rotation in time, and put them back."""
 
 import signal
 import time
@@ -19,11 +19,11 @@ from tests.service import Service, on
 
 KEPT = 3
 
-# Less than nginx leaves out for what has failed once.
+# Seconds, less than nginx's fail_timeout.
 OUT = 0.5
 
-# What a request may be on its way beside what it is asked to take.
-WAY = 0.5
+# Seconds that a request may take in addition to the instance's work.
+OVERHEAD = 0.5
 
 Trouble = Callable[[Instance, Valkey], AbstractContextManager[None]]
 TERMS = {"haproxy": haproxy, "caddy": caddy}
@@ -31,7 +31,7 @@ TERMS = {"haproxy": haproxy, "caddy": caddy}
 
 @contextmanager
 def draining(instance: Instance, _: Valkey) -> Iterator[None]:
-    """Told to stop, and started again."""
+    """Stop the instance during the block, then start it again."""
     instance.send(signal.SIGTERM)
     yield
     assert instance.service.process.wait(10) == 0
@@ -40,14 +40,14 @@ def draining(instance: Instance, _: Valkey) -> Iterator[None]:
 
 @contextmanager
 def failing(_: Instance, redis: Valkey) -> Iterator[None]:
-    """Without its Redis."""
+    """Kill the instance's Redis during the block."""
     with killed(redis):
         yield
 
 
 @contextmanager
 def frozen(instance: Instance, _: Valkey) -> Iterator[None]:
-    """Neither answering nor ending."""
+    """Suspend the instance during the block."""
     instance.send(signal.SIGSTOP)
     try:
         yield
@@ -56,7 +56,7 @@ def frozen(instance: Instance, _: Valkey) -> Iterator[None]:
 
 
 def settings(valkey: Valkey, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    """Read the settings that the instances and the proxy have."""
+    """Return the settings of the instances and the proxy."""
     for name, value in {**on(valkey=valkey), "DRAIN_SECONDS": f"{DRAIN}"}.items():
         monkeypatch.setenv(name, value)
     return Settings()
@@ -71,63 +71,63 @@ def test_an_instance_leaves_and_returns_within_the_stated_time(
     kind: str,
     trouble: Trouble,
 ) -> None:
-    """No request is sent to it after that, and others are not troubled."""
+    """Then it receives no requests. Requests to the other instances don't fail."""
     proxy, (troubled, *_) = behind(kind)
     promised = promise(settings(own_valkey, monkeypatch))
     prober = TERMS[kind](promised)
     shows, shown = (promised.red, promised.green) if trouble is failing else (0, 0)
     with Load(proxy.port, KEPT) as load:
-        seen(load, troubled, time.monotonic())
+        wait_for_answer(load, troubled, time.monotonic())
         with trouble(troubled, own_valkey):
             left = time.monotonic() + shows + prober.leaves
             time.sleep(shows + prober.leaves + 1)
             assert load.answered(left)[troubled.port] == 0
             if trouble is not frozen:
                 assert load.failures == []
-            mended = time.monotonic()
-        ready = max(mended, troubled.ready_at)
-        returned = seen(load, troubled, mended)
-    assert returned - ready <= shown + prober.returns + WORK[1] + WAY
+            repaired = time.monotonic()
+        ready = max(repaired, troubled.ready_at)
+        returned = wait_for_answer(load, troubled, repaired)
+    assert returned - ready <= shown + prober.returns + WORK[1] + OVERHEAD
 
 
-def seen(load: Load, instance: Instance, since: float, within: float = 15) -> float:
-    """Wait until an instance has answered a request; tell when."""
+def wait_for_answer(load: Load, instance: Instance, since: float, within: float = 15) -> float:
+    """Wait until an instance has answered a request, and return the time."""
     while not load.answered(since)[instance.port]:
         assert time.monotonic() < since + within
         time.sleep(0.01)
     return time.monotonic()
 
 
-def test_nginx_leaves_out_whoever_says_no_through_it(
+def test_nginx_takes_an_instance_out_whose_readiness_fails_through_it(
     behind: Behind, own_valkey: Valkey, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The one that is asked for its readiness; nobody is told no while another is ready."""
+    """A client that requests readiness gets 200 while another instance is ready."""
     proxy, (troubled, *_) = behind("nginx")
     promised = promise(settings(own_valkey, monkeypatch))
-    asker = Service(troubled.service.process, proxy.port, proxy.log)
+    client = Service(troubled.service.process, proxy.port, proxy.log)
     with Load(proxy.port, KEPT) as load:
-        seen(load, troubled, time.monotonic())
+        wait_for_answer(load, troubled, time.monotonic())
         with killed(own_valkey):
             time.sleep(promised.red)
-            codes = {asker.ask("/health/ready").code for _ in range(60)}
+            codes = {client.ask("/health/ready").code for _ in range(60)}
             asked = time.monotonic()
             time.sleep(OUT)
             out = load.answered(asked)[troubled.port]
         assert (codes, out) == ({200}, 0)
-        seen(load, troubled, time.monotonic())
+        wait_for_answer(load, troubled, time.monotonic())
     assert load.failures == []
 
 
 @pytest.mark.parametrize("kind", ["haproxy", "caddy", "nginx"])
-def test_no_detail_gets_out(behind: Behind, kind: str) -> None:
-    """Neither the metrics, nor, with Caddy, more of an instance's health than a code."""
+def test_proxies_hide_details_from_outside(behind: Behind, kind: str) -> None:
+    """They hide the metrics. Caddy also removes the bodies of health answers."""
     proxy, (instance, *_) = behind(kind)
-    asker = Service(instance.service.process, proxy.port, proxy.log)
-    assert asker.ask("/metrics").code == asker.ask("/metrics/").code == 404
+    client = Service(instance.service.process, proxy.port, proxy.log)
+    assert client.ask("/metrics").code == client.ask("/metrics/").code == 404
     for path in ("/health/ready", "/livez", "/health/checks/redis", "/healthz/"):
-        reply = asker.ask(path, Authorization="Bearer x")
+        reply = client.ask(path, Authorization="Bearer x")
         assert reply.code == 200
         assert kind != "caddy" or reply.body == b""
-    assert asker.ask("/health/checks/none").code == 404
-    assert asker.ask("/health/checks/none").code == 404
-    assert asker.ask("/health/ready", "HEAD").code == 200
+    assert client.ask("/health/checks/none").code == 404
+    assert client.ask("/health/checks/none").code == 404
+    assert client.ask("/health/ready", "HEAD").code == 200

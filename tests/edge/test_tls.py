@@ -1,4 +1,4 @@
-"""The Caddyfile of the profile `edge`, for a name."""
+"""The Caddyfile of the profile `edge`, with a host name."""
 
 import http.client
 import ssl
@@ -12,10 +12,10 @@ from tests.service import on
 
 
 def test_caddy_has_a_certificate_for_its_name(valkey: Valkey) -> None:
-    """By itself; and says no where no instance is there, and nothing of what is inside."""
+    """Without an instance it answers 503, and it hides the metrics."""
     environ = {**on(valkey=valkey), "DRAIN_SECONDS": f"{DRAIN}"}
     with SecureCaddy(environ, [free_port() for _ in range(3)]) as caddy:
-        trusting = ssl.create_default_context(cafile=str(caddy.authority))
+        trusting = ssl.create_default_context(cafile=str(caddy.ca_file))
         codes = {}
         for path in ("/metrics", "/", "/health/ready"):
             connection = http.client.HTTPSConnection(

@@ -1,4 +1,4 @@
-"""The service with routes of a user's own, which tell which instance has answered."""
+"""The service with a user's own route, which returns the port of the answering instance."""
 
 import os
 
@@ -9,7 +9,7 @@ from tests.slow_app import app, slow
 
 @app.api_route("/work", methods=["GET", "POST"])
 async def work(seconds: float) -> str:
-    """Take so long, and tell the port."""
+    """Return the port after some seconds."""
     await slow(seconds)
     return os.environ["PORT"]
 
