@@ -1,47 +1,47 @@
-# Everything that a developer does, by name. Paths are relative: a checkout may lie anywhere.
+# The development tasks. All paths are relative, so a checkout can have any path.
 
-# The one that the environment was made with stays, until another is named.
+# Reuse the Python of the existing environment unless PYTHON names another one.
 MADE_WITH := $(if $(wildcard .venv/made-*),$(realpath .venv/bin/python))
 PYTHON ?= $(or $(MADE_WITH),python3)
 
 BIN := .venv/bin
 LOCK := uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11
 
-# Written last, so that a half-made environment is never taken for a whole one, nor that of one
-# Python for another's.
+# This file is created last, so that `make` never uses an incomplete environment, or one of another
+# Python version.
 VERSION := $(shell "$(PYTHON)" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
 MADE := .venv/made-$(VERSION)
 
-# What was copied or moved along with its checkout would go on running the code where it was made.
+# A copied or moved environment would still run the code of the original checkout.
 elsewhere = $(if $(shell grep -sF '$(realpath $(1))/bin/' $(1)/bin/vitals),,elsewhere)
 .PHONY: elsewhere
 
-# Told by $(error), so that it stays one line. The venv module of Debian is there but does not work.
-ANOTHER = or name another one: make PYTHON=python3.13 $(or $(MAKECMDGOALS),run)
+# $(error) prints this as one line. On Debian the venv module can exist without working.
+ANOTHER = or use another one: make PYTHON=python3.13 $(or $(MAKECMDGOALS),run)
 PROBLEM = $(shell exec 2>/dev/null; \
 	command -v "$(PYTHON)" >/dev/null \
-		|| { echo 'there is no $(PYTHON): install Python 3.11 or newer, $(ANOTHER)'; exit; }; \
+		|| { echo '$(PYTHON) not found: install Python 3.11 or newer, $(ANOTHER)'; exit; }; \
 	"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo '$(PYTHON) is not Python 3.11 or newer: install that, $(ANOTHER)'; exit; }; \
 	"$(PYTHON)" -c 'import ensurepip' && "$(PYTHON)" -m venv --help >/dev/null \
 		|| echo '$(PYTHON) has no working venv module: install it (apt install python3-venv), $(ANOTHER)')
 
-# Where it is set, each of the many processes that tests start would compile everything anew.
+# With this variable each process that a test starts would compile all modules again.
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help .venv run test coverage system-test edge-test browser-test picture image-test swarm-test image-bench mutants fuzz faults soak bench bench-quick system-servers system-proxies system-browser fmt lock clean fleet release
 
-help: ## list what can be made
+help: ## list the targets
 	@echo 'New here?'
-	@echo '  1. `make run` serves on a PostgreSQL and a Redis of its own, and tells what to try.'
-	@echo '  2. `make test` checks all that needs nothing installed, in under three minutes.'
-	@echo '  3. docs/grow.md adds a check, and a router of your own; CONTRIBUTING.md tells the habits.'
-	@echo 'The first of them makes a virtual environment; PYTHON=python3.13 makes it with another Python, which it keeps.'
+	@echo '  1. `make run` starts the service with its own PostgreSQL and Redis, and prints what to try.'
+	@echo '  2. `make test` runs all checks that need no other programs, in under three minutes.'
+	@echo '  3. docs/grow.md shows how to add a check or a router. CONTRIBUTING.md has the conventions.'
+	@echo 'The first target that you run creates a virtual environment. PYTHON=python3.13 creates it with another Python.'
 	@echo
 	@awk -F ':.*## ' '/^[.a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
 
-.venv: $(MADE) ## make the virtual environment, with .venv/bin/vitals in it
+.venv: $(MADE) ## create the virtual environment, which has .venv/bin/vitals
 
 $(MADE): requirements/development.txt pyproject.toml $(call elsewhere,.venv)
 	$(if $(PROBLEM),$(error $(PROBLEM)))
@@ -52,29 +52,29 @@ $(MADE): requirements/development.txt pyproject.toml $(call elsewhere,.venv)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
-run: $(MADE) ## serve on 127.0.0.1:8000, on real servers that are gone afterwards
+run: $(MADE) ## serve on 127.0.0.1:8000 with temporary PostgreSQL and Redis servers
 	@exec $(BIN)/vitals dev
 
-# A kubectl that is there stays, wherever it comes from: Debian's would not go beside Google's.
+# An existing kubectl is kept: Debian's package conflicts with Google's.
 KUBECTL := $(shell command -v kubectl)
 SERVERS := postgresql redis-server pgbouncer prometheus wrk $(if $(KUBECTL),,kubernetes-client)
 PROGRAMS := /usr/lib/postgresql/*/bin/postgres /usr/bin/redis-server /usr/sbin/pgbouncer /usr/bin/prometheus /usr/bin/promtool /usr/bin/wrk \
 	$(or $(KUBECTL),/usr/bin/kubectl)
 
-# Servers are made and removed by the dozen. In memory, where there is room and programs may run,
-# that takes an eighth less time; what passes leaves nothing there.
+# Tests create and remove dozens of servers. Their files are in memory if there is enough and programs
+# may run there, which saves an eighth of the time. Passed tests leave no files.
 SHM := /dev/shm
 IN_MEMORY = $(shell findmnt --bytes --noheadings --output AVAIL,OPTIONS --mountpoint $(SHM) 2>/dev/null \
 	| awk '$$1 > 1e9 && $$2 !~ /noexec/ { print "TMPDIR=$(SHM)"; exit }')
 PASSED := -o tmp_path_retention_policy=failed
 
-# They need what only a package manager installs.
+# These tests need programs from a package manager.
 APART := browser edge image swarm system
 IGNORED := $(addprefix --ignore tests/,$(APART))
 TOGETHER := $(IGNORED) -m 'not alone' --numprocesses 4 --dist loadfile $(PASSED)
 ALONE = $(shell grep -rl $(addprefix --exclude-dir=,$(APART)) --include='*.py' 'mark\.alone' tests)
 
-test: $(MADE) ## check format, lint and types, and run every test that needs nothing installed
+test: $(MADE) ## check format, lint, imports and types, and run every test that needs no other programs
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports --no-cache --no-logo
@@ -82,7 +82,7 @@ test: $(MADE) ## check format, lint and types, and run every test that needs not
 	$(IN_MEMORY) $(BIN)/pytest $(TOGETHER)
 	$(IN_MEMORY) $(BIN)/pytest $(ALONE) -m alone --numprocesses 3 --dist loadfile $(PASSED)
 
-coverage: $(MADE) ## run most of those again, and see that they run all of app/health and 95 % of app/
+coverage: $(MADE) ## run most of those tests with coverage: all of app/health, and 95 % of app/
 	@$(BIN)/coverage erase
 	$(IN_MEMORY) $(BIN)/coverage run -m pytest $(TOGETHER)
 	@$(BIN)/coverage combine --quiet
@@ -91,73 +91,72 @@ coverage: $(MADE) ## run most of those again, and see that they run all of app/h
 
 system-test: $(MADE) ## test TLS, PgBouncer, metrics, load, hostile dependencies and Kubernetes manifests with Debian's programs
 	@if ls $(PROGRAMS) >/dev/null 2>&1; then $(BIN)/pytest tests/system; \
-		else echo '*** TLS, PGBOUNCER, METRICS, LOAD AND MANIFESTS ARE NOT TESTED: no $(SERVERS) (make system-servers) ***' >&2; fi
+		else echo '*** TLS, PGBOUNCER, METRICS, LOAD AND MANIFESTS ARE NOT TESTED: missing $(SERVERS) (make system-servers) ***' >&2; fi
 
 PROXIES := haproxy caddy nginx
 
-# As a group of its own, each test is handed out alone: of the three long ones, which come first,
-# none waits for another.
-edge-test: $(MADE) ## run HAProxy, Caddy and nginx in front, and restart instances under load
+# With loadgroup xdist hands out single tests, so the three long ones, which come first, run at the
+# same time.
+edge-test: $(MADE) ## test behind HAProxy, Caddy and nginx, with restarts under load
 	@if ls $(addprefix /usr/*bin/,haproxy caddy nginx) >/dev/null 2>&1; \
 		then $(BIN)/pytest --numprocesses 4 --dist loadgroup --durations 5 -o faulthandler_timeout=400 tests/edge; \
 		else echo '*** NOTHING IS TESTED BEHIND A PROXY: no haproxy, caddy or nginx (make system-proxies) ***' >&2; fi
 
-browser-test: $(MADE) ## read the page in a real browser; leaves tests/browser/screenshots to be looked at
+browser-test: $(MADE) ## test the page in Chromium; saves tests/browser/screenshots
 	@if command -v chromium >/dev/null; then $(BIN)/pytest tests/browser; \
-		else echo '*** THE PAGE IS NOT READ IN A BROWSER: no chromium (make system-browser) ***' >&2; fi
+		else echo '*** THE PAGE IS NOT TESTED IN A BROWSER: no chromium (make system-browser) ***' >&2; fi
 
-picture: browser-test ## take the picture of the page that is in the README anew
+picture: browser-test ## update the README's picture of the page
 	cp tests/browser/screenshots/readme.png docs/page.png
 
-# A first build takes a while.
-image-test: $(MADE) ## test the image and the compose files, on a Docker engine
+image-test: $(MADE) ## test the image and the compose files with a Docker engine
 	@if docker version >/dev/null 2>&1; then $(BIN)/pytest -o faulthandler_timeout=300 --durations 10 tests/image; \
-		else echo '*** THE IMAGE AND THE COMPOSE FILES ARE NOT TESTED: no Docker engine answers, or only root and the group docker ***' >&2; fi
+		else echo '*** THE IMAGE AND THE COMPOSE FILES ARE NOT TESTED: no Docker engine, or no permission to use it ***' >&2; fi
 
-# About five minutes, of which ten rolling restarts take half.
-swarm-test: $(MADE) ## test the stack on a Swarm of one node, which is left afterwards
+# Takes about five minutes, half of them for ten rolling restarts.
+swarm-test: $(MADE) ## test the stack on a temporary Swarm of one node
 	@if docker version >/dev/null 2>&1; then $(BIN)/pytest -o faulthandler_timeout=300 --durations 5 tests/swarm; \
-		else echo '*** THE STACK IS NOT TESTED ON A SWARM: no Docker engine answers, or only root and the group docker ***' >&2; fi
+		else echo '*** THE STACK IS NOT TESTED ON A SWARM: no Docker engine, or no permission to use it ***' >&2; fi
 
-image-bench: $(MADE) ## measure the image: its size, what makes it up, and its builds
+image-bench: $(MADE) ## measure the image: its size, its contents and its build times
 	@$(BIN)/python -m benchmarks.image
 
-system-browser: ## install the browser that the page is read in (Debian, as root)
+system-browser: ## install Chromium for browser-test (Debian, as root)
 	@command -v chromium >/dev/null \
 		|| { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get -qq update \
 			&& DEBIAN_FRONTEND=noninteractive \
 				apt-get -qq --no-install-recommends --no-upgrade install chromium >/dev/null; } \
-		|| echo '*** THE PAGE IS NOT READ IN A BROWSER: only root with apt can install chromium ***' >&2
+		|| echo '*** THE PAGE IS NOT TESTED IN A BROWSER: installing chromium needs root and apt ***' >&2
 
-# Under whichever init, the two variables keep the packages from starting their services.
-system-servers: ## install what TLS, PgBouncer, metrics, load and manifests are tested with (Debian, as root)
+# The two variables keep the packages from starting their services, under any init system.
+system-servers: ## install the programs for system-test (Debian, as root)
 	@ls $(PROGRAMS) >/dev/null 2>&1 \
 		|| { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get -qq update \
 			&& RUNLEVEL=1 SYSTEMD_OFFLINE=1 DEBIAN_FRONTEND=noninteractive \
 				apt-get -qq --no-install-recommends --no-upgrade install $(SERVERS) >/dev/null; } \
-		|| echo '*** TLS, PGBOUNCER, METRICS, LOAD AND MANIFESTS ARE NOT TESTED: only root with apt can install $(SERVERS) ***' >&2
+		|| echo '*** TLS, PGBOUNCER, METRICS, LOAD AND MANIFESTS ARE NOT TESTED: installing $(SERVERS) needs root and apt ***' >&2
 
-mutants: $(MADE) ## change the core in every small way, and see that a test notices; MODULES=watch for one
+mutants: $(MADE) ## run mutation tests of app/health; MODULES=monitor for one module
 	$(BIN)/python -m tests.mutants $(MODULES)
 
-# Each kind gets a third of the time.
-fuzz: $(MADE) ## attack the probes with mutated conversations until Ctrl-C; SECONDS=3600, KINDS=redis, SEED=7
+# Each kind of dependency gets a third of the time.
+fuzz: $(MADE) ## fuzz the probes with mutated server answers until Ctrl-C; SECONDS=3600, KINDS=redis, SEED=7
 	@$(BIN)/python -m tests.fuzz $(KINDS) $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED))
 
-system-proxies: ## install the proxies that the service is run behind (Debian, as root)
+system-proxies: ## install the proxies for edge-test (Debian, as root)
 	@ls $(addprefix /usr/*bin/,haproxy caddy nginx) >/dev/null 2>&1 \
 		|| { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get -qq update \
 			&& RUNLEVEL=1 SYSTEMD_OFFLINE=1 DEBIAN_FRONTEND=noninteractive \
 				apt-get -qq --no-install-recommends --no-upgrade install $(PROXIES) >/dev/null; } \
-		|| echo '*** NOTHING IS TESTED BEHIND A PROXY: only root with apt can install $(PROXIES) ***' >&2
+		|| echo '*** NOTHING IS TESTED BEHIND A PROXY: installing $(PROXIES) needs root and apt ***' >&2
 
-faults: $(MADE) system-servers ## break real servers in every way; writes docs/reliability.md
+faults: $(MADE) system-servers ## test every fault of the matrix on real servers; writes docs/reliability.md
 	$(BIN)/python -m tests.matrix faults
 
-soak: $(MADE) system-servers ## break something each second for ten minutes, and see what is left behind
+soak: $(MADE) system-servers ## cause a random fault each second for ten minutes, and look for leaks
 	$(BIN)/python -m tests.matrix soak
 
-# The contenders have an environment of their own: what they bring is not the service's.
+# The benchmarked libraries have a separate environment, so that they don't affect the service's.
 BENCH := .venv-benchmarks/bin
 BENCH_MADE := .venv-benchmarks/made-$(VERSION)
 
@@ -170,33 +169,33 @@ $(BENCH_MADE): requirements/benchmarks.txt pyproject.toml $(call elsewhere,.venv
 	@$(BENCH)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
-bench: $(BENCH_MADE) system-servers ## measure against the others, and write docs/performance.md
+bench: $(BENCH_MADE) system-servers ## compare with other libraries; writes docs/performance.md
 	$(BENCH)/python -m benchmarks
 
-bench-quick: $(BENCH_MADE) system-servers ## the same, roughly, in under a minute; writes nothing
+bench-quick: $(BENCH_MADE) system-servers ## run a short benchmark, in under a minute; writes no file
 	$(BENCH)/python -m benchmarks --quick
 
-fleet: $(BENCH_MADE) ## simulate many instances beside one database, and write docs/scaling.md
+fleet: $(BENCH_MADE) ## simulate many instances with one database; writes docs/scaling.md
 	$(BENCH)/python -m benchmarks.fleet
 
-fmt: $(MADE) ## mend what can be mended without thinking
+fmt: $(MADE) ## format the code, and apply ruff's safe fixes
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-lock: ## pin the dependencies anew
+lock: ## update the lock files in requirements/
 	@command -v uv >/dev/null || { echo 'make lock needs uv: pipx install uv' >&2; exit 1; }
 	$(LOCK) pyproject.toml --output-file requirements/production.txt
 	$(LOCK) --extra development --constraints requirements/production.txt pyproject.toml --output-file requirements/development.txt
 	$(LOCK) --constraints requirements/development.txt pyproject.toml benchmarks/requirements.in --output-file requirements/benchmarks.txt
 
-# What a release is made of is its commit, and the day on which it was made.
+# A release depends only on the commit and its date.
 RELEASE = vitals-$(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' app/__init__.py)
 IMAGE = $(subst vitals-,vitals:,$(RELEASE))
 dated = $(shell TZ=UTC git log -1 --date=format-local:'$(1)' --format=%cd)
 
 release: export SOURCE_DATE_EPOCH = $(call dated,%s)
-release: $(MADE) ## make the image, the wheel, the bill of materials and their checksums, in dist/
-	@test -z "$$(git status --porcelain)" || { echo 'Commit first: a release is what its commit says.' >&2; exit 1; }
+release: $(MADE) ## build the image, the wheel, the bill of materials and their checksums in dist/
+	@test -z "$$(git status --porcelain)" || { echo 'Commit first: a release contains committed files only.' >&2; exit 1; }
 	@rm -rf dist && mkdir dist
 	@$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir dist .
 	@sed 's/^dynamic = .*/version = "$(RELEASE:vitals-%=%)"/' pyproject.toml > dist/pyproject.toml
@@ -206,9 +205,9 @@ release: $(MADE) ## make the image, the wheel, the bill of materials and their c
 			--build-arg VERSION=$(RELEASE:vitals-%=%) --build-arg REVISION=$$(git rev-parse HEAD) \
 			--build-arg CREATED=$(call dated,%Y-%m-%dT%H:%M:%SZ) . \
 			&& docker save --output dist/$(RELEASE).image.tar $(IMAGE) && gzip -n dist/$(RELEASE).image.tar; \
-		else echo '*** THIS RELEASE HAS NO IMAGE: no Docker engine answers, or only root and the group docker ***' >&2; fi
+		else echo '*** THIS RELEASE HAS NO IMAGE: no Docker engine, or no permission to use it ***' >&2; fi
 	@cd dist && sha256sum vitals-* > SHA256SUMS && cat SHA256SUMS
 
-clean: ## remove the virtual environment and what the tools left
+clean: ## remove the virtual environments, caches and builds
 	rm -rf .venv .venv-benchmarks .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
