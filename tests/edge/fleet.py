@@ -31,7 +31,11 @@ class Instance:
         self.port = free_port()
         self._environ = environ
         self._log = folder / f"{self.port}.log"
-        self.start()
+        try:
+            self.start()
+        except AssertionError:
+            self.close()
+            raise
 
     def start(self) -> None:
         """Start the instance, and wait until it is ready."""
