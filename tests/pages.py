@@ -1,4 +1,4 @@
-"""What README.md, docs/ and secrets/ show between fences, to be run as it stands there."""
+"""The fenced blocks of the Markdown pages, which tests run as they are."""
 
 import os
 import re
@@ -13,72 +13,74 @@ from tests.service import ROOT
 FILES = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("secrets/*.md")]
 PAGES = {str(path.relative_to(ROOT)): path.read_text() for path in sorted(FILES)}
 
-# Before any environment was made: `make` would make another one for what is newer.
+# A modification time before that of the environment, which `make` would otherwise rebuild.
 LONG_AGO = 1_000_000_000
 
-# A heading, or a block with the comment above it: one within a block is a comment of a shell's.
+# A heading, or a block with the comment above it. A `#` within a block is no heading.
 _PART = re.compile(
     r"^#+ (?P<heading>[^\n]*)$"
-    r"|(?:^<!-- (?P<said>[^\n]*) -->\n)?^(?P<fence>```)(?P<language>\w*)\n(?P<text>.*?)^```$",
+    r"|(?:^<!-- (?P<comment>[^\n]*) -->\n)?^(?P<fence>```)(?P<language>\w*)\n(?P<text>.*?)^```$",
     re.MULTILINE | re.DOTALL,
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """What stands between two fences.
+    """A fenced block.
 
     Attributes:
-        place: the page and the line of its first fence.
+        place: the page, and the line of the opening fence.
         heading: the nearest one above it.
-        said: the comment above it: who runs it, or why nobody does.
+        comment: the comment above it, which names the test that runs it or says why none does.
 
     """
 
     place: str
     heading: str
-    said: str
+    comment: str
     language: str
     text: str
 
     @property
     def exchanges(self) -> list[tuple[str, str]]:
-        """Each command that somebody types, and what comes of it."""
+        """Each command after a `$`, with the output shown below it."""
         parts = re.split(r"^\$ ", self.text, flags=re.MULTILINE)[1:]
-        return [(command, told) for command, _, told in (part.partition("\n") for part in parts)]
+        return [
+            (command, output) for command, _, output in (part.partition("\n") for part in parts)
+        ]
 
 
 def blocks(page: str, text: str | None = None) -> Iterator[Block]:
-    """Read the blocks of a page, from the top."""
+    """Yield the blocks of a page."""
     text = PAGES[page] if text is None else text
     heading = ""
     for part in _PART.finditer(text):
         if part["fence"]:
             place = f"{page}:{text.count(chr(10), 0, part.start('fence')) + 1}"
-            yield Block(place, heading, part["said"] or "", part["language"], part["text"])
+            yield Block(place, heading, part["comment"] or "", part["language"], part["text"])
         else:
             heading = part["heading"]
 
 
 def shown(page: str, heading: str) -> list[Block]:
-    """Those below one heading: there is one at least."""
+    """Return the blocks below a heading, at least one."""
     found = [block for block in blocks(page) if block.heading == heading]
     assert found, f"{page} shows nothing below {heading}"
     return found
 
 
-def alike(shown: str, told: str) -> bool:
-    """Whether an answer is the one that is shown, but for figures, blanks and what `...` spares."""
-    pattern = re.escape(_blurred(shown)).replace(re.escape("..."), ".*")
-    return re.fullmatch(pattern, _blurred(told)) is not None
+def alike(shown: str, actual: str) -> bool:
+    """Return whether an output matches the shown one, except for numbers, spaces and `...`."""
+    pattern = re.escape(_normalize(shown)).replace(re.escape("..."), ".*")
+    return re.fullmatch(pattern, _normalize(actual)) is not None
 
 
 def furnish(folder: Path) -> None:
-    """Give a checkout the environment that the tests have, which `make` takes for its own then."""
+    """Link the tests' virtual environment into a checkout, so that `make` does not build one."""
     (folder / ".venv").symlink_to(sys.prefix)
     for name in ("pyproject.toml", "requirements/development.txt"):
         os.utime(folder / name, (LONG_AGO, LONG_AGO))
 
 
-def _blurred(text: str) -> str:
+def _normalize(text: str) -> str:
     return " ".join(re.sub(r"\d+(\.\d+)?", "0", text).split())

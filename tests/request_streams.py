@@ -1,4 +1,4 @@
-"""What arrives at a port: requests of probers, and what only a test would send."""
+"""Byte streams that a server may receive: requests of probes, and unusual or broken ones."""
 
 GET = b"GET /health/ready HTTP/1.1\r\nHost: a\r\n\r\n"
 KUBELET = (
@@ -12,17 +12,17 @@ STREAMS = {
     b"User-Agent: ELB-HealthChecker/2.0\r\nAccept-Encoding: gzip, compressed\r\n\r\n",
     "head": b"HEAD /health/live HTTP/1.1\r\nHost: a\r\n\r\n",
     "1.0": b"GET /livez HTTP/1.0\r\n\r\n",
-    "1.0 kept": b"GET /livez HTTP/1.0\r\nConnection: keep-alive\r\n\r\n",
+    "1.0 keep-alive": b"GET /livez HTTP/1.0\r\nConnection: keep-alive\r\n\r\n",
     "1.0 twice": b"GET /livez HTTP/1.0\r\n\r\n" + GET,
-    "kept": b"GET /startupz/ HTTP/1.1\r\nConnection: Keep-Alive\r\n\r\n" + GET,
-    "two": GET + b"HEAD /health HTTP/1.1\r\n\r\n" + GET,
-    "closing, then another": KUBELET + GET,
-    "unusual, then usual": b"GET /health?exclude=redis HTTP/1.1\r\n\r\n" + GET,
-    "usual, then unusual": GET + b"OPTIONS /health HTTP/1.1\r\nHost: a\r\n\r\n" + GET,
+    "keep-alive": b"GET /startupz/ HTTP/1.1\r\nConnection: Keep-Alive\r\n\r\n" + GET,
+    "pipelined": GET + b"HEAD /health HTTP/1.1\r\n\r\n" + GET,
+    "close, then another": KUBELET + GET,
+    "other, then cacheable": b"GET /health?exclude=redis HTTP/1.1\r\n\r\n" + GET,
+    "cacheable, then other": GET + b"OPTIONS /health HTTP/1.1\r\nHost: a\r\n\r\n" + GET,
     "body": b"GET /health/live HTTP/1.1\r\nContent-Length: 3\r\n\r\nabc" + GET,
     "chunked": b"GET /livez HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"
     + GET,
-    "expecting": b"GET /livez HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\nx",
+    "expect": b"GET /livez HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\nx",
     "upgrade": b"GET /livez HTTP/1.1\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\n",
     "websocket": b"GET /livez HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
     b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n",

@@ -1,4 +1,4 @@
-"""The service as a process of its own, and what its probers see."""
+"""The service as a subprocess, and clients of it."""
 
 import contextlib
 import http.client
@@ -24,14 +24,14 @@ SERVE = (*VITALS, "serve")
 UVICORN = (sys.executable, "-m", "uvicorn", "app.main:app", "--port")
 ROOT = Path(__file__).parent.parent
 
-# How many lines of a log tell what a service did last.
+# Lines of the log that a failed test shows.
 LAST_LINES = 50
 
-# Of how many replies a share of 99 of 100 leaves out more than one.
+# Replies from which p99 leaves out more than one.
 ENOUGH = 200
 
-# How the names of what configures the service begin.
-MINE = (
+# The prefixes of the settings' names.
+SETTING_PREFIXES = (
     *("CHECK_", "DATABASE_", "DRAIN_", "HEALTH_", "HTTP_", "JWT_", "LOG_"),
     *("MAINTENANCE_", "OPTIONAL_", "POSTGRES_", "REDIS_", "SECRETS_", "SHUTDOWN_"),
 )
@@ -39,7 +39,13 @@ MINE = (
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What came back: when it was asked for, by the steady clock, and after how many seconds."""
+    """An HTTP response.
+
+    Attributes:
+        at: when the request was sent, by the steady clock.
+        seconds: the time until the response was complete.
+
+    """
 
     at: float
     code: int
@@ -62,7 +68,7 @@ class Service:
         self.log = log
 
     def ask(self, path: str, method: str = "GET", **headers: str) -> Reply:
-        """Put one request on a connection of its own."""
+        """Send a request on a new connection."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
         begun = time.monotonic()
         with contextlib.closing(connection):
@@ -73,32 +79,32 @@ class Service:
         return Reply(begun, response.status, dict(response.headers.items()), body, seconds)
 
     def raw(self, request: bytes) -> bytes:
-        """Send bytes, and read until the service closes."""
+        """Send bytes, and read until the service closes the connection."""
         with socket.create_connection(("127.0.0.1", self.port), timeout=5) as connection:
             connection.sendall(request)
             return b"".join(iter(lambda: connection.recv(65536), b""))
 
     def descriptors(self) -> int:
-        """How many descriptors it has."""
+        """Return the number of open file descriptors."""
         return len(list(Path(f"/proc/{self.process.pid}/fd").iterdir()))
 
     def state(self) -> str:
-        """Whether it runs, and the last that it said: for whoever wonders what has happened."""
+        """Return whether the process runs, and the end of its log."""
         try:
-            # Its connections go a little before it does.
-            state = f"has ended with {self.process.wait(0.2)}"
+            # Its connections close shortly before it exits.
+            state = f"has exited with {self.process.wait(0.2)}"
         except subprocess.TimeoutExpired:
             state = "runs"
-        said = self.log.read_text(errors="replace").splitlines()[-LAST_LINES:]
-        return "\n".join([f"The service on port {self.port} {state}. It said:", *said])
+        lines = self.log.read_text(errors="replace").splitlines()[-LAST_LINES:]
+        return "\n".join([f"The service on port {self.port} {state}. Its log:", *lines])
 
     def reason(self, name: str) -> str | None:
-        """Why a check fails; none while it passes."""
+        """Return why a check fails; None if it passes."""
         known = self.ask("/health").json["checks"][name]
         return known.get("reason", known["status"]) if known["status"] != "pass" else None
 
     def until(self, name: str, reason: str | None, within: float, *, pause: float = 0.02) -> float:
-        """Wait until a check fails for a reason, or passes; tell how many seconds it took."""
+        """Wait until a check fails for a reason, or passes; return the seconds waited."""
         begun = time.perf_counter()
         seen = []
         while (seconds := time.perf_counter() - begun) < within:
@@ -111,7 +117,7 @@ class Service:
 
 
 def start(environ: Mapping[str, str], log: Path, command: Sequence[str], port: int) -> Service:
-    """Start the service on a port; it need not answer yet."""
+    """Start the service on a port, without waiting for an answer."""
     with log.open("ab") as output:
         process = subprocess.Popen(
             (*command, str(port)) if command[-1] == "--port" else command,
@@ -128,7 +134,7 @@ def start(environ: Mapping[str, str], log: Path, command: Sequence[str], port: i
 def running(
     environ: Mapping[str, str], log: Path, command: Sequence[str] = SERVE
 ) -> Iterator[Service]:
-    """Run the service until the block ends; it has answered once when the block begins."""
+    """Run the service while the block runs, which starts after a first answer."""
     service = start(environ, log, command, free_port())
     try:
         await_answer(service)
@@ -147,12 +153,12 @@ def running(
 
 
 def clean(environ: Mapping[str, str]) -> dict[str, str]:
-    """Leave out what would configure the service."""
-    return {name: value for name, value in environ.items() if not name.startswith(MINE)}
+    """Return the environment without settings of the service."""
+    return {name: value for name, value in environ.items() if not name.startswith(SETTING_PREFIXES)}
 
 
 def on(postgres: Postgres | None = None, valkey: Valkey | None = None) -> dict[str, str]:
-    """The settings that have the service check these servers, as often as a test has time for."""
+    """Return settings with which the service checks these servers, at short intervals."""
     environ = {
         "CHECK_INTERVAL": "0.2",
         "CHECK_TIMEOUT": "0.4",
@@ -183,7 +189,7 @@ def await_answer(service: Service, within: float = 15) -> None:
 
 
 class Prober(threading.Thread):
-    """Asks a path over and over, as load balancers do, and keeps what it saw."""
+    """A client that requests a path repeatedly, as load balancers do, and records the replies."""
 
     def __init__(self, service: Service, path: str, pause: float = 0.005) -> None:
         super().__init__(daemon=True)
@@ -194,18 +200,18 @@ class Prober(threading.Thread):
         self._done = threading.Event()
 
     def run(self) -> None:
-        """Ask until stopped."""
+        """Send requests until stopped."""
         while not self._done.wait(self._pause):
             self.replies.append(self._service.ask(self._path))
 
     def fill(self) -> None:
-        """Wait until there are so many replies that one or two of them may be late."""
+        """Wait until there are ENOUGH replies, so that p99 tolerates a late one."""
         while len(self.replies) < ENOUGH:
             assert self.is_alive()
             time.sleep(self._pause)
 
     def stop(self) -> list[Reply]:
-        """Stop, and tell what was seen."""
+        """Stop, and return the replies."""
         self._done.set()
         self.join()
         return self.replies
@@ -219,6 +225,6 @@ class Prober(threading.Thread):
 
 
 def p99(replies: list[Reply]) -> float:
-    """The seconds within which 99 of 100 replies came."""
+    """Return the 99th percentile of the replies' seconds."""
     seconds = sorted(reply.seconds for reply in replies)
     return seconds[math.ceil(len(seconds) * 0.99) - 1]

@@ -1,3 +1,5 @@
+"""The application through its lifespan, and beyond its capacity."""
+
 from starlette.testclient import TestClient
 
 from app.application import create_app
@@ -6,8 +8,8 @@ from app.settings import Settings
 from tests.ports import free_port
 
 
-def test_nothing_is_answered_when_the_service_has_ended() -> None:
-    """Not even that it is alive, from answers that were ready; it may begin again."""
+def test_an_ended_service_answers_503() -> None:
+    """Liveness too, although its response was cached; the service may start again."""
     url = f"redis://127.0.0.1:{free_port()}"
     app = create_app(lambda: Settings(redis_url=url, redis_auth="none"))
     client = TestClient(app)
@@ -19,20 +21,20 @@ def test_nothing_is_answered_when_the_service_has_ended() -> None:
         assert client.get("/health/live?format=text").status_code == 503
 
 
-class Full(Admission):
-    """Has no room."""
+class FullAdmission(Admission):
+    """An admission that refuses every request."""
 
     async def admitted(self) -> bool:
-        """Refuse."""
+        """Return False."""
         return False
 
 
-def test_requests_beyond_the_room_are_answered_at_once() -> None:
-    """With a 503 that may be repeated. Probes do not wait for the room that pages need."""
+def test_too_many_slow_requests_get_503_at_once() -> None:
+    """With Retry-After. Liveness and the user's routes are not limited."""
     url = f"redis://127.0.0.1:{free_port()}"
     app = create_app(lambda: Settings(redis_url=url, redis_auth="none"))
     with TestClient(app) as client:
-        app.admissions = {**app.admissions, True: Full(0)}
+        app.admissions = {**app.admissions, True: FullAdmission(0)}
         refused = client.get("/health/ready?format=html")
         assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
         assert refused.json() == {"detail": "too many requests at once"}

@@ -1,4 +1,4 @@
-"""The application where a server or a parent application runs its lifespan, and where none does."""
+"""The application with and without a server or parent application that runs its lifespan."""
 
 import sys
 from contextlib import asynccontextmanager
@@ -23,24 +23,24 @@ from tests.service import UVICORN, Reply, running
 
 
 NEVER_RUN = "The lifespan of this application has not run."
-ASKED = [*sorted(path for path in PATHS if "{" not in path), "/health/checks/redis"]
+HEALTH_PATHS = [*sorted(path for path in PATHS if "{" not in path), "/health/checks/redis"]
 
 
 def create() -> Vitals:
-    """Make an application with one check, which fails."""
+    """Return an application with one check, which fails."""
     url = f"redis://127.0.0.1:{free_port()}"
     return create_app(lambda: Settings(redis_url=url, redis_auth="none"))
 
 
 def mounted(app: Vitals) -> FastAPI:
-    """Mount it as most people do, which runs no lifespan of it."""
+    """Mount the application as most users do, without its lifespan."""
     parent = FastAPI()
     parent.mount("/vitals", app)
     return parent
 
 
 def entering(app: Vitals, kind: Any = FastAPI) -> Any:
-    """Mount it into an application that enters its lifespan, as the documentation says."""
+    """Mount the application into one that enters its lifespan, as docs/hosting.md shows."""
 
     @asynccontextmanager
     async def lifespan(_: Any) -> Any:
@@ -50,11 +50,11 @@ def entering(app: Vitals, kind: Any = FastAPI) -> Any:
     return kind(lifespan=lifespan, routes=[Mount("/vitals", app)])
 
 
-@pytest.mark.parametrize("path", ASKED)
+@pytest.mark.parametrize("path", HEALTH_PATHS)
 @pytest.mark.parametrize("slash", ["", "/"])
 @pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS"])
 def test_every_health_path_is_503_without_a_lifespan(path: str, slash: str, method: str) -> None:
-    """Liveness and metrics too: nothing is known, and no probe may read that as well."""
+    """Liveness and metrics too: no check runs, and no probe may take the instance for healthy."""
     app = create()
     for host, prefix in ((app, ""), (mounted(app), "/vitals")):
         answer = TestClient(host).request(method, prefix + path + slash)
@@ -73,7 +73,7 @@ def test_every_health_path_is_503_without_a_lifespan(path: str, slash: str, meth
     ],
 )
 def test_the_cause_comes_in_the_format_that_was_asked_for(accept: str, body: str | None) -> None:
-    """And with its media type."""
+    """With its content type."""
     answer = TestClient(create()).get("/health", headers={"Accept": accept})
     assert answer.headers["content-type"].startswith(accept.replace("*/*", "application/json"))
     assert answer.text == body if body else f"<p>{NEVER_RUN}</p>" in answer.text
@@ -88,8 +88,8 @@ def test_the_cause_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     assert line.startswith(f"health endpoints unavailable: {NEVER_RUN} Remedy: use a server that")
 
 
-def test_other_paths_are_what_they_always_are() -> None:
-    """No health path has to do with a lifespan that a path of another kind does not need."""
+def test_other_paths_work_without_a_lifespan() -> None:
+    """They and the errors of health paths don't depend on checks."""
     client = TestClient(create())
     assert client.get("/").status_code == client.get("/openapi.json").status_code == 200
     assert client.get("/nothing").status_code == 404
@@ -99,11 +99,11 @@ def test_other_paths_are_what_they_always_are() -> None:
 
 @pytest.mark.parametrize("kind", [FastAPI, Starlette])
 def test_a_parent_that_enters_the_lifespan_serves_it(kind: Any) -> None:
-    """Below its prefix, as often as it is asked, and until the lifespan ends."""
+    """Below its prefix, until the lifespan ends."""
     app = create()
     client = TestClient(entering(app, kind))
     with client:
-        for path in ASKED * 2:
+        for path in HEALTH_PATHS * 2:
             expected = 200 if path in {"/health/live", "/livez", "/metrics"} else None
             answer = client.get(f"/vitals{path}")
             assert "lifespan" not in answer.text
@@ -114,8 +114,8 @@ def test_a_parent_that_enters_the_lifespan_serves_it(kind: Any) -> None:
     assert (answer.status_code, answer.headers["connection"]) == (503, "close")
 
 
-def test_a_start_that_failed_is_told(caplog: pytest.LogCaptureFixture) -> None:
-    """By a parent that serves all the same; what was wrong is not for clients."""
+def test_a_failed_start_is_reported_to_clients(caplog: pytest.LogCaptureFixture) -> None:
+    """If the parent serves anyway. Clients don't see the configuration error."""
 
     def refuse() -> Settings:
         raise ConfigurationError(["HOST must be CANARY"])
@@ -130,8 +130,8 @@ def test_a_start_that_failed_is_told(caplog: pytest.LogCaptureFixture) -> None:
     assert caplog.text.count("health endpoints unavailable") == 1
 
 
-def test_a_root_path_before_it_changes_nothing() -> None:
-    """A server may put the prefix of a proxy into the path, or only into `root_path`."""
+def test_a_root_path_does_not_change_the_answer() -> None:
+    """Servers put a proxy's prefix into the path and `root_path`, or only into `root_path`."""
     app = create()
     parent = entering(app)
     with TestClient(parent):
@@ -146,7 +146,7 @@ def test_a_root_path_before_it_changes_nothing() -> None:
 
 @pytest.mark.parametrize("host", [create(), mounted(create())], ids=["alone", "mounted"])
 def test_a_websocket_is_closed(host: ASGIApp) -> None:
-    """There is none, whether a lifespan runs or not."""
+    """With or without a lifespan."""
     with (
         pytest.raises(WebSocketDisconnect),
         TestClient(host).websocket_connect("/vitals/health"),
@@ -155,12 +155,12 @@ def test_a_websocket_is_closed(host: ASGIApp) -> None:
 
 
 async def unused(*_: object) -> NoReturn:
-    """Stand for what is never called."""
+    """Raise: the test never calls it."""
     raise NotImplementedError
 
 
 async def test_an_unknown_scope_is_an_error() -> None:
-    """ASGI wants an exception, so that the server knows; this one is Starlette's."""
+    """ASGI requires an exception, and Starlette raises it."""
     with pytest.raises(AssertionError):
         await create()({"type": "email"}, unused, unused)
 
@@ -177,25 +177,25 @@ async def test_an_unknown_scope_is_an_error() -> None:
     ],
 )
 def test_tracing_skips_a_mounted_health_path(path: str, root: str, *, skipped: bool) -> None:
-    """As it does one that is not mounted."""
+    """As it skips the path of an application that is not mounted."""
     assert skip_tracing({"type": "http", "path": path, "root_path": root}) is skipped
 
 
 @pytest.mark.parametrize("app", ["app.main:app", "tests.mounted_app:app"])
-def test_a_server_without_lifespans_is_told_what_is_missing(app: str, tmp_path: Path) -> None:
-    """By one line of the log, however often it is asked, and no traceback."""
+def test_a_server_without_lifespan_support_logs_the_cause_once(app: str, tmp_path: Path) -> None:
+    """Without a traceback."""
     command = (sys.executable, "-m", "uvicorn", app, "--lifespan", "off", "--port")
     prefix = "/vitals" if "mounted" in app else ""
     with running({"REDIS_URL": "redis://127.0.0.1:1"}, tmp_path / "log", command) as service:
-        replies: list[Reply] = [service.ask(prefix + path) for path in ASKED * 2]
+        replies: list[Reply] = [service.ask(prefix + path) for path in HEALTH_PATHS * 2]
     log = (tmp_path / "log").read_text()
     assert {reply.code for reply in replies} == {503}
     assert log.count("health endpoints unavailable") == 1
     assert "Traceback" not in log
 
 
-def test_what_the_page_mounts_serves_and_drains(tmp_path: Path) -> None:
-    """Below its prefix everything is as it is alone."""
+def test_the_mounted_example_of_the_page_serves_and_drains(tmp_path: Path) -> None:
+    """Below its prefix it behaves as if it were not mounted."""
     (block,) = shown("docs/hosting.md", "Mount it into another application")
     (tmp_path / "outer.py").write_text(block.text)
     environ = {"REDIS_URL": "redis://127.0.0.1:1", "REDIS_AUTH": "none", "DRAIN_SECONDS": "60"}

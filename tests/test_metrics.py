@@ -1,4 +1,4 @@
-"""The metrics of a running service, through a failure and its repair."""
+"""The metrics of a running service during an outage."""
 
 from collections.abc import Iterator
 
@@ -12,28 +12,28 @@ from tests.service import Service, on, running
 BOUND = 0.2 + 0.4 + 0.5
 SCRAPES = 200
 
-# A check of a service that never is there.
-NOBODY = '{"nobody": {"url": "http://127.0.0.1:1/"}}'
+# A check of a server that does not exist.
+ABSENT = '{"absent": {"url": "http://127.0.0.1:1/"}}'
 
 
 @pytest.fixture(name="service", scope="module")
 def _service(own_valkey: Valkey, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     log = tmp_path_factory.mktemp("log") / "log"
     with running(
-        {**on(valkey=own_valkey), "HTTP_CHECKS": NOBODY, "OPTIONAL_CHECKS": "nobody"}, log
+        {**on(valkey=own_valkey), "HTTP_CHECKS": ABSENT, "OPTIONAL_CHECKS": "absent"}, log
     ) as service:
         yield service
 
 
 def scrape(service: Service) -> dict[str, float]:
-    """Scrape, and tell the values by name and labels as they are written."""
+    """Scrape, and return the values by name and labels."""
     lines = service.ask("/metrics").body.decode().splitlines()
     series = [line.rpartition(" ") for line in lines if not line.startswith("#")]
     return {name: float(value) for name, _, value in series}
 
 
-def test_a_failure_and_its_repair_are_told(service: Service, own_valkey: Valkey) -> None:
-    """The state, what was counted, and when it last was well."""
+def test_an_outage_is_visible_in_the_metrics(service: Service, own_valkey: Valkey) -> None:
+    """In the state, the counters and the time of the last success."""
     service.until("redis", None, BOUND)
     before = scrape(service)
     with killed(own_valkey):
@@ -42,11 +42,11 @@ def test_a_failure_and_its_repair_are_told(service: Service, own_valkey: Valkey)
     service.until("redis", None, BOUND)
     after = scrape(service)
     state = 'health_check_state{check="redis",state="%s"}'
-    told = [(one[state % "pass"], one[state % "fail"]) for one in (before, failing, after)]
-    assert told == [(1, 0), (0, 1), (1, 0)]
-    turns = 'health_check_transitions_total{check="redis",from="%s",to="%s"}'
-    for turn in (("pass", "fail"), ("fail", "pass")):
-        assert after[turns % turn] == before[turns % turn] + 1
+    states = [(one[state % "pass"], one[state % "fail"]) for one in (before, failing, after)]
+    assert states == [(1, 0), (0, 1), (1, 0)]
+    transitions = 'health_check_transitions_total{check="redis",from="%s",to="%s"}'
+    for labels in (("pass", "fail"), ("fail", "pass")):
+        assert after[transitions % labels] == before[transitions % labels] + 1
     failed = 'health_check_runs_total{check="redis",result="fail"}'
     assert after[failed] >= failing[failed] > before[failed]
     assert failing['health_check_consecutive_failures{check="redis"}'] >= 1
@@ -55,15 +55,15 @@ def test_a_failure_and_its_repair_are_told(service: Service, own_valkey: Valkey)
 
 
 def test_a_check_that_never_passed_has_no_last_success(service: Service) -> None:
-    """Nothing is said of what never was."""
-    service.until("nobody", "refused", BOUND)
+    """The series appears with the first success."""
+    service.until("absent", "refused", BOUND)
     names = scrape(service)
-    assert 'health_check_state{check="nobody",state="fail"}' in names
-    assert 'health_check_last_success_timestamp_seconds{check="nobody"}' not in names
+    assert 'health_check_state{check="absent",state="fail"}' in names
+    assert 'health_check_last_success_timestamp_seconds{check="absent"}' not in names
 
 
 def test_a_scrape_runs_no_check(service: Service) -> None:
-    """As many checks are made as there would be without."""
+    """Attempts follow their interval, however often Prometheus scrapes."""
     count = 'health_check_duration_seconds_count{check="redis"}'
     replies = [service.ask("/metrics") for _ in range(SCRAPES)]
     counts = [

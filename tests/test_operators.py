@@ -1,4 +1,4 @@
-"""What an operator sees of a running service, and nobody else."""
+"""What only operators see of a running service."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -33,23 +33,21 @@ def _service(valkey: Valkey, key: Path, tmp_path: Path) -> Iterator[Service]:
         yield service
 
 
-def shown(service: Service, key: str) -> bool:
-    """Whether each check is shown to whoever has a token that is signed so."""
+def sees_details(service: Service, key: str) -> bool:
+    """Return whether a client with a token signed by *key* sees each check."""
     bearer = f"Bearer {issue(key, SCOPE, NEVER)}"
     return "checks" in service.ask("/health", Authorization=bearer).json
 
 
 def rotate(key: Path) -> None:
-    """Put a new secret into its file, in place."""
+    """Write a new key to the file, in place."""
     key.write_text("o" * 32)
 
 
-async def test_a_rotated_key_lets_new_tokens_in_and_the_old_ones_no_more(
-    service: Service, key: Path
-) -> None:
-    """Without a restart, and whoever has none is told as much as ever."""
-    await eventually(lambda: shown(service, "k" * 32))
+async def test_after_a_key_rotation_only_new_tokens_are_valid(service: Service, key: Path) -> None:
+    """Without a restart. A client without a token sees only the status, before and after."""
+    await eventually(lambda: sees_details(service, "k" * 32))
     assert service.ask("/health").json.keys() == {"status"}
     rotate(key)
-    await eventually(lambda: shown(service, "o" * 32))
-    assert not shown(service, "k" * 32)
+    await eventually(lambda: sees_details(service, "o" * 32))
+    assert not sees_details(service, "k" * 32)

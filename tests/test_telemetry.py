@@ -1,4 +1,4 @@
-"""The application, traced and measured as its user may choose to have it."""
+"""The application with the instrumentations of OpenTelemetry that users may enable."""
 
 import time
 from collections.abc import Iterator
@@ -40,8 +40,8 @@ PATHS = (
 )
 
 
-class Watcher:
-    """Keeps what is traced and measured."""
+class Telemetry:
+    """Records spans and metrics in memory."""
 
     def __init__(self) -> None:
         self._spans = InMemorySpanExporter()
@@ -50,8 +50,8 @@ class Watcher:
         self.tracers.add_span_processor(SimpleSpanProcessor(self._spans))
         self.meters = MeterProvider([self._reader])
 
-    def seen(self) -> list[str]:
-        """Tell what was traced and measured."""
+    def names(self) -> list[str]:
+        """Return the names of all spans and metrics."""
         data = self._reader.get_metrics_data()
         measured = [
             metric.name
@@ -62,15 +62,15 @@ class Watcher:
         return [span.name for span in self._spans.get_finished_spans()] + measured
 
 
-@pytest.fixture(name="watcher")
-def _watcher(monkeypatch: pytest.MonkeyPatch) -> Iterator[Watcher]:
-    watcher = Watcher()
-    # They can be set once in a process, and this one has other tests.
-    monkeypatch.setattr(trace, "get_tracer_provider", lambda: watcher.tracers)
-    monkeypatch.setattr(metrics, "get_meter_provider", lambda: watcher.meters)
-    yield watcher
-    watcher.tracers.shutdown()
-    watcher.meters.shutdown()
+@pytest.fixture(name="telemetry")
+def _telemetry(monkeypatch: pytest.MonkeyPatch) -> Iterator[Telemetry]:
+    telemetry = Telemetry()
+    # OpenTelemetry allows one provider a process, and other tests run in this one.
+    monkeypatch.setattr(trace, "get_tracer_provider", lambda: telemetry.tracers)
+    monkeypatch.setattr(metrics, "get_meter_provider", lambda: telemetry.meters)
+    yield telemetry
+    telemetry.tracers.shutdown()
+    telemetry.meters.shutdown()
 
 
 @pytest.fixture(name="app")
@@ -80,48 +80,48 @@ def _app(valkey: Valkey, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Fas
     return create_app(lambda: settings)
 
 
-@pytest.fixture(name="by_package")
-def _by_package(app: FastAPI, watcher: Watcher) -> None:
-    """Have the instrumentation package observe the application."""
+@pytest.fixture(name="instrumented")
+def _instrumented(app: FastAPI, telemetry: Telemetry) -> None:
+    """Instrument the application with `opentelemetry-instrumentation-fastapi`."""
     FastAPIInstrumentor.instrument_app(
-        app, tracer_provider=watcher.tracers, meter_provider=watcher.meters
+        app, tracer_provider=telemetry.tracers, meter_provider=telemetry.meters
     )
 
 
-def assert_nothing_but_the_root_is_seen(app: FastAPI, watcher: Watcher) -> None:
-    """Probe every path in every way, then ask for what is no probe's."""
+def assert_only_the_root_is_recorded(app: FastAPI, telemetry: Telemetry) -> None:
+    """Send requests to every health path, then one to `/`."""
     with TestClient(app) as client:
         for path in PATHS:
             for method in ("GET", "HEAD", "OPTIONS", "POST"):
                 client.request(method, path)
-        assert watcher.seen() == []
+        assert telemetry.names() == []
         client.get("/")
-        assert [name for name in watcher.seen() if name.startswith("GET")]
-        assert [name for name in watcher.seen() if name.startswith("http.server")]
+        assert [name for name in telemetry.names() if name.startswith("GET")]
+        assert [name for name in telemetry.names() if name.startswith("http.server")]
 
 
-@pytest.mark.usefixtures("by_package")
-def test_the_instrumentation_package_sees_no_probe(app: FastAPI, watcher: Watcher) -> None:
-    """Neither spans nor HTTP metrics, with no URL excluded by hand."""
-    assert_nothing_but_the_root_is_seen(app, watcher)
+@pytest.mark.usefixtures("instrumented")
+def test_the_instrumentation_package_skips_probes(app: FastAPI, telemetry: Telemetry) -> None:
+    """No spans and no HTTP metrics, although the user has excluded no URL."""
+    assert_only_the_root_is_recorded(app, telemetry)
 
 
-def test_fastapis_own_telemetry_sees_no_probe(app: FastAPI, watcher: Watcher) -> None:
-    """It is on as soon as a process has a provider."""
-    assert_nothing_but_the_root_is_seen(app, watcher)
+def test_the_telemetry_of_fastapi_skips_probes(app: FastAPI, telemetry: Telemetry) -> None:
+    """FastAPI enables it as soon as the process has a provider."""
+    assert_only_the_root_is_recorded(app, telemetry)
 
 
-def test_a_check_is_no_span(
-    app: FastAPI, watcher: Watcher, monkeypatch: pytest.MonkeyPatch
+def test_a_check_makes_no_span(
+    app: FastAPI, telemetry: Telemetry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A driver that is instrumented, as every instrumentation does it, is told to look away."""
+    """An instrumented driver sees that tracing is suppressed."""
     commands: list[bool] = []
     send = Connection.send_packed_command
 
     async def traced(self: Connection, *arguments: Any, **options: Any) -> None:
         commands.append(is_instrumentation_enabled())
         if commands[-1]:
-            watcher.tracers.get_tracer("redis").start_span("command").end()
+            telemetry.tracers.get_tracer("redis").start_span("command").end()
         await send(self, *arguments, **options)
 
     monkeypatch.setattr(Connection, "send_packed_command", traced)
@@ -130,5 +130,5 @@ def test_a_check_is_no_span(
         while len(commands) < ATTEMPTS:
             assert time.monotonic() < deadline
             client.get("/health")
-    assert watcher.seen() == []
+    assert telemetry.names() == []
     assert is_instrumentation_enabled()

@@ -1,3 +1,5 @@
+"""Tokens of operators, and the key that signs them."""
+
 import logging
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,7 @@ from app.auth import SCOPE, TokenVerifier, issue
 from app.settings.secrets import Secret, SecretError, key
 
 
-# As long as any algorithm wants it.
+# Long enough for every algorithm.
 KEY, OTHER = "k" * 64, "o" * 64
 LONG_AGO, LATER = 10**9, 2**32
 
@@ -31,7 +33,7 @@ def _tokens(secret: Secret) -> TokenVerifier:
 
 
 def token(claims: dict[str, Any], signing: str = KEY, algorithm: str | None = "HS256") -> str:
-    """Make a token as anybody could."""
+    """Return a token with any claims."""
     return jwt.encode(claims, signing if algorithm else "", algorithm)
 
 
@@ -64,26 +66,24 @@ GOOD = {"scope": SCOPE, "exp": LATER}
         ("..", False),
     ],
 )
-def test_a_token_is_an_operators_if_all_of_it_is_right(
+def test_a_token_is_valid_only_if_all_of_it_is_correct(
     tokens: TokenVerifier, shown: str, valid: bool
 ) -> None:
-    """Signed with the one algorithm and the one key, unexpired, and of the scope."""
+    """Algorithm, key, expiry and scope."""
     assert tokens.is_valid(shown) is valid
 
 
 @given(st.text(st.characters(max_codepoint=255)))
-def test_what_is_no_token_is_never_an_error(shown: str) -> None:
-    """Anybody may send anything."""
+def test_garbage_is_an_invalid_token(shown: str) -> None:
+    """It never raises an error, whatever a client sends."""
     tokens = TokenVerifier(lambda: Secret("jwt_secret", Path("none")))
     tokens._key = KEY  # noqa: SLF001 - no file for each of a hundred examples
     assert not tokens.is_valid(shown)
     assert not tokens.is_valid(f"{shown}.{shown}.{shown}")
 
 
-def test_a_key_that_is_replaced_voids_what_the_old_one_signed(
-    tokens: TokenVerifier, secret: Secret
-) -> None:
-    """From the next look on, and not before."""
+def test_tokens_of_a_replaced_key_are_invalid(tokens: TokenVerifier, secret: Secret) -> None:
+    """From the next poll on, and not before."""
     secret.path.write_text(OTHER)
     assert tokens.is_valid(token(GOOD))
     tokens.poll()
@@ -94,7 +94,7 @@ def test_a_key_that_is_replaced_voids_what_the_old_one_signed(
 def test_without_a_key_no_token_is_valid(
     tokens: TokenVerifier, secret: Secret, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The log says so once, with the remedy; where there never was one, nothing is amiss."""
+    """The log says so once. Without a key from the start, it says nothing."""
     secret.path.unlink()
     with caplog.at_level(logging.INFO):
         tokens.poll()
@@ -114,8 +114,8 @@ def test_without_a_key_no_token_is_valid(
         ),
     ],
 )
-def test_what_others_may_know_signs_nothing(secret: Secret, content: str, problem: str) -> None:
-    """A key that is short can be guessed, and a public one is no secret."""
+def test_a_weak_key_is_refused(secret: Secret, content: str, problem: str) -> None:
+    """A short key can be guessed, and a public key is not secret."""
     secret.path.write_text(content)
     with pytest.raises(SecretError) as caught:
         key(secret)
