@@ -117,9 +117,9 @@ def test_the_http_check_on_the_page_is_valid() -> None:
 
 def missing_runner(block: Block) -> str | None:
     """Return what is wrong with the comment above a block, or None."""
-    if block.language == "text" or block.said.startswith("shown only: "):
+    if block.language == "text" or block.comment.startswith("shown only: "):
         return None
-    runner = re.fullmatch(r"run by (tests/\S+\.py)", block.said)
+    runner = re.fullmatch(r"run by (tests/\S+\.py)", block.comment)
     if not runner:
         return f"{block.place}: neither <!-- run by tests/... --> nor <!-- shown only: why -->"
     page = block.place.partition(":")[0]
