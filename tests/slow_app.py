@@ -3,7 +3,7 @@
 import asyncio
 
 from app.application import create_app
-from app.server.server import server
+from app.server.server import create_server
 from app.settings import load
 
 
@@ -18,4 +18,4 @@ async def slow(seconds: float) -> str:
 
 
 if __name__ == "__main__":
-    server(app, load()).run()
+    create_server(app, load()).run()

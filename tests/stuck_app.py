@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack
 from app import application, check_factory
 from app.health import Check
 from app.health.model import unexplained
-from app.server.server import server
+from app.server.server import create_server
 from app.settings import Settings, load
 from tests.fakes import deaf
 
@@ -34,4 +34,4 @@ application.open_checks = open_checks  # type: ignore[attr-defined]
 app = application.create_app()
 
 if __name__ == "__main__":
-    server(app, load()).run()
+    create_server(app, load()).run()

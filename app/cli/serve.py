@@ -190,11 +190,11 @@ def run(
 ) -> None:
     """Serve on sockets that are bound already, to operators or *everybody*."""
     from app.application import create_app
-    from app.server.server import server
+    from app.server.server import create_server
 
     application = create_app(lambda: settings, trust_all_clients=trust_all_clients)
     application.state.addresses = [address_of(one) for one in sockets]
-    server(application, settings).run(sockets)
+    create_server(application, settings).run(sockets)
 
 
 def address_of(listener: socket.socket) -> str:

@@ -100,7 +100,7 @@ def _accept_pending(listener: asyncio.Server) -> list[socket.socket]:
     return pending
 
 
-def server(app: CachingApplication, settings: Settings) -> Server:
+def create_server(app: CachingApplication, settings: Settings) -> Server:
     """Return a server for the application, with the address and timeouts of the settings."""
     responses, quiet = RawResponseCache(app), settings.log_level != "debug"
     return Server(

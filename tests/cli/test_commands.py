@@ -29,10 +29,10 @@ SERVING = """
 import json, sys
 from types import SimpleNamespace
 from app.main import app
-from app.server.server import server
+from app.server.server import create_server
 settings = SimpleNamespace(host="127.0.0.1", port=0, log_level="info", shutdown_seconds=1)
-server(app, settings).config.load()
-server(app, settings).config.get_loop_factory()
+create_server(app, settings).config.load()
+create_server(app, settings).config.get_loop_factory()
 print(json.dumps(list(sys.modules)))
 """
 HEAVY = {"asyncio", "asyncpg", "fastapi", "pydantic", "redis", "rich", "sqlalchemy", "uvicorn"}

@@ -2,7 +2,7 @@
 
 import os
 
-from app.server.server import server
+from app.server.server import create_server
 from app.settings import load
 from tests.slow_app import app, slow
 
@@ -15,4 +15,4 @@ async def work(seconds: float) -> str:
 
 
 if __name__ == "__main__":
-    server(app, load()).run()
+    create_server(app, load()).run()

@@ -4,7 +4,7 @@ import asyncio
 
 from app import logs
 from app.application import create_app
-from app.server.server import server
+from app.server.server import create_server
 from app.settings import load
 
 
@@ -21,7 +21,7 @@ def main() -> None:
     """Serve, as `vitals serve` does."""
     settings = load()
     logs.configure(settings.log_level, "json")
-    server(app, settings).run()
+    create_server(app, settings).run()
 
 
 if __name__ == "__main__":
