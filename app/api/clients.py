@@ -50,7 +50,7 @@ class Clients:
 
     def _make_room(self, name: bytes, now: float) -> bytes:
         """Remove the client that has been silent longest; return the name to list *name* under."""
-        silent = min(self._requests, key=lambda known: self._requests[known][-1])
+        silent = min(self._requests, key=lambda one: self._requests[one][-1])
         if now - self._requests[silent][-1] < FORGET_AFTER:
             return OTHERS
         del self._requests[silent]

@@ -35,7 +35,7 @@ def write_text(verdict: Verdict) -> bytes:
     """Return a verdict as Kubernetes' `?verbose` does: a line for each check, then a summary."""
     lines = []
     if verdict.report is not None:
-        lines = [_line(known) for known in verdict.report.checks]
+        lines = [_line(observation) for observation in verdict.report.checks]
         if verdict.phase is not Phase.SERVING and not verdict.is_single_check:
             lines.append(f"[-]phase failed: {verdict.phase}")
         # A name from the query must not add lines.
@@ -46,11 +46,13 @@ def write_text(verdict: Verdict) -> bytes:
     return "\n".join(lines).encode()
 
 
-def _line(known: Observation) -> str:
-    if known.status is Status.PASS:
-        return f"[+]{known.check.name} ok"
-    severity = "failed" if known.check.required else "warn"
-    return f"[-]{known.check.name} {severity}: {known.reason or known.status.word}"
+def _line(observation: Observation) -> str:
+    if observation.status is Status.PASS:
+        return f"[+]{observation.check.name} ok"
+    severity = "failed" if observation.check.required else "warn"
+    return (
+        f"[-]{observation.check.name} {severity}: {observation.reason or observation.status.word}"
+    )
 
 
 # The endpoints that fail with a required check.
@@ -66,8 +68,8 @@ def write_health_json(verdict: Verdict) -> bytes:
     body: dict[str, Any] = {"status": _draft_status(verdict.status)}
     if verdict.report is not None:
         body["checks"] = {
-            f"{known.check.name}:responseTime": [_draft_check(known)]
-            for known in verdict.report.checks
+            f"{observation.check.name}:responseTime": [_draft_check(observation)]
+            for observation in verdict.report.checks
         }
         if verdict.phase is not Phase.SERVING and not verdict.is_single_check:
             body["output"] = verdict.phase
@@ -78,15 +80,18 @@ def write_health_json(verdict: Verdict) -> bytes:
     return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-def _draft_check(known: Observation) -> dict[str, Any]:
-    check: dict[str, Any] = {"componentType": "component", "status": _draft_status(known.status)}
-    if known.observed:
-        check["observedValue"] = round(known.latency * 1000, 2)
+def _draft_check(observation: Observation) -> dict[str, Any]:
+    check: dict[str, Any] = {
+        "componentType": "component",
+        "status": _draft_status(observation.status),
+    }
+    if observation.observed:
+        check["observedValue"] = round(observation.latency * 1000, 2)
         check["observedUnit"] = "ms"
-        check["time"] = format_time(known.observed)
-    if known.status is not Status.PASS:
-        check["output"] = known.reason or known.status.word
-        if known.check.required:
+        check["time"] = format_time(observation.observed)
+    if observation.status is not Status.PASS:
+        check["output"] = observation.reason or observation.status.word
+        if observation.check.required:
             check["affectedEndpoints"] = AFFECTED
     return check
 

@@ -49,16 +49,16 @@ class CheckBody(BaseModel):
     failures: Annotated[int | None, Field(ge=1)] = None
 
     @classmethod
-    def from_observation(cls, known: Observation) -> "CheckBody":
+    def from_observation(cls, observation: Observation) -> "CheckBody":
         """Convert an observation."""
         return cls(
-            status=known.status.word,
-            required=known.check.required,
-            reason=known.reason,
-            latency_ms=round(known.latency * 1000, 2) if known.observed else None,
-            observed_at=format_time(known.observed) if known.observed else None,
-            since=format_time(known.since),
-            failures=known.failures or None,
+            status=observation.status.word,
+            required=observation.check.required,
+            reason=observation.reason,
+            latency_ms=round(observation.latency * 1000, 2) if observation.observed else None,
+            observed_at=format_time(observation.observed) if observation.observed else None,
+            since=format_time(observation.since),
+            failures=observation.failures or None,
         )
 
 
@@ -98,15 +98,15 @@ def _write_report(verdict: Verdict, checks: Iterable[Observation]) -> str:
         )
     )
     members = (
-        f"{json.dumps(known.check.name, ensure_ascii=False)}:{_write_check(known)}"
-        for known in checks
+        f"{json.dumps(observation.check.name, ensure_ascii=False)}:{_write_check(observation)}"
+        for observation in checks
     )
     return body.replace(EMPTY_CHECKS, EMPTY_CHECKS[:-1] + ",".join(members) + EMPTY_CHECKS[-1])
 
 
 @lru_cache(MAX_CACHED_CHECKS)
-def _write_check(known: Observation) -> str:
-    return _dump(CheckBody.from_observation(known))
+def _write_check(observation: Observation) -> str:
+    return _dump(CheckBody.from_observation(observation))
 
 
 def _dump(body: BaseModel) -> str:

@@ -214,11 +214,11 @@ def _check_metrics(report: Report) -> Iterator[Metric]:
     reasons = GaugeMetricFamily(
         "health_check_reason", "1 for the reason why attempts fail now.", labels=["check", "reason"]
     )
-    for known in report.checks:
+    for observation in report.checks:
         for state in STATES:
-            states.add_metric([known.check.name, state.word], known.status is state)
-        required.add_metric([known.check.name], known.check.required)
-        failures.add_metric([known.check.name], known.failures)
-        if known.reason:
-            reasons.add_metric([known.check.name, known.reason], 1)
+            states.add_metric([observation.check.name, state.word], observation.status is state)
+        required.add_metric([observation.check.name], observation.check.required)
+        failures.add_metric([observation.check.name], observation.failures)
+        if observation.reason:
+            reasons.add_metric([observation.check.name, observation.reason], 1)
     yield from (states, required, failures, reasons)

@@ -59,12 +59,12 @@ def _degraded(report: Report) -> str:
 
 
 def _failed(report: Report) -> str:
-    required = [known for known in _failing(report) if known.check.required]
+    required = [observation for observation in _failing(report) if observation.check.required]
     return f"{_fail(required)}, so this instance is not ready for traffic."
 
 
 def _starting(report: Report) -> str:
-    unknown = [known for known in report.checks if known.status is Status.UNKNOWN]
+    unknown = [observation for observation in report.checks if observation.status is Status.UNKNOWN]
     whose = f" of {_names(unknown)}" if unknown else ""
     return f"This instance is not ready for traffic until the first result{whose} arrives."
 
@@ -87,7 +87,7 @@ def _summary(report: Report) -> str:
 
 
 def _failing(report: Report) -> list[Observation]:
-    return [known for known in report.checks if known.status is not Status.PASS]
+    return [observation for observation in report.checks if observation.status is not Status.PASS]
 
 
 def _fail(failing: list[Observation]) -> str:
@@ -95,7 +95,7 @@ def _fail(failing: list[Observation]) -> str:
 
 
 def _names(checks: list[Observation]) -> str:
-    return join_names([known.check.name for known in checks])
+    return join_names([observation.check.name for observation in checks])
 
 
 BannerTexts = tuple[str, str, Callable[[Report], str]]
@@ -167,50 +167,54 @@ class CheckRow:
 
 def check_rows(report: Report, snapshot: HistorySnapshot) -> list[CheckRow]:
     """Return the rows of the checks, the most severe first."""
-    checks = sorted(report.checks, key=lambda known: -known.severity)
+    checks = sorted(report.checks, key=lambda observation: -observation.severity)
     limit = min(MAX_TRANSITIONS_OF_CHECK, max(1, MAX_TRANSITIONS // max(1, len(checks))))
     return [
-        _check_row(known, snapshot.histories[known.check.name], snapshot.now, limit)
-        for known in checks
+        _check_row(observation, snapshot.histories[observation.check.name], snapshot.now, limit)
+        for observation in checks
     ]
 
 
-def _check_row(known: Observation, history: History, now: Instant, limit: int) -> CheckRow:
-    availability = history.availability(known, now)
+def _check_row(observation: Observation, history: History, now: Instant, limit: int) -> CheckRow:
+    availability = history.availability(observation, now)
     drawn = sparkline(history.trend.at(now))
-    transitions, earlier = _transition_rows(known, history, now, limit)
+    transitions, earlier = _transition_rows(observation, history, now, limit)
     # The latest attempt: the time that a failure took is no latency.
-    succeeded = known.observed and not known.failures and known.reason is not Reason.STALE
+    succeeded = (
+        observation.observed and not observation.failures and observation.reason is not Reason.STALE
+    )
     return CheckRow(
-        name=known.check.name,
-        kind=_kind(known),
-        words=_status_words(known),
-        required=known.check.required,
-        since=known.since,
-        lasted=format_duration(now - known.since),
-        latency=format_latency(known.latency) if succeeded else None,
+        name=observation.check.name,
+        kind=_kind(observation),
+        words=_status_words(observation),
+        required=observation.check.required,
+        since=observation.since,
+        lasted=format_duration(now - observation.since),
+        latency=format_latency(observation.latency) if succeeded else None,
         highest=None if drawn.highest is None else format_latency(drawn.highest),
         sparkline=drawn,
         availability=None if availability is None else format_share(availability),
         observed=format_duration(now - history.begun) if history.begun else None,
-        advice=known.advice,
-        reason=known.reason,
+        advice=observation.advice,
+        reason=observation.reason,
         transitions=transitions,
         earlier=earlier,
     )
 
 
-def _kind(known: Observation) -> str:
-    return (known.status if known.status is Status.UNKNOWN else known.severity).word
+def _kind(observation: Observation) -> str:
+    return (
+        observation.status if observation.status is Status.UNKNOWN else observation.severity
+    ).word
 
 
-def _status_words(known: Observation) -> str:
+def _status_words(observation: Observation) -> str:
     """Return the status, and the attempts that have not reached a threshold yet."""
-    if known.status is Status.PASS and known.failures:
-        return f"passes, but {_last_attempts(known.failures)} failed"
-    if known.status is Status.FAIL and known.successes:
-        return f"fails, but {_last_attempts(known.successes)} passed"
-    return WORDS[known.status]
+    if observation.status is Status.PASS and observation.failures:
+        return f"passes, but {_last_attempts(observation.failures)} failed"
+    if observation.status is Status.FAIL and observation.successes:
+        return f"fails, but {_last_attempts(observation.successes)} passed"
+    return WORDS[observation.status]
 
 
 def _last_attempts(number: int) -> str:
@@ -218,21 +222,21 @@ def _last_attempts(number: int) -> str:
 
 
 def _transition_rows(
-    known: Observation, history: History, now: Instant, limit: int
+    observation: Observation, history: History, now: Instant, limit: int
 ) -> tuple[list[TransitionRow], int]:
     """Return the latest transitions, the last one first, and the number of earlier ones.
 
     The list is empty if the check has had the same status since its first result.
     """
     begun = [(one.at, one.after, one.reason) for one in history.transitions]
-    if begun and begun[-1][0] != known.since:
+    if begun and begun[-1][0] != observation.since:
         # The check has gone stale, and no result has recorded that.
-        begun.append((known.since, known.status, known.reason))
+        begun.append((observation.since, observation.status, observation.reason))
     if len(begun) <= 1:
         return [], 0
     latest = begun[-limit:]
     ends = [at for at, _, _ in latest[1:]] + [now]
-    bad = Status.FAIL if known.check.required else Status.WARN
+    bad = Status.FAIL if observation.check.required else Status.WARN
     shown = [
         TransitionRow(
             at=format_clock(at, now),

@@ -168,8 +168,10 @@ def _readiness(exclude: Collection[str], report: Report, phase: Phase) -> Verdic
 
 
 def _single_check(name: str, report: Report, phase: Phase) -> Verdict | None:
-    for known in report.checks:
-        if known.check.name == name:
-            only = Report((known,))
-            return Verdict(status=known.status, phase=phase, report=only, is_single_check=True)
+    for observation in report.checks:
+        if observation.check.name == name:
+            only = Report((observation,))
+            return Verdict(
+                status=observation.status, phase=phase, report=only, is_single_check=True
+            )
     return None

@@ -1,1 +1,1 @@
-"""The page is tested without a browser."""
+"""Tests of the HTML page without a browser."""

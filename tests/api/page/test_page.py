@@ -72,8 +72,8 @@ def test_a_check_with_one_status_has_no_transitions() -> None:
     assert (steady.words, steady.availability, steady.transitions) == ("passes", "100%", [])
 
 
-def test_changes_are_shared_out_among_many_checks() -> None:
-    """Five of each, or two of thirty_checks; the rest is counted."""
+def test_many_checks_have_fewer_transitions_each() -> None:
+    """Five of each of two checks, or two of each of thirty; the page counts the rest."""
     flapping = intermittent(Reason.DISCONNECTED, 60, 5)
     for checks, shown in ((2, 5), (30, 2)):
         state = PageState()
