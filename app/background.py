@@ -1,4 +1,4 @@
-"""What goes on beside the requests."""
+"""Periodic tasks on threads."""
 
 import contextlib
 import logging
@@ -10,29 +10,30 @@ logger = logging.getLogger("vitals")
 
 
 @contextlib.contextmanager
-def run_periodically(look: Callable[[], None], name: str, *, every: float = 1.0) -> Iterator[None]:
-    """Look now and every so many seconds, at files that may change or at what should go on.
+def run_periodically(task: Callable[[], None], name: str, *, every: float = 1.0) -> Iterator[None]:
+    """Call *task* now and every *every* seconds, on a thread, until the block ends.
 
-    On a thread that nobody waits for: a file may lie on a share that hangs. A look that fails is
-    told, the first of several in a row, and the next one is made all the same.
+    Leaving the block does not wait for the thread: the task may read a file on a share that hangs.
+    If the task raises, it is called again all the same. Of several errors in a row the first is
+    logged.
     """
-    over = threading.Event()
+    stopped = threading.Event()
 
     def run() -> None:
-        failed = False
+        has_failed = False
         while True:
             try:
-                look()
-                failed = False
+                task()
+                has_failed = False
             except Exception:
-                if not failed:
+                if not has_failed:
                     logger.exception("periodic task failed", extra={"task": name})
-                failed = True
-            if over.wait(every):
+                has_failed = True
+            if stopped.wait(every):
                 return
 
     threading.Thread(target=run, name=name, daemon=True).start()
     try:
         yield
     finally:
-        over.set()
+        stopped.set()

@@ -1,4 +1,4 @@
-"""Requests begin one after another, so that no number of them holds up the event loop."""
+"""Lag and stalls of the event loop, and an admission queue that keeps it responsive."""
 
 import asyncio
 import contextlib
@@ -15,138 +15,139 @@ from itertools import islice
 from app.background import run_periodically
 
 
-# Seconds between two looks, and for how many of them the worst is told: no scrape misses it.
-LOOK_EVERY = 0.25
-TOLD_FOR = 60
+# Seconds between two measurements, and the seconds that the worst is kept: no scrape misses it.
+MEASURE_EVERY = 0.25
+WINDOW = 60
 
 
 class LoopLag:
-    """The latest delays of the event loop beyond what was asked of it.
+    """How late the event loop calls a timer.
 
     Attributes:
-        turns: how often the loop was looked at; it stays the same while the loop is blocked.
+        iterations: number of measurements. It does not change while the loop is blocked.
 
     """
 
     def __init__(self) -> None:
-        self.turns = 0
-        self._delays = deque([0.0], maxlen=int(TOLD_FOR / LOOK_EVERY))
+        self.iterations = 0
+        self._delays = deque([0.0], maxlen=int(WINDOW / MEASURE_EVERY))
 
     def worst(self) -> float:
-        """Tell the longest delay of the last minute, in seconds."""
+        """Return the longest delay of the last minute, in seconds."""
         return max(self._delays)
 
     @contextlib.contextmanager
     def measured(self) -> Iterator[None]:
-        """Measure while the block runs."""
+        """Measure the lag of the running loop within the block."""
         loop = asyncio.get_running_loop()
         timer: asyncio.Handle
 
-        def look(due: float) -> None:
+        def measure(due: float) -> None:
             nonlocal timer
             now = loop.time()
-            self.turns += 1
+            self.iterations += 1
             self._delays.append(max(0.0, now - due))
-            timer = loop.call_at(now + LOOK_EVERY, look, now + LOOK_EVERY)
+            timer = loop.call_at(now + MEASURE_EVERY, measure, now + MEASURE_EVERY)
 
-        timer = loop.call_soon(look, loop.time())
+        timer = loop.call_soon(measure, loop.time())
         try:
             yield
         finally:
             timer.cancel()
 
 
-# Longer than any pause of the garbage collector, shorter than probes have patience for.
-LIMIT = 1.0
+# Seconds: longer than a pause of the garbage collector, shorter than the timeout of a probe.
+STALL_AFTER = 1.0
 
-# How many calls of the stack are told, the innermost.
-DEPTH = 40
+# Innermost calls of the stack that are logged.
+MAX_CALLS = 40
 
 logger = logging.getLogger("vitals")
 
 
 class StallDetector:
-    """Writes down what the event loop does when it has not turned for too long, once a stall.
+    """Logs the event loop's stack when the loop is blocked for too long, once a stall.
 
-    A thread looks, as nothing on the loop could tell. While the machine sleeps, or the process is
-    stopped or starved, the thread is as late as the loop; such time counts as far as the processor
-    worked for this process, which it does for C code that lets no thread run. That is told when it
-    ends: at the very call, unless other threads that have waited go first.
+    A thread checks, because nothing runs on a blocked loop. While the machine is suspended, or the
+    process is stopped or starved, the thread is as late as the loop. Of such time only the CPU time
+    of this process counts: C code that holds the GIL uses it. A stall in such code is logged when
+    the code returns.
 
     Args:
-        count: called once for each stall.
+        on_stall: called once for each stall.
 
     """
 
-    def __init__(self, lag: LoopLag, count: Callable[[], None]) -> None:
+    def __init__(self, lag: LoopLag, on_stall: Callable[[], None]) -> None:
         self._lag = lag
-        self._count = count
-        self._turns = -1
-        self._looked = self._worked = self._blocked = 0.0
-        self._told = False
+        self._on_stall = on_stall
+        self._iterations = -1
+        self._checked_at = self._cpu_time = self._blocked = 0.0
+        self._is_reported = False
 
     def watched(self) -> AbstractContextManager[None]:
-        """Watch the loop of the thread that calls this, while the block runs."""
-        loop = threading.get_ident()
-        return run_periodically(lambda: self.look(loop), "stalls", every=LOOK_EVERY)
+        """Watch the event loop of the calling thread within the block."""
+        thread = threading.get_ident()
+        return run_periodically(lambda: self.check(thread), "stalls", every=MEASURE_EVERY)
 
-    def look(self, loop: int) -> None:
-        """See whether the loop has turned since the last look."""
-        looked, worked = time.monotonic(), time.process_time()
-        elapsed = min(looked - self._looked, LOOK_EVERY + worked - self._worked)
-        self._looked, self._worked = looked, worked
-        if self._lag.turns != self._turns:
-            self._turns, self._blocked, self._told = self._lag.turns, 0.0, False
+    def check(self, thread: int) -> None:
+        """Log the stack of a thread if its loop has been blocked for too long."""
+        now, cpu_time = time.monotonic(), time.process_time()
+        elapsed = min(now - self._checked_at, MEASURE_EVERY + cpu_time - self._cpu_time)
+        self._checked_at, self._cpu_time = now, cpu_time
+        if self._lag.iterations != self._iterations:
+            self._iterations, self._blocked = self._lag.iterations, 0.0
+            self._is_reported = False
             return
         self._blocked += elapsed
-        if self._blocked > LIMIT and not self._told:
-            self._told = True
-            self._count()
-            logger.error("event loop blocked", extra={"stack": stack(loop)})
+        if self._blocked > STALL_AFTER and not self._is_reported:
+            self._is_reported = True
+            self._on_stall()
+            logger.error("event loop blocked", extra={"stack": stack(thread)})
 
 
 def stack(thread: int) -> list[str]:
-    """Tell the calls that a thread is in, the latest last: files and functions, and no values."""
+    """Return file, line and function of a thread's calls, the innermost last, without values."""
     innermost = sys._current_frames()[thread]  # noqa: SLF001 - documented, under this name alone
-    calls = list(islice(traceback.walk_stack(innermost), DEPTH))
+    calls = list(islice(traceback.walk_stack(innermost), MAX_CALLS))
     return [f"{at.f_code.co_filename}:{line} {at.f_code.co_qualname}" for at, line in calls[::-1]]
 
 
-# Seconds that a request may take from the loop before others are let in between.
-SHORT = 0.002
+# Seconds. After a request that blocked the loop for longer, the next one waits.
+SHORT_REQUEST = 0.002
 
 
 class Admission:
-    """Admits one request in each turn of the event loop, in the order of their arrival.
+    """Admits one request in each iteration of the event loop, in the order of arrival.
 
-    The loop would otherwise begin all that have arrived in one turn, and meanwhile accept and read
-    nothing, not even a liveness probe. After a request that kept the loop for longer than a moment
-    the next one waits for as long, as the loop accepts one connection a turn.
+    Otherwise the loop would start all requests of a burst in one iteration, and accept and read
+    nothing meanwhile, not even a liveness probe. After a request that blocked the loop for more
+    than SHORT_REQUEST, the next one waits as long: the loop accepts one connection an iteration.
 
     Args:
-        most: requests that may wait to begin.
+        max_waiting: requests that may wait to be admitted.
 
     """
 
-    def __init__(self, most: float) -> None:
-        self._most = most
+    def __init__(self, max_waiting: float) -> None:
+        self._max_waiting = max_waiting
         self._lock = asyncio.Lock()
         self._waiting = 0
 
     async def admitted(self) -> bool:
-        """Wait until a request may begin, and return whether there was room to wait."""
-        if self._waiting >= self._most:
+        """Wait until a request may start. Return False at once if the queue is full."""
+        if self._waiting >= self._max_waiting:
             return False
         self._waiting += 1
         try:
             await self._lock.acquire()
         finally:
             self._waiting -= 1
-        # Called in the next turn: the request runs at once, until it waits or has ended.
-        asyncio.get_running_loop().call_soon(self._pause, time.perf_counter())
+        # The callback runs in the next iteration, after the request's first step.
+        asyncio.get_running_loop().call_soon(self._release_later, time.perf_counter())
         return True
 
-    def _pause(self, begun: float) -> None:
-        taken = time.perf_counter() - begun
-        pause = taken if taken > SHORT else 0.0
+    def _release_later(self, started: float) -> None:
+        duration = time.perf_counter() - started
+        pause = duration if duration > SHORT_REQUEST else 0.0
         asyncio.get_running_loop().call_later(pause, self._lock.release)

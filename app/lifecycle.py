@@ -1,4 +1,4 @@
-"""What signals do to a server, uvicorn's own or ours."""
+"""The phases of this instance: start, maintenance, and drain on SIGTERM."""
 
 import asyncio
 import contextlib
@@ -21,7 +21,7 @@ from app.signals import LIKE_SIGTERM, ignoring
 
 
 class Phase(StrEnum):
-    """Whether this instance offers itself, apart from how its dependencies are."""
+    """Whether this instance accepts work, apart from the state of its dependencies."""
 
     STARTING = "starting"
     SERVING = "serving"
@@ -29,15 +29,15 @@ class Phase(StrEnum):
     DRAINING = "draining"
 
 
-# By themselves: this is asked at each request, and Python 3.11 takes a while to find a member.
+# As constants: each request needs them, and Python 3.11 is slow to look up an enum's member.
 STARTING, SERVING, MAINTENANCE, DRAINING = Phase
 
 
 class Lifecycle:
-    """What has been decided about this instance; draining is final.
+    """The state that decides on the phase of this instance. Draining is final.
 
     Attributes:
-        draining: whether it offers no more, for good.
+        draining: whether the instance drains.
         maintenance: whether an operator has taken the instance out of rotation.
 
     """
@@ -47,14 +47,14 @@ class Lifecycle:
         self.draining = False
 
     def drain(self) -> None:
-        """Offer no more, for good."""
+        """Start to drain. There is no way back."""
         self.draining = True
 
     def phase(self, *, started: bool) -> Phase:
-        """Tell the phase: the first that applies.
+        """Return the phase: the first that applies of draining, starting, maintenance and serving.
 
         Args:
-            started: whether every check has had a first result.
+            started: whether every check has a first result.
 
         """
         if self.draining:
@@ -68,22 +68,22 @@ CLOSE = (b"connection", b"close")
 
 
 def close_when_draining(send: Send, lifecycle: Lifecycle) -> Send:
-    """Have a connection end with its answer while draining, whoever's route has answered.
+    """Return a `send` that adds `Connection: close` to each response while draining.
 
-    A balancer that keeps connections would otherwise send a request on one that the server is
-    about to close. What was asked before the drain began is told as well, when it is answered.
+    A load balancer that keeps connections open would otherwise send a request on one that the
+    server is about to close. Requests that came before the drain get the header, too.
     """
 
-    async def tell(message: Message) -> None:
+    async def send_with_close(message: Message) -> None:
         if lifecycle.draining and message["type"] == "http.response.start":
             message = {**message, "headers": with_close(message.get("headers", ()))}
         await send(message)
 
-    return tell
+    return send_with_close
 
 
 def with_close(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-    """Say in headers, and once, that the connection ends."""
+    """Return the headers with exactly one `Connection` header: `close`."""
     return [*(header for header in headers if header[0].lower() != b"connection"), CLOSE]
 
 
@@ -91,79 +91,79 @@ logger = logging.getLogger("vitals")
 
 
 def watch_file(file: Path, lifecycle: Lifecycle) -> AbstractContextManager[None]:
-    """Look for the file each second."""
+    """Set `maintenance` every second, to whether the file exists."""
 
-    def look() -> None:
+    def poll() -> None:
         before = lifecycle.maintenance
-        lifecycle.maintenance = there = os.path.exists(file)  # noqa: PTH110 - it never raises
-        if there is not before:
+        lifecycle.maintenance = exists = os.path.exists(file)  # noqa: PTH110 - it never raises
+        if exists is not before:
             logger.info(
-                "maintenance started" if there else "maintenance ended", extra={"file": str(file)}
+                "maintenance started" if exists else "maintenance ended", extra={"file": str(file)}
             )
 
-    return run_periodically(look, "maintenance")
+    return run_periodically(poll, "maintenance")
 
 
 @dataclass(frozen=True, slots=True)
 class DrainHandler:
-    """What is done at a signal, before the server is told.
+    """Handles a signal in front of the server's own handler.
 
     Attributes:
-        server: what it has installed as handlers.
-        loop: the event loop that runs meanwhile.
+        seconds: length of the drain.
+        server_handlers: the handlers that the server has installed.
+        loop: the event loop that delays the server's handler.
 
     """
 
     lifecycle: Lifecycle
     seconds: float
-    server: Mapping[signal.Signals, Callable[[int, FrameType | None], Any] | int | None]
+    server_handlers: Mapping[signal.Signals, Callable[[int, FrameType | None], Any] | int | None]
     loop: asyncio.AbstractEventLoop
 
     def handle(self, number: int, frame: FrameType | None) -> None:
-        """Drain, and tell the server when that is over, or at once."""
-        second = self.lifecycle.draining
+        """Start to drain, and call the server's handler: for a first SIGTERM after the drain."""
+        is_second = self.lifecycle.draining
         if number in LIKE_SIGTERM:
-            if second:  # the kernel repeats SIGXCPU, which does not ask for more haste
+            if is_second:  # the kernel repeats SIGXCPU
                 return
             number = signal.SIGTERM
         self.lifecycle.drain()
-        if number == signal.SIGTERM and not second:
-            self.loop.call_soon_threadsafe(self._tell_later, number, frame)
+        if number == signal.SIGTERM and not is_second:
+            self.loop.call_soon_threadsafe(self._forward_later, number, frame)
             return
-        self._tell(number, frame)
-        if second:
-            self._tell(signal.SIGINT, frame)
+        self._forward(number, frame)
+        if is_second:  # uvicorn exits at once on SIGINT after another signal
+            self._forward(signal.SIGINT, frame)
 
-    def _tell_later(self, number: int, frame: FrameType | None) -> None:
-        self.loop.call_later(self.seconds, self._tell, number, frame)
+    def _forward_later(self, number: int, frame: FrameType | None) -> None:
+        self.loop.call_later(self.seconds, self._forward, number, frame)
         logger.info("drain started", extra={"duration_s": self.seconds})
 
-    def _tell(self, number: int, frame: FrameType | None) -> None:
-        if callable(handler := self.server[signal.Signals(number)]):
+    def _forward(self, number: int, frame: FrameType | None) -> None:
+        if callable(handler := self.server_handlers[signal.Signals(number)]):
             handler(number, frame)
 
 
 @contextlib.contextmanager
 def drain_on_signal(lifecycle: Lifecycle, seconds: float) -> Iterator[None]:
-    """Hold SIGTERM back from the server for so long that balancers see readiness say no.
+    """Delay SIGTERM for the server until load balancers have seen that readiness fails.
 
-    A server closes its door when it hears SIGTERM, before the application is told. So what it has
-    installed as handlers is called later: for SIGTERM when the drain is over, for SIGINT at once,
-    and for a second signal, whichever, in the way that has uvicorn end without more ado. Outside
-    the main thread, where no handler can be installed, nothing changes. Signals that ask for no
-    end, such as SIGHUP, are ignored meanwhile.
+    A server closes its listener at SIGTERM, before the application learns of it. So its handlers
+    are called later: for SIGTERM after the drain, for SIGINT at once. A second signal makes uvicorn
+    exit at once. Outside the main thread no handler can be installed, and nothing changes. Signals
+    that do not ask a process to end, such as SIGHUP, are ignored within the block.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     numbers = (signal.SIGTERM, signal.SIGINT, *LIKE_SIGTERM)
-    server = {number: signal.getsignal(number) for number in numbers}
-    drain = DrainHandler(lifecycle, seconds, server, asyncio.get_running_loop())
-    for number in server:
+    server_handlers = {number: signal.getsignal(number) for number in numbers}
+    drain = DrainHandler(lifecycle, seconds, server_handlers, asyncio.get_running_loop())
+    for number in server_handlers:
         signal.signal(number, drain.handle)
     try:
         with ignoring():
             yield
     finally:
-        for number, handler in server.items():
+        for number, handler in server_handlers.items():
             signal.signal(number, handler)

@@ -1,7 +1,7 @@
-"""The signals that would end a process by default, and what the service does at each instead.
+"""The signals that end a process by default, but that the service handles or ignores.
 
-SIGINT is Ctrl-C, and SIGQUIT ends at once, so that one is left for that. The signals that a crash
-raises end it too, and those that stop and continue it do that.
+SIGINT, SIGQUIT, the signals of a crash, and those that stop and continue a process keep their
+default meaning.
 """
 
 import contextlib
@@ -11,11 +11,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 
-# The kernel sends SIGXCPU each second between the soft and the hard limit of CPU time, and init
-# systems send SIGPWR when the power fails or a container has to stop. Not every system has them.
+# Drain at these as at SIGTERM. The kernel sends SIGXCPU each second between the soft and the hard
+# limit of CPU time. Init systems send SIGPWR if the power fails or a container has to stop. Not
+# every system has them.
 LIKE_SIGTERM = [signal.Signals[name] for name in ("SIGXCPU", "SIGPWR") if hasattr(signal, name)]
 
-# None of these asks for an end: settings are read once, and there is no log file to open again.
+# Nothing to do at these: settings are read once, and there is no log file to reopen.
 IGNORED = [
     getattr(signal, name)
     for name in (
@@ -27,10 +28,10 @@ IGNORED = [
 
 
 def ignore() -> list[int]:
-    """Ignore those that nothing else handles, and return them."""
+    """Ignore the signals of IGNORED that have no handler, and return them."""
     caught = _caught()
-    free = [number for number in IGNORED if signal.getsignal(number) is signal.SIG_DFL]
-    ignored = [number for number in free if not caught >> (number - 1) & 1]
+    unhandled = [number for number in IGNORED if signal.getsignal(number) is signal.SIG_DFL]
+    ignored = [number for number in unhandled if not caught >> (number - 1) & 1]
     for number in ignored:
         signal.signal(number, signal.SIG_IGN)
     return ignored
@@ -38,7 +39,7 @@ def ignore() -> list[int]:
 
 @contextlib.contextmanager
 def ignoring() -> Iterator[None]:
-    """Ignore them within the block, unless something in it comes to handle them."""
+    """Ignore the signals of IGNORED within the block. A handler that it installs stays."""
     ignored = ignore()
     try:
         yield
@@ -49,7 +50,7 @@ def ignoring() -> Iterator[None]:
 
 
 def _caught() -> int:
-    """Return the signals that have a handler, a bit each; `signal` does not know faulthandler's."""
+    """Return the signals that have a handler, a bit each. `signal` misses those of faulthandler."""
     with contextlib.suppress(OSError):
         status = Path("/proc/self/status").read_text()
         if found := re.search(r"^SigCgt:\s*(\w+)$", status, re.MULTILINE):

@@ -1,11 +1,11 @@
-"""Text as it may be shown to people."""
+"""Texts from other systems, made safe to show."""
 
-# Characters of a text that someone else chose: enough to recognise it by.
+# Characters that are shown of a text that a client or a server has chosen.
 MAX_LENGTH = 500
 
 
 def escape_unprintable(text: str) -> str:
-    """Escape what is not printable: it would break the line, or steer a terminal."""
+    """Escape unprintable characters, which could break the line or control a terminal."""
     return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)
 
 

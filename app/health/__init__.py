@@ -1,4 +1,4 @@
-"""The core: what is checked, how it is judged and what is known; no I/O but the clock."""
+"""The core: checks, their state machine, and the monitor. It does no I/O but read the clock."""
 
 from app.health.history import History, LatencyTrend, Slot, Transition
 from app.health.model import Check, Clock, Instant, Observation, Probe, Report, Result, Status

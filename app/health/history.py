@@ -1,4 +1,4 @@
-"""What has become of a check: its turns, and how long it has failed."""
+"""The history of a check: transitions, availability, and the latency trend."""
 
 from collections import deque
 from dataclasses import dataclass
@@ -7,18 +7,18 @@ from app.health.model import Instant, Observation, Result, Status
 from app.health.reasons import Reason
 
 
-# Ten minutes in slots of ten seconds: as many as a sparkline has room for.
+# Ten minutes in slots of ten seconds. The page draws one bar for each.
 SLOTS = 60
 SLOT_SECONDS = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """The worst of ten seconds, so that a spike does not drown in an average.
+    """The worst result of ten seconds, as an average would hide a spike.
 
     Attributes:
-        number: tens of seconds on the steady clock.
-        latency: seconds of the slowest attempt that was answered; none if none was.
+        number: the steady time, divided by SLOT_SECONDS.
+        latency: seconds of the slowest success; None if there was none.
         failed: whether an attempt failed.
 
     """
@@ -28,18 +28,18 @@ class Slot:
     failed: bool
 
     def __or__(self, other: "Slot") -> "Slot":
-        answered = [slot.latency for slot in (self, other) if slot.latency is not None]
-        return Slot(self.number, max(answered, default=None), self.failed or other.failed)
+        latencies = [slot.latency for slot in (self, other) if slot.latency is not None]
+        return Slot(self.number, max(latencies, default=None), self.failed or other.failed)
 
 
 class LatencyTrend:
-    """The last ten minutes of one check's results."""
+    """The latencies and failures of one check in the last ten minutes."""
 
     def __init__(self) -> None:
         self._slots = deque[Slot](maxlen=SLOTS)
 
     def add(self, result: Result) -> None:
-        """Take a result into its slot."""
+        """Add a result to the slot of its time."""
         failed = result.reason is not None
         slot = Slot(_number(result.at), None if failed else result.latency, failed)
         if self._slots and self._slots[-1].number == slot.number:
@@ -47,10 +47,10 @@ class LatencyTrend:
         self._slots.append(slot)
 
     def at(self, now: Instant) -> list[Slot | None]:
-        """Tell every slot up to *now*, oldest first; none where nothing was known."""
-        observation = {slot.number: slot for slot in self._slots}
+        """Return all slots up to *now*, oldest first, with None for a slot without a result."""
+        slots = {slot.number: slot for slot in self._slots}
         current = _number(now)
-        return [observation.get(number) for number in range(current - SLOTS + 1, current + 1)]
+        return [slots.get(number) for number in range(current - SLOTS + 1, current + 1)]
 
 
 def _number(moment: Instant) -> int:
@@ -59,10 +59,10 @@ def _number(moment: Instant) -> int:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transition:
-    """A check's turn from one status to another.
+    """A change of a check's status.
 
     Attributes:
-        lasted: seconds for which the earlier status had held.
+        lasted: seconds that the check had the status *before*.
 
     """
 
@@ -75,7 +75,7 @@ class Transition:
 
 
 def detect_transition(before: Observation, after: Observation) -> Transition | None:
-    """Tell the transition between two observations of one check, if there was one."""
+    """Return the transition between two observations of a check; None if the status is equal."""
     if before.status is after.status:
         return None
     return Transition(
@@ -89,11 +89,10 @@ def detect_transition(before: Observation, after: Observation) -> Transition | N
 
 
 class History:
-    """What is remembered of one check, in memory that does not grow.
+    """Transitions, availability and latency trend of one check, in bounded memory.
 
     Attributes:
-        trend: its latency in the last minutes.
-        begun: when its first result was known; none before.
+        begun: time of the first result; None before it.
 
     """
 
@@ -104,7 +103,7 @@ class History:
         self._failed = 0.0
 
     def add(self, transition: Transition) -> None:
-        """Remember a transition."""
+        """Add a transition, and drop the oldest one if there are too many."""
         self.begun = self.begun or transition.at
         if transition.before is Status.FAIL:
             self._failed += transition.lasted
@@ -116,10 +115,9 @@ class History:
         return list(self._transitions)
 
     def availability(self, observation: Observation, now: Instant) -> float | None:
-        """The share of the time since the first result for which the check did not fail.
+        """Return the share of the time since the first result in which the check did not fail.
 
-        None while there is no such time. All of it counts, also what is no longer remembered
-        turn by turn.
+        None if no time has passed. Transitions that were dropped still count.
         """
         if self.begun is None or now - self.begun <= 0:
             return None

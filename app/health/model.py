@@ -1,4 +1,4 @@
-"""What is known of each check at one moment, and of the whole."""
+"""Checks, their results, and the state machine that turns results into a status."""
 
 import math
 import time
@@ -12,7 +12,7 @@ from app.health.reasons import ADVICE, Advice, Reason
 
 
 class Status(IntEnum):
-    """How a check, or the whole, stands; ordered, so that the worst is the maximum."""
+    """The status of a check or of the service, ordered so that the worst is the maximum."""
 
     PASS = 0
     WARN = 1
@@ -21,14 +21,14 @@ class Status(IntEnum):
 
     @property
     def word(self) -> str:
-        """The status as it is written in an answer."""
+        """The status as responses, metrics and the log spell it."""
         return self.name.lower()
 
 
 def _since_boot() -> Callable[[], float]:
-    """Seconds that never step back and go on while the machine sleeps, as results age then too.
+    """Return a clock that never steps back, and goes on while the machine is suspended.
 
-    Read at each request: so there is no function of ours between.
+    Each request reads it, so it is a partial and not a function of ours.
     """
     return partial(time.clock_gettime, _BOOTTIME)
 
@@ -38,7 +38,7 @@ _BOOTTIME = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 @dataclass(frozen=True, slots=True, order=True)
 class Instant:
-    """One moment on both clocks: ages are told by the steady one, dates by the wall's."""
+    """One moment on two clocks: the steady one for durations, the wall clock for dates."""
 
     steady: float
     wall: float
@@ -52,57 +52,56 @@ class Instant:
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """Where the core reads the time, in seconds; a test or a simulation passes its own."""
+    """The clocks that app.health reads, in seconds. Tests and simulations pass their own."""
 
     steady: Callable[[], float] = field(default_factory=_since_boot)
     wall: Callable[[], float] = time.time
 
     def now(self) -> Instant:
-        """Read both clocks."""
+        """Return the current time of both clocks."""
         return Instant(self.steady(), self.wall())
 
 
-# A result may be this much older than its schedule allows before it is called stale: a busy event
-# loop is forgiven, and the promised bound of half a second on every answer is kept.
+# Seconds beyond interval and timeout after which a result is stale. A busy event loop needs some,
+# and the guaranteed detection time allows half a second.
 STALE_AFTER = 0.4
 
 
 class Probe(Protocol):
-    """Puts one question to one dependency.
+    """Checks one dependency once: it returns if the dependency is well, and raises otherwise.
 
-    Returning means that it answered; raising anything means that it did not. A probe neither
-    times, retries, logs nor judges itself.
+    A probe does not measure time, retry, log, or decide on a status.
     """
 
     async def __call__(self) -> None:
-        """Put the question."""
+        """Check the dependency."""
 
 
 def unexplained(error: BaseException) -> Reason:
-    """Tell a missed deadline from any other error, and no more."""
+    """Return TIMEOUT for a missed deadline, and ERROR for anything else."""
     return Reason.TIMEOUT if isinstance(error, TimeoutError) else Reason.ERROR
 
 
 def unadvised(error: BaseException | None) -> None:
-    """Leave the advice to the reason."""
+    """Return None: the advice follows from the reason."""
     del error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """A named probe and the terms on which it is judged.
+    """A named probe with its schedule and thresholds.
 
     Attributes:
         kind: what is checked, such as `postgres` or `http`; for the log.
-        explain: turns what a probe raised into a reason; a missed deadline is a `TimeoutError`,
-            explained while the attempt is still under way.
-        advise: returns what to try after an attempt, if it is known better than by the reason; it
-            gets what the probe raised, or None after a success.
+        explain: returns the reason for an error of the probe. A missed deadline is a
+            `TimeoutError`; the attempt still runs then.
+        advise: returns advice that is better than that of the reason, if there is any. It gets the
+            error of the probe, or None after a success.
         interval: seconds from the start of one attempt to the start of the next.
         timeout: seconds that an attempt may take.
-        failure_threshold: consecutive failures that turn a passing check.
-        success_threshold: consecutive successes that turn a failing one.
-        required: whether its failure fails the whole, or only warns.
+        failure_threshold: consecutive failures after which a passing check fails.
+        success_threshold: consecutive successes after which a failing check passes.
+        required: whether its failure makes the service unready, or is only a warning.
 
     """
 
@@ -119,37 +118,38 @@ class Check:
 
     @property
     def lifetime(self) -> float:
-        """Seconds for which a result may be believed."""
+        """Seconds after which a result is stale."""
         return self.interval + self.timeout + STALE_AFTER
 
     def reason_for(self, error: BaseException) -> Reason:
-        """Explain an error, whatever becomes of the explanation."""
+        """Return the reason for an error, or ERROR if `explain` fails itself."""
         try:
             return self.explain(error)
-        except BaseException:  # noqa: BLE001 - a bad explanation must not end the check
+        except BaseException:  # noqa: BLE001 - a bug in `explain` must not stop the check
             return Reason.ERROR
 
     def hint_after(self, error: BaseException | None) -> Advice | None:
-        """Return the advice after an attempt, whatever becomes of it."""
+        """Return the advice after an attempt, or None if `advise` fails itself."""
         try:
             return self.advise(error)
         except BaseException:  # noqa: BLE001 - as above
             return None
 
 
-# No threshold holds these up, nor the first result after them: they say that nothing is known.
-AT_ONCE = frozenset({Reason.STUCK, Reason.STALE})
+# These reasons say that nothing is known, so thresholds apply neither to them nor to the first
+# result after them.
+IMMEDIATE = frozenset({Reason.STUCK, Reason.STALE})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """What one attempt came to: no reason means that the dependency answered.
+    """The outcome of one attempt; without a reason it is a success.
 
     Attributes:
-        at: when it was known.
-        latency: seconds that the attempt took, or was given.
-        cause: the error in its own words, for the log and nobody else.
-        hint: what to try, if it is known better than by the reason; a success may have one too.
+        at: when the outcome was known.
+        latency: seconds that the attempt took, until its deadline at most.
+        cause: class and text of the error, for the log only.
+        hint: advice that is better than that of the reason; a success may have one, too.
 
     """
 
@@ -162,15 +162,15 @@ class Result:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observation:
-    """What is known of one check: a state machine whose only inputs are results and the time.
+    """The state of one check: a state machine whose only inputs are results and the time.
 
     Attributes:
         since: when the status last changed.
-        observed: when the last result was known; none before the first.
+        observed: time of the last result; None before the first.
         latency: seconds that the last attempt took.
-        failures: results in a row that failed.
-        successes: results in a row that did not.
-        hint: that of the last result.
+        failures: consecutive failed results.
+        successes: consecutive successful results.
+        hint: the hint of the last result.
 
     """
 
@@ -185,25 +185,25 @@ class Observation:
     hint: Advice | None = None
 
     def __hash__(self) -> int:
-        # Of what tells observations apart: a probe need not have a hash.
+        # Not of all fields, as a probe may be unhashable.
         return hash((self.check.name, self.since, self.observed))
 
     @property
     def expires(self) -> float:
-        """The steady time after which this is no longer true if nothing new is heard."""
-        if self.observed is None or self.reason in AT_ONCE:
+        """The steady time at which this becomes stale without another result."""
+        if self.observed is None or self.reason in IMMEDIATE:
             return math.inf
         return self.observed.steady + self.check.lifetime
 
     def at(self, now: Instant) -> "Observation":
-        """What is known at *now*: the same, or `stale` where the last result is too old."""
+        """Return the observation at *now*: the same, or `stale` if the last result is too old."""
         if now.steady <= self.expires or self.observed is None:
             return self
         since = self.since if self.status is Status.FAIL else self.observed + self.check.lifetime
         return replace(self, status=Status.FAIL, reason=Reason.STALE, since=since, hint=None)
 
     def after(self, result: Result) -> "Observation":
-        """What is known once *result* is."""
+        """Return the observation after another result."""
         known = self.at(result.at)
         failed = result.reason is not None
         counted = replace(
@@ -214,31 +214,31 @@ class Observation:
             successes=0 if failed else known.successes + 1,
             hint=result.hint,
         )
-        turned = Status.FAIL if failed else Status.PASS
-        status = turned if _decides(counted, result) else known.status
+        target = Status.FAIL if failed else Status.PASS
+        status = target if _reaches_threshold(counted, result) else known.status
         return replace(
             counted,
             status=status,
-            reason=None if status is turned and not failed else result.reason or known.reason,
+            reason=None if status is target and not failed else result.reason or known.reason,
             since=known.since if status is known.status else result.at,
         )
 
     @property
     def advice(self) -> Advice | None:
-        """What to try: the last result's hint, otherwise what its reason says."""
+        """The last result's hint, or the advice for its reason."""
         return self.hint or (ADVICE[self.reason] if self.reason else None)
 
     @property
     def severity(self) -> Status:
-        """How much this weighs in the whole."""
+        """The status that this contributes to the report's."""
         if self.status is Status.PASS:
             return Status.PASS
         return Status.FAIL if self.check.required else Status.WARN
 
 
-def _decides(known: Observation, result: Result) -> bool:
-    """Whether a result, counted already in what is known, turns the status."""
-    if known.status is Status.UNKNOWN or {known.reason, result.reason} & AT_ONCE:
+def _reaches_threshold(known: Observation, result: Result) -> bool:
+    """Return whether a result, already counted in *known*, decides on the status."""
+    if known.status is Status.UNKNOWN or {known.reason, result.reason} & IMMEDIATE:
         return True
     if result.reason is None:
         return known.successes >= known.check.success_threshold
@@ -247,29 +247,29 @@ def _decides(known: Observation, result: Result) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """All checks at one moment; true until `expires`, a steady time in seconds."""
+    """The observations of all checks at one moment, valid until `expires`."""
 
     checks: tuple[Observation, ...]
 
     @property
     def status(self) -> Status:
-        """The worst that any check weighs."""
+        """The worst severity of all checks."""
         return max((known.severity for known in self.checks), default=Status.PASS)
 
     @property
     def complete(self) -> bool:
-        """Whether every check has had a first result."""
+        """Whether every check has a first result."""
         return all(known.status is not Status.UNKNOWN for known in self.checks)
 
     @property
     def expires(self) -> float:
-        """When the first check goes stale if nothing new is heard."""
+        """The steady time at which the first check becomes stale without another result."""
         return min((known.expires for known in self.checks), default=math.inf)
 
     def at(self, now: Instant) -> "Report":
-        """Tell the same checks at *now*."""
+        """Return the report at *now*: results that are too old by then are stale."""
         return Report(tuple(known.at(now) for known in self.checks))
 
     def without(self, names: Collection[str]) -> "Report":
-        """Leave out the checks of these names."""
+        """Return the report without the checks of these names."""
         return Report(tuple(known for known in self.checks if known.check.name not in names))

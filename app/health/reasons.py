@@ -1,4 +1,4 @@
-"""What each reason means in plain words, and what to try: for whoever reads it at night."""
+"""The reasons why a check fails, and the advice for each: its meaning, and what to try."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class Reason(StrEnum):
-    """Why a check fails: a closed list, fit to be told to anybody and to be alerted on."""
+    """Why a check fails: a closed list without details, safe to publish and to alert on."""
 
     DNS = "dns"
     REFUSED = "refused"
@@ -33,7 +33,7 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """A reason in plain words, and what to try, in order."""
+    """What has happened, and what to try, in order."""
 
     words: str
     remedy: str
@@ -44,91 +44,93 @@ class Advice:
 
 ADVICE: Mapping[Reason, Advice] = {
     Reason.DNS: Advice(
-        "Its name can't be resolved.",
-        "See whether it runs (a stopped container loses its name), whether both share a network, "
-        "and how the URL spells the host.",
+        "Its host name can't be resolved.",
+        "Check whether it runs (a stopped container loses its name), whether both containers share "
+        "a network, and the spelling of the host in the URL.",
     ),
     Reason.REFUSED: Advice(
         "Nothing listens at its address.",
-        "Start it, or correct the port. Its own log says why it ended.",
+        "Start it, or correct the port. Its own log says why it stopped.",
     ),
     Reason.UNREACHABLE: Advice(
-        "No network path leads to it, or the pooler before it has no server.",
-        "Look at routes, networks and the interface; behind a pooler, at the server itself.",
+        "There is no network route to it, or the connection pooler has no server.",
+        "Check routes, networks and interfaces. Behind a pooler, check the database server.",
     ),
     Reason.CONNECT_TIMEOUT: Advice(
         "It does not accept the connection in time.",
-        "Look for a firewall that drops packets, a host that is down, or a full backlog.",
+        "Look for a firewall that drops packets, a host that is down, or a full listen queue.",
     ),
     Reason.TIMEOUT: Advice(
         "It accepts the connection, but does not answer in time.",
-        "Look at its load, locks and disk; it may be frozen. A timeout that is too short for it "
-        "is raised with CHECK_TIMEOUT.",
+        "Check its load, locks and disk; it may be frozen. If it needs more time, raise "
+        "CHECK_TIMEOUT.",
     ),
     Reason.DISCONNECTED: Advice(
         "It closes the connection before it answers.",
-        "See whether it restarts or crashes; its log tells. Idle limits of proxies do this too.",
+        "Check in its log whether it restarts or crashes. Proxies with idle timeouts do this too.",
     ),
     Reason.TLS: Advice(
-        "No trusted encrypted connection comes about.",
-        "Check its certificate's names and dates, the CA that is mounted here, and sslmode.",
+        "The TLS handshake failed.",
+        "Check the names and dates in its certificate, the CA file that is mounted here, and "
+        "sslmode.",
     ),
     Reason.AUTH: Advice(
-        "It does not accept the password, or the secret's file can't be read here.",
-        "Compare the secret's file with what the server has; a rotated one is used at once. vitals "
-        "doctor finds quotes, blanks and marks in it that are not meant.",
+        "It rejects the password, or the secret's file can't be read here.",
+        "Compare the secret's file with the password of the server. A changed file is used at the "
+        "next connection. vitals doctor finds quotes, spaces and invisible characters in it.",
     ),
     Reason.DENIED: Advice(
-        "It knows the user, but does not permit this.",
-        "Give the user the right to log in and the grants that this depth of check needs.",
+        "It knows the user, but denies access.",
+        "Grant the user the right to log in, and the privileges that this check needs.",
     ),
     Reason.TOO_MANY_CONNECTIONS: Advice(
         "It has no free connection slot.",
-        "Look for a client that leaks connections, end idle ones, or raise the limit.",
+        "Look for a client that leaks connections, close idle ones, or raise the limit.",
     ),
     Reason.STARTING: Advice(
-        "It is starting up: replaying its log or loading its data.",
-        "Wait. Its log tells how far it is.",
+        "It is starting: it replays its log or loads its data.",
+        "Wait. Its log shows the progress.",
     ),
     Reason.READ_ONLY: Advice(
-        "It takes no writes: it is a replica or in recovery.",
-        "See whether a failover has happened, and point the URL at the primary.",
+        "It rejects writes: it is a replica, or in recovery.",
+        "Check whether there was a failover, and point the URL at the primary.",
     ),
     Reason.NO_PRIMARY: Advice(
-        "It is a replica that has lost its primary.",
-        "Bring the primary back, or promote a replica.",
+        "It is a replica without a connection to its primary.",
+        "Repair the primary, or promote a replica.",
     ),
     Reason.OUT_OF_MEMORY: Advice(
         "It is out of memory.",
-        "Free some, raise its limit, or set an eviction policy.",
+        "Free memory, raise its limit, or set an eviction policy.",
     ),
     Reason.PERSISTENCE: Advice(
-        "It refuses writes because it can't save its data.",
-        "Look at the space and the rights of its data folder; its log names the error.",
+        "It rejects writes because it can't save its data.",
+        "Check free space and permissions of its data directory. Its log has the error.",
     ),
     Reason.MISCONFIGURED: Advice(
-        "There is no such database.",
-        "Correct the name in the URL, or create it.",
+        "The database does not exist.",
+        "Correct its name in the URL, or create it.",
     ),
     Reason.PROTOCOL: Advice(
-        "What answers does not speak the language that is expected.",
-        "See whether the port belongs to another service, or to a proxy that answers for it.",
+        "The answer does not follow the expected protocol.",
+        "Check whether another service, or a proxy, listens at this port.",
     ),
     Reason.HTTP_STATUS: Advice(
-        "It answers, but not with the status code that is expected.",
-        "Ask its URL by hand, and look at its log; expect in HTTP_CHECKS says what is wanted.",
+        "It answers with another status code than the expected one.",
+        "Request its URL by hand, and read its log. The expected code is expect in HTTP_CHECKS.",
     ),
     Reason.STUCK: Advice(
-        "An attempt to ask it hangs and can't be ended.",
-        "It is given up by itself after three timeouts. If it lasts, restart this instance.",
+        "An attempt hangs and can't be cancelled.",
+        "Vitals abandons the attempt after three timeouts. If this continues, restart this "
+        "instance.",
     ),
     Reason.STALE: Advice(
-        "Nothing has been heard of it for too long: whatever was known is not believed any more.",
-        "The fault is here, not there: see whether this machine is overloaded or was asleep, and "
-        "restart this instance if it lasts.",
+        "There was no result for too long, so the last one no longer counts.",
+        "The fault is in this instance. Check whether its machine is overloaded or was suspended. "
+        "If this continues, restart this instance.",
     ),
     Reason.ERROR: Advice(
-        "Something failed that has no name of its own.",
-        "The log of this instance has the error in its own words.",
+        "An error without a reason of its own.",
+        "Read the error in the log of this instance.",
     ),
 }

@@ -3,7 +3,7 @@
 import asyncio
 import time
 
-from app.event_loop import SHORT, Admission
+from app.event_loop import SHORT_REQUEST, Admission
 
 
 async def test_one_request_begins_in_a_turn_of_the_loop() -> None:
@@ -29,12 +29,12 @@ async def test_a_long_request_is_followed_by_as_long_a_pause() -> None:
     async def request() -> None:
         await admission.admitted()
         times.append(time.perf_counter())
-        time.sleep(10 * SHORT)  # noqa: ASYNC251 - as rendering does
+        time.sleep(10 * SHORT_REQUEST)  # noqa: ASYNC251 - as rendering does
         times.append(time.perf_counter())
 
     await asyncio.gather(request(), request())
     _, end, begin, _ = times
-    assert begin - end > 9 * SHORT
+    assert begin - end > 9 * SHORT_REQUEST
 
 
 async def test_requests_beyond_the_room_are_refused() -> None:

@@ -1,6 +1,6 @@
 import asyncio
 
-from app.event_loop import LOOK_EVERY, TOLD_FOR, LoopLag
+from app.event_loop import MEASURE_EVERY, WINDOW, LoopLag
 from tests.fakes import block, simulate
 
 
@@ -10,13 +10,13 @@ def test_the_worst_delay_is_told_for_a_minute() -> None:
     async def story() -> None:
         lag = LoopLag()
         with lag.measured():
-            await asyncio.sleep(LOOK_EVERY * 1.5)
+            await asyncio.sleep(MEASURE_EVERY * 1.5)
             assert lag.worst() == 0
-            block(LOOK_EVERY * 2.5)
-            await asyncio.sleep(LOOK_EVERY)
-            assert lag.worst() == LOOK_EVERY * 2
-            await asyncio.sleep(TOLD_FOR - 1)
-            assert lag.worst() == LOOK_EVERY * 2
+            block(MEASURE_EVERY * 2.5)
+            await asyncio.sleep(MEASURE_EVERY)
+            assert lag.worst() == MEASURE_EVERY * 2
+            await asyncio.sleep(WINDOW - 1)
+            assert lag.worst() == MEASURE_EVERY * 2
             await asyncio.sleep(1)
             assert lag.worst() == 0
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from app.devservers import Valkey
-from app.event_loop import DEPTH, LIMIT, LoopLag, StallDetector, stack
+from app.event_loop import MAX_CALLS, STALL_AFTER, LoopLag, StallDetector, stack
 from tests.faults.servers import frozen
 from tests.service import Reply, Service, on, running
 from tests.troubled_app import SECONDS
@@ -120,13 +120,13 @@ def test_time_counts_only_while_the_process_runs_or_works(monkeypatch: pytest.Mo
     monkeypatch.setattr("app.event_loop.time.monotonic", lambda: now)
     monkeypatch.setattr("app.event_loop.time.process_time", lambda: worked)
     loop = threading.get_ident()
-    watch.look(loop)
+    watch.check(loop)
     now += 3600
-    watch.look(loop)
+    watch.check(loop)
     assert not stalls
     now, worked = now + 3, worked + 3
-    watch.look(loop)
-    watch.look(loop)
+    watch.check(loop)
+    watch.check(loop)
     assert len(stalls) == 1
 
 
@@ -136,8 +136,8 @@ def test_the_innermost_calls_are_told() -> None:
     def deep(calls: int) -> list[str]:
         return deep(calls - 1) if calls else stack(threading.get_ident())
 
-    told = deep(2 * DEPTH)
-    assert len(told) == DEPTH
+    told = deep(2 * MAX_CALLS)
+    assert len(told) == MAX_CALLS
     assert [line.rpartition(".")[2] for line in told[-3:-1]] == ["deep", "deep"]
 
 
@@ -149,10 +149,10 @@ def test_short_delays_do_not_add_up_to_a_stall(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr("app.event_loop.time.monotonic", lambda: now)
     monkeypatch.setattr("app.event_loop.time.process_time", lambda: now)
     for _ in range(10):
-        watch.look(threading.get_ident())
-        now += LIMIT * 0.9
-        watch.look(threading.get_ident())
-        lag.turns += 1
+        watch.check(threading.get_ident())
+        now += STALL_AFTER * 0.9
+        watch.check(threading.get_ident())
+        lag.iterations += 1
     assert not stalls
 
 

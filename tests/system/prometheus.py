@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 import yaml
 
 from app.devservers.servers import Server
-from app.event_loop import TOLD_FOR
+from app.event_loop import WINDOW
 from tests.service import ROOT
 from tests.system.servers import program
 
@@ -117,7 +117,7 @@ class Prometheus(Server):
 
         The service reports a pause of the machine for a while, so the wait is longer than that.
         """
-        deadline = time.monotonic() + TOLD_FOR + 10
+        deadline = time.monotonic() + WINDOW + 10
         while (firing := self.firing(job)) != set(alerts):
             assert time.monotonic() < deadline, f"{firing} instead of {set(alerts)}"
             time.sleep(0.1)
