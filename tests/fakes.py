@@ -1,4 +1,4 @@
-"""Doubles of time and of dependencies, shared by the tests."""
+"""Simulated time and simulated dependencies."""
 
 import asyncio
 import contextlib
@@ -12,54 +12,54 @@ from app.health import Clock, Probe
 
 T = TypeVar("T")
 
-HORIZON = 1e6  # longer than any story: what still runs then waits for what never comes
-EPOCH = 1.8e9  # where the wall clock starts: far from the steady one, so that a mix-up shows
+HORIZON = 1e6  # seconds; a test that reaches it waits for something that never happens
+EPOCH = 1.8e9  # the wall clock starts far from the steady one, so that a mix-up shows
 
 
-class _Leap(selectors.DefaultSelector):
-    """A selector that moves a clock on where another would sleep."""
+class _SimulatedSelector(selectors.DefaultSelector):
+    """A selector that advances a clock instead of sleeping."""
 
     now = 0.0
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         ready = super().select(0)
         if not ready and (timeout is None or self.now > HORIZON):
-            msg = "nothing is left to happen: this would wait for ever"
+            msg = "nothing is scheduled: this would wait forever"
             raise RuntimeError(msg)
         if not ready and timeout:
-            # One moment is one number, however its seconds were added up.
+            # Rounded, so that the same moment is the same float.
             self.now = round(self.now + timeout, 10)
         return ready
 
 
 class SimulatedLoop(asyncio.SelectorEventLoop):
-    """An event loop on which waiting takes no time: its clock leaps to the next timer.
+    """An event loop on which waiting takes no time: its clock jumps to the next timer.
 
     Raises:
-        RuntimeError: nothing is scheduled any more, so that waiting would never end.
+        RuntimeError: nothing is scheduled, so waiting would never end.
 
     """
 
     def __init__(self) -> None:
-        self._leap = _Leap()
-        super().__init__(self._leap)
+        self._simulated_selector = _SimulatedSelector()
+        super().__init__(self._simulated_selector)
 
     def time(self) -> float:
-        """The simulated time, in seconds since the loop was made."""
-        return self._leap.now
+        """Return the simulated time, in seconds since the loop was created."""
+        return self._simulated_selector.now
 
 
 def block(seconds: float) -> None:
-    """Let time pass in which the running simulated loop does nothing."""
+    """Block the running simulated loop for some simulated seconds."""
     loop = asyncio.get_running_loop()
     assert isinstance(loop, SimulatedLoop)
-    loop._leap.now += seconds  # noqa: SLF001 - its one hand
+    loop._simulated_selector.now += seconds  # noqa: SLF001 - the only other way to change its time
 
 
-def simulate(story: Coroutine[Any, Any, T]) -> T:
-    """Run *story* on a simulated loop of its own, and end whatever it leaves behind."""
+def simulate(main: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine on a simulated loop of its own, and cancel the tasks that it leaves."""
     with asyncio.Runner(loop_factory=SimulatedLoop) as runner:
-        return runner.run(story)
+        return runner.run(main)
 
 
 class SimulatedClock(Clock):
@@ -82,11 +82,11 @@ class SimulatedClock(Clock):
 
 
 class Dependency:
-    """A probe that acts out *script*, one probe an attempt, and then keeps to the last.
+    """A probe that runs the probes of *script*, one an attempt, and then repeats the last.
 
     Attributes:
-        asked: when each attempt began.
-        attempt: the task of the latest one.
+        asked: start of each attempt, in seconds since the loop was created.
+        attempt: the task of the last attempt.
 
     """
 
@@ -103,16 +103,16 @@ class Dependency:
 
 
 async def answers() -> None:
-    """A probe whose dependency answers at once."""
+    """Succeed at once."""
 
 
 async def hangs() -> None:
-    """A probe that waits for ever, and ends at once when cancelled."""
+    """Wait forever; end at once when cancelled."""
     await asyncio.get_running_loop().create_future()
 
 
 def takes(seconds: float) -> Probe:
-    """A probe whose dependency takes so long to answer."""
+    """Return a probe that succeeds after some seconds."""
 
     async def probe() -> None:
         await asyncio.sleep(seconds)
@@ -121,7 +121,7 @@ def takes(seconds: float) -> Probe:
 
 
 def fails(error: BaseException) -> Probe:
-    """A probe that raises *error*."""
+    """Return a probe that raises *error*."""
 
     async def probe() -> None:
         raise error
@@ -130,7 +130,7 @@ def fails(error: BaseException) -> Probe:
 
 
 def stubborn(seconds: float, then: Probe = answers) -> Probe:
-    """A probe that waits for ever and, once cancelled, goes on for so long before *then*."""
+    """Return a probe that waits forever. Cancelled, it runs *then* after some more seconds."""
 
     async def probe() -> None:
         with contextlib.suppress(asyncio.CancelledError):
@@ -142,7 +142,7 @@ def stubborn(seconds: float, then: Probe = answers) -> Probe:
 
 
 def deaf(until: asyncio.Event) -> Probe:
-    """A probe that waits for *until*, however often it is cancelled."""
+    """Return a probe that waits for *until* and ignores cancellation."""
 
     async def probe() -> None:
         while not until.is_set():
@@ -153,7 +153,7 @@ def deaf(until: asyncio.Event) -> Probe:
 
 
 async def undisturbed(seconds: float) -> None:
-    """Sleep through every cancellation."""
-    over = asyncio.Event()
-    asyncio.get_running_loop().call_later(seconds, over.set)
-    await deaf(over)()
+    """Sleep, and ignore cancellation."""
+    done = asyncio.Event()
+    asyncio.get_running_loop().call_later(seconds, done.set)
+    await deaf(done)()

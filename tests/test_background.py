@@ -6,18 +6,19 @@ import pytest
 from app.background import run_periodically
 
 
-def test_a_look_that_fails_is_told_and_made_again(caplog: pytest.LogCaptureFixture) -> None:
-    """Once for several in a row: what goes on beside the requests goes on."""
-    looks, made = iter((True, False, False, True, False, True)), queue.SimpleQueue[bool]()
+def test_a_task_that_raises_is_logged_and_called_again(caplog: pytest.LogCaptureFixture) -> None:
+    """Of several errors in a row only the first is logged."""
+    outcomes = iter((True, False, False, True, False, True))
+    calls = queue.SimpleQueue[bool]()
 
-    def look() -> None:
-        made.put(works := next(looks, True))
-        if not works:
+    def task() -> None:
+        calls.put(succeeds := next(outcomes, True))
+        if not succeeds:
             msg = "not now"
             raise LookupError(msg)
 
-    with caplog.at_level(logging.INFO), run_periodically(look, "it", every=0):
-        seen = [made.get(timeout=5) for _ in range(7)]
-    assert seen == [True, False, False, True, False, True, True]
+    with caplog.at_level(logging.INFO), run_periodically(task, "it", every=0):
+        made = [calls.get(timeout=5) for _ in range(7)]
+    assert made == [True, False, False, True, False, True, True]
     assert [record.levelname for record in caplog.records] == ["ERROR", "ERROR"]
     assert all("not now" in str(record.exc_text) for record in caplog.records)

@@ -1,4 +1,4 @@
-"""How the service ends: readiness first, the door later, and nothing cut that need not be."""
+"""Shutdown: readiness fails first, the listener closes later, and requests in flight finish."""
 
 import http.client
 import os
@@ -38,7 +38,7 @@ def _serve(valkey: Valkey, tmp_path: Path) -> "Serve":
 
 
 class Serve:
-    """Runs the service in one way or another."""
+    """Runs the service by different commands."""
 
     def __init__(self, valkey: Valkey, folder: Path) -> None:
         self._valkey = valkey
@@ -51,8 +51,8 @@ class Serve:
         return running(environ, self._folder / "log", command)
 
 
-class Slow(threading.Thread):
-    """A request in flight."""
+class SlowRequest(threading.Thread):
+    """A request in flight, on a thread of its own."""
 
     def __init__(self, service: Service, seconds: float) -> None:
         super().__init__(daemon=True)
@@ -60,43 +60,43 @@ class Slow(threading.Thread):
         self._service = service
         self._path = f"/slow?seconds={seconds}"
         self.start()
-        time.sleep(0.1)  # the request is on its way, and nothing tells when it has arrived
+        time.sleep(0.1)  # there is no sign that the service has received the request
 
     def run(self) -> None:
-        """Wait for the answer, if one comes."""
+        """Wait for the response, or for the end of the connection."""
         try:
             self.reply = self._service.ask(self._path)
         except (OSError, http.client.HTTPException):
             self.reply = None
 
     def outcome(self) -> int | None:
-        """The code of the answer; none if it was cut."""
+        """Return the status code; None if the connection was closed."""
         self.join(10)
         return self.reply.code if self.reply else None
 
 
-def ready(service: Service) -> bool:
-    """Whether every worker that answers is ready."""
+def is_ready(service: Service) -> bool:
+    """Return whether 20 requests in a row find a ready worker."""
     return all(service.ask("/health/ready").code == 200 for _ in range(20))
 
 
 def wait_until_ready(service: Service) -> None:
-    """Wait for the first results of every worker."""
+    """Wait until every worker is ready."""
     deadline = time.monotonic() + 10
-    while not ready(service):
+    while not is_ready(service):
         assert time.monotonic() < deadline
         time.sleep(0.01)
 
 
-def wait_until_told(service: Service, number: signal.Signals) -> None:
-    """Wait until a first signal has been heard: SIGTERM begins a drain, SIGINT closes the door."""
+def wait_until_signal_handled(service: Service, number: signal.Signals) -> None:
+    """Wait for the effect of a first signal: SIGTERM starts a drain, SIGINT closes the listener."""
     for reply in probe_until_closed(service):
         if number is signal.SIGTERM and reply.json["phase"] == "draining":
             return
 
 
 def probe_until_closed(service: Service) -> Iterator[Reply]:
-    """Ask for readiness again and again until the door is closed."""
+    """Request readiness until the listener is closed."""
     while True:
         try:
             yield service.ask("/health/ready")
@@ -106,20 +106,20 @@ def probe_until_closed(service: Service) -> Iterator[Reply]:
 
 
 @everywhere
-def test_readiness_says_no_before_the_door_closes(serve: Serve, command: tuple[str, ...]) -> None:
-    """At once, with Retry-After and a goodbye to the connection, for as long as was set."""
+def test_readiness_fails_before_the_listener_closes(serve: Serve, command: tuple[str, ...]) -> None:
+    """At once, with Retry-After and Connection: close, for DRAIN_SECONDS."""
     with serve(command) as service:
         wait_until_ready(service)
-        slow = Slow(service, DRAIN * 1.2)
-        told = time.monotonic()
+        slow = SlowRequest(service, DRAIN * 1.2)
+        signalled = time.monotonic()
         service.process.terminate()
-        seen = [(time.monotonic() - told, reply) for reply in probe_until_closed(service)]
-        closed = time.monotonic() - told
+        seen = [(time.monotonic() - signalled, reply) for reply in probe_until_closed(service)]
+        closed = time.monotonic() - signalled
         code = service.process.wait(10)
-    # uvicorn's supervisor looks for signals each half second.
+    # uvicorn's supervisor checks for signals every half second.
     delay = 0.8 if command is WORKERS else 0.2
     assert max([when for when, reply in seen if reply.code == 200], default=0) < delay
-    # Of two workers one may be starting when the other is ready, until it is told to end.
+    # One of two workers may still be starting when the other is ready.
     drained = [reply for when, reply in seen if reply.code == 503 and when > delay]
     assert drained
     assert {reply.json["phase"] for reply in drained} == {"draining"}
@@ -133,14 +133,14 @@ def test_readiness_says_no_before_the_door_closes(serve: Serve, command: tuple[s
         assert code == 0
 
 
-def test_every_path_takes_leave_while_draining(serve: Serve) -> None:
-    """Users' own routes too, once each; before, none does."""
+def test_every_response_closes_its_connection_while_draining(serve: Serve) -> None:
+    """Also those of users' own routes, with one header each. Before the drain none does."""
     paths = ("/slow?seconds=0", "/nothing", "/", "/health/ready?verbose")
     with serve(OURS, drain=60) as service:
         wait_until_ready(service)
         assert not [path for path in paths if "connection" in service.ask(path).headers]
         service.process.terminate()
-        wait_until_told(service, signal.SIGTERM)
+        wait_until_signal_handled(service, signal.SIGTERM)
         requests = [f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode() for path in paths]
         answers = [service.raw(request).lower() for request in requests]
         service.process.terminate()
@@ -157,64 +157,64 @@ def test_every_path_takes_leave_while_draining(serve: Serve) -> None:
         (UVICORN, signal.SIGINT, signal.SIGTERM),
     ],
 )
-def test_a_second_signal_ends_it_at_once(
+def test_a_second_signal_ends_the_service_at_once(
     serve: Serve, command: tuple[str, ...], first: signal.Signals, second: signal.Signals
 ) -> None:
-    """Whatever is in flight, and however long the drain."""
+    """Despite requests in flight and a long drain."""
     with serve(command, drain=60, SHUTDOWN_SECONDS="60") as service:
         wait_until_ready(service)
-        slow = Slow(service, 60)
+        slow = SlowRequest(service, 60)
         service.process.send_signal(first)
-        wait_until_told(service, first)
+        wait_until_signal_handled(service, first)
         service.process.send_signal(second)
-        code = service.process.wait(10)  # and neither 60 s of drain nor of grace
-        told = service.log.read_text()
+        code = service.process.wait(10)  # instead of 60 s of drain and 60 s of grace
+        log = service.log.read_text()
     assert slow.outcome() in {None, 500}
-    assert "in lifespan" not in told
+    assert "in lifespan" not in log
     if command is OURS:
-        assert "second signal: exiting immediately" in told
-        assert ('"event": "drain started", "duration_s": 60.0' in told) is (first is signal.SIGTERM)
+        assert "second signal: exiting immediately" in log
+        assert ('"event": "drain started", "duration_s": 60.0' in log) is (first is signal.SIGTERM)
         assert code == 0
 
 
-def test_sigint_skips_the_drain_and_hears_out_who_is_inside(serve: Serve) -> None:
-    """Ctrl-C is for people, who need no grace; the exit code is 0.
+def test_sigint_skips_the_drain_and_finishes_requests(serve: Serve) -> None:
+    """Ctrl-C comes from a developer, who needs no drain; the exit code is 0.
 
-    A request on a connection that was silent so far, as a proxy keeps them, is answered.
+    A request on a connection that was idle, as proxies keep them, is answered.
     """
     with serve(OURS, drain=60) as service:
         wait_until_ready(service)
         with socket.create_connection(("127.0.0.1", service.port), timeout=5) as silent:
             service.process.send_signal(signal.SIGINT)
-            told = time.monotonic()
+            signalled = time.monotonic()
             for _ in probe_until_closed(service):
-                assert time.monotonic() - told < 5  # of 60
+                assert time.monotonic() - signalled < 5  # of 60
             silent.sendall(b"GET /slow?seconds=0.1 HTTP/1.1\r\nHost: x\r\n\r\n")
-            heard = b"".join(iter(lambda: silent.recv(65536), b""))
+            response = b"".join(iter(lambda: silent.recv(65536), b""))
         assert service.process.wait(5) == 0
-    assert heard.startswith(b"HTTP/1.1 200 OK")
-    assert b"connection: close" in heard
+    assert response.startswith(b"HTTP/1.1 200 OK")
+    assert b"connection: close" in response
 
 
-def test_a_request_that_never_ends_is_cut(serve: Serve) -> None:
+def test_a_request_that_never_ends_is_aborted(serve: Serve) -> None:
     """After the drain requests in flight have SHUTDOWN_SECONDS."""
     with serve(OURS, drain=0.2, SHUTDOWN_SECONDS="0.5") as service:
         wait_until_ready(service)
-        slow = Slow(service, 60)
-        begun = time.monotonic()
+        slow = SlowRequest(service, 60)
+        signalled = time.monotonic()
         service.process.terminate()
         assert service.process.wait(5) == 0
-        assert 0.7 <= time.monotonic() - begun < 4  # who is inside is heard out first
+        assert 0.7 <= time.monotonic() - signalled < 4  # plus the time for open connections
     assert slow.outcome() in {None, 500}
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_during_the_start_ends_it(valkey: Valkey, number: signal.Signals) -> None:
-    """From the moment on at which the process can hear it, the exit code is 0."""
+def test_a_signal_during_the_start_ends_the_service(valkey: Valkey, number: signal.Signals) -> None:
+    """With exit code 0, from the moment when it has a handler."""
     environ = clean(os.environ) | on(None, valkey) | {"PORT": str(free_port())}
     for delay in (0.0, 0.2, 0.8):
         process = subprocess.Popen(SERVE, cwd=ROOT, env=environ)
-        while not hears(process.pid, signal.SIGTERM):
+        while not has_handler(process.pid, signal.SIGTERM):
             assert process.poll() is None
             time.sleep(0.001)
         time.sleep(delay)
@@ -222,15 +222,15 @@ def test_a_signal_during_the_start_ends_it(valkey: Valkey, number: signal.Signal
         assert process.wait(10) == 0
 
 
-def hears(pid: int, number: signal.Signals) -> bool:
-    """Whether a process has a handler for a signal, as the kernel knows it."""
+def has_handler(pid: int, number: signal.Signals) -> bool:
+    """Return whether a process has a handler for a signal, by /proc/PID/status."""
     status = Path(f"/proc/{pid}/status").read_text()
     caught = re.findall(r"SigCgt:\s*(\w+)", status)[0]
     return bool(int(caught, 16) >> (number - 1) & 1)
 
 
-def test_maintenance_takes_it_out_and_puts_it_back(serve: Serve, tmp_path: Path) -> None:
-    """Within a second or so, and only readiness."""
+def test_the_maintenance_file_switches_readiness(serve: Serve, tmp_path: Path) -> None:
+    """Within about a second. Liveness does not change."""
     file = tmp_path / "maintenance"
     with serve(OURS, MAINTENANCE_FILE=str(file)) as service:
         wait_until_ready(service)
@@ -246,9 +246,9 @@ def test_maintenance_takes_it_out_and_puts_it_back(serve: Serve, tmp_path: Path)
 
 
 @pytest.mark.parametrize("command", [SERVE, UVICORN], ids=["vitals", "uvicorn"])
-def test_the_log_says_nothing_of_successful_probes(serve: Serve, command: tuple[str, ...]) -> None:
-    """Refusals and failures are told, malformed requests once; at the level `debug` everything."""
-    for level, told, malformed in (("info", False, 1), ("debug", True, 1 + 3)):  # one log
+def test_successful_probes_are_not_logged(serve: Serve, command: tuple[str, ...]) -> None:
+    """Other requests are, and malformed requests once. At the level `debug` everything is."""
+    for level, is_logged, malformed in (("info", False, 1), ("debug", True, 1 + 3)):  # one log
         with serve(command, drain=0, LOG_LEVEL=level) as service:
             wait_until_ready(service)
             service.ask("/nothing")
@@ -257,8 +257,8 @@ def test_the_log_says_nothing_of_successful_probes(serve: Serve, command: tuple[
             for _ in range(3):
                 service.raw(b"nonsense\r\n\r\n")
         log = service.log.read_text()
-        assert bool(re.search(r"GET\W+path\W+/health/ready\b.*status\W+200", log)) is told
-        assert bool(re.search(r"GET\W+path\W+/health/live\?x=1\b.*status\W+200", log)) is told
+        assert bool(re.search(r"GET\W+path\W+/health/ready\b.*status\W+200", log)) is is_logged
+        assert bool(re.search(r"GET\W+path\W+/health/live\?x=1\b.*status\W+200", log)) is is_logged
         assert re.search(r"GET\W+path\W+/nothing\b.*status\W+404", log)
         assert re.search(r"POST\W+path\W+/health/live\b.*status\W+405", log)
         assert log.count("invalid request received") == malformed

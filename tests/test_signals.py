@@ -1,4 +1,4 @@
-"""What each signal does to a service: nothing, a drain, or an end."""
+"""Each signal is ignored, starts a drain, or ends the service."""
 
 import asyncio
 import faulthandler
@@ -20,7 +20,7 @@ from tests.service import SERVE, UVICORN, Service, await_answer, running, start
 
 ENVIRON = {"REDIS_URL": "redis://127.0.0.1:1", "REDIS_AUTH": "none", "DRAIN_SECONDS": "0.5"}
 
-# Those that end it by their nature: raised by a crash, or meant to end at once.
+# Signals of a crash: they end any process.
 CRASHES = {
     *(signal.SIGILL, signal.SIGTRAP, signal.SIGABRT, signal.SIGBUS),
     *(signal.SIGFPE, signal.SIGSEGV, signal.SIGSYS),
@@ -35,13 +35,13 @@ ours = pytest.mark.parametrize("command", [SERVE], ids=["vitals"])
 
 
 def bits(pid: int, kind: str) -> int:
-    """Return a set of signals of a process, as the kernel has it."""
+    """Return a set of signals from /proc/PID/status, a bit each."""
     status = Path(f"/proc/{pid}/status").read_text()
     return int(re.findall(rf"{kind}:\s*(\w+)", status)[0], 16)
 
 
-def taken(pid: int, number: int) -> bool:
-    """Return whether a process has taken a signal that was sent to it."""
+def is_delivered(pid: int, number: int) -> bool:
+    """Return whether a signal that was sent to a process is no longer pending."""
     pending = bits(pid, "SigPnd") | bits(pid, "ShdPnd")
     return not pending >> (number - 1) & 1
 
@@ -54,15 +54,15 @@ def _service(command: tuple[str, ...], tmp_path: Path) -> Iterator[Service]:
 
 @everywhere
 @pytest.mark.usefixtures("command")
-def test_every_signal_but_a_few_leaves_it_serving(service: Service) -> None:
-    """Those that stop a process do, until it is continued; so each is followed by SIGCONT."""
+def test_most_signals_do_not_stop_the_service(service: Service) -> None:
+    """Stop signals suspend the process, so SIGCONT follows each signal."""
     pid = service.process.pid
     assert {signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGRTMAX} <= set(HARMLESS)
     for number in HARMLESS:
         service.process.send_signal(number)
         service.process.send_signal(signal.SIGCONT)
         deadline = time.monotonic() + 5
-        while not taken(pid, number):
+        while not is_delivered(pid, number):
             assert time.monotonic() < deadline
             time.sleep(0.001)
         assert service.ask("/health").json["phase"] in {"starting", "serving"}, number
@@ -72,10 +72,10 @@ def test_every_signal_but_a_few_leaves_it_serving(service: Service) -> None:
 
 @everywhere
 @pytest.mark.parametrize("number", DRAINS)
-def test_a_signal_that_ends_it_drains(
+def test_sigterm_and_similar_signals_start_a_drain(
     service: Service, command: tuple[str, ...], number: signal.Signals
 ) -> None:
-    """For as long as is set, however often the signal comes that the kernel repeats."""
+    """For DRAIN_SECONDS, even if the kernel repeats the signal."""
     begun = time.monotonic()
     service.process.send_signal(number)
     while service.ask("/health").json["phase"] != "draining":
@@ -91,14 +91,16 @@ def test_a_signal_that_ends_it_drains(
 @ours
 @pytest.mark.parametrize("number", [signal.SIGQUIT, signal.SIGSEGV])
 @pytest.mark.usefixtures("command")
-def test_a_crash_is_left_to_be_one(service: Service, number: signal.Signals) -> None:
-    """And SIGQUIT asks for an end at once."""
+def test_crash_signals_and_sigquit_end_the_process_at_once(
+    service: Service, number: signal.Signals
+) -> None:
+    """The exit status names the signal."""
     service.process.send_signal(number)
     assert service.process.wait(10) == -number
 
 
-def test_a_signal_during_the_start_changes_nothing(tmp_path: Path) -> None:
-    """As from a tool that has its service read a configuration that has just been written."""
+def test_harmless_signals_during_the_start_are_ignored(tmp_path: Path) -> None:
+    """Tools send SIGHUP after they have written a configuration."""
     service = start(ENVIRON, tmp_path / "log", SERVE, free_port())
     try:
         deadline = time.monotonic() + 15
@@ -114,10 +116,10 @@ def test_a_signal_during_the_start_changes_nothing(tmp_path: Path) -> None:
     assert service.process.wait(10) == 0
 
 
-async def test_what_was_there_before_is_there_again() -> None:
-    """Handlers that the application has itself stay where they are, faulthandler's too."""
+async def test_the_previous_handlers_are_restored() -> None:
+    """Handlers of the application and of faulthandler stay in place."""
     numbers = [signal.SIGTERM, signal.SIGINT, *LIKE_SIGTERM, *IGNORED]
-    # Another test may have begun to serve in this process, which ignores them as well.
+    # Another test may have started a service in this process, which ignores them as well.
     before = {number: signal.getsignal(number) for number in numbers}
     faulthandler.register(signal.SIGUSR2)
     signal.signal(signal.SIGUSR1, handler := lambda *_: None)

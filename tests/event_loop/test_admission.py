@@ -1,4 +1,4 @@
-"""Requests begin one after another, so that the loop does other work in between."""
+"""Admission starts one request in each iteration of the event loop."""
 
 import asyncio
 import time
@@ -6,30 +6,30 @@ import time
 from app.event_loop import SHORT_REQUEST, Admission
 
 
-async def test_one_request_begins_in_a_turn_of_the_loop() -> None:
-    """In the order of their arrival, however many have arrived at once."""
-    admission, begun, turn = Admission(99), list[tuple[int, int]](), 0
+async def test_one_request_starts_in_each_iteration_of_the_loop() -> None:
+    """In the order of arrival, even if many arrive at once."""
+    admission, started, iteration = Admission(99), list[tuple[int, int]](), 0
 
     async def request(number: int) -> None:
         assert await admission.admitted()
-        begun.append((number, turn))
+        started.append((number, iteration))
 
     requests = [asyncio.create_task(request(number)) for number in range(50)]
     while not all(one.done() for one in requests):
         await asyncio.sleep(0)
-        turn += 1
-    assert [number for number, _ in begun] == list(range(50))
-    assert len({at for _, at in begun}) == 50
+        iteration += 1
+    assert [number for number, _ in started] == list(range(50))
+    assert len({at for _, at in started}) == 50
 
 
-async def test_a_long_request_is_followed_by_as_long_a_pause() -> None:
-    """So that at most half of the time goes to requests of this kind."""
+async def test_a_long_request_is_followed_by_an_equally_long_pause() -> None:
+    """Such requests get half of the event loop's time at most."""
     admission, times = Admission(999), list[float]()
 
     async def request() -> None:
         await admission.admitted()
         times.append(time.perf_counter())
-        time.sleep(10 * SHORT_REQUEST)  # noqa: ASYNC251 - as rendering does
+        time.sleep(10 * SHORT_REQUEST)  # noqa: ASYNC251 - blocks the loop as rendering a page does
         times.append(time.perf_counter())
 
     await asyncio.gather(request(), request())
@@ -37,8 +37,8 @@ async def test_a_long_request_is_followed_by_as_long_a_pause() -> None:
     assert begin - end > 9 * SHORT_REQUEST
 
 
-async def test_requests_beyond_the_room_are_refused() -> None:
-    """Those that gave up waiting leave room, and hold up none of the others."""
+async def test_requests_are_rejected_when_the_queue_is_full() -> None:
+    """A request that is cancelled while it waits frees its place."""
     admission = Admission(2)
     assert await admission.admitted()
     waiting = [asyncio.create_task(admission.admitted()) for _ in range(3)]

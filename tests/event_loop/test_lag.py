@@ -4,10 +4,10 @@ from app.event_loop import MEASURE_EVERY, WINDOW, LoopLag
 from tests.fakes import block, simulate
 
 
-def test_the_worst_delay_is_told_for_a_minute() -> None:
-    """A scrape every minute misses nothing, and what is over is over."""
+def test_the_worst_lag_is_reported_for_a_minute() -> None:
+    """A scrape every minute misses nothing."""
 
-    async def story() -> None:
+    async def main() -> None:
         lag = LoopLag()
         with lag.measured():
             await asyncio.sleep(MEASURE_EVERY * 1.5)
@@ -20,13 +20,13 @@ def test_the_worst_delay_is_told_for_a_minute() -> None:
             await asyncio.sleep(1)
             assert lag.worst() == 0
 
-    simulate(story())
+    simulate(main())
 
 
-def test_nothing_is_measured_any_more_afterwards() -> None:
-    """The loop is left as it was found."""
+def test_measuring_stops_at_the_end_of_the_block() -> None:
+    """No timer is left on the event loop."""
 
-    async def story() -> None:
+    async def main() -> None:
         lag = LoopLag()
         with lag.measured():
             await asyncio.sleep(1)
@@ -34,4 +34,4 @@ def test_nothing_is_measured_any_more_afterwards() -> None:
         await asyncio.sleep(1)
         assert lag.worst() == 0
 
-    simulate(story())
+    simulate(main())

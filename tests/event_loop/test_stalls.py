@@ -1,4 +1,4 @@
-"""What becomes of the service when something blocks its event loop."""
+"""The service reports what blocks its event loop, and trusts no result from before."""
 
 import http.client
 import json
@@ -31,7 +31,7 @@ everywhere = pytest.mark.parametrize("command", [OURS, UVICORN], ids=["vitals", 
 def serving(
     valkey: Valkey, folder: Path, command: tuple[str, ...]
 ) -> AbstractContextManager[Service]:
-    """Run the service until the block ends; it is ready when the block begins."""
+    """Run the service until the block ends. It is ready when the block starts."""
 
     @contextmanager
     def ready() -> Iterator[Service]:
@@ -42,22 +42,22 @@ def serving(
     return ready()
 
 
-def told(service: Service) -> list[dict[str, Any]]:
-    """What the log says of stalls."""
-    whole, _, _ = service.log.read_text().rpartition("\n")
-    lines = [line for line in whole.splitlines() if line[:1] == "{"]
+def stall_events(service: Service) -> list[dict[str, Any]]:
+    """Return the events in the log that report a stall."""
+    complete_lines, _, _ = service.log.read_text().rpartition("\n")
+    lines = [line for line in complete_lines.splitlines() if line[:1] == "{"]
     return [line for line in map(json.loads, lines) if line["event"] == "event loop blocked"]
 
 
-def counted(service: Service) -> int:
-    """How many stalls the metric tells."""
+def stall_count(service: Service) -> int:
+    """Return the value of the metric."""
     lines = service.ask("/metrics").body.decode().splitlines()
     values = dict(line.rsplit(" ", 1) for line in lines)
     return int(float(values["health_event_loop_stalls_total"]))
 
 
-def over(service: Service) -> Reply:
-    """Wait for the end of a stall that has just begun, by asking."""
+def wait_for_end_of_stall(service: Service) -> Reply:
+    """Send a request, which is answered after the stall that has just started."""
     time.sleep(0.1)
     return service.ask("/health/live")
 
@@ -67,123 +67,125 @@ def over(service: Service) -> Reply:
     [
         (OURS, signal.SIGUSR1, "block"),
         (UVICORN, signal.SIGUSR1, "block"),
-        # Only what has worked has blocked, and beside busy tests it may not get to.
+        # Only CPU time counts here, and beside other tests the process may not get enough.
         pytest.param(OURS, signal.SIGHUP, "hog", marks=pytest.mark.alone),
     ],
     ids=["vitals", "uvicorn", "in C"],
 )
-def test_what_blocks_the_loop_is_told_once(
+def test_each_stall_is_logged_once_with_its_stack(
     valkey: Valkey, tmp_path: Path, command: tuple[str, ...], number: int, culprit: str
 ) -> None:
-    """Each stall is one line, with the call that blocks, and a count; in C code too."""
+    """And counted, also if C code blocks."""
     with serving(valkey, tmp_path, command) as service:
-        assert counted(service) == 0
+        assert stall_count(service) == 0
         for stalls in (1, 2):
             service.process.send_signal(number)
-            assert over(service).code == 200
+            assert wait_for_end_of_stall(service).code == 200
             time.sleep(0.5)
-            assert counted(service) == len(told(service)) == stalls
-    for line in told(service):
+            assert stall_count(service) == len(stall_events(service)) == stalls
+    for line in stall_events(service):
         assert line["level"] == "error"
         assert [call for call in line["stack"][-2:] if call.endswith(f" {culprit}")]
     assert valkey.password_file.read_text() not in service.log.read_text()
 
 
 @pytest.mark.alone
-def test_a_stall_is_told_while_it_lasts(valkey: Valkey, tmp_path: Path) -> None:
-    """Whoever looks at a service that does not answer finds out why."""
+def test_a_stall_is_logged_while_it_lasts(valkey: Valkey, tmp_path: Path) -> None:
+    """The log explains why the service does not answer."""
     with serving(valkey, tmp_path, OURS) as service:
         service.process.send_signal(signal.SIGUSR1)
         time.sleep(0.1)
-        begun = time.monotonic()
-        while not told(service) and time.monotonic() - begun < SECONDS:
+        started = time.monotonic()
+        while not stall_events(service) and time.monotonic() - started < SECONDS:
             time.sleep(0.01)
-        assert time.monotonic() - begun < SECONDS * 0.9
+        assert time.monotonic() - started < SECONDS * 0.9
 
 
-def test_a_process_that_was_stopped_has_no_stall(valkey: Valkey, tmp_path: Path) -> None:
-    """Nothing in it is to blame, as with a machine that was asleep."""
+def test_a_process_that_was_stopped_reports_no_stall(valkey: Valkey, tmp_path: Path) -> None:
+    """Nor does one on a machine that was suspended."""
     with serving(valkey, tmp_path, OURS) as service:
         service.process.send_signal(signal.SIGSTOP)
         time.sleep(SECONDS)
         service.process.send_signal(signal.SIGCONT)
         time.sleep(1)
-        assert counted(service) == 0
-    assert not told(service)
+        assert stall_count(service) == 0
+    assert not stall_events(service)
 
 
-def test_time_counts_only_while_the_process_runs_or_works(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A thread that is late itself says nothing of the loop, unless the processor was busy."""
+def test_time_counts_only_while_the_thread_runs_or_the_process_uses_the_cpu(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A thread that is late itself proves nothing, unless the process used CPU time."""
     stalls: list[int] = []
-    watch = StallDetector(LoopLag(), lambda: stalls.append(1))
-    now, worked = 100.0, 0.0
+    detector = StallDetector(LoopLag(), lambda: stalls.append(1))
+    now, cpu_time = 100.0, 0.0
     monkeypatch.setattr("app.event_loop.time.monotonic", lambda: now)
-    monkeypatch.setattr("app.event_loop.time.process_time", lambda: worked)
-    loop = threading.get_ident()
-    watch.check(loop)
+    monkeypatch.setattr("app.event_loop.time.process_time", lambda: cpu_time)
+    thread = threading.get_ident()
+    detector.check(thread)
     now += 3600
-    watch.check(loop)
+    detector.check(thread)
     assert not stalls
-    now, worked = now + 3, worked + 3
-    watch.check(loop)
-    watch.check(loop)
+    now, cpu_time = now + 3, cpu_time + 3
+    detector.check(thread)
+    detector.check(thread)
     assert len(stalls) == 1
 
 
-def test_the_innermost_calls_are_told() -> None:
-    """However deep they are in others: they are what blocks."""
+def test_the_innermost_calls_of_the_stack_are_logged() -> None:
+    """However deep the stack is: they are what blocks."""
 
-    def deep(calls: int) -> list[str]:
-        return deep(calls - 1) if calls else stack(threading.get_ident())
+    def deep(depth: int) -> list[str]:
+        return deep(depth - 1) if depth else stack(threading.get_ident())
 
-    told = deep(2 * MAX_CALLS)
-    assert len(told) == MAX_CALLS
-    assert [line.rpartition(".")[2] for line in told[-3:-1]] == ["deep", "deep"]
+    calls = deep(2 * MAX_CALLS)
+    assert len(calls) == MAX_CALLS
+    assert [line.rpartition(".")[2] for line in calls[-3:-1]] == ["deep", "deep"]
 
 
 def test_short_delays_do_not_add_up_to_a_stall(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A loop that turns between them answers between them."""
+    """The event loop runs between them."""
     stalls: list[int] = []
     lag, now = LoopLag(), 100.0
-    watch = StallDetector(lag, lambda: stalls.append(1))
+    detector = StallDetector(lag, lambda: stalls.append(1))
     monkeypatch.setattr("app.event_loop.time.monotonic", lambda: now)
     monkeypatch.setattr("app.event_loop.time.process_time", lambda: now)
     for _ in range(10):
-        watch.check(threading.get_ident())
+        detector.check(threading.get_ident())
         now += STALL_AFTER * 0.9
-        watch.check(threading.get_ident())
+        detector.check(threading.get_ident())
         lag.iterations += 1
     assert not stalls
 
 
-def asked(path: str, connected: list[http.client.HTTPConnection]) -> None:
-    """Ask on connections that have been opened already, and do not wait for answers."""
-    for connection in connected:
+def send_requests(path: str, connections: list[http.client.HTTPConnection]) -> None:
+    """Send a request on each open connection, without waiting for responses."""
+    for connection in connections:
         connection.request("GET", path)
 
 
 @everywhere
-def test_nothing_of_before_a_stall_is_believed_after_it(
+def test_no_result_from_before_a_stall_is_reported_after_it(
     own_valkey: Valkey, tmp_path: Path, command: tuple[str, ...]
 ) -> None:
-    """The dependency breaks meanwhile: whoever has asked meanwhile hears no green of before."""
+    """The dependency fails during the stall, so requests sent meanwhile get no `pass`."""
     with ExitStack() as stack, serving(own_valkey, tmp_path, command) as service:
         assert service.ask("/health/ready").code == 200
-        connected = [
+        connections = [
             stack.enter_context(
                 closing(http.client.HTTPConnection("127.0.0.1", service.port, timeout=10))
             )
             for _ in range(PROBES)
         ]
-        asked("/health/ready", connected)
-        assert {connection.getresponse().read()[:16] for connection in connected} == {
+        send_requests("/health/ready", connections)
+        assert {connection.getresponse().read()[:16] for connection in connections} == {
             b'{"status":"pass"'
         }
         service.process.send_signal(signal.SIGUSR1)
         with frozen(own_valkey):
             time.sleep(0.1)
-            asked("/health/ready", connected)
-            first = [connection.getresponse() for connection in connected]
+            send_requests("/health/ready", connections)
+            first = [connection.getresponse() for connection in connections]
             reasons = {json.loads(one.read())["checks"]["redis"]["reason"] for one in first}
             assert {one.status for one in first} == {503}
             assert reasons <= {"stale", "timeout"}

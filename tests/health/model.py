@@ -1,4 +1,4 @@
-"""What the interface says of one check, once more and as plainly as possible."""
+"""A second, simpler implementation of a check's state machine, to compare the monitor with."""
 
 import asyncio
 import math
@@ -10,32 +10,40 @@ from app.health.monitor import CANCEL_GRACE
 
 
 @dataclass(frozen=True)
-class Fate:
-    """An attempt that ends after *takes* or, once it is cancelled, after it *tidies*."""
+class Behavior:
+    """How an attempt goes.
+
+    Attributes:
+        takes: seconds until it ends.
+        reason: why it fails; empty for a success.
+        cleanup: seconds that it takes to end once it is cancelled.
+
+    """
 
     takes: float = math.inf
     reason: str = ""
-    tidies: float = 0.0
+    cleanup: float = 0.0
 
 
 @dataclass
 class Attempt:
-    """An attempt as the dependency sees it, perhaps *cut* by somebody who is not the monitor.
+    """An attempt as the dependency sees it.
 
     Attributes:
-        slept: how long the machine had slept when it began.
+        cancelled_at: when other code than the monitor's cancelled it.
+        slept: seconds that the machine had been suspended when it began.
 
     """
 
     check: Check
-    fate: Fate
+    behavior: Behavior
     begun: float
     task: asyncio.Task[Any]
-    cut: float | None = None
+    cancelled_at: float | None = None
     slept: float = 0.0
 
     @property
-    def under_way(self) -> bool:
+    def is_running(self) -> bool:
         return not self.task.done() and not self.task.cancelling()
 
     @property
@@ -44,26 +52,26 @@ class Attempt:
 
     @property
     def ends(self) -> float:
-        if self.cut is not None:
-            return self.cut + self.fate.tidies
-        done = self.begun + self.fate.takes
-        return done if done < self.deadline else self.deadline + self.fate.tidies
+        if self.cancelled_at is not None:
+            return self.cancelled_at + self.behavior.cleanup
+        done = self.begun + self.behavior.takes
+        return done if done < self.deadline else self.deadline + self.behavior.cleanup
 
     @property
     def result(self) -> tuple[str, float]:
-        """Its reason, none if it passed, and the moment when it is known."""
+        """Its reason, empty for a success, and the moment when it is known."""
         if self.ends < self.deadline:
-            return self.fate.reason if self.cut is None else "error", self.ends
+            return self.behavior.reason if self.cancelled_at is None else "error", self.ends
         grace = self.deadline + CANCEL_GRACE
         return ("timeout", self.ends) if self.ends < grace else ("stuck", grace)
 
-    def vouches_for(self, slept: float) -> float:
-        """The moment of which its result speaks, if the machine has slept for so long by then."""
+    def result_time(self, slept: float) -> float:
+        """Return the time of its result, if the machine was suspended for *slept* seconds."""
         reason, at = self.result
         return at + slept if reason else min(at + slept, self.deadline + self.slept)
 
     def next_between(self, earlier: list["Attempt"]) -> tuple[float, float]:
-        """When the next attempt begins at the earliest and at the latest."""
+        """Return the earliest and the latest start of the next attempt."""
         patience = self.begun + 3 * self.check.timeout
         abandoned = sorted(other.ends for other in earlier if other.ends > patience)
         free = min(self.ends, patience if len(abandoned) < 2 else abandoned[0])
@@ -73,21 +81,21 @@ class Attempt:
 
 @dataclass
 class Model:
-    """The state machine: results and the time go in, an answer comes out."""
+    """The state machine of a check."""
 
     check: Check
     status: str = "unknown"
     reason: str = ""
     failures: int = 0
     successes: int = 0
-    heard: float = math.inf
+    observed: float = math.inf
 
-    def hear(self, reason: str, now: float) -> None:
-        """Take in a result."""
-        self.look(now)
+    def add(self, reason: str, now: float) -> None:
+        """Add a result."""
+        self.state(now)
         self.failures = self.failures + 1 if reason else 0
         self.successes = 0 if reason else self.successes + 1
-        check, self.heard = self.check, now
+        check, self.observed = self.check, now
         enough = max(
             self.failures - check.failure_threshold, self.successes - check.success_threshold
         )
@@ -95,9 +103,9 @@ class Model:
             self.status = "fail" if reason else "pass"
         self.reason = reason or (self.reason if self.status == "fail" else "")
 
-    def look(self, now: float) -> tuple[str, str, int]:
-        """Tell status, reason and failures in a row."""
+    def state(self, now: float) -> tuple[str, str, int]:
+        """Return status, reason and consecutive failures."""
         limit = self.check.interval + self.check.timeout + 0.4
-        if now - self.heard > limit and self.reason != "stuck":
+        if now - self.observed > limit and self.reason != "stuck":
             self.status, self.reason = "fail", "stale"
         return self.status, self.reason, self.failures

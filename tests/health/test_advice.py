@@ -2,8 +2,8 @@ from app.health import Reason
 from app.health.reasons import ADVICE
 
 
-def test_every_reason_is_explained() -> None:
-    """Each in words of its own, with something to try, in whole sentences."""
+def test_every_reason_has_advice() -> None:
+    """Texts that are unique, and whole sentences."""
     assert ADVICE.keys() == set(Reason)
     texts = [text for advice in ADVICE.values() for text in (advice.words, advice.remedy)]
     assert all(text.endswith(".") for text in texts)

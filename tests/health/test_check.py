@@ -9,22 +9,22 @@ from tests.fakes import answers
 
 
 def broken(error: BaseException) -> Reason:
-    """An explanation that fails itself."""
+    """Raise an error instead of explaining one."""
     raise error
 
 
-def test_a_check_is_judged_on_the_terms_of_the_interface_by_default() -> None:
-    """A required check each second, with a second to answer, that turns at the first result."""
+def test_a_check_has_the_documented_defaults() -> None:
+    """Required, every second, with a timeout of a second and thresholds of one."""
     check = Check(name="it", probe=answers)
     assert (check.interval, check.timeout, check.required) == (1, 1, True)
     assert (check.failure_threshold, check.success_threshold) == (1, 1)
 
 
 @pytest.mark.parametrize(("interval", "timeout"), [(1, 1), (0.5, 2), (15, 3)])
-def test_a_result_lives_for_interval_and_timeout_and_four_tenths(
+def test_the_lifetime_of_a_result_is_interval_plus_timeout_plus_four_tenths(
     interval: float, timeout: float
 ) -> None:
-    """The age beyond which a result is stale is a promise."""
+    """The guarantees of the documentation depend on it."""
     check = Check(name="it", probe=answers, interval=interval, timeout=timeout)
     assert check.lifetime == interval + timeout + 0.4
 
@@ -37,28 +37,28 @@ def test_a_result_lives_for_interval_and_timeout_and_four_tenths(
         (KeyboardInterrupt(), Reason.ERROR),
     ],
 )
-def test_a_probe_without_an_explanation_fails_by_timeout_or_error(
+def test_without_explain_the_reason_is_timeout_or_error(
     error: BaseException, reason: Reason
 ) -> None:
-    """What nobody explains is told as no more than it certainly is."""
+    """A missed deadline is a TimeoutError."""
     assert Check(name="it", probe=answers).reason_for(error) is reason
 
 
-def test_the_explanation_of_the_check_is_the_reason() -> None:
-    """Who wrote the probe knows what its errors mean."""
+def test_explain_supplies_the_reason() -> None:
+    """The author of a probe knows what its errors mean."""
     check = Check(name="it", probe=answers, explain=lambda _: Reason.AUTH)
     assert check.reason_for(OSError()) is Reason.AUTH
 
 
 @pytest.mark.parametrize("error", [ValueError(), SystemExit(1), CancelledError()])
-def test_an_explanation_that_fails_makes_it_an_error(error: BaseException) -> None:
-    """A bad explanation, one that raises what it was given included, must not end the check."""
+def test_an_error_in_explain_becomes_the_reason_error(error: BaseException) -> None:
+    """It must not stop the check, even if it raises the error that it got."""
     assert Check(name="it", probe=answers, explain=broken).reason_for(error) is Reason.ERROR
 
 
 @pytest.mark.parametrize("error", [ValueError(), SystemExit(1), CancelledError()])
-def test_advice_that_fails_is_none(error: BaseException) -> None:
-    """A check has none of its own by default, and one that raises must not end it."""
+def test_an_error_in_advise_means_no_advice(error: BaseException) -> None:
+    """A check has no advice by default, and an error must not stop it."""
     assert Check(name="it", probe=answers).hint_after(error) is None
 
     def refuse(_: BaseException | None) -> Advice | None:
@@ -68,6 +68,6 @@ def test_advice_that_fails_is_none(error: BaseException) -> None:
 
 
 def test_a_check_can_not_be_changed() -> None:
-    """The terms are set once, where the application is put together."""
+    """Its fields are set once, at the start."""
     with pytest.raises(FrozenInstanceError):
         Check(name="it", probe=answers).timeout = 9.0  # type: ignore[misc]  # that it can't is what is tested

@@ -9,8 +9,8 @@ from tests.fakes import Dependency, SimulatedClock, answers, fails, hangs, stubb
 from tests.health.helpers import at, check, make_monitor, summary
 
 
-async def test_nothing_is_known_before_the_first_result() -> None:
-    """Until every check has one, the report is incomplete and a required check fails the whole."""
+async def test_a_check_is_unknown_before_its_first_result() -> None:
+    """Until every check has one, the report is incomplete, and it fails with a required check."""
     async with make_monitor(check(takes(0.5)), check(answers, "other")) as monitor:
         await at(0.4)
         assert summary(monitor) == "unknown, pass"
@@ -24,7 +24,7 @@ async def test_nothing_is_known_before_the_first_result() -> None:
 async def test_every_check_has_a_first_result_within_the_timeout_and_half_a_second(
     probe: Probe,
 ) -> None:
-    """A missed deadline is a result, so starting ends whatever the dependency does."""
+    """A missed deadline is a result, so the start always ends."""
     async with make_monitor(check(probe, timeout=2)) as monitor:
         await at(1.99)
         assert not monitor.report().complete
@@ -32,8 +32,8 @@ async def test_every_check_has_a_first_result_within_the_timeout_and_half_a_seco
         assert monitor.report().complete
 
 
-async def test_attempts_begin_an_interval_after_one_another() -> None:
-    """From start to start: the time that an answer takes does not add to it."""
+async def test_attempts_start_one_interval_apart() -> None:
+    """The duration of an attempt does not add to it."""
     dependency = Dependency(takes(0.4))
     async with make_monitor(check(dependency, interval=2)):
         await at(9)
@@ -41,15 +41,15 @@ async def test_attempts_begin_an_interval_after_one_another() -> None:
 
 
 async def test_jitter_shortens_the_interval_by_a_tenth_at_most() -> None:
-    """The schedule is never later than promised."""
+    """It never makes the interval longer."""
     dependency = Dependency(answers)
     async with make_monitor(check(dependency, interval=2), jitter=1):
         await at(6)
     assert dependency.asked == pytest.approx([0, 1.8, 3.6, 5.4])
 
 
-async def test_jitter_is_random_unless_the_caller_says_otherwise() -> None:
-    """A fleet that was started at one moment does not ask at one moment for ever."""
+async def test_jitter_is_random_by_default() -> None:
+    """Instances that were started together soon check at different times."""
     dependency = Dependency(answers)
     async with Monitor([check(dependency)], clock=SimulatedClock(asyncio.get_running_loop())):
         await at(9)
@@ -57,8 +57,8 @@ async def test_jitter_is_random_unless_the_caller_says_otherwise() -> None:
     assert 0.9 <= min(gaps) < max(gaps) <= 1
 
 
-async def test_an_answer_may_take_longer_than_the_interval() -> None:
-    """With a timeout above the interval the next attempt begins when the last one has ended."""
+async def test_an_attempt_may_take_longer_than_the_interval() -> None:
+    """The next attempt then starts when it has ended."""
     dependency = Dependency(takes(2.5))
     async with make_monitor(check(dependency, timeout=3)) as monitor:
         await at(9)
@@ -67,7 +67,7 @@ async def test_an_answer_may_take_longer_than_the_interval() -> None:
 
 
 async def test_a_check_that_hangs_does_not_delay_another() -> None:
-    """Each check has a loop of its own."""
+    """Each check has a task of its own."""
     hanging, stuck, green = Dependency(hangs), Dependency(stubborn(1e4)), Dependency(answers)
     checks = check(hanging, "hangs", timeout=5), check(stuck, "stuck"), check(green, "green")
     async with make_monitor(*checks) as monitor:
@@ -76,42 +76,46 @@ async def test_a_check_that_hangs_does_not_delay_another() -> None:
     assert green.asked == [0, 1, 2, 3, 4, 5]
 
 
-async def test_two_checks_can_not_bear_one_name() -> None:
-    """The names are told, each once and in order."""
+async def test_two_checks_can_not_have_the_same_name() -> None:
+    """The error lists each duplicate name once, sorted."""
     checks = [check(answers, name) for name in ("b", "a", "c", "b", "a", "b")]
     with pytest.raises(ValueError, match=r"more than one check is named a, b$"):
         make_monitor(*checks)
 
 
-async def test_the_listener_is_told_each_transition_and_its_cause() -> None:
-    """History keeps them; a result that changes nothing is not told."""
-    heard: list[tuple[Transition, str]] = []
+async def test_subscribers_get_each_transition_and_its_cause() -> None:
+    """The history keeps the transitions. A result that changes no status is no transition."""
+    received: list[tuple[Transition, str]] = []
     dependency = Dependency(answers, fails(OSError("gone")), fails(OSError("gone")), answers)
-    monitor = make_monitor(check(dependency), on_transition=lambda *told: heard.append(told))
+    monitor = make_monitor(check(dependency), on_transition=lambda *change: received.append(change))
     async with monitor:
         await at(4.5)
-    words = [(turn.before.word, turn.after.word, turn.lasted, cause) for turn, cause in heard]
-    assert words == [
+    changes = [
+        (change.before.word, change.after.word, change.lasted, cause) for change, cause in received
+    ]
+    assert changes == [
         ("unknown", "pass", 0, ""),
         ("pass", "fail", 1, "OSError: gone"),
         ("fail", "pass", 2, ""),
     ]
-    assert monitor.history["it"].transitions == [turn for turn, _ in heard]
+    assert monitor.history["it"].transitions == [transition for transition, _ in received]
     assert monitor.history["it"].trend.at(Instant(4.5, 0))[-1] == Slot(0, 0.0, failed=True)
 
 
-async def test_what_nobody_has_said_is_told_in_words() -> None:
-    """That an answer is missing has a cause too, which the log has."""
-    heard: list[tuple[Reason | None, str]] = []
+async def test_a_missing_answer_has_a_cause_too() -> None:
+    """There is no error of a driver, so the monitor supplies the text."""
+    received: list[tuple[Reason | None, str]] = []
     clock = SimulatedClock(asyncio.get_running_loop())
-    terms = check(Dependency(hangs, answers))
+    subject = check(Dependency(hangs, answers))
     async with make_monitor(
-        terms, clock=clock, on_transition=lambda turn, cause: heard.append((turn.reason, cause))
+        subject,
+        clock=clock,
+        on_transition=lambda change, cause: received.append((change.reason, cause)),
     ):
         await at(2.5)
         clock.slept += 60
         await at(3.5)
-    assert heard == [
+    assert received == [
         (Reason.TIMEOUT, "TimeoutError: no answer within the deadline"),
         (None, ""),
         (Reason.STALE, "no result in time"),
@@ -120,33 +124,33 @@ async def test_what_nobody_has_said_is_told_in_words() -> None:
 
 
 async def test_tasks_are_named_for_their_checks() -> None:
-    """Whoever looks at a process that hangs sees which dependency it waits for."""
+    """A list of the tasks of a hanging process shows which dependency it waits for."""
     async with make_monitor(check(hangs)):
         await at(0.5)
         names = {task.get_name() for task in asyncio.all_tasks() - {asyncio.current_task()}}
     assert names == {"check runner it", "check it"}
 
 
-async def test_a_thousand_turns_are_remembered() -> None:
-    """The latest: a check that flaps for days fills no memory."""
+async def test_the_last_thousand_transitions_are_kept() -> None:
+    """A check that flaps for days does not fill the memory."""
     flapping = (answers, fails(OSError())) * 505
     async with make_monitor(check(Dependency(*flapping))) as monitor:
         await at(1009.5)
-        turns = monitor.history["it"].transitions
-    assert (len(turns), turns[-1].at.steady) == (1000, 1009)
+        transitions = monitor.history["it"].transitions
+    assert (len(transitions), transitions[-1].at.steady) == (1000, 1009)
 
 
-async def test_the_hearer_is_told_each_result() -> None:
-    """Those that change nothing too, with the name of the check."""
-    heard: list[tuple[str, Reason | None, float]] = []
+async def test_subscribers_get_each_result() -> None:
+    """Also those that change no status, with the name of the check."""
+    received: list[tuple[str, Reason | None, float]] = []
     gone = fails(OSError("gone"))
     monitor = make_monitor(
         check(Dependency(answers, gone, gone, takes(0.5), hangs)),
-        on_result=lambda name, result: heard.append((name, result.reason, result.latency)),
+        on_result=lambda name, result: received.append((name, result.reason, result.latency)),
     )
     async with monitor:
         await at(5.5)
-    assert heard == [
+    assert received == [
         ("it", None, 0),
         ("it", Reason.ERROR, 0),
         ("it", Reason.ERROR, 0),
@@ -155,8 +159,8 @@ async def test_the_hearer_is_told_each_result() -> None:
     ]
 
 
-async def test_a_hearer_that_raises_does_not_end_the_watch() -> None:
-    """Its error goes where asyncio tells errors."""
+async def test_an_error_in_on_result_does_not_stop_the_check() -> None:
+    """The error goes to the exception handler of the event loop."""
     errors: list[dict[str, Any]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, details: errors.append(details))
 
@@ -169,8 +173,8 @@ async def test_a_hearer_that_raises_does_not_end_the_watch() -> None:
     assert [type(details["exception"]) for details in errors] == [LookupError, LookupError]
 
 
-async def test_a_listener_that_raises_does_not_end_the_watch() -> None:
-    """Its error goes where asyncio tells errors."""
+async def test_an_error_in_on_transition_does_not_stop_the_check() -> None:
+    """The error goes to the exception handler of the event loop."""
     errors: list[dict[str, Any]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, details: errors.append(details))
 
@@ -184,24 +188,24 @@ async def test_a_listener_that_raises_does_not_end_the_watch() -> None:
     assert [type(details["exception"]) for details in errors] == [LookupError, LookupError]
 
 
-async def test_leaving_ends_every_attempt() -> None:
-    """An attempt that can be cancelled is, and nothing of the monitor's is left."""
+async def test_leaving_the_monitor_cancels_every_attempt() -> None:
+    """No task of the monitor is left."""
     async with make_monitor(check(hangs, timeout=60), check(takes(30), "other", timeout=60)):
         await at(5)
     assert asyncio.all_tasks() == {asyncio.current_task()}
     assert asyncio.get_running_loop().time() == 5
 
 
-async def test_leaving_does_not_wait_for_attempts_that_can_not_be_ended() -> None:
-    """Half a second at most, for however many attempts and checks; nor does asyncio's own end."""
+async def test_leaving_does_not_wait_for_attempts_that_ignore_cancellation() -> None:
+    """It takes half a second at most for all checks, and asyncio.run() does not wait either."""
     async with make_monitor(check(stubborn(1e4)), check(stubborn(1e4), "other")):
         await at(8)
     assert asyncio.get_running_loop().time() <= 8.5
     assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
-async def test_leaving_at_once_is_leaving_too() -> None:
-    """A monitor that is left before it could run asks nothing."""
+async def test_leaving_at_once_starts_no_attempt() -> None:
+    """The tasks are cancelled before their first step."""
     dependency = Dependency(answers)
     async with make_monitor(check(dependency)):
         pass

@@ -12,14 +12,14 @@ from tests.health.helpers import at, check, make_monitor
 
 
 SECONDS = st.floats(0.1, 5)
-QUICKLY = settings(derandomize=True, database=None, deadline=None, max_examples=150)
-TIDY = CANCEL_GRACE * 0.9
-FAULTS = [fails(OSError()), hangs, stubborn(TIDY), stubborn(TIDY, fails(OSError()))]
+EXAMPLES = settings(derandomize=True, database=None, deadline=None, max_examples=150)
+CLEANUP = CANCEL_GRACE * 0.9
+FAULTS = [fails(OSError()), hangs, stubborn(CLEANUP), stubborn(CLEANUP, fails(OSError()))]
 
 
 @dataclass
 class Server:
-    """Answers after a while, unless it is down at the moment of its answer."""
+    """A probe that answers after a while, unless the server is down at that moment."""
 
     latency: float
     fault: Probe
@@ -31,24 +31,29 @@ class Server:
 
 
 def bound(check: Check, threshold: int) -> float:
-    """The longest time from a fault or a repair to its answer, as the interface promises it."""
+    """Return the guaranteed time in seconds from a fault or a repair to its report."""
     cycle = max(check.interval, check.timeout)
     return (threshold - 1) * cycle + check.interval + check.timeout + 0.5
 
 
-async def fault_and_repair(terms: Check, server: Server, jitter: float, times: list[float]) -> None:
-    """Break and mend the server, and look when the promised time is over, and later."""
-    async with make_monitor(terms, jitter=jitter) as monitor:
+async def fault_and_repair(
+    subject: Check, server: Server, jitter: float, times: list[float]
+) -> None:
+    """Break and repair the server; check the status after the guaranteed time, and later."""
+    async with make_monitor(subject, jitter=jitter) as monitor:
         await asyncio.sleep(times[0])
-        for down, threshold in ((True, terms.failure_threshold), (False, terms.success_threshold)):
+        for down, threshold in (
+            (True, subject.failure_threshold),
+            (False, subject.success_threshold),
+        ):
             server.down = down
-            await asyncio.sleep(bound(terms, threshold))
+            await asyncio.sleep(bound(subject, threshold))
             assert monitor.report().status is (Status.FAIL if down else Status.PASS)
             await asyncio.sleep(times[1])
             assert monitor.report().status is (Status.FAIL if down else Status.PASS)
 
 
-@QUICKLY
+@EXAMPLES
 @given(
     interval=SECONDS,
     timeout=SECONDS,
@@ -58,7 +63,7 @@ async def fault_and_repair(terms: Check, server: Server, jitter: float, times: l
     jitter=st.floats(0, 1),
     times=st.lists(st.floats(0, 10), min_size=2, max_size=2),
 )
-def test_a_fault_and_a_repair_show_within_the_promised_time(
+def test_a_fault_and_a_repair_show_within_the_guaranteed_time(
     *,
     interval: float,
     timeout: float,
@@ -68,27 +73,27 @@ def test_a_fault_and_a_repair_show_within_the_promised_time(
     jitter: float,
     times: list[float],
 ) -> None:
-    """Whatever the terms, the kind of fault and its moment, for an answer within the interval."""
+    """For any schedule, kind of fault and moment, if answers take less than the interval."""
     server = Server(latency * min(interval, timeout), fault)
-    terms = check(
+    subject = check(
         server,
         interval=interval,
         timeout=timeout,
         failure_threshold=thresholds[0],
         success_threshold=thresholds[1],
     )
-    simulate(fault_and_repair(terms, server, jitter, times))
+    simulate(fault_and_repair(subject, server, jitter, times))
 
 
 @pytest.mark.parametrize("threshold", [1, 5, 20])
-async def test_clean_ups_do_not_add_up_past_the_promised_time(threshold: int) -> None:
-    """A driver that takes a moment to end each attempt does not delay the last by all of them."""
-    server = Server(0, stubborn(TIDY))
-    terms = check(server, failure_threshold=threshold)
-    await fault_and_repair(terms, server, 0, [0.01, 1])
+async def test_cleanup_times_do_not_add_up_past_the_guaranteed_time(threshold: int) -> None:
+    """Many attempts whose cancellation takes a moment do not delay the result of the last one."""
+    server = Server(0, stubborn(CLEANUP))
+    subject = check(server, failure_threshold=threshold)
+    await fault_and_repair(subject, server, 0, [0.01, 1])
 
 
-@QUICKLY
+@EXAMPLES
 @given(
     interval=SECONDS,
     timeout=SECONDS,
@@ -96,18 +101,18 @@ async def test_clean_ups_do_not_add_up_past_the_promised_time(threshold: int) ->
     hung=st.integers(1, 2),
     latency=st.floats(0, 0.95),
 )
-def test_a_repair_shows_three_timeouts_later_at_most_where_attempts_got_stuck(
+def test_after_stuck_attempts_a_repair_shows_within_three_more_timeouts(
     *, interval: float, timeout: float, jitter: float, hung: int, latency: float
 ) -> None:
-    """Unless three hang: counted from the start of the last that did, whatever the threshold."""
+    """Counted from the start of the last stuck attempt, for one or two of them."""
     answer = takes(latency * min(interval, timeout))
     dependency = Dependency(answer, *[stubborn(1e4)] * hung, answer)
-    terms = check(dependency, interval=interval, timeout=timeout, success_threshold=9)
+    subject = check(dependency, interval=interval, timeout=timeout, success_threshold=9)
 
-    async def story() -> None:
-        async with make_monitor(terms, jitter=jitter) as monitor:
-            last_begins = interval + (hung - 1) * max(interval, 3 * timeout)
-            await at(last_begins + 3 * timeout + bound(terms, 1))
+    async def main() -> None:
+        async with make_monitor(subject, jitter=jitter) as monitor:
+            last_start = interval + (hung - 1) * max(interval, 3 * timeout)
+            await at(last_start + 3 * timeout + bound(subject, 1))
             assert monitor.report().status is Status.PASS
 
-    simulate(story())
+    simulate(main())

@@ -8,14 +8,14 @@ from tests.fakes import Dependency, SimulatedClock, answers, fails, hangs
 from tests.health.helpers import at, check, make_monitor, summary
 
 
-class Unprintable(Exception):  # noqa: N818 - it is named for what is wrong with it
+class Unprintable(Exception):  # noqa: N818 - the cause shows this name
     def __str__(self) -> str:
-        msg = "no words"
+        msg = "no text"
         raise ValueError(msg)
 
 
-async def kill_everything_in_the_background() -> None:
-    """Cancel every task but this one, whoever owns it."""
+async def cancel_all_other_tasks() -> None:
+    """Cancel every task but the current one."""
     for task in asyncio.all_tasks() - {asyncio.current_task()}:
         task.cancel()
     await asyncio.sleep(0)
@@ -35,8 +35,8 @@ async def kill_everything_in_the_background() -> None:
     ],
     ids=lambda error: type(error).__name__,
 )
-async def test_whatever_a_probe_raises_is_a_failure_and_no_more(error: BaseException) -> None:
-    """A driver that calls for an exit, or whose error can't be printed, ends no watch."""
+async def test_any_exception_of_a_probe_is_a_failed_result(error: BaseException) -> None:
+    """A driver that raises SystemExit, or an error without text, does not stop the check."""
     async with make_monitor(check(Dependency(fails(error), answers))) as monitor:
         await at(0.5)
         assert summary(monitor) == "fail error"
@@ -45,7 +45,7 @@ async def test_whatever_a_probe_raises_is_a_failure_and_no_more(error: BaseExcep
 
 
 @pytest.mark.parametrize(
-    ("error", "words"),
+    ("error", "cause"),
     [
         (OSError("refused"), "OSError: refused"),
         (OSError("n" * 10**6), "OSError: " + "n" * MAX_CAUSE),
@@ -53,31 +53,31 @@ async def test_whatever_a_probe_raises_is_a_failure_and_no_more(error: BaseExcep
         (asyncio.CancelledError(), "CancelledError: cancelled by the driver"),
     ],
 )
-async def test_a_failure_has_a_cause_in_words(error: BaseException, words: str) -> None:
-    """Also where the error has none, or nothing to say."""
+async def test_a_failure_has_the_text_of_its_error_as_cause(
+    error: BaseException, cause: str
+) -> None:
+    """Cut if it is long; the name of the class if there is no text."""
     causes: list[str] = []
-    async with make_monitor(
-        check(fails(error)), on_transition=lambda _, cause: causes.append(cause)
-    ):
+    async with make_monitor(check(fails(error)), on_transition=lambda _, text: causes.append(text)):
         await at(0.5)
-    assert causes == [words]
+    assert causes == [cause]
 
 
-async def test_the_error_itself_is_explained() -> None:
-    """Whatever was raised is what the check looks up."""
-    refusal, heard = OSError("refused"), list[BaseException]()
+async def test_explain_gets_the_error_of_the_probe() -> None:
+    """The same object, not a copy."""
+    refusal, received = OSError("refused"), list[BaseException]()
 
     def explain(error: BaseException) -> Reason:
-        heard.append(error)
+        received.append(error)
         return Reason.REFUSED
 
     async with make_monitor(check(fails(refusal), explain=explain)) as monitor:
         await at(0.5)
         assert summary(monitor) == "fail refused"
-    assert heard == [refusal]
+    assert received == [refusal]
 
 
-async def test_an_attempt_that_somebody_else_cancels_is_a_failure() -> None:
+async def test_an_attempt_that_a_driver_cancels_is_a_failure() -> None:
     """Some drivers cancel the task that calls them."""
     dependency = Dependency(hangs, answers)
     async with make_monitor(check(dependency)) as monitor:
@@ -90,51 +90,53 @@ async def test_an_attempt_that_somebody_else_cancels_is_a_failure() -> None:
         assert summary(monitor) == "pass"
 
 
-async def test_a_missed_deadline_is_explained_while_the_attempt_is_still_under_way() -> None:
-    """Only then can a probe tell how far it had come."""
+async def test_a_missed_deadline_is_explained_before_the_cancellation() -> None:
+    """Only then the probe knows what the attempt is waiting for."""
     dependency = Dependency(hangs)
-    under_way = []
+    calls = []
 
     def explain(error: BaseException) -> Reason:
         assert dependency.attempt
-        under_way.append((type(error), dependency.attempt.cancelling()))
+        calls.append((type(error), dependency.attempt.cancelling()))
         return Reason.CONNECT_TIMEOUT
 
     async with make_monitor(check(dependency, explain=explain)) as monitor:
         await at(1.05)
         assert summary(monitor) == "fail connect_timeout"
-    assert under_way == [(TimeoutError, 0)]
+    assert calls == [(TimeoutError, 0)]
 
 
-@pytest.mark.parametrize(("required", "whole"), [(True, Status.FAIL), (False, Status.WARN)])
-async def test_a_watch_that_is_killed_leaves_its_check_stale(
-    *, required: bool, whole: Status
+@pytest.mark.parametrize(("required", "expected"), [(True, Status.FAIL), (False, Status.WARN)])
+async def test_the_check_of_a_cancelled_runner_becomes_stale(
+    *, required: bool, expected: Status
 ) -> None:
-    """Within the same bound as any fault, though nothing runs any more to say so."""
+    """Within the guaranteed time, although no task is left that could report it."""
     monitor = make_monitor(check(answers, required=required))
     async with monitor:
         await at(3.5)
-        await kill_everything_in_the_background()
+        await cancel_all_other_tasks()
         await at(3 + 2.39)
         assert summary(monitor) == "pass"
         await at(3 + 2.41)
-        assert (summary(monitor), monitor.report().status) == ("fail stale", whole)
+        assert (summary(monitor), monitor.report().status) == ("fail stale", expected)
     await at(1000)
     assert summary(monitor) == "fail stale"
 
 
-async def test_a_watch_that_is_killed_before_its_first_result_never_completes() -> None:
-    """A service whose monitor dies while it starts does not call itself started."""
+async def test_a_runner_that_is_cancelled_before_its_first_result_keeps_the_report_incomplete() -> (
+    None
+):
+    """A service whose monitor dies during the start never becomes ready."""
     async with make_monitor(check(hangs), check(answers, "other")) as monitor:
         await at(0.5)
-        await kill_everything_in_the_background()
+        await cancel_all_other_tasks()
         await at(1000)
         assert summary(monitor) == "unknown, fail stale"
         assert not monitor.report().complete
 
 
-async def test_a_machine_that_slept_trusts_nothing_from_before() -> None:
-    """Its results are stale when it wakes, until the next ones, which apply at once."""
+async def test_results_are_stale_after_the_machine_was_suspended() -> None:
+    """The next result applies at once, whatever the threshold."""
     clock = SimulatedClock(asyncio.get_running_loop())
     async with make_monitor(check(answers, success_threshold=3), clock=clock) as monitor:
         await at(1.5)
@@ -142,11 +144,15 @@ async def test_a_machine_that_slept_trusts_nothing_from_before() -> None:
         assert summary(monitor) == "fail stale"
         await at(2.5)
         assert summary(monitor) == "pass"
-    assert [turn.reason for turn in monitor.history["it"].transitions] == [None, Reason.STALE, None]
+    assert [change.reason for change in monitor.history["it"].transitions] == [
+        None,
+        Reason.STALE,
+        None,
+    ]
 
 
 @pytest.mark.parametrize("step", [3600, -3600])
-async def test_a_wall_clock_that_is_set_shows_in_the_dates_alone(step: float) -> None:
+async def test_setting_the_wall_clock_changes_only_dates(step: float) -> None:
     """Neither the schedule nor an age depends on it."""
     clock = SimulatedClock(asyncio.get_running_loop())
     dependency = Dependency(answers)

@@ -7,7 +7,7 @@ from tests.fakes import answers
 
 
 def known(name: str, status: Status, *, required: bool = True) -> Observation:
-    """What is known of one check, as heard at second 0."""
+    """Return an observation of second 0."""
     start = Instant(0.0, 1.8e9)
     return Observation(
         check=Check(name=name, probe=answers, required=required),
@@ -18,7 +18,7 @@ def known(name: str, status: Status, *, required: bool = True) -> Observation:
 
 
 @pytest.mark.parametrize(
-    ("required", "optional", "whole"),
+    ("required", "optional", "expected"),
     [
         ("pass", "pass", "pass"),
         ("pass", "fail", "warn"),
@@ -29,10 +29,10 @@ def known(name: str, status: Status, *, required: bool = True) -> Observation:
         ("fail", "fail", "fail"),
     ],
 )
-def test_the_whole_fails_with_a_required_check_and_warns_with_an_optional_one(
-    required: str, optional: str, whole: str
+def test_a_required_check_fails_the_report_and_an_optional_one_warns(
+    required: str, optional: str, expected: str
 ) -> None:
-    """What is not known of a check weighs as much as its failure."""
+    """An unknown check counts like a failed one."""
     report = Report(
         (
             known("green", Status.PASS),
@@ -40,27 +40,27 @@ def test_the_whole_fails_with_a_required_check_and_warns_with_an_optional_one(
             known("optional", Status[optional.upper()], required=False),
         )
     )
-    assert report.status.word == whole
+    assert report.status.word == expected
 
 
-def test_a_whole_without_checks_passes() -> None:
-    """Nothing is wrong with nothing, nor will it ever be too old."""
+def test_a_report_without_checks_passes() -> None:
+    """And it never expires."""
     report = Report(())
     assert (report.status, report.complete, report.expires) == (Status.PASS, True, math.inf)
 
 
-@pytest.mark.parametrize(("required", "whole"), [(True, Status.FAIL), (False, Status.WARN)])
-def test_a_stale_check_weighs_what_its_failure_weighs(*, required: bool, whole: Status) -> None:
-    """A report goes red, or warns, the moment after it expires, with nothing running."""
+@pytest.mark.parametrize(("required", "expected"), [(True, Status.FAIL), (False, Status.WARN)])
+def test_a_stale_check_counts_like_a_failed_one(*, required: bool, expected: Status) -> None:
+    """The report fails, or warns, right after it expires, without any task running."""
     report = Report((known("it", Status.PASS, required=required),))
     assert report.expires == 2.4
     assert report.at(Instant(2.4, 0)) == report
     later = report.at(Instant(math.nextafter(2.4, math.inf), 0))
-    assert (later.status, later.checks[0].reason) == (whole, Reason.STALE)
+    assert (later.status, later.checks[0].reason) == (expected, Reason.STALE)
 
 
 def test_a_report_expires_with_the_first_of_its_checks() -> None:
-    """What has no result yet does not expire."""
+    """A check without a result does not expire."""
     slow = Observation(
         check=Check(name="slow", probe=answers, interval=30),
         since=Instant(0, 0),
@@ -70,16 +70,16 @@ def test_a_report_expires_with_the_first_of_its_checks() -> None:
     assert Report((slow, known("new", Status.UNKNOWN), known("it", Status.PASS))).expires == 2.4
 
 
-def test_a_report_is_complete_when_every_check_has_had_a_result() -> None:
-    """Optional checks count, and a failure is a result too."""
+def test_a_report_is_complete_when_every_check_has_a_result() -> None:
+    """Optional checks count, and a failure is a result, too."""
     failed, new = known("failed", Status.FAIL), known("new", Status.UNKNOWN, required=False)
     assert not Report((failed, new)).complete
     assert Report((failed,)).complete
 
 
-def test_checks_can_be_left_out_by_name() -> None:
-    """A name that nobody bears leaves nothing out."""
+def test_checks_can_be_excluded_by_name() -> None:
+    """An unknown name excludes nothing."""
     red, green = known("red", Status.FAIL), known("green", Status.PASS)
     report = Report((red, green))
-    assert report.without(["red", "nobody"]) == Report((green,))
+    assert report.without(["red", "missing"]) == Report((green,))
     assert report.status is Status.FAIL

@@ -5,7 +5,7 @@ from tests.health.helpers import after
 
 
 @pytest.mark.parametrize(
-    ("thresholds", "story", "statuses"),
+    ("thresholds", "results", "statuses"),
     [
         # The first result applies at once.
         ((3, 3), "P", "P"),
@@ -21,7 +21,7 @@ from tests.health.helpers import after
         ((3, 1), "PFFPFFPFFF", "PPPPPPPPPF"),
         ((1, 2), "FPFPFP", "FFFFFF"),
         ((1, 3), "FPPFPPFPPP", "FFFFFFFFFP"),
-        # What came before a turn does not count towards the next one.
+        # Results before a transition do not count towards the next one.
         ((2, 2), "PPPPFFFFPP", "PPPPPFFFFP"),
         # Stuck applies at once, and so does the first result after it, but only the first.
         ((3, 3), "PS", "PF"),
@@ -37,20 +37,22 @@ from tests.health.helpers import after
         ((3, 3), "PFF-PFFF", "PPPFPPPF"),
         ((3, 3), "FPP-P", "FFFFP"),
         ((3, 3), "P--FPPP", "PFFFFFP"),
-        # Stuck stays stuck however long nothing is heard.
+        # Stuck stays stuck however long there is no result.
         ((3, 3), "PS-P", "PFFP"),
     ],
 )
-def test_a_status_turns_only_as_its_thresholds_allow(
-    thresholds: tuple[int, int], story: str, statuses: str
+def test_a_status_changes_only_as_its_thresholds_allow(
+    thresholds: tuple[int, int], results: str, statuses: str
 ) -> None:
-    """Each line tells results and, letter by letter, the status that each of them leaves."""
-    told = [after(story[: n + 1], thresholds).status.word[0].upper() for n in range(len(story))]
-    assert "".join(told) == statuses
+    """Each row has results, and for each of them the status after it."""
+    reached = [
+        after(results[: n + 1], thresholds).status.word[0].upper() for n in range(len(results))
+    ]
+    assert "".join(reached) == statuses
 
 
 @pytest.mark.parametrize(
-    ("story", "status", "reason", "failures"),
+    ("results", "status", "reason", "failures"),
     [
         ("", Status.UNKNOWN, None, 0),
         ("P", Status.PASS, None, 0),
@@ -69,9 +71,9 @@ def test_a_status_turns_only_as_its_thresholds_allow(
         ("P-P", Status.PASS, None, 0),
     ],
 )
-def test_failures_and_reason_show_while_a_threshold_holds_the_status(
-    story: str, status: Status, reason: Reason | None, failures: int
+def test_failures_and_reason_show_before_the_threshold_is_reached(
+    results: str, status: Status, reason: Reason | None, failures: int
 ) -> None:
-    """What a status does not say yet, the count and the reason of the latest failure do."""
-    known = after(story, (3, 3))
+    """The status is still the old one then."""
+    known = after(results, (3, 3))
     assert (known.status, known.reason, known.failures) == (status, reason, failures)

@@ -1,4 +1,4 @@
-"""What the log does to whoever logs when nobody takes what it has to say."""
+"""NonBlockingHandler: logging never blocks, even if nothing reads the pipe."""
 
 import contextlib
 import io
@@ -26,35 +26,35 @@ if TYPE_CHECKING:
 
 LONG = "x" * 1000
 
-# Seconds within which a busy machine has read ten megabytes.
+# Seconds that a busy machine needs at most to read ten megabytes.
 WITHIN = 30
 
 
 @contextlib.contextmanager
 def logging_to(descriptor: int) -> Iterator[logging.Logger]:
-    """A logger of its own that writes there."""
-    logger = logging.Logger("vitals")  # noqa: LOG001 - one that nobody else has
-    spool = NonBlockingHandler(descriptor)
-    spool.setFormatter(JsonFormatter())
-    logger.addHandler(spool)
+    """Return a logger with a NonBlockingHandler, which is closed at the end of the block."""
+    logger = logging.Logger("vitals")  # noqa: LOG001 - a logger that no other test uses
+    handler = NonBlockingHandler(descriptor)
+    handler.setFormatter(JsonFormatter())
+    logger.addHandler(handler)
     yield logger
-    spool.close()
+    handler.close()
 
 
 @pytest.fixture(name="patient")
 def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have the end wait for all that is still to be written."""
+    """Make `close` wait until all lines are written."""
     monkeypatch.setattr("app.logs.handler.FLUSH_TIMEOUT", WITHIN)
 
 
 @pytest.fixture(name="pipe")
 def _pipe() -> Iterator[tuple[int, int]]:
-    """A pipe: where to read, and where to write."""
+    """Yield the reading and the writing end of a pipe."""
     others, (end, beginning) = set(threading.enumerate()), os.pipe()
     yield end, beginning
     with contextlib.suppress(OSError):
         os.close(end)
-    # Whoever still writes hears of that, and must not go on in the next test's pipe.
+    # A thread that still writes gets EPIPE now. Otherwise it could write to the next test's pipe.
     for thread in set(threading.enumerate()) - others:
         if thread.name == "log":
             thread.join(WITHIN)
@@ -63,17 +63,17 @@ def _pipe() -> Iterator[tuple[int, int]]:
 
 
 @pytest.mark.usefixtures("patient")
-def test_the_end_waits_for_what_was_logged(pipe: tuple[int, int]) -> None:
-    """In the order in which it was."""
+def test_close_waits_for_queued_lines(pipe: tuple[int, int]) -> None:
+    """They are written in order."""
     with logging_to(pipe[1]) as logger:
         for number in range(20):
             logger.warning("line %d", number)
-    told = [json.loads(line)["event"] for line in os.read(pipe[0], 65536).splitlines()]
-    assert told == [f"line {number}" for number in range(20)]
+    lines = [json.loads(line)["event"] for line in os.read(pipe[0], 65536).splitlines()]
+    assert lines == [f"line {number}" for number in range(20)]
 
 
 @pytest.mark.usefixtures("patient")
-def test_the_end_waits_for_whoever_reads_late(pipe: tuple[int, int]) -> None:
+def test_close_waits_for_a_slow_reader(pipe: tuple[int, int]) -> None:
     """More lines than a pipe holds: all are written when it returns, and the thread has ended."""
     before, readers = set(threading.enumerate()), list[Reader]()
     later = threading.Timer(0.1, lambda: readers.append(Reader(pipe[0])))
@@ -88,11 +88,11 @@ def test_the_end_waits_for_whoever_reads_late(pipe: tuple[int, int]) -> None:
     readers[0].join()
 
 
-def test_nobody_waits_for_a_pipe_that_is_not_read(pipe: tuple[int, int]) -> None:
-    """Lines beyond the bound in bytes are dropped, and counted once someone reads."""
+def test_logging_does_not_block_on_a_pipe_that_is_not_read(pipe: tuple[int, int]) -> None:
+    """Lines beyond the limit in bytes are dropped, and counted once something reads."""
     written = MAX_BYTES // len(LONG)
     with logging_to(pipe[1]) as logger:
-        # It is stuck before the first line is dropped, and so tells of all of them at once.
+        # The thread blocks before the first line is dropped, so one line reports all of them.
         for _ in range(written - filled(logger, pipe[1])):
             logger.warning(LONG)
         reader = Reader(pipe[0])
@@ -106,7 +106,7 @@ def test_nobody_waits_for_a_pipe_that_is_not_read(pipe: tuple[int, int]) -> None
 
 
 def filled(logger: logging.Logger, descriptor: int) -> int:
-    """Log until a pipe takes no more, and tell how many lines that took."""
+    """Log until a pipe is full, and return the number of lines."""
     for number in count():
         if not select.select([], [descriptor], [], 0)[1]:
             return number
@@ -116,11 +116,11 @@ def filled(logger: logging.Logger, descriptor: int) -> int:
 
 
 class Reader(threading.Thread):
-    """Reads all that comes, on a thread of its own.
+    """Reads a pipe on a thread of its own.
 
     Attributes:
-        dropped: how many log lines dropped, once that is told.
-        count: how many have come.
+        dropped: the number of dropped lines, once it is reported.
+        count: number of lines read.
 
     """
 
@@ -133,34 +133,34 @@ class Reader(threading.Thread):
         self.start()
 
     def run(self) -> None:
-        """Read until there is nobody who writes."""
+        """Read until the writing end is closed."""
         with open(self._descriptor, closefd=False) as file:
             for line in file:
-                told = json.loads(line)
-                if told["event"] == "log lines dropped":
-                    self.dropped.set_result(told["lines"])
+                parsed = json.loads(line)
+                if parsed["event"] == "log lines dropped":
+                    self.dropped.set_result(parsed["lines"])
                 with self._more:
                     self.count += 1
                     self._more.notify_all()
 
     def lines(self, number: int) -> bool:
-        """Wait for so many lines; tell whether they have come."""
+        """Wait for *number* lines, and return whether they were read."""
         with self._more:
             return self._more.wait_for(lambda: self.count >= number, WITHIN)
 
 
-def test_a_pipe_that_nobody_reads_does_not_hold_the_end_up(pipe: tuple[int, int]) -> None:
-    """What nobody takes is lost, and so is no more than a moment."""
+def test_close_does_not_block_on_a_pipe_that_is_not_read(pipe: tuple[int, int]) -> None:
+    """The lines are lost after FLUSH_TIMEOUT."""
     with logging_to(pipe[1]) as logger:
         for _ in range(200):
             logger.warning(LONG)
 
 
 @pytest.mark.parametrize("length", [1, 8_000])
-def test_a_full_queue_takes_little_more_memory_than_its_bytes(
+def test_a_full_queue_needs_little_more_memory_than_its_limit(
     length: int, pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of short lines and of long ones, whose characters take several bytes, none is written."""
+    """With short lines and with long ones of several bytes a character."""
     monkeypatch.setattr("app.logs.handler.MAX_BYTES", most := MAX_BYTES // 16)
     with logging_to(pipe[1]) as logger:
         logger.warning("x" * 8_000)
@@ -174,20 +174,20 @@ def test_a_full_queue_takes_little_more_memory_than_its_bytes(
     assert held < 2 * most
 
 
-def test_a_reader_who_is_gone_costs_lines_and_nothing_else(pipe: tuple[int, int]) -> None:
-    """No exception comes of it, neither here nor on the thread."""
+def test_a_closed_pipe_raises_no_exception(pipe: tuple[int, int]) -> None:
+    """Neither in the caller nor on the thread."""
     os.close(pipe[0])
     with logging_to(pipe[1]) as logger:
-        logger.warning("anybody there?")
+        logger.warning("is the pipe open?")
 
 
-class Narrow(io.FileIO):
-    """Takes a part of what is written, as a full disk does, then nothing, then everything."""
+class LimitedFile(io.FileIO):
+    """Writes as many bytes as *takes* says for each call, as a full disk does; then everything."""
 
     takes: ClassVar[list[int | None]] = []
 
     def write(self, data: "ReadableBuffer") -> int:
-        """Take as much as it is the turn to."""
+        """Write as many bytes as the next item of *takes* says."""
         if not self.takes:
             return super().write(data)
         take = self.takes.pop(0)
@@ -195,12 +195,12 @@ class Narrow(io.FileIO):
 
 
 @pytest.mark.usefixtures("patient")
-def test_a_line_that_was_torn_off_ends_before_the_next(
+def test_a_line_after_a_torn_one_starts_on_a_new_line(
     pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Lines stay lines, and what was lost is told."""
-    monkeypatch.setattr("app.logs.handler.io.FileIO", Narrow)
-    monkeypatch.setattr(Narrow, "takes", [10, None])
+    """And the lost line is reported."""
+    monkeypatch.setattr("app.logs.handler.io.FileIO", LimitedFile)
+    monkeypatch.setattr(LimitedFile, "takes", [10, None])
     with logging_to(pipe[1]) as logger:
         logger.warning("torn")
         logger.warning("whole")
@@ -210,23 +210,23 @@ def test_a_line_that_was_torn_off_ends_before_the_next(
 
 
 @pytest.mark.usefixtures("patient")
-def test_a_loss_that_can_not_be_told_yet_is_told_later(
+def test_a_loss_that_can_not_be_reported_yet_is_reported_later(
     pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The disk is full, has room for a line, is full again, and has room."""
-    monkeypatch.setattr("app.logs.handler.io.FileIO", Narrow)
-    monkeypatch.setattr(Narrow, "takes", [None, 1000, None])
+    monkeypatch.setattr("app.logs.handler.io.FileIO", LimitedFile)
+    monkeypatch.setattr(LimitedFile, "takes", [None, 1000, None])
     with logging_to(pipe[1]) as logger:
         for event in ("lost", "room", "and more"):
             logger.warning(event)
-    told = [json.loads(line) for line in os.read(pipe[0], 65536).splitlines()]
-    assert [line["event"] for line in told] == ["room", "and more", "log lines dropped"]
-    assert told[-1]["lines"] == 1
+    lines = [json.loads(line) for line in os.read(pipe[0], 65536).splitlines()]
+    assert [line["event"] for line in lines] == ["room", "and more", "log lines dropped"]
+    assert lines[-1]["lines"] == 1
 
 
 @pytest.mark.usefixtures("patient")
-def test_what_no_encoding_knows_ends_nothing(pipe: tuple[int, int]) -> None:
-    """Half a character, as of a file's name in a traceback, is told as a question mark."""
+def test_a_character_that_can_not_be_encoded_becomes_a_question_mark(pipe: tuple[int, int]) -> None:
+    """A traceback may have half a surrogate pair from a file name."""
     with logging_to(pipe[1]) as logger:
         logger.handlers[0].setFormatter(logging.Formatter())
         logger.warning("\udcff")
@@ -236,8 +236,8 @@ def test_what_no_encoding_knows_ends_nothing(pipe: tuple[int, int]) -> None:
 
 
 @pytest.mark.usefixtures("patient")
-def test_what_can_not_be_told_is_counted(pipe: tuple[int, int]) -> None:
-    """A mistake in a line of ours must not end what it tells of."""
+def test_a_record_that_can_not_be_formatted_is_dropped_and_counted(pipe: tuple[int, int]) -> None:
+    """A bug in a log call must not harm its caller."""
     with logging_to(pipe[1]) as logger:
         logger.warning("%d lines", "not a number")
         logger.warning("on")
@@ -245,12 +245,12 @@ def test_what_can_not_be_told_is_counted(pipe: tuple[int, int]) -> None:
     assert events == ["on", "log lines dropped"]
 
 
-def test_what_is_logged_while_a_line_is_put_or_taken_holds_nothing_up(
+def test_logging_while_a_line_is_queued_does_not_deadlock(
     pipe: tuple[int, int],
 ) -> None:
-    """The garbage collector may run there, and asyncio tell of an error that nobody heard of."""
+    """The garbage collector may run at any time, and asyncio then logs errors of tasks."""
     reader, more = Reader(pipe[0]), iter(range(2000))
-    logger = logging.Logger("vitals")  # noqa: LOG001 - one that nobody else has
+    logger = logging.Logger("vitals")  # noqa: LOG001 - a logger that no other test uses
 
     def trace(_frame: FrameType, _event: str, _argument: object) -> Any:
         for number in islice(more, len(logger.handlers)):
@@ -258,15 +258,15 @@ def test_what_is_logged_while_a_line_is_put_or_taken_holds_nothing_up(
         return trace
 
     before = threading.gettrace()
-    threading.settrace(trace)  # of threads that are started now
+    threading.settrace(trace)  # only for threads that start from now on
     try:
-        spool = NonBlockingHandler(pipe[1])
-        spool.setFormatter(JsonFormatter())
-        logger.addHandler(spool)
+        handler = NonBlockingHandler(pipe[1])
+        handler.setFormatter(JsonFormatter())
+        logger.addHandler(handler)
         threading.Thread(target=logger.warning, args=("on",), daemon=True).start()
         assert reader.lines(2001)
     finally:
         threading.settrace(before)
-    spool.close()
+    handler.close()
     os.close(pipe[1])
     reader.join()

@@ -39,7 +39,7 @@ def test_every_health_path_has_a_page(api_client: ApiClient, path: str) -> None:
     api_client.observations[1] = observation("redis", Status.FAIL, Reason.TLS)
     text = api_client.get(path, headers=BROWSER).text
     assert "<h1>" in text
-    assert ("CA that is mounted" in text) == path.endswith("redis")
+    assert ("CA file that is mounted" in text) == path.endswith("redis")
 
 
 def test_only_an_operator_sees_clients_and_settings(api_client: ApiClient) -> None:

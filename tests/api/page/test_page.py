@@ -46,8 +46,8 @@ def test_a_failing_check_has_its_reason_advice_and_history() -> None:
     assert row == (
         "postgres fails for 1 min 32 s Latency \N{EN DASH} up to 24 ms 10 min "
         "Available 87.20% of 11 min 59 s timeout It accepts the connection, but does not answer "
-        "in time. Look at its load, locks and disk; it may be frozen. A timeout that is too short "
-        "for it is raised with CHECK_TIMEOUT. "
+        "in time. Check its load, locks and disk; it may be frozen. If it needs more time, raise "
+        "CHECK_TIMEOUT. "
         "02:58:28 fails: timeout 1 min 32 s 02:48:01 passes 10 min 27 s "
     )
 
