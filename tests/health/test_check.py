@@ -18,6 +18,7 @@ def test_a_check_has_the_documented_defaults() -> None:
     check = Check(name="it", probe=answers)
     assert (check.interval, check.timeout, check.required) == (1, 1, True)
     assert (check.failure_threshold, check.success_threshold) == (1, 1)
+    assert check.kind == ""
 
 
 @pytest.mark.parametrize(("interval", "timeout"), [(1, 1), (0.5, 2), (15, 3)])

@@ -173,6 +173,25 @@ async def test_an_error_in_on_result_does_not_stop_the_check() -> None:
     assert [type(details["exception"]) for details in errors] == [LookupError, LookupError]
 
 
+async def test_an_error_in_one_subscriber_does_not_affect_another() -> None:
+    """Each gets every result and every transition, in the order of the subscriptions."""
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, _context: None)
+    received: list[str] = []
+
+    def on_result(name: str, _result: Result) -> None:
+        received.append("first")
+        raise LookupError(name)
+
+    monitor = make_monitor(check(answers), on_result=on_result)
+    monitor.subscribe(
+        on_result=lambda name, _: received.append(name),
+        on_transition=lambda change, _: received.append(change.after.word),
+    )
+    async with monitor:
+        await at(1.5)
+    assert received == ["pass", "first", "it", "first", "it"]
+
+
 async def test_an_error_in_on_transition_does_not_stop_the_check() -> None:
     """The error goes to the exception handler of the event loop."""
     errors: list[dict[str, Any]] = []
