@@ -1,4 +1,4 @@
-"""The servers, settings and folder that tests share, and the servers that a test may break."""
+"""Fixtures shared by all tests: servers, settings and a temporary folder."""
 
 import gc
 import signal
@@ -14,29 +14,29 @@ from app.settings import Settings
 from tests.broken_settings import CANARY, PG, REDIS
 
 
-# How long an example takes is a matter of the machine, and of what else it does.
+# No deadline, because the duration of an example depends on the load of the machine.
 hypothesis.settings.register_profile("patient", deadline=None)
 hypothesis.settings.load_profile("patient")
 
-# A shell ignores these two for what it starts in the background, and every child inherits that.
+# A shell ignores these two signals in background jobs, and all child processes inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGQUIT, signal.SIG_DFL)
 
 
 def pytest_collection() -> None:
-    """Look for no garbage while everything is imported: it took a sixth of the time."""
+    """Disable garbage collection during imports, where it took a sixth of the time."""
     gc.disable()
 
 
 def pytest_collection_finish() -> None:
-    """Keep what was imported from the garbage collector: each full look through it took 0.4 s."""
+    """Exclude imported modules from garbage collection, as each full collection took 0.4 s."""
     gc.freeze()
     gc.enable()
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _coverage_of_its_own() -> Iterator[None]:
-    """Have the processes that tests start not measured: it took a tenth of all the time."""
+def _no_coverage_of_subprocesses() -> Iterator[None]:
+    """Disable coverage in processes that tests start, as it took a tenth of the time."""
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
         yield
@@ -44,7 +44,7 @@ def _coverage_of_its_own() -> Iterator[None]:
 
 @pytest.fixture(name="open_folder")
 def _open_folder() -> Iterator[Path]:
-    """Give a folder with a space in its path that everybody may enter, unlike pytest's own."""
+    """Create a folder with a space in its path that, unlike pytest's own, any user may enter."""
     with tempfile.TemporaryDirectory(prefix="with space ") as name:
         folder = Path(name)
         folder.chmod(0o777)
@@ -65,21 +65,21 @@ def _valkey() -> Iterator[Valkey]:
 
 @pytest.fixture(name="own_postgres", scope="module")
 def _own_postgres() -> Iterator[Postgres]:
-    """Give a module a PostgreSQL that it may break, as long as it mends it."""
+    """Run a PostgreSQL for one module, which may break it if it repairs it."""
     with Postgres() as server:
         yield server
 
 
 @pytest.fixture(name="own_valkey", scope="module")
 def _own_valkey() -> Iterator[Valkey]:
-    """Give a module a Valkey that it may break, as long as it mends it."""
+    """Run a Valkey for one module, which may break it if it repairs it."""
     with Valkey() as server:
         yield server
 
 
 @pytest.fixture(name="environ")
 def _environ(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    """Set what a service on both dependencies needs, and nothing else."""
+    """Set the variables for a service with both dependencies, and unset all others."""
     for name in Settings.model_fields:
         monkeypatch.delenv(name.upper(), raising=False)
     for name in ("postgres_password", "redis_password"):

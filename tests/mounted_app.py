@@ -1,4 +1,4 @@
-"""The service mounted into another application, which does not enter its lifespan."""
+"""The service mounted into another application, which does not run the service's lifespan."""
 
 from fastapi import FastAPI
 

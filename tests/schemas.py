@@ -1,4 +1,4 @@
-"""Whether files are as a schema wants them that is published for their kind."""
+"""Validates files with the published JSON schema of their kind."""
 
 from importlib import import_module
 from pathlib import Path
@@ -7,8 +7,8 @@ from click.testing import CliRunner
 
 
 def complaints(schema: str, *files: Path) -> str:
-    """What check-jsonschema says of files that are not; nothing where they are."""
-    # Takes longer to import than to run: once a process, and where it is needed alone.
+    """Return the errors of check-jsonschema; an empty string if all files are valid."""
+    # Import it here, as that takes longer than to run it, and only few tests need it.
     program = import_module("check_jsonschema").main
-    judged = CliRunner().invoke(program, ["--builtin-schema", schema, *map(str, files)])
-    return judged.output if judged.exit_code else ""
+    result = CliRunner().invoke(program, ["--builtin-schema", schema, *map(str, files)])
+    return result.output if result.exit_code else ""

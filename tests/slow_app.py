@@ -1,4 +1,4 @@
-"""The service with a route that takes its time, as a user's own would."""
+"""The service with a slow route, as users may add."""
 
 import asyncio
 
@@ -12,7 +12,7 @@ app = create_app()
 
 @app.get("/slow")
 async def slow(seconds: float) -> str:
-    """Answer late."""
+    """Answer after a delay."""
     await asyncio.sleep(seconds)
     return "done"
 

@@ -1,4 +1,4 @@
-"""The service with a check of a user's own that swallows its cancellation, whenever it comes."""
+"""The service with a custom check that ignores each cancellation."""
 
 import asyncio
 from collections.abc import Callable
@@ -12,8 +12,8 @@ from app.settings import Settings, load
 from tests.fakes import deaf
 
 
-class Stuck:
-    """A probe that nothing ends."""
+class StuckProbe:
+    """A probe that never ends, even if cancelled."""
 
     explain = staticmethod(unexplained)
 
@@ -25,9 +25,9 @@ class Stuck:
 async def open_checks(
     settings: Settings, read_secret: Callable[[str], str], stack: AsyncExitStack
 ) -> list[Check]:
-    """Add it to the others."""
-    mine = check_factory.make_check("mine", Stuck(), settings)
-    return [*await check_factory.open_checks(settings, read_secret, stack), mine]
+    """Open the checks of the settings, and add the stuck check."""
+    stuck = check_factory.make_check("mine", StuckProbe(), settings)
+    return [*await check_factory.open_checks(settings, read_secret, stack), stuck]
 
 
 application.open_checks = open_checks  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""What the service costs others: the servers that it checks, and the machine."""
+"""The overhead of the service on the servers that it checks, and on the machine."""
 
 import asyncio
 import http.client
@@ -19,45 +19,45 @@ from tests.probes.attempt import eventually
 from tests.service import on, running
 
 
-ROUNDS = 200
+ATTEMPTS = 200
 REQUESTS = 10_000
 
 
-def test_requests_cause_no_statement(tmp_path: Path) -> None:
-    """Ten thousand requests add nothing to the schedule's one statement and one PING a round."""
+def test_requests_cause_no_queries(tmp_path: Path) -> None:
+    """During 10,000 requests, only the scheduled checks send statements and PINGs."""
     postgres = Postgres()
     postgres.arguments = ("-c", "log_statement=all")
     with postgres, Valkey() as valkey:
         environ = {**on(postgres, valkey), "RECONNECT_INTERVAL": "86400"}
         with running(environ, tmp_path / "log") as service:
             before = statements(postgres), pings(valkey)
-            begun = time.monotonic()
+            started = time.monotonic()
             connection = http.client.HTTPConnection("127.0.0.1", service.port)
             for _ in range(REQUESTS):
                 connection.request("GET", "/health")
                 assert connection.getresponse().read()
             connection.close()
-            # Intervals shorten by a tenth at most; one round may begin at either end.
-            scheduled = (time.monotonic() - begun) / (0.2 * 0.9) + 2
+            # Jitter shortens intervals by at most a tenth; one more round may start at either end.
+            scheduled = (time.monotonic() - started) / (0.2 * 0.9) + 2
             after = statements(postgres), pings(valkey)
     assert 0 < after[0] - before[0] <= scheduled
     assert 0 < after[1] - before[1] <= scheduled
 
 
 def statements(server: Postgres) -> int:
-    """How many statements a server has been asked."""
+    """Return the number of statements in a server's log."""
     return server.log.read_text().count("LOG:  statement:")
 
 
 def pings(server: Valkey) -> int:
-    """How many times a server has been asked PING."""
+    """Return the number of PING commands that a server has run."""
     with admin(server) as client:
-        asked = client.info("commandstats").get("cmdstat_ping", {"calls": 0})
-    return int(asked["calls"])
+        stats = client.info("commandstats").get("cmdstat_ping", {"calls": 0})
+    return int(stats["calls"])
 
 
-async def test_two_hundred_rounds_against_frozen_servers_leave_nothing() -> None:
-    """Sockets, tasks, threads and the servers' own sessions are back where they were."""
+async def test_two_hundred_attempts_on_frozen_servers_leak_nothing() -> None:
+    """Descriptors, sockets, threads, tasks and server sessions return to their former numbers."""
     with Postgres() as postgres, Valkey() as valkey:
         async with AsyncExitStack() as stack:
             read = postgres.password_file.read_text
@@ -74,51 +74,51 @@ async def test_two_hundred_rounds_against_frozen_servers_leave_nothing() -> None
                     )
                 ),
             ]
-            rounds = [Rounds(probe) for probe in probes]
+            counting = [CountingProbe(probe) for probe in probes]
             checks = [
                 Check(
                     name=str(number),
-                    probe=counted,
-                    explain=counted.probe.explain,
+                    probe=probe,
+                    explain=probe.probe.explain,
                     interval=0.02,
                     timeout=0.02,
                 )
-                for number, counted in enumerate(rounds)
+                for number, probe in enumerate(counting)
             ]
             for probe in probes:
                 await probe()
-            before = held(), sessions(postgres, valkey)
+            before = resource_usage(), sessions(postgres, valkey)
             async with Monitor(checks, clock=Clock()):
                 with frozen(postgres), frozen(valkey):
-                    at_first = [counted.begun for counted in rounds]
+                    before_freeze = [probe.attempts for probe in counting]
                     await eventually(
                         lambda: all(
-                            counted.begun - first >= ROUNDS
-                            for counted, first in zip(rounds, at_first, strict=True)
+                            probe.attempts - first >= ATTEMPTS
+                            for probe, first in zip(counting, before_freeze, strict=True)
                         ),
                         within=30,
                     )
             for probe in probes:
                 await probe()
             await eventually(lambda: sessions(postgres, valkey) == before[1])
-            assert held() == before[0]
+            assert resource_usage() == before[0]
 
 
-class Rounds:
-    """Counts the attempts of a probe."""
+class CountingProbe:
+    """Wraps a probe, and counts its attempts."""
 
     def __init__(self, probe: SessionProbe) -> None:
         self.probe = probe
-        self.begun = 0
+        self.attempts = 0
 
     async def __call__(self) -> None:
-        """Ask, and count."""
-        self.begun += 1
+        """Count the attempt, and run it."""
+        self.attempts += 1
         await self.probe()
 
 
-def held() -> tuple[int, int, int, int]:
-    """What this process holds: descriptors, connections, threads and tasks."""
+def resource_usage() -> tuple[int, int, int, int]:
+    """Return the numbers of descriptors, connections, threads and tasks of this process."""
     process = psutil.Process()
     return (
         process.num_fds(),

@@ -1,4 +1,4 @@
-"""Any HTTP service among the checks, with a header from a secret."""
+"""An HTTP check with a header whose value comes from a secret."""
 
 import json
 import threading
@@ -15,24 +15,24 @@ from tests.service import on, running
 BOUND = 0.2 + 0.4 + 0.5
 
 
-class Store(BaseHTTPRequestHandler):
-    """An object store that wants a key."""
+class ObjectStore(BaseHTTPRequestHandler):
+    """An object store that requires a key."""
 
     key = "Bearer the key"
 
     def do_GET(self) -> None:
-        """Answer whoever has the key."""
-        known = self.headers["Authorization"] == type(self).key
-        self.send_response(200 if known and self.path == "/minio/health/cluster" else 403)
+        """Answer 200 if the request has the key, else 403."""
+        authorized = self.headers["Authorization"] == type(self).key
+        self.send_response(200 if authorized and self.path == "/minio/health/cluster" else 403)
         self.end_headers()
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 @pytest.fixture(name="store")
 def _store() -> Iterator[int]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), Store) as server:
+    with ThreadingHTTPServer(("127.0.0.1", 0), ObjectStore) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         yield server.server_address[1]
@@ -40,10 +40,8 @@ def _store() -> Iterator[int]:
         thread.join()
 
 
-def test_an_object_store_is_watched_beside_the_rest(
-    store: int, valkey: Valkey, tmp_path: Path
-) -> None:
-    """Its failure is told as a status; the key is read again when it changes."""
+def test_an_http_check_follows_its_secret(store: int, valkey: Valkey, tmp_path: Path) -> None:
+    """The check reports the HTTP status as its reason, and reads a changed key again."""
     secret, another = tmp_path / "stack_auth_secret", tmp_path / "another"
     secret.write_text("the key\n")
     another.write_text("another")
@@ -60,7 +58,7 @@ def test_an_object_store_is_watched_beside_the_rest(
     with running(environ, tmp_path / "log") as service:
         service.until("minio", None, 5)
         service.until("redis", None, 5)
-        another.replace(secret)  # at once, as an empty one would be another failure
+        another.replace(secret)  # atomically, as an empty file would be another failure
         service.until("minio", "http_status", BOUND)
         assert service.ask("/health").json["status"] == "warn"
         assert service.ask("/health/checks/minio").code == 503

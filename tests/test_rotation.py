@@ -1,4 +1,4 @@
-"""Passwords that are replaced while the service runs, under a request each millisecond."""
+"""Passwords rotate while the service runs and answers a request every millisecond."""
 
 import itertools
 import time
@@ -21,24 +21,24 @@ RECONNECT = 0.5
 Replace = Callable[[Path, str], None]
 
 
-def in_place(file: Path, word: str) -> None:
-    """As `vitals secrets rotate` and a shell's redirection do."""
-    file.write_text(word)
+def in_place(file: Path, password: str) -> None:
+    """Overwrite the file, as `vitals secrets rotate` and shell redirection do."""
+    file.write_text(password)
 
 
-def by_rename(file: Path, word: str) -> None:
-    """As editors and configuration tools do; the folder is mounted, not the file."""
+def by_rename(file: Path, password: str) -> None:
+    """Replace the file by renaming, as editors and configuration tools do in a mounted folder."""
     new = file.with_name(".new")
-    new.write_text(word)
+    new.write_text(password)
     new.replace(file)
 
 
-def by_kubernetes(file: Path, word: str) -> None:
-    """As the kubelet does: a folder of its own for each version, and a link that is swapped."""
+def by_kubernetes(file: Path, password: str) -> None:
+    """Write a folder for each version and swap a symlink, as the kubelet does."""
     folder = file.parent
     version = folder / f"..version-{len(list(folder.iterdir()))}"
     version.mkdir()
-    (version / file.name).write_text(word)
+    (version / file.name).write_text(password)
     (folder / "..data_tmp").symlink_to(version.name)
     (folder / "..data_tmp").replace(folder / "..data")
     if not file.is_symlink():
@@ -46,12 +46,12 @@ def by_kubernetes(file: Path, word: str) -> None:
         file.symlink_to(Path("..data", file.name))
 
 
-ways = pytest.mark.parametrize("replace", [in_place, by_rename, by_kubernetes])
+all_methods = pytest.mark.parametrize("replace", [in_place, by_rename, by_kubernetes])
 
 
 @pytest.fixture(name="folder")
 def _folder(tmp_path: Path, own_postgres: Postgres, own_valkey: Valkey) -> Path:
-    """A folder with both secrets, as it would be mounted."""
+    """Create a folder with both secrets, as it would be mounted."""
     folder = tmp_path / "secrets"
     folder.mkdir()
     password = own_postgres.password_file.read_text()
@@ -81,62 +81,62 @@ def _service(
         yield service
 
 
-def reddest(replies: list[Reply]) -> float:
-    """The longest stretch in which readiness said no, in seconds."""
-    stretches = [
+def longest_outage(replies: list[Reply]) -> float:
+    """Return the most seconds for which readiness failed without a break."""
+    outages = [
         [reply.at for reply in group]
         for code, group in itertools.groupby(replies, lambda reply: reply.code)
         if code != 200
     ]
-    return max((stretch[-1] - stretch[0] for stretch in stretches), default=0.0)
+    return max((outage[-1] - outage[0] for outage in outages), default=0.0)
 
 
-@ways
-def test_a_password_of_postgres_is_rotated(
+@all_methods
+def test_a_postgres_password_rotates(
     service: Service, folder: Path, own_postgres: Postgres, replace: Replace
 ) -> None:
-    """A role has one password: red from the next connection to the file's turn, and no longer."""
+    """A role has one password, so the check fails until the file has the new one."""
     with Prober(service, "/health/ready", pause=0.001) as prober:
-        sql(own_postgres, "ALTER ROLE rotated PASSWORD 'the next one'")
+        sql(own_postgres, "ALTER ROLE rotated PASSWORD 'new password'")
         service.until("postgres", "auth", BOUND + RECONNECT)
-        replace(folder / "postgres_password", "the next one\n")
+        replace(folder / "postgres_password", "new password\n")
         service.until("postgres", None, BOUND)
-    assert reddest(prober.replies) < BOUND
+    assert longest_outage(prober.replies) < BOUND
     assert service.process.poll() is None
 
 
-@ways
-def test_a_password_of_redis_is_rotated_without_red(
+@all_methods
+def test_a_redis_password_rotates_without_a_failure(
     service: Service, folder: Path, own_valkey: Valkey, replace: Replace
 ) -> None:
-    """While both passwords are valid the file takes its turn, and nobody sees it."""
+    """The file changes while both passwords are valid, so no answer fails."""
     old = own_valkey.password_file.read_text()
     with admin(own_valkey) as client, Prober(service, "/health/ready", pause=0.001) as prober:
-        client.execute_command("ACL", "SETUSER", "default", ">the-next-one")
-        # While it is written a file may be empty for a moment, which is nobody's to read.
-        another(client, ids(client))
-        replace(folder / "redis_password", "the-next-one")
-        renewed(client)
+        client.execute_command("ACL", "SETUSER", "default", ">new-password")
+        # Start right after a new connection, as a file may be empty for a moment while written.
+        await_other_connection(client, connection_ids(client))
+        replace(folder / "redis_password", "new-password")
+        await_renewal(client)
         client.execute_command("ACL", "SETUSER", "default", f"<{old}")
-        renewed(client)
-        client.execute_command("ACL", "SETUSER", "default", f">{old}", "<the-next-one")
+        await_renewal(client)
+        client.execute_command("ACL", "SETUSER", "default", f">{old}", "<new-password")
     assert {reply.code for reply in prober.replies} == {200}
     assert prober.replies
 
 
-def renewed(client: Any) -> None:
-    """Wait until the service has made a connection anew; ended the old one it has before that."""
-    another(client, another(client, set()))
+def await_renewal(client: Any) -> None:
+    """Wait until the service has renewed its connection; it closes the old one first."""
+    await_other_connection(client, await_other_connection(client, set()))
 
 
-def another(client: Any, known: set[str]) -> set[str]:
-    """Wait until the service has a connection that is none of these, and tell which."""
+def await_other_connection(client: Any, known: set[str]) -> set[str]:
+    """Wait until the service has a connection that is not in *known*, and return its ids."""
     deadline = time.monotonic() + 5
-    while not (found := ids(client) - known):
+    while not (found := connection_ids(client) - known):
         assert time.monotonic() < deadline
     return found
 
 
-def ids(client: Any) -> set[str]:
-    """The connections that the service has."""
-    return {known["id"] for known in client.client_list() if known["name"] == "vitals"}
+def connection_ids(client: Any) -> set[str]:
+    """Return the ids of the service's connections."""
+    return {one["id"] for one in client.client_list() if one["name"] == "vitals"}

@@ -1,4 +1,4 @@
-"""The service where it starts, and goes on, on a machine that has troubles of its own."""
+"""The service starts and keeps running on a degraded host."""
 
 import contextlib
 import fcntl
@@ -27,38 +27,38 @@ from tests.troubled_app import HOUR
 
 
 BOUND = 0.2 + 0.4 + 0.5
-TROUBLED = (sys.executable, "-m", "tests.troubled_app", "app", "serve")
-STUCK = (sys.executable, "-m", "tests.stuck_app")
+FAULTY_HOST = (sys.executable, "-m", "tests.troubled_app", "app", "serve")
+STUCK_CHECK = (sys.executable, "-m", "tests.stuck_app")
 
-# More than the pipes and disks of these tests hold, at a line each.
+# Number of log lines that exceeds the pipes and disks of these tests.
 LINES = 300
 
-everywhere = pytest.mark.parametrize("command", [SERVE, UVICORN], ids=["vitals", "uvicorn"])
+all_servers = pytest.mark.parametrize("command", [SERVE, UVICORN], ids=["vitals", "uvicorn"])
 
 
 def shell(line: str, command: tuple[str, ...] = SERVE) -> tuple[str, ...]:
-    """Have a shell prepare something for a command, as `"$@"`."""
+    """Return a command that runs *command*, as `"$@"`, in a shell line."""
     return ("sh", "-c", line, "sh", *command)
 
 
-def chatter(service: Service) -> None:
-    """Have the service log much, and see it answer each time."""
+def fill_log(service: Service) -> None:
+    """Send requests that are logged, and assert that each is answered."""
     for _ in range(LINES):
         assert service.ask("/nowhere").code == 404
     assert service.ask("/health/ready").code == 200
 
 
-def ends(service: Service) -> int:
-    """Have the service end, and tell its code; it takes no longer than it should."""
+def terminate(service: Service) -> int:
+    """Terminate the service within 4 s, and return its exit code."""
     service.process.terminate()
     return service.process.wait(4)
 
 
 @pytest.mark.alone
-def test_dependencies_may_come_after_the_service(
+def test_the_service_starts_before_its_dependencies(
     own_postgres: Postgres, own_valkey: Valkey, tmp_path: Path
 ) -> None:
-    """It starts, says which of them are missing and why, and is ready when they have come."""
+    """It starts, reports why the checks fail, and becomes ready when the dependencies start."""
     with ExitStack() as stack:
         with killed(own_postgres), killed(own_valkey):
             service = stack.enter_context(running(on(own_postgres, own_valkey), tmp_path / "log"))
@@ -71,53 +71,53 @@ def test_dependencies_may_come_after_the_service(
         assert service.ask("/health/ready").code == 200
 
 
-def test_secrets_may_be_mounted_after_a_first_start(valkey: Valkey, tmp_path: Path) -> None:
-    """That start tells what is missing and ends with 78; whoever restarts it finds it serving."""
+def test_a_restart_succeeds_after_a_missing_secret_is_mounted(
+    valkey: Valkey, tmp_path: Path
+) -> None:
+    """The first start names the missing file, and exits with 78."""
     secret = tmp_path / "redis_password"
     environ = {**on(None, valkey), "REDIS_PASSWORD_FILE": str(secret)}
-    code, told = refused(environ)
+    code, output = start_and_fail(environ)
     assert code == os.EX_CONFIG
-    assert f"{secret} (REDIS_PASSWORD_FILE) is missing" in told
+    assert f"{secret} (REDIS_PASSWORD_FILE) is missing" in output
     secret.write_text(valkey.password_file.read_text())
     with running(environ, tmp_path / "log") as service:
         service.until("redis", None, 5)
 
 
-def refused(environ: dict[str, str]) -> tuple[int, str]:
-    """Tell how a service ends that can't start, and what it says."""
+def start_and_fail(environ: dict[str, str]) -> tuple[int, str]:
+    """Return exit code and output of a service that fails to start."""
     environ = {**clean(os.environ), **environ, "PORT": str(free_port())}
     done = subprocess.run(SERVE, env=environ, capture_output=True, text=True, check=False)
     return done.returncode, done.stderr
 
 
 @pytest.mark.alone
-def test_a_wall_clock_that_steps_changes_dates_and_nothing_else(
-    own_valkey: Valkey, tmp_path: Path
-) -> None:
-    """An hour ahead and back: no answer turns, and a fault is told as soon as ever."""
-    with running(on(None, own_valkey), tmp_path / "log", TROUBLED) as service:
+def test_a_stepping_wall_clock_only_changes_dates(own_valkey: Valkey, tmp_path: Path) -> None:
+    """It steps an hour ahead and back. No answer changes, and faults are reported as fast."""
+    with running(on(None, own_valkey), tmp_path / "log", FAULTY_HOST) as service:
         service.until("redis", None, 5)
-        for way in (1, -1):
-            before = observed(service)
+        for direction in (1, -1):
+            before = observation_time(service)
             with Prober(service, "/health/ready") as ready:
                 service.process.send_signal(signal.SIGUSR2)
                 time.sleep(BOUND * 1.5)
             assert {reply.code for reply in ready.replies} == {200}
-            assert abs(observed(service) - before - way * HOUR) < 60
+            assert abs(observation_time(service) - before - direction * HOUR) < 60
             with frozen(own_valkey):
                 service.until("redis", "timeout", BOUND)
             service.until("redis", None, BOUND)
 
 
-def observed(service: Service) -> float:
-    """Tell the date of the last result."""
-    told = service.ask("/health").json["checks"]["redis"]["observed_at"]
-    return datetime.fromisoformat(told).timestamp()
+def observation_time(service: Service) -> float:
+    """Return the time of the last result as a Unix timestamp."""
+    observed_at = service.ask("/health").json["checks"]["redis"]["observed_at"]
+    return datetime.fromisoformat(observed_at).timestamp()
 
 
 @pytest.fixture(name="pipe")
 def _pipe(tmp_path: Path) -> Iterator[tuple[Path, int]]:
-    """A pipe by name that holds little, and its reading end."""
+    """Create a small named pipe, and yield its path and its reading end."""
     path = tmp_path / "pipe"
     os.mkfifo(path)
     reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
@@ -127,25 +127,25 @@ def _pipe(tmp_path: Path) -> Iterator[tuple[Path, int]]:
         os.close(reader)
 
 
-@everywhere
-def test_a_log_that_nobody_reads_holds_nothing_up(
+@all_servers
+def test_a_log_that_is_not_read_blocks_nothing(
     valkey: Valkey, pipe: tuple[Path, int], command: tuple[str, ...]
 ) -> None:
-    """Neither an answer nor the end; whoever reads it later finds each line."""
+    """Answers and shutdown are not delayed, and a late reader finds each line."""
     path, reader = pipe
     with running(on(None, valkey), path, command) as service:
         service.until("redis", None, 5)
         with Prober(service, "/health/live") as live:
-            chatter(service)
+            fill_log(service)
         assert max(reply.seconds for reply in live.replies) < 1
         seen = read(reader, LINES)
-        chatter(service)
-        ends(service)
+        fill_log(service)
+        terminate(service)
     assert seen.count(b"GET /nowhere") == LINES
 
 
 def read(descriptor: int, lines: int) -> bytes:
-    """Read until so many answers have been told."""
+    """Read until the log has *lines* access lines, for at most 5 s."""
     seen, deadline = b"", time.monotonic() + 5
     while seen.count(b"GET /nowhere") < lines and time.monotonic() < deadline:
         with contextlib.suppress(BlockingIOError):
@@ -153,10 +153,10 @@ def read(descriptor: int, lines: int) -> bytes:
     return seen
 
 
-def test_long_lines_that_no_one_reads_fill_no_memory(
+def test_long_log_lines_that_are_not_read_fill_no_memory(
     valkey: Valkey, pipe: tuple[Path, int]
 ) -> None:
-    """Paths as long as a head may be, of bytes that take nine characters each in a line."""
+    """The paths are as long as allowed, and each byte takes nine characters in the log."""
     with running(on(None, valkey), pipe[0]) as service:
         connection = http.client.HTTPConnection("127.0.0.1", service.port, timeout=5)
         process, sizes = psutil.Process(service.process.pid), list[int]()
@@ -165,51 +165,49 @@ def test_long_lines_that_no_one_reads_fill_no_memory(
                 connection.request("GET", "/" + "%ff" * 5000)
                 connection.getresponse().read()
                 sizes.append(process.memory_info().rss)
-    # What the first requests import stays.
+    # The first requests import modules, which stay in memory.
     assert sizes[-1] - sizes[50] < 5 * 2**20
 
 
-def test_a_log_whose_reader_is_gone_costs_lines_alone(
-    valkey: Valkey, pipe: tuple[Path, int]
-) -> None:
-    """It serves on, and ends as it should."""
+def test_a_log_without_a_reader_only_loses_lines(valkey: Valkey, pipe: tuple[Path, int]) -> None:
+    """The service keeps serving, and shuts down properly."""
     path, reader = pipe
     with running(on(None, valkey), path) as service:
         service.until("redis", None, 5)
         os.close(reader)
-        chatter(service)
-        assert ends(service) == 0
+        fill_log(service)
+        assert terminate(service) == 0
 
 
-def test_nothing_is_written_where_there_is_no_output(valkey: Valkey, tmp_path: Path) -> None:
-    """The numbers that were the log's belong to connections then, and get no line."""
+def test_closed_outputs_receive_no_log(valkey: Valkey, tmp_path: Path) -> None:
+    """Descriptors 1 and 2 then belong to connections, and no log line is written to them."""
     command = shell('exec "$@" >&- 2>&-')
     with running(on(None, valkey), tmp_path / "log", command) as service:
         service.until("redis", None, 5)
-        chatter(service)
-        assert ends(service) == 0
+        fill_log(service)
+        assert terminate(service) == 0
     assert not (tmp_path / "log").read_bytes()
 
 
 @pytest.fixture(name="disk")
 def _disk(tmp_path: Path) -> Iterator[Path]:
-    """A folder on a disk that holds little, and is full but for a page."""
+    """Mount a small disk that is full except for one page."""
     disk = tmp_path / "disk"
     disk.mkdir()
     mount = ("mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(disk))
     if subprocess.run(mount, check=False).returncode:
-        pytest.skip("*** A FULL DISK IS NOT TESTED: only root can mount one ***")
+        pytest.skip("*** A FULL DISK IS NOT TESTED: mounting one needs root ***")
     (disk / "filler").write_bytes(bytes(60 * 1024))
     yield disk
     umount = ("umount", "--lazy", str(disk))
     subprocess.run(umount, check=True)
 
 
-@everywhere
-def test_a_full_disk_costs_lines_alone(
+@all_servers
+def test_a_full_disk_only_loses_log_lines(
     valkey: Valkey, disk: Path, command: tuple[str, ...]
 ) -> None:
-    """Those that don't fit; when there is room again a line says how many they were."""
+    """When there is space again, a line reports how many log lines dropped."""
     log = disk / "log"
     environ = {
         **on(None, valkey),
@@ -218,36 +216,36 @@ def test_a_full_disk_costs_lines_alone(
     }
     with running(environ, log, command) as service:
         service.until("redis", None, 5)
-        chatter(service)
+        fill_log(service)
         (disk / "filler").unlink()
         service.ask("/nowhere")
         deadline = time.monotonic() + 5
         while "log lines dropped" not in log.read_text() and time.monotonic() < deadline:
             time.sleep(0.01)
-        ends(service)
-    (told,) = [line for line in log.read_text().splitlines() if "log lines dropped" in line]
-    assert 0 < json.loads(told)["lines"] <= LINES
+        terminate(service)
+    (line,) = [line for line in log.read_text().splitlines() if "log lines dropped" in line]
+    assert 0 < json.loads(line)["lines"] <= LINES
 
 
-def test_it_serves_with_64_descriptors(valkey: Valkey, tmp_path: Path) -> None:
-    """When they have run out it neither ends nor spins, and answers again when some are free."""
+def test_the_service_survives_64_descriptors(valkey: Valkey, tmp_path: Path) -> None:
+    """Without free descriptors it neither ends nor spins, and answers again when some are free."""
     limited = shell('ulimit -n 64; exec "$@"')
     with running(on(None, valkey), tmp_path / "log", limited) as service:
         service.until("redis", None, 5)
-        with taken(service, 80):
+        with open_connections(service, 80):
             process = psutil.Process(service.process.pid)
             before = process.cpu_times()
             time.sleep(1.5)
             after = process.cpu_times()
             assert after.user + after.system - before.user - before.system < 0.7
-        answers_again(service)
+        await_answer(service)
         service.until("redis", None, 5)
         assert service.ask("/health/ready").code == 200
-        assert ends(service) == 0
+        assert terminate(service) == 0
 
 
-def answers_again(service: Service) -> None:
-    """Wait until it does; it may hear of a new connection before it has heard of closed ones."""
+def await_answer(service: Service) -> None:
+    """Wait for an answer. A new connection may arrive before the service has closed the others."""
     deadline = time.monotonic() + 5
     while time.monotonic() < deadline:
         with contextlib.suppress(OSError):
@@ -258,8 +256,8 @@ def answers_again(service: Service) -> None:
 
 
 @contextlib.contextmanager
-def taken(service: Service, count: int) -> Iterator[None]:
-    """Hold so many connections open."""
+def open_connections(service: Service, count: int) -> Iterator[None]:
+    """Keep *count* connections open."""
     with ExitStack() as stack:
         for _ in range(count):
             stack.enter_context(socket.create_connection(("127.0.0.1", service.port)))
@@ -267,10 +265,10 @@ def taken(service: Service, count: int) -> Iterator[None]:
 
 
 @pytest.mark.alone
-def test_a_secret_that_hangs_turns_the_check_that_reads_it_alone(
+def test_a_hanging_secret_only_fails_the_check_that_reads_it(
     postgres: Postgres, valkey: Valkey, tmp_path: Path
 ) -> None:
-    """It may lie on a share whose server is gone: nothing else waits, and neither does the end."""
+    """The file may be on a dead network share. Neither other checks nor the shutdown wait."""
     secret = tmp_path / "secret"
     secret.write_text(valkey.password_file.read_text())
     environ = {**on(postgres, valkey), "REDIS_PASSWORD_FILE": str(secret)}
@@ -290,14 +288,12 @@ def test_a_secret_that_hangs_turns_the_check_that_reads_it_alone(
         service.until("redis", None, BOUND)
         with hanging(secret):
             service.until("redis", "timeout", 0.5 + BOUND)
-            assert ends(service) == 0
+            assert terminate(service) == 0
 
 
-def test_an_attempt_that_never_ends_does_not_hold_the_end_up(
-    valkey: Valkey, tmp_path: Path
-) -> None:
-    """Not even one of a user's own that swallows each cancellation, asyncio's last one too."""
-    with running(on(None, valkey), tmp_path / "log", STUCK) as service:
+def test_an_endless_attempt_does_not_delay_the_shutdown(valkey: Valkey, tmp_path: Path) -> None:
+    """The custom check ignores all cancellations, the last one of asyncio included."""
+    with running(on(None, valkey), tmp_path / "log", STUCK_CHECK) as service:
         service.until("mine", "stuck", 5)
-        assert ends(service) == 0
+        assert terminate(service) == 0
     assert "Traceback" not in (tmp_path / "log").read_text()

@@ -1,4 +1,4 @@
-"""Faults on real servers, one by one: what the service tells, how soon, and that it never waits."""
+"""Faults of real servers: the service reports each in time, and never delays an answer."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
@@ -15,16 +15,16 @@ from tests.service import Prober, Service, on, p99, running
 
 pytestmark = pytest.mark.alone
 
-# What the interface promises for the settings of these tests. A fault that an open session can't
-# see shows when it is renewed.
+# Seconds within which the service must report a fault with the settings of these tests. A fault
+# that an open session can't see shows after the next renewal.
 BOUND = 0.2 + 0.4 + 0.5
 RECONNECT = 0.5
 
 Fault = Callable[[Postgres, Valkey], AbstractContextManager[object]]
 
 
-class Stage:
-    """Two servers and two services on them: one requires both, to the other they are optional."""
+class Environment:
+    """Two servers and two services: the checks of one are required, of the other optional."""
 
     def __init__(self, postgres: Postgres, valkey: Valkey, stack: ExitStack, logs: Path) -> None:
         self.postgres = postgres
@@ -37,26 +37,26 @@ class Stage:
             "POSTGRES_REQUIRE": "writable",
             "REDIS_REQUIRE": "writable",
         }
-        self.strict = stack.enter_context(running(environ, logs / "strict"))
+        self.required = stack.enter_context(running(environ, logs / "required"))
         environ["OPTIONAL_CHECKS"] = "postgres, redis"
-        self.lenient = stack.enter_context(running(environ, logs / "lenient"))
+        self.optional = stack.enter_context(running(environ, logs / "optional"))
 
 
-@pytest.fixture(name="stage", scope="module")
-def _stage(
+@pytest.fixture(name="environment", scope="module")
+def _environment(
     own_postgres: Postgres, own_valkey: Valkey, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Stage]:
+) -> Iterator[Environment]:
     with ExitStack() as stack:
-        yield Stage(own_postgres, own_valkey, stack, tmp_path_factory.mktemp("logs"))
+        yield Environment(own_postgres, own_valkey, stack, tmp_path_factory.mktemp("logs"))
 
 
-def altered(broken: str, mended: str) -> Fault:
-    """Change something of PostgreSQL's with a statement, and change it back."""
-    return lambda server, _: pg.altered(server, broken, mended)
+def altered(broken: str, repaired: str) -> Fault:
+    """Return a fault that one SQL statement causes and another one repairs."""
+    return lambda server, _: pg.altered(server, broken, repaired)
 
 
 def configured(name: str, value: str) -> Fault:
-    """Change a setting of Redis, and change it back."""
+    """Return a fault that a changed setting of Redis causes."""
     return lambda _, server: redis.configured(server, name, value)
 
 
@@ -68,28 +68,28 @@ FAULTS = [
         "auth",
         altered("ALTER ROLE probed PASSWORD 'another'", "ALTER ROLE probed PASSWORD '{password}'"),
         RECONNECT,
-        id="another password",
+        id="postgres password changed",
     ),
     pytest.param(
         "postgres",
         "denied",
         altered("ALTER ROLE probed NOLOGIN", "ALTER ROLE probed LOGIN"),
         RECONNECT,
-        id="no login",
+        id="postgres role without login",
     ),
     pytest.param(
         "postgres",
         "too_many_connections",
         altered("ALTER ROLE probed CONNECTION LIMIT 0", "ALTER ROLE probed CONNECTION LIMIT -1"),
         RECONNECT,
-        id="connection limit reached",
+        id="postgres connection limit reached",
     ),
     pytest.param(
         "postgres",
         "misconfigured",
         altered("DROP DATABASE probed WITH (FORCE)", "CREATE DATABASE probed"),
         0,
-        id="database gone",
+        id="postgres database dropped",
     ),
     pytest.param(
         "postgres",
@@ -104,9 +104,15 @@ FAULTS = [
     pytest.param("redis", "timeout", lambda _, server: frozen(server), 0, id="redis frozen"),
     pytest.param("redis", "refused", lambda _, server: killed(server), 0, id="redis killed"),
     pytest.param(
-        "redis", "auth", configured("requirepass", "another"), RECONNECT, id="requirepass changed"
+        "redis",
+        "auth",
+        configured("requirepass", "another"),
+        RECONNECT,
+        id="redis password changed",
     ),
-    pytest.param("redis", "out_of_memory", configured("maxmemory", "1"), 0, id="maxmemory reached"),
+    pytest.param(
+        "redis", "out_of_memory", configured("maxmemory", "1"), 0, id="redis maxmemory reached"
+    ),
     pytest.param(
         "redis", "read_only", lambda _, server: redis.replica(server), 0, id="redis a replica"
     ),
@@ -117,23 +123,23 @@ FAULTS = [
 
 
 @pytest.mark.parametrize(("name", "reason", "fault", "unseen"), FAULTS)
-def test_a_fault_is_told_within_the_bound_and_so_is_its_repair(
-    stage: Stage, name: str, reason: str, fault: Fault, unseen: float
+def test_a_fault_and_its_repair_are_reported_in_time(
+    environment: Environment, name: str, reason: str, fault: Fault, unseen: float
 ) -> None:
-    """Readiness fails for the right reason, nothing else does, and no answer is ever late."""
-    stage.strict.until(name, None, BOUND)
+    """Readiness fails for the right reason, nothing else fails, and no answer is late."""
+    environment.required.until(name, None, BOUND)
     with (
-        Prober(stage.strict, "/health/live") as live,
-        Prober(stage.strict, "/health/ready") as ready,
+        Prober(environment.required, "/health/live") as live,
+        Prober(environment.required, "/health/ready") as ready,
     ):
-        with fault(stage.postgres, stage.valkey):
-            stage.strict.until(name, reason, BOUND + unseen)
-            assert stage.strict.ask("/health/ready").code == 503
-            assert_warns(stage.lenient, name, reason)
+        with fault(environment.postgres, environment.valkey):
+            environment.required.until(name, reason, BOUND + unseen)
+            assert environment.required.ask("/health/ready").code == 503
+            assert_warns(environment.optional, name, reason)
             live.fill()
             ready.fill()
-        stage.strict.until(name, None, BOUND + (RECONNECT if unseen else 0))
-        assert stage.strict.ask("/health/ready").code == 200
+        environment.required.until(name, None, BOUND + (RECONNECT if unseen else 0))
+        assert environment.required.ask("/health/ready").code == 200
     other = "redis" if name == "postgres" else "postgres"
     assert {reply.code for reply in live.replies} == {200}
     assert {reply.json["checks"][other]["status"] for reply in ready.replies} == {"pass"}
@@ -142,7 +148,7 @@ def test_a_fault_is_told_within_the_bound_and_so_is_its_repair(
 
 
 def assert_warns(service: Service, name: str, reason: str) -> None:
-    """Where the check is optional the same fault is a warning, and a 200."""
+    """Assert that an optional check turns the fault into a warning with status 200."""
     service.until(name, reason, BOUND + RECONNECT)
     reply = service.ask("/health/ready")
     assert (reply.code, reply.json["status"]) == (200, "warn")

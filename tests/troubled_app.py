@@ -1,8 +1,8 @@
-"""Runs a program as `python -m` does, with a switch for each trouble that comes from inside.
+"""Runs a program as `python -m` does, with signals that cause faults inside the process.
 
-SIGUSR1 blocks its event loop for SECONDS, as a call does that should have been awaited. SIGUSR2
-steps its wall clock, an hour ahead and back in turn; SIGHUP blocks it without letting any other
-thread run, as some extensions in C do.
+SIGUSR1 blocks the event loop for SECONDS, as a blocking call in a coroutine would. SIGUSR2 steps
+the wall clock an hour ahead, and the next one back. SIGHUP blocks all threads, as an extension in C
+that holds the GIL would.
 """
 
 import re
@@ -18,27 +18,27 @@ HOUR = 3600.0
 
 
 def block(number: int, frame: FrameType | None) -> None:
-    """Let nothing else happen for a while."""
+    """Block the event loop."""
     del number, frame
     time.sleep(SECONDS)
 
 
-def hog(number: int, frame: FrameType | None) -> None:
-    """Let no other thread run either."""
+def hold_gil(number: int, frame: FrameType | None) -> None:
+    """Block all threads."""
     del number, frame
-    # As long as it takes to have worked for so long: what others take from it is no blocking.
-    begun, length = time.thread_time(), 16
-    while time.thread_time() - begun < SECONDS * 0.75:
+    # Count CPU time only: time that other processes take does not count as blocking.
+    started, length = time.thread_time(), 16
+    while time.thread_time() - started < SECONDS * 0.75:
         length += 1
         re.match("(a+)+$", "a" * length + "b")
-    # Threads have waited, and the one that watches may not be the first to be let in.
-    begun = time.thread_time()
-    while time.thread_time() - begun < 0.1:
+    # Waiting threads run now, and the stall detector may not be the first of them.
+    started = time.thread_time()
+    while time.thread_time() - started < 0.1:
         pass
 
 
 def step(number: int, frame: FrameType | None) -> None:
-    """Set the wall clock ahead, or back."""
+    """Step the wall clock ahead, or back."""
     del number, frame
     global ahead  # noqa: PLW0603 - there is one clock
     ahead = HOUR - ahead
@@ -50,6 +50,6 @@ if __name__ == "__main__":
     time.time = lambda: true() + ahead
     signal.signal(signal.SIGUSR1, block)
     signal.signal(signal.SIGUSR2, step)
-    signal.signal(signal.SIGHUP, hog)
+    signal.signal(signal.SIGHUP, hold_gil)
     del sys.argv[0]
     runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)

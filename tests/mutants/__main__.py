@@ -1,7 +1,7 @@
-"""Changes the core in every small way, and tells which changes no test notices.
+"""Mutation testing of the core: reports the mutants that no test detects.
 
-Run as `python -m tests.mutants [MODULE ...]`; it fails if there is one that docs/mutants.md does
-not list, or one listed there that a test does notice.
+Run `python -m tests.mutants [MODULE ...]`. It fails if a survivor is not listed in docs/mutants.md,
+or if a listed one is detected.
 """
 
 import json
@@ -16,74 +16,74 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import cast
 
-import hypothesis  # noqa: F401 - what is imported here need not be imported for each mutant
+import hypothesis  # noqa: F401 - imported once, for all mutants
 import pytest_asyncio  # noqa: F401 - as above
 
-from tests.mutants.mutant import Durations, Mutant, mutants, tested, trial
+from tests.mutants.mutant import Durations, Mutant, find_mutants, run_tests, start_trial
 
 
 CORE, TESTS, LIST = Path("app/health"), "tests/health", Path("docs/mutants.md")
 
-# Words for people, and names for imports.
-WORDS = {"advice", "__init__"}
+# Modules with only texts or imports.
+EXCLUDED = {"advice", "__init__"}
 
-# How many mutants are tried at a time.
-AT_ONCE = os.cpu_count() or 1
+# Number of mutants tested in parallel.
+PARALLEL = os.cpu_count() or 1
 
 
 def main(names: list[str]) -> int:
-    """Try every mutant of the modules of these names, or of all."""
-    files = [file for file in sorted(CORE.glob("*.py")) if file.stem not in WORDS]
+    """Test every mutant of the named modules, or of all modules."""
+    files = [file for file in sorted(CORE.glob("*.py")) if file.stem not in EXCLUDED]
     files = [file for file in files if not names or file.stem in names]
-    begun, taken = time.monotonic(), durations()
-    tried = [mutant for file in files for mutant in mutants(file)]
+    started, baseline = time.monotonic(), durations()
+    tested = [mutant for file in files for mutant in find_mutants(file)]
     listed = {one for one in equivalent() if one.partition(":")[0] in {file.name for file in files}}
     survivors = set()
-    for one in survived(tried, taken):
+    for one in find_survivors(tested, baseline):
         survivors.add(one)
         if one not in listed:
-            print(f"not noticed: {one}", flush=True)
+            print(f"not detected: {one}", flush=True)
     for one in listed - survivors:
-        print(f"listed in {LIST}, but noticed or no more: {one}")
-    minutes = (time.monotonic() - begun) / 60
-    print(f"{len(tried)} mutants, {len(survivors)} survivors, {minutes:.1f} min")
+        print(f"listed in {LIST}, but detected or gone: {one}")
+    minutes = (time.monotonic() - started) / 60
+    print(f"{len(tested)} mutants, {len(survivors)} survivors, {minutes:.1f} min")
     return int(survivors != listed)
 
 
 def durations() -> dict[str, float]:
-    """Run the tests on what is unchanged, and tell how long each takes."""
+    """Run the tests on the unchanged core, and return the seconds that each takes."""
     with TemporaryDirectory() as folder:
         file = Path(folder, "durations")
 
         def run() -> None:
             plugin = Durations()
-            code = tested(TESTS, plugin)
-            file.write_text(json.dumps(plugin.taken))
+            code = run_tests(TESTS, plugin)
+            file.write_text(json.dumps(plugin.seconds))
             sys.exit(code)
 
         process = ForkProcess(target=run)
         process.start()
         process.join()
         if process.exitcode:
-            sys.exit(f"without any change {TESTS} fails: pytest {TESTS}")
-        taken: dict[str, float] = json.loads(file.read_text())
-        return taken
+            sys.exit(f"{TESTS} fails without a mutant. Run: pytest {TESTS}")
+        seconds: dict[str, float] = json.loads(file.read_text())
+        return seconds
 
 
-def survived(tried: Iterable[Mutant], taken: dict[str, float]) -> Iterator[str]:
-    """Tell the mutants that no test notices, as they are found."""
+def find_survivors(mutants: Iterable[Mutant], baseline: dict[str, float]) -> Iterator[str]:
+    """Yield the mutants that no test detects, as they are found."""
     running: dict[int, tuple[ForkProcess, Mutant]] = {}
-    for mutant in tried:
-        if len(running) == AT_ONCE:
-            yield from ended(running)
-        process = trial(mutant, TESTS, taken)
+    for mutant in mutants:
+        if len(running) == PARALLEL:
+            yield from await_trials(running)
+        process = start_trial(mutant, TESTS, baseline)
         running[process.sentinel] = process, mutant
     while running:
-        yield from ended(running)
+        yield from await_trials(running)
 
 
-def ended(running: dict[int, tuple[ForkProcess, Mutant]]) -> Iterator[str]:
-    """Wait until a trial ends, or several; tell which mutants have survived theirs."""
+def await_trials(running: dict[int, tuple[ForkProcess, Mutant]]) -> Iterator[str]:
+    """Wait until at least one trial ends, and yield the mutants that survived."""
     for sentinel in connection.wait(list(running)):
         process, mutant = running.pop(cast("int", sentinel))
         process.join()
@@ -92,7 +92,7 @@ def ended(running: dict[int, tuple[ForkProcess, Mutant]]) -> Iterator[str]:
 
 
 def equivalent() -> list[str]:
-    """Tell the mutants that are known to behave as what they were made of."""
+    """Return the mutants that are known to behave like the original."""
     rows = re.findall(r"^\| (\w+\.py) \| (`.*?`) \| (`.*?`) \|", LIST.read_text(), re.MULTILINE)
     return [f"{file}: {before} as {after}".replace("\\|", "|") for file, before, after in rows]
 

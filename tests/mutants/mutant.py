@@ -1,4 +1,4 @@
-"""A small change of the core, and whether a test notices."""
+"""Creates mutants of a module, and tests one in a process of its own."""
 
 import difflib
 import importlib.machinery
@@ -16,22 +16,22 @@ import pytest
 from mutmut.mutation.mutators import mutation_operators
 
 
-# What stands there is read by people, by the type checker or by the import system.
-LEFT_ALONE = (cst.Annotation, cst.Decorator, cst.Import, cst.ImportFrom)
+# Nodes that hold no logic of the core.
+UNCHANGED = (cst.Annotation, cst.Decorator, cst.Import, cst.ImportFrom)
 
-# Times what a test takes of the processor, and how many seconds more: what takes longer is endless.
-PATIENCE, GRACE = 5, 2
+# A test counts as endless after FACTOR times its usual duration plus MARGIN seconds of CPU time.
+FACTOR, MARGIN = 5, 2
 
-# Plugins are imported once, for all mutants, and hold no assertion that matters.
-WARM = "ignore::pytest.PytestAssertRewriteWarning"
+# Plugins are already imported, so pytest can't rewrite their assertions, which don't matter.
+FILTER = "ignore::pytest.PytestAssertRewriteWarning"
 
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """A module with one thing changed.
+    """A module with one change.
 
     Attributes:
-        change: what stood there, and what stands there now.
+        change: the original lines, and the changed ones.
 
     """
 
@@ -41,7 +41,7 @@ class Mutant:
 
     @property
     def module(self) -> str:
-        """The name under which it is imported."""
+        """Import name of the module."""
         return ".".join(self.file.with_suffix("").parts)
 
     def __str__(self) -> str:
@@ -49,10 +49,10 @@ class Mutant:
 
 
 class Changes(cst.CSTVisitor):
-    """Finds whatever may be changed: what mutmut knows, in every place.
+    """Collects the changes that mutmut knows, in the whole module.
 
-    mutmut itself changes functions alone, and none that is decorated: no property, no constant, no
-    default of a class, which are a good part of how the core judges.
+    mutmut itself only changes functions without decorators. It skips properties, constants and
+    defaults of classes, which are a large part of the core's logic.
     """
 
     def __init__(self) -> None:
@@ -60,8 +60,8 @@ class Changes(cst.CSTVisitor):
         self.found: list[tuple[cst.CSTNode, cst.CSTNode]] = []
 
     def on_visit(self, node: cst.CSTNode) -> bool:
-        """Take down the changes of a node."""
-        if isinstance(node, LEFT_ALONE):
+        """Collect the changes of a node."""
+        if isinstance(node, UNCHANGED):
             return False
         for kind, changes in mutation_operators:
             if isinstance(node, kind):
@@ -69,8 +69,8 @@ class Changes(cst.CSTVisitor):
         return True
 
 
-def mutants(file: Path) -> Iterator[Mutant]:
-    """Tell every mutant of a module."""
+def find_mutants(file: Path) -> Iterator[Mutant]:
+    """Yield every mutant of a module."""
     source = file.read_text()
     module, changes = cst.parse_module(source), Changes()
     module.visit(changes)
@@ -78,61 +78,61 @@ def mutants(file: Path) -> Iterator[Mutant]:
         mutated = module.deep_replace(before, after)
         assert isinstance(mutated, cst.Module)
         if mutated.code != source:
-            yield Mutant(file, mutated.code, change(source, mutated.code))
+            yield Mutant(file, mutated.code, changed_lines(source, mutated.code))
 
 
-def change(before: str, after: str) -> tuple[str, str]:
-    """Tell the lines that were changed, and what they have become."""
+def changed_lines(before: str, after: str) -> tuple[str, str]:
+    """Return the lines that differ, before and after."""
     lines = difflib.ndiff(before.splitlines(), after.splitlines())
-    told: dict[str, list[str]] = {"-": [], "+": [], " ": [], "?": []}
+    found: dict[str, list[str]] = {"-": [], "+": [], " ": [], "?": []}
     for line in lines:
-        told[line[0]].append(line[2:].strip())
-    return " ".join(told["-"]), " ".join(told["+"])
+        found[line[0]].append(line[2:].strip())
+    return " ".join(found["-"]), " ".join(found["+"])
 
 
 class Limits:
-    """Has the quick tests run first, and ends the process where one seems to be endless.
+    """Plugin that runs fast tests first, and ends the process if a test seems endless.
 
     Attributes:
-        taken: how long each test took, in seconds, when nothing was changed.
+        baseline: seconds that each test takes without a mutant.
 
     """
 
-    def __init__(self, taken: dict[str, float]) -> None:
-        self.taken = taken
+    def __init__(self, baseline: dict[str, float]) -> None:
+        self.baseline = baseline
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        """Sort the tests."""
-        items.sort(key=lambda item: self.taken.get(item.nodeid, 0))
+        """Sort the tests by duration."""
+        items.sort(key=lambda item: self.baseline.get(item.nodeid, 0))
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
-        """Set the limit of a test; the signal that tells of it is the end."""
-        seconds = GRACE + PATIENCE * self.taken.get(nodeid, 60)
+        """Limit the CPU time of a test; SIGPROF ends the process when the limit is exceeded."""
+        seconds = MARGIN + FACTOR * self.baseline.get(nodeid, 60)
         signal.setitimer(signal.ITIMER_PROF, seconds)
 
 
 class Durations:
-    """Takes down how long each test takes."""
+    """Plugin that records the duration of each test in seconds."""
 
     def __init__(self) -> None:
-        self.taken: dict[str, float] = {}
+        self.seconds: dict[str, float] = {}
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Add up what a test takes."""
-        self.taken[report.nodeid] = self.taken.get(report.nodeid, 0) + report.duration
+        """Add the duration of one phase."""
+        self.seconds[report.nodeid] = self.seconds.get(report.nodeid, 0) + report.duration
 
 
-def tested(tests: str, plugin: object) -> int:
-    """Run the tests in this process, silently, until one fails; tell pytest's exit code."""
-    with open(os.devnull, "w") as nothing:  # noqa: PTH123 - descriptors, whatever holds them
+def run_tests(tests: str, plugin: object) -> int:
+    """Run the tests in this process without output until one fails; return pytest's exit code."""
+    with open(os.devnull, "w") as nothing:  # noqa: PTH123 - its descriptor replaces stdout and stderr
         os.dup2(nothing.fileno(), 1)
         os.dup2(nothing.fileno(), 2)
-    arguments = ["-x", "-q", "-p", "no:cacheprovider", "--confcutdir", tests, "-W", WARM, tests]
+    arguments = ["-x", "-q", "-p", "no:cacheprovider", "--confcutdir", tests, "-W", FILTER, tests]
     return int(pytest.main(arguments, plugins=[plugin]))
 
 
-def trial(mutant: Mutant, tests: str, taken: dict[str, float]) -> ForkProcess:
-    """Begin to test a mutant in a process of its own, which ends with 0 if it survives."""
+def start_trial(mutant: Mutant, tests: str, baseline: dict[str, float]) -> ForkProcess:
+    """Start a process that tests a mutant, and ends with 0 if the mutant survives."""
 
     def run() -> None:
         unchanged = importlib.machinery.SourceFileLoader.get_code
@@ -143,7 +143,7 @@ def trial(mutant: Mutant, tests: str, taken: dict[str, float]) -> ForkProcess:
             return unchanged(self, name)
 
         importlib.machinery.SourceFileLoader.get_code = get_code  # type: ignore[assignment, method-assign]
-        sys.exit(tested(tests, Limits(taken)))
+        sys.exit(run_tests(tests, Limits(baseline)))
 
     process = ForkProcess(target=run)
     process.start()
