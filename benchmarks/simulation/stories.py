@@ -104,7 +104,7 @@ def bound(settings: Settings, threshold: int) -> float:
 def steady(settings: Settings, size: int, seconds: float) -> Costs:
     """Measure a fleet for *seconds*, once all instances have started."""
 
-    async def story() -> Costs:
+    async def run() -> Costs:
         database = Database()
         async with Fleet(size, settings, database, SEED).running(settings.check_interval):
             database.attempts.clear()
@@ -114,7 +114,7 @@ def steady(settings: Settings, size: int, seconds: float) -> Costs:
         statements, renewals = (number / size / seconds for number in counts)
         return Costs(database.peak / size, statements, renewals)
 
-    return simulate(story())
+    return simulate(run())
 
 
 def outage(
@@ -126,7 +126,7 @@ def outage(
 ) -> Outage:
     """Simulate an outage, and the fleet until *after* seconds after it."""
 
-    async def story() -> Outage:
+    async def run() -> Outage:
         shared = database()
         fleet = Fleet(size, settings, shared, SEED)
         async with fleet.running(within=max(settings.check_interval, size / shared.accepts)):
@@ -138,7 +138,7 @@ def outage(
         ready = {round(at - started, 3): share for at, share in fleet.ready.items()}
         return Outage(fault.length, ready, per_second(shared.attempts, started), transitions)
 
-    return simulate(story())
+    return simulate(run())
 
 
 def busiest(size: int, seconds: float, jitter: Callable[[], float] | None = None) -> float:
@@ -147,7 +147,7 @@ def busiest(size: int, seconds: float, jitter: Callable[[], float] | None = None
     All instances start at the same time, and the measurement starts *seconds* later.
     """
 
-    async def story() -> float:
+    async def run() -> float:
         database = Database()
         async with Fleet(size, make_settings(), database, SEED, jitter).running(within=0):
             await asyncio.sleep(seconds)
@@ -156,7 +156,7 @@ def busiest(size: int, seconds: float, jitter: Callable[[], float] | None = None
         tenths = Counter(int(10 * at) for at in database.statements)
         return max(tenths.values()) / (len(database.statements) / 50)
 
-    return simulate(story())
+    return simulate(run())
 
 
 def per_second(moments: Iterable[float], started: float) -> Counter[int]:

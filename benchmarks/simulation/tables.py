@@ -76,7 +76,7 @@ def describe(changes: Mapping[str, Any]) -> str:
 
 
 def load() -> Iterator[Row]:
-    """Load on the database for each setting and size."""
+    """Yield the load on the database for each setting and size."""
     for changes in LOAD_SETTINGS:
         settings = make_settings(**changes)
         seconds = max(30.0, settings.reconnect_interval)
@@ -93,7 +93,7 @@ def _cells(costs: Costs, size: int) -> Row:
 
 
 def proportion() -> Iterator[Row]:
-    """Load on the database per instance, by the size of the fleet."""
+    """Yield the load on the database per instance, by the size of the fleet."""
     for size in (10, 100, 1000, 2000):
         costs = steady(make_settings(), size, 30)
         figures = (costs.connections, costs.statements, costs.renewals)
@@ -101,14 +101,14 @@ def proportion() -> Iterator[Row]:
 
 
 def spread() -> Iterator[Row]:
-    """Peak of the statements after a simultaneous start, with and without jitter."""
+    """Yield the peak of the statements after a simultaneous start, with and without jitter."""
     for seconds in (0, 10, 60, 120):
         jittered, fixed = busiest(SOME, seconds), busiest(SOME, seconds, lambda: 0.0)
         yield [str(seconds), f"{jittered:.1f}", f"{fixed:.1f}"]
 
 
 def outages() -> Iterator[Row]:
-    """Share of unready instances and their downtime, for each fault and setting."""
+    """Yield the share of unready instances and their downtime, for each fault and setting."""
     for fault in FAULTS:
         runs = (outage(make_settings(**c), SOME, fault, 20) for c in OUTAGE_SETTINGS)
         name = f"{'hangs' if fault.silent else 'refuses'} for {fault.length:g} s"
@@ -116,7 +116,7 @@ def outages() -> Iterator[Row]:
 
 
 def flapping() -> Row:
-    """Status changes and downtime of an instance during a minute of a flapping database."""
+    """Return the status changes and the downtime during a minute of a flapping database."""
     runs = (outage(make_settings(**c), SOME, Fault(2, times=15), 2) for c in OUTAGE_SETTINGS)
     return [
         "2 s up, 2 s down",
@@ -131,14 +131,14 @@ def recovery(changes: Mapping[str, Any]) -> Outage:
 
 
 def recoveries(runs: Mapping[str, Outage]) -> Iterator[Row]:
-    """Connection attempts during the outage, and seconds until recovery, for each setting."""
+    """Yield the connection attempts in the outage and the seconds to recover, by setting."""
     for name, run in runs.items():
         back = "not within 40" if run.recovery is None else f"{run.recovery:.0f}"
         yield [name, f"{max(run.attempts[second] for second in range(10)):,}", back]
 
 
 def recommended() -> Iterator[Row]:
-    """Recommended settings for each size, with their load and the time to recover."""
+    """Yield the recommended settings for each size, with their load and the time to recover."""
     for size, (accepts, changes) in RECOMMENDED.items():
         settings = make_settings(**changes)
         simulated = min(size, MANY)
