@@ -1,4 +1,4 @@
-"""`python -m app` is `vitals`."""
+"""`python -m app` runs `vitals`."""
 
 from app.cli import main
 

@@ -23,7 +23,7 @@ from app.logs import configure_if_unconfigured, filter_probe_logs
 from app.logs.events import CheckLogger, log_start
 from app.settings import ConfigurationError, Settings, load
 from app.settings.loading import effective_settings
-from app.settings.secrets import SIGNS, SecretStore
+from app.settings.secrets import SIGNING_KEY, SecretStore
 
 
 # Slow requests that may wait: the clients of further ones would time out before their turn.
@@ -101,7 +101,7 @@ async def open_service(
     monitor = await stack.enter_async_context(monitored(checks, clock, recorder, secrets.redact))
     stack.enter_context(lag.measured())
     stack.enter_context(StallDetector(lag, recorder.record_stall).watched())
-    tokens = TokenVerifier(partial(settings.secret, SIGNS))
+    tokens = TokenVerifier(partial(settings.secret, SIGNING_KEY))
     stack.enter_context(run_periodically(tokens.poll, "tokens"))
     history_store = HistoryStore(
         histories=monitor.history,

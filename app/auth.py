@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from app.settings.secrets import ALGORITHM, Secret, SecretError, key
+from app.settings.secrets import ALGORITHM, Secret, SecretError, read_signing_key
 
 
 SCOPE = "health:read"
@@ -44,7 +44,7 @@ class TokenVerifier:
     def poll(self) -> None:
         """Read the key again. While it is unreadable, no token is valid."""
         try:
-            self._key = key(self._find())
+            self._key = read_signing_key(self._find())
         except SecretError as error:
             if self._key is not None:
                 logger.warning("signing key unreadable", extra={"cause": str(error)})

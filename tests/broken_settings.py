@@ -1,18 +1,18 @@
-"""Settings that can't be used, each with the one line that says so."""
+"""Invalid settings, each with its error message."""
 
 CANARY = "CANARY"
 PG = "postgresql://user@host:5432/db"
 REDIS = "redis://host:6379/0"
 
-# Name, value, line.
+# Name, value, message.
 BROKEN = [
     *[
         (
             "HOST",
             value,
             (
-                "HOST must be a name, or an IP address without brackets and port: "
-                "correct it, or unset it"
+                "HOST: must be a name, or an IP address without brackets and port. "
+                "Correct it or unset it."
             ),
         )
         for value in ("[::1]", "127.0.0.1:8000", f"http://{CANARY}", f"{CANARY} ", f"{CANARY}\n")
@@ -22,8 +22,8 @@ BROKEN = [
             name,
             f"{value}\r",
             (
-                f"{name} holds a carriage return: "
-                "save the file that sets it with the line ends of Unix (LF)"
+                f"{name}: contains a carriage return. "
+                "Save the file that sets it with Unix line ends (LF)."
             ),
         )
         for name, value in (
@@ -39,27 +39,27 @@ BROKEN = [
         (
             "MAINTENANCE_FILE",
             f"/{CANARY}{character}",
-            "MAINTENANCE_FILE holds a character that is not printable: remove it",
+            "MAINTENANCE_FILE: contains a character that is not printable. Remove it.",
         )
         for character in ("\n", "\x1b", "\u200b")
     ],
-    ("PORT", "0", "PORT must be a port from 1 to 65535: correct it, or unset it"),
-    ("PORT", CANARY, "PORT must be a port from 1 to 65535: correct it, or unset it"),
+    ("PORT", "0", "PORT: must be a port from 1 to 65535. Correct it or unset it."),
+    ("PORT", CANARY, "PORT: must be a port from 1 to 65535. Correct it or unset it."),
     (
         "POSTGRES_AUTH",
         CANARY,
-        "POSTGRES_AUTH must be password or none: correct it, or unset it",
+        "POSTGRES_AUTH: must be password or none. Correct it or unset it.",
     ),
     (
         "REDIS_REQUIRE",
         CANARY,
-        "REDIS_REQUIRE must be connect, query or writable: correct it, or unset it",
+        "REDIS_REQUIRE: must be connect, query or writable. Correct it or unset it.",
     ),
     *[
         (
             name,
             value,
-            (f"{name} must be a number of seconds from 0.01 to 86400: correct it, or unset it"),
+            (f"{name}: must be a number of seconds from 0.01 to 86400. Correct it or unset it."),
         )
         for name in ("CHECK_TIMEOUT", "REDIS_CHECK_INTERVAL", "RECONNECT_INTERVAL")
         for value in ("0", "1e-6", "nan", "inf", "1e9", CANARY)
@@ -67,25 +67,29 @@ BROKEN = [
     (
         "HEALTH_DETAILS",
         CANARY,
-        "HEALTH_DETAILS must be always, authorized or never: correct it, or unset it",
+        "HEALTH_DETAILS: must be always, authorized or never. Correct it or unset it.",
     ),
     (
         "SUCCESS_THRESHOLD",
         "1.5",
-        "SUCCESS_THRESHOLD must be a whole number from 1 to 20: correct it, or unset it",
+        "SUCCESS_THRESHOLD: must be a whole number from 1 to 20. Correct it or unset it.",
     ),
     (
         "OPTIONAL_CHECKS",
         "mysql",
-        "OPTIONAL_CHECKS names mysql, which is not a check: postgres or redis",
+        "OPTIONAL_CHECKS: mysql is not a check. Use postgres or redis.",
     ),
     (
         "OPTIONAL_CHECKS",
         "redis\nminio",
-        "OPTIONAL_CHECKS names redis\\nminio, which is not a check: postgres or redis",
+        "OPTIONAL_CHECKS: redis\\nminio is not a check. Use postgres or redis.",
     ),
     *[
-        ("DATABASE_URL", url, "DATABASE_URL must read postgresql://user@host:port/database")
+        (
+            "DATABASE_URL",
+            url,
+            "DATABASE_URL: must have the form postgresql://user@host:port/database. Correct it.",
+        )
         for url in (
             CANARY,
             f"mysql://user@{CANARY}/db",
@@ -98,34 +102,40 @@ BROKEN = [
     (
         "DATABASE_URL",
         f"postgresql://user:{CANARY}@host/db",
-        "DATABASE_URL holds a password: put it into the secret postgres_password",
+        (
+            "DATABASE_URL: a password is not allowed in the URL. "
+            "Put it in the secret postgres_password."
+        ),
     ),
     (
         "DATABASE_URL",
         f"{PG}?{CANARY}=1",
-        "DATABASE_URL may hold in its query host, sslmode and sslrootcert",
+        "DATABASE_URL: the query may contain only host, sslmode and sslrootcert. Remove the rest.",
     ),
     (
         "DATABASE_URL",
         f"{PG}?sslmode={CANARY}",
         (
-            "DATABASE_URL has an unknown sslmode: use one of "
-            "disable, allow, prefer, require, verify-ca, verify-full"
+            "DATABASE_URL: unknown sslmode. Use one of "
+            "disable, allow, prefer, require, verify-ca, verify-full."
         ),
     ),
     (
         "DATABASE_URL",
         f"{PG}?sslrootcert=/{CANARY}",
         (
-            "DATABASE_URL names a sslrootcert that can't be used: "
-            "mount a PEM file there, or correct the path"
+            "DATABASE_URL: the file of sslrootcert can't be used. "
+            "Mount a PEM file there, or correct the path."
         ),
     ),
     *[
         (
             "REDIS_URL",
             url,
-            "REDIS_URL must read redis://host:port/0, rediss://host:port/0 or unix:///path",
+            (
+                "REDIS_URL: must have the form redis://host:port/0, rediss://host:port/0 or "
+                "unix:///path. Correct it."
+            ),
         )
         for url in (
             CANARY,
@@ -138,29 +148,33 @@ BROKEN = [
     (
         "REDIS_URL",
         f"redis://:{CANARY}@host",
-        "REDIS_URL holds a password: put it into the secret redis_password",
+        "REDIS_URL: a password is not allowed in the URL. Put it in the secret redis_password.",
     ),
-    ("REDIS_URL", f"redis://host/{CANARY}", "REDIS_URL must have a number as its database"),
+    (
+        "REDIS_URL",
+        f"redis://host/{CANARY}",
+        "REDIS_URL: the database must be a number. Correct it.",
+    ),
     (
         "REDIS_URL",
         "redis://host?port=6379",
-        "REDIS_URL may hold in its query db and ssl_ca_certs",
+        "REDIS_URL: the query may contain only db and ssl_ca_certs. Remove the rest.",
     ),
     (
         "REDIS_URL",
         "rediss://host?ssl_ca_certs=/etc/hostname",
         (
-            "REDIS_URL names a ssl_ca_certs that can't be used: "
-            "mount a PEM file there, or correct the path"
+            "REDIS_URL: the file of ssl_ca_certs can't be used. "
+            "Mount a PEM file there, or correct the path."
         ),
     ),
     (
         "DATABASE_URL",
         f"postgresql://user@/db?host={CANARY}",
-        "DATABASE_URL has in its query a host that is no folder",
+        "DATABASE_URL: the host in the query must be the folder of a Unix socket. Correct it.",
     ),
     *[
-        (name, url, f"{name} holds a blank or a line break: remove it")
+        (name, url, f"{name}: contains a space or a line break. Remove it.")
         for name, url in (
             ("DATABASE_URL", f"{PG}\n"),
             ("DATABASE_URL", f"postgresql://user@{CANARY} host/db"),
@@ -171,12 +185,19 @@ BROKEN = [
     (
         "REDIS_URL",
         f"unix://{CANARY}/redis.sock",
-        "REDIS_URL must read redis://host:port/0, rediss://host:port/0 or unix:///path",
+        (
+            "REDIS_URL: must have the form redis://host:port/0, rediss://host:port/0 or "
+            "unix:///path. Correct it."
+        ),
     ),
     (
         "REDIS_URL",
         f"{REDIS}?ssl_ca_certs=/{CANARY}",
-        "REDIS_URL names a ssl_ca_certs that verifies nothing: begin it with rediss://",
+        "REDIS_URL: ssl_ca_certs needs TLS. Use rediss://.",
     ),
-    ("REDIS_URL", f"{REDIS}?{CANARY}=1", "REDIS_URL may hold in its query db and ssl_ca_certs"),
+    (
+        "REDIS_URL",
+        f"{REDIS}?{CANARY}=1",
+        "REDIS_URL: the query may contain only db and ssl_ca_certs. Remove the rest.",
+    ),
 ]

@@ -1,4 +1,4 @@
-"""The ports that a worker's servers get, each once before any comes again."""
+"""Free ports for a test worker, each used once before any is used again."""
 
 import contextlib
 import functools
@@ -9,14 +9,14 @@ import socket
 from collections.abc import Iterator
 
 
-# Below those of the embedded servers, which may be started by a process that is tested; Chromium
-# opens no page on 10080.
+# Below the ports of the embedded servers, which a tested process may start. Chromium opens no page
+# on port 10080.
 PORTS = range(10100, 20000)
 
 
 @functools.cache
-def _of_this_worker() -> Iterator[int]:
-    """Tell the ports that no other worker gets, in an order of this run's own."""
+def _worker_ports() -> Iterator[int]:
+    """Return the ports of this worker in random order."""
     number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
     share = len(PORTS) // int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     ports = PORTS[number * share :][:share]
@@ -24,12 +24,12 @@ def _of_this_worker() -> Iterator[int]:
 
 
 def free_port() -> int:
-    """Find a port that nobody listens on, and that stays free until this test listens on it.
+    """Return a port that is free, and stays free until this test listens on it.
 
-    It is none that the system hands out: to whoever asks for any, and to each client that
-    connects, which might even meet itself there.
+    It is outside the range of ephemeral ports. The system gives one of those to any server that
+    asks for a free port, and to each client, which could even connect to itself.
     """
-    for port in _of_this_worker():
+    for port in _worker_ports():
         with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
             return port
     raise AssertionError

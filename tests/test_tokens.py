@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.auth import SCOPE, TokenVerifier, issue
-from app.settings.secrets import Secret, SecretError, key
+from app.settings.secrets import Secret, SecretError, read_signing_key
 
 
 # Long enough for every algorithm.
@@ -107,10 +107,10 @@ def test_without_a_key_no_token_is_valid(
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
-        ("x" * 31, "is shorter than 32 bytes: write a longer one"),
+        ("x" * 31, "is shorter than 32 bytes. Write a longer one."),
         (
             "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEA\n-----END PUBLIC KEY-----\n",
-            "holds a key pair's key: write random text instead",
+            "contains a key of a key pair. Write random text into it.",
         ),
     ],
 )
@@ -118,5 +118,5 @@ def test_a_weak_key_is_refused(secret: Secret, content: str, problem: str) -> No
     """A short key can be guessed, and a public key is not secret."""
     secret.path.write_text(content)
     with pytest.raises(SecretError) as caught:
-        key(secret)
+        read_signing_key(secret)
     assert str(caught.value) == f"jwt_secret: {secret.path} {problem}"

@@ -1,6 +1,6 @@
-"""Become a program whose kernel refuses IPv6, as one that was booted with `ipv6.disable=1` does.
+"""Run a program as on a kernel that was booted with `ipv6.disable=1`.
 
-A filter of the kernel's own (seccomp) refuses `socket(AF_INET6, ...)`, and any user may set one:
+A seccomp filter refuses `socket(AF_INET6, ...)`. Any user can set one:
     python -m tests.without_ipv6 PROGRAM ARGUMENTS
 """
 
@@ -19,8 +19,8 @@ ALLOW, ERRNO = 0x7FFF0000, 0x00050000
 LOAD, JUMP_IF_EQUAL, RETURN = 0x20, 0x15, 0x06
 SOCKET = {"x86_64": 41, "aarch64": 198}
 
-# Code, how many to skip if true and if false, and a value: where the call's number and its first
-# argument stand, or what they are compared with.
+# The instruction, how many to skip if true and if false, and its operand: the offset of the system
+# call's number or first argument, or the value to compare with.
 PROGRAM = (
     (LOAD, 0, 0, 0),
     (JUMP_IF_EQUAL, 0, 3, SOCKET[platform.machine()]),
@@ -32,7 +32,7 @@ PROGRAM = (
 
 
 def refuse_ipv6() -> None:
-    """Have the kernel refuse it from here on, to this process and all that it becomes."""
+    """Refuse IPv6 sockets to this process and its children."""
     code = b"".join(struct.pack("HBBI", *step) for step in PROGRAM)
     steps = ctypes.create_string_buffer(code)
     program = struct.pack("H6xP", len(PROGRAM), ctypes.addressof(steps))
@@ -44,4 +44,4 @@ def refuse_ipv6() -> None:
 
 if __name__ == "__main__":
     refuse_ipv6()
-    os.execvp(sys.argv[1], sys.argv[1:])  # noqa: S606  # it becomes what is tested
+    os.execvp(sys.argv[1], sys.argv[1:])  # noqa: S606  # it runs the program under test

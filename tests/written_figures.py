@@ -1,4 +1,4 @@
-"""Figures as files have them, each with the file and the line to mend."""
+"""Figures in configuration files, each with its file and line."""
 
 import re
 from collections.abc import Iterable
@@ -11,39 +11,39 @@ from tests.service import ROOT
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """What a file says, and where: `place` is what an editor opens."""
+    """A figure in a file. Its place has the form FILE:LINE."""
 
     text: str
     place: str
 
     @property
     def seconds(self) -> float:
-        """How many seconds it says: `500ms`, `10s`, `1m` or a bare number of seconds."""
+        """The figure in seconds. It may be `500ms`, `10s`, `1m` or a number of seconds."""
         number, unit = re.fullmatch(r"([0-9.]+)(ms|s|m|)", self.text).groups()  # type: ignore[union-attr]
         return float(number) * {"ms": 0.001, "s": 1, "m": 60, "": 1}[unit]
 
 
 def figure(file: str, pattern: str, after: str = "") -> Figure:
-    """Find the one group of a pattern in a file of this checkout.
+    """Return the group of a pattern in a file of this checkout.
 
     Args:
-        after: a pattern that comes before it, to tell alike ones apart.
+        after: a pattern that must match before it.
 
     """
     return find(ROOT / file, pattern, after)
 
 
 def find(file: Path, pattern: str, after: str = "") -> Figure:
-    """Find the one group of a pattern in any file."""
+    """Return the group of a pattern in any file."""
     text = file.read_text()
     begin = re.search(after, text, re.MULTILINE)
-    assert begin, f"{file}: nothing reads {after!r}"
+    assert begin, f"{file}: no match for {after!r}"
     found = re.compile(pattern, re.MULTILINE).search(text, begin.end())
-    assert found, f"{file}: nothing reads {pattern!r}"
+    assert found, f"{file}: no match for {pattern!r}"
     name = file.relative_to(ROOT) if file.is_relative_to(ROOT) else file
     return Figure(found[1], f"{name}:{text.count(chr(10), 0, found.start(1)) + 1}")
 
 
 def broken(rules: Iterable[Rule], places: dict[str, Figure]) -> list[str]:
-    """Tell the line to mend of each rule that does not hold; *places* is by the rule's term."""
-    return [f"{places[rule.term].place}: {rule.remedy}" for rule in rules if not rule.holds]
+    """Return place and remedy of each broken rule. *places* has the rules' fields as keys."""
+    return [f"{places[rule.field].place}: {rule.remedy}" for rule in rules if not rule.holds]

@@ -1,107 +1,104 @@
-"""The command line: one command a file."""
+"""The `vitals` command. Each subcommand is a module that is imported when it runs."""
 
 import gc
+import os
 import sys
 from importlib import import_module
-from types import SimpleNamespace
-from typing import Annotated, Any
 
-import typer
-from typer.core import TyperCommand, TyperGroup
-from typer.main import get_command
+import click
 
 from app import __version__
 
 
-# Help must not import what the commands need, so it can't ask them.
+# The first sentence of each command's help. It stands here so that `vitals --help` imports none.
 COMMANDS = {
-    "serve": "Serve on HOST and PORT until told to stop.",
-    "dev": "Serve on an embedded PostgreSQL and a Redis-compatible server, both gone at the end.",
-    "check": "Ask a running service how it is.",
-    "doctor": "Tell why it is red, and what to try.",
-    "secrets": "Make, judge and rotate the files that hold the secrets.",
-    "token": "Print a token with which an operator sees more.",
+    "serve": "Run the service on HOST and PORT.",
+    "dev": "Run the service with its own PostgreSQL and Redis-compatible server.",
+    "check": "Check a running service.",
+    "doctor": "Find out why a check fails, and what to do.",
+    "secrets": "Create, check and rotate the secret files.",
+    "token": "Print an operator's token.",
     "maintenance": "Take this instance out of rotation, or put it back.",
-    "probes": "Print a probe configuration, computed from the settings in force.",
+    "probes": "Print a probe configuration that suits the current settings.",
 }
 
-
-def light(params: list[Any]) -> list[Any]:
-    """Take words as they are: typer imports pydantic for that, which `vitals check` can't await."""
-    for param in params:
-        if param.name == "help" or param.type_descriptor.annotation is str:
-            param.get_runtime_param = lambda: SimpleNamespace(coerce=lambda value, **_: value)
-    return params
+HIGHEST_PORT = 65535
 
 
-class Command(TyperCommand):
-    """A command that takes words as they are."""
+class InvalidSettings(click.ClickException):
+    """A setting that can't be used. Ends the program with the exit code 78."""
 
-    def get_params(self, ctx: Any) -> list[Any]:
-        """Tell what the command takes."""
-        return light(super().get_params(ctx))
+    exit_code = os.EX_CONFIG
 
 
-class Commands(TyperGroup):
-    """The commands, each imported when it is run: none waits for what another needs."""
+class LazyGroup(click.Group):
+    """A group that imports a command when it runs, so `vitals check` starts without the service.
 
-    def get_params(self, ctx: Any) -> list[Any]:
-        """Tell what `vitals` itself takes."""
-        return light(super().get_params(ctx))
+    https://click.palletsprojects.com/en/stable/complex/#lazily-loading-subcommands
+    """
 
-    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
-        """Find the command that the arguments name."""
-        name, stub, rest = super().resolve_command(ctx, args)
-        return name, imported(name) if name else stub, rest
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Import the command that the arguments name."""
+        name, command, rest = super().resolve_command(ctx, args)
+        if name:
+            command = getattr(import_module(f"app.cli.{name}"), name)
+        return name, command, rest
 
-
-def imported(name: str) -> Any:
-    """Import a command, or a group of them."""
-    module = vars(import_module(f"app.cli.{name}"))
-    group = typer.Typer(help=COMMANDS[name], rich_markup_mode=None, add_completion=False)
-    for function in module.get("COMMANDS") or [module[name]]:
-        group.command(cls=Command)(function)
-    return get_command(group)
-
-
-def stub() -> None:
-    """Stand for a command that is not imported yet."""
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the command. Ctrl-C ends it with the exit code 130, without an empty line."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            ctx.exit(130)
 
 
-def vitals(
-    context: typer.Context,
-    *,
-    version: Annotated[bool, typer.Option("--version", help="Tell the version.")] = False,
-) -> None:
-    """Answers, truthfully and at once, whether a deployment's dependencies can serve."""
-    if version:
-        typer.echo(f"vitals {__version__}")
-        raise typer.Exit
+@click.group(
+    cls=LazyGroup,
+    commands={
+        name: click.Command(name, short_help=sentence) for name, sentence in COMMANDS.items()
+    },
+    context_settings={"help_option_names": ["-h", "--help"]},
+    invoke_without_command=True,
+)
+@click.version_option(__version__, message="vitals %(version)s")
+@click.pass_context
+def vitals(context: click.Context) -> None:
+    """Check whether a deployment's dependencies can serve."""
     if context.invoked_subcommand is None:
-        typer.echo(context.get_help())
+        click.echo(context.get_help())
+
+
+def parse_port(text: str) -> int:
+    """Parse a TCP port.
+
+    Raises:
+        click.BadParameter: *text* is not a whole number from 1 to 65535.
+
+    """
+    port = int(text) if text.isascii() and text.isdecimal() and len(text) <= len("65535") else 0
+    if not 0 < port <= HIGHEST_PORT:
+        msg = f"PORT must be a whole number from 1 to {HIGHEST_PORT}."
+        raise click.BadParameter(msg)
+    return port
 
 
 def main() -> None:
-    """Run the command that the arguments name; what is wrong with them is told in one line."""
-    application = typer.Typer(
-        cls=Commands,
-        callback=vitals,
-        invoke_without_command=True,
-        rich_markup_mode=None,
-        add_completion=False,
-        pretty_exceptions_enable=False,
-    )
-    for name, sentence in COMMANDS.items():
-        application.command(name, short_help=sentence)(stub)
-    # What is imported stays: to look through it for garbage, again and again as it grows, takes an
-    # eighth of the time until a server is up, which then has the collector begin.
+    """Run the command that the arguments name. Print an error as one line."""
+    # Imported modules stay in memory, and collections during the imports take an eighth of the
+    # time until the server is up. The server enables the collector again.
     gc.disable()
     try:
-        sys.exit(application(prog_name="vitals", standalone_mode=False))
-    except typer.TyperException as error:
+        sys.exit(vitals.main(prog_name="vitals", standalone_mode=False))
+    except click.ClickException as error:
         context = getattr(error, "ctx", None)
+        message = " ".join(error.format_message().split())
+        stop = "" if message.endswith((".", "?")) else "."
         hint = f" See {context.command_path} --help." if context else ""
-        typer.echo(f"vitals: {' '.join(error.format_message().split())}{hint}", err=True)
+        click.echo(f"vitals: {message}{stop}{hint}", err=True)
         sys.exit(error.exit_code)
+    except click.Abort:
+        sys.exit(130)
     finally:
         gc.enable()

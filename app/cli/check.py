@@ -1,71 +1,108 @@
-"""`vitals check`: asks a running service how it is, for a container without curl."""
+"""`vitals check`: check a running service, in a container without curl."""
 
 import contextlib
 import json
 import re
+import sys
 import threading
 import time
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from queue import Empty, SimpleQueue
-from typing import Annotated, Any
+from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
-import typer
+import click
+
+from app.cli import parse_port
 
 
-# With Python's own start and end it is within the 5 seconds that a prober waits.
+# With the start and the end of Python this stays within 5 seconds.
 TIMEOUT = 4.5
 
-# A Ctrl-C that comes between Python's last look for one and a wait is heard when the wait is over.
-STEP = 0.1
+# A Ctrl-C that arrives just before a wait begins is handled when that wait ends.
+POLL_INTERVAL = 0.1
 
-# A health answer is shorter, with however many checks of a user's own; of anything else this much
-# is enough to see that it is not one.
+# No health answer is longer, even with the highest number of checks.
 MAX_BYTES = 2**20
 
-# Both are served on IPv4, and there may be no IPv6.
-UNSPECIFIED = {"0.0.0.0": "127.0.0.1", "::": "127.0.0.1"}  # noqa: S104  # it is what HOST may say
+# The service accepts IPv4 connections on both, and the machine may have no IPv6.
+UNSPECIFIED = {"0.0.0.0": "127.0.0.1", "::": "127.0.0.1"}  # noqa: S104  # a value of HOST
 
-# The code and the body.
+# The status code and the body.
 Answer = tuple[int, bytes]
 
 
-def check(
-    name: Annotated[
-        str, typer.Argument(metavar="live|ready|started|NAME", help="What to ask for.")
-    ] = "ready",
-    url: Annotated[
-        str | None,
-        typer.Option(metavar="URL", help="Where it serves.", show_default="http://HOST:PORT"),
-    ] = None,
-    host: Annotated[str, typer.Option(envvar="HOST", help="Its address.")] = "127.0.0.1",
-    port: Annotated[str, typer.Option(envvar="PORT", help="Its port.")] = "8000",
-) -> None:
-    """Ask a running service how it is.
+@click.command()
+@click.argument("names", metavar="[live|ready|started|NAME]", nargs=-1)
+@click.option(
+    "--url", metavar="URL", help="The service's URL.", show_default="http://HOST:PORT", default=""
+)
+@click.option(
+    "--host",
+    metavar="HOST",
+    envvar="HOST",
+    default="127.0.0.1",
+    help="The service's address.",
+    show_default=True,
+    show_envvar=True,
+)
+@click.option(
+    "--port",
+    metavar="PORT",
+    envvar="PORT",
+    default="8000",
+    help="The service's port.",
+    show_default=True,
+    show_envvar=True,
+)
+def check(names: tuple[str, ...], url: str, host: str, port: str) -> None:
+    """Check a running service.
 
-    Exits with 0 for pass and warn, with 1 for fail, an answer that makes no sense, and none
-    within 5 seconds. NAME is that of a check, such as postgres.
+    NAME is the name of one check, such as postgres (default: ready).
+
+    Exits with 0 for pass and warn, and with 1 for fail, for an unexpected answer, and for no
+    answer within 5 seconds.
     """
-    if not re.fullmatch("[a-z][a-z0-9_-]*", name):
-        msg = f"{name!r} can't be the name of a check"
-        raise typer.BadParameter(msg)
-    passes, line = verdict(name, base(url or listening(host, port)))
-    # What a stranger says must neither steer a terminal nor break the line.
-    typer.echo(ascii(f"{name}: {line}")[1:-1])
-    raise typer.Exit(0 if passes else 1)
+    name = parse_names(names)
+    passes, text = fetch_status(name, parse_url(url or local_url(host, port)))
+    # The answer may come from another server: it must not control the terminal or add a line.
+    click.echo(ascii(f"{name}: {text}")[1:-1])
+    sys.exit(0 if passes else 1)
 
 
-def listening(host: str, port: str) -> str:
-    """Tell the address of a service on this machine."""
-    host = UNSPECIFIED.get(host, host)
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-
-def base(url: str) -> SplitResult:
-    """Take an address apart.
+def parse_names(names: tuple[str, ...]) -> str:
+    """Return the one name, or `ready` if there is none.
 
     Raises:
-        typer.BadParameter: it is none, or it holds what an address of a service does not.
+        click.UsageError: there is more than one, or a check can't have such a name. A URL is not
+            repeated, because it may hold a password.
+
+    """
+    if any(re.search(r"://|^[\w.-]*[\w.]:\d+/?$", name) for name in names):
+        msg = "A URL is not the name of a check. Use --url URL."
+        raise click.UsageError(msg)
+    if len(names) > 1:
+        msg = f"Expected one name, got {len(names)}."
+        raise click.UsageError(msg)
+    name = names[0] if names else "ready"
+    if not re.fullmatch("[a-z][a-z0-9_-]*", name):
+        msg = f"{name!r} can't be the name of a check."
+        raise click.BadParameter(msg)
+    return name
+
+
+def local_url(host: str, port: str) -> str:
+    """Return the URL of the service on this machine."""
+    host = UNSPECIFIED.get(host, host)
+    number = parse_port(port)
+    return f"http://[{host}]:{number}" if ":" in host else f"http://{host}:{number}"
+
+
+def parse_url(url: str) -> SplitResult:
+    """Parse the URL of a service.
+
+    Raises:
+        click.BadParameter: it is not an HTTP URL, or it has credentials, a query or a fragment.
 
     """
     with contextlib.suppress(ValueError):
@@ -73,25 +110,25 @@ def base(url: str) -> SplitResult:
         plain = url.isascii() and url.isprintable() and not set(url) & set(" @?#")
         if plain and parts.hostname and parts.scheme in {"http", "https"} and parts.port != 0:
             return parts
-    msg = "--url, or HOST and PORT, must make http://HOST:PORT or https://HOST:PORT"
-    raise typer.BadParameter(msg)
+    msg = "--url, or HOST and PORT, must make http://HOST:PORT or https://HOST:PORT."
+    raise click.BadParameter(msg)
 
 
-def verdict(name: str, url: SplitResult) -> tuple[bool, str]:
-    """Ask, and tell whether it passes and what there is to say."""
+def fetch_status(name: str, url: SplitResult) -> tuple[bool, str]:
+    """Return whether a check passes, and its status with the reasons."""
     path = name if name in {"live", "ready", "started"} else f"checks/{name}"
     try:
-        answer = ask(url, f"{url.path.rstrip('/')}/health/{path}")
+        answer = fetch_within_timeout(url, f"{url.path.rstrip('/')}/health/{path}")
     except OSError as error:
         cause = error.strerror or str(error)
-        return False, f"no answer from {url.geturl()}: {cause[:1].lower()}{cause[1:]}"
+        return False, f"no answer from {url.geturl()}: {cause[:1].lower()}{cause[1:]}."
     except (HTTPException, ValueError) as error:
-        return False, f"no answer from {url.geturl()}: {type(error).__name__}: {error}"
-    return judged(answer, url.geturl())
+        return False, f"no answer from {url.geturl()}: {type(error).__name__}: {error}."
+    return parse_answer(answer, url.geturl())
 
 
-def ask(url: SplitResult, path: str) -> Answer:
-    """Ask on a thread that can be left behind: resolving a name can't be cut short.
+def fetch_within_timeout(url: SplitResult, path: str) -> Answer:
+    """Fetch on a daemon thread, because a name look-up can't be interrupted.
 
     Raises:
         OSError, HTTPException, ValueError: there is no answer.
@@ -101,28 +138,24 @@ def ask(url: SplitResult, path: str) -> Answer:
 
     def run() -> None:
         try:
-            outcome.put(request(url, path))
+            outcome.put(fetch(url, path))
         except (OSError, HTTPException, ValueError) as error:
             outcome.put(error)
 
     threading.Thread(target=run, daemon=True).start()
-    answer = awaited(outcome)
+    deadline = time.monotonic() + TIMEOUT
+    answer: Answer | Exception = TimeoutError(f"not within {TIMEOUT} seconds")
+    while (left := deadline - time.monotonic()) > 0:
+        with contextlib.suppress(Empty):
+            answer = outcome.get(timeout=min(left, POLL_INTERVAL))
+            break
     if isinstance(answer, Exception):
         raise answer
     return answer
 
 
-def awaited(outcome: SimpleQueue[Answer | Exception]) -> Answer | Exception:
-    """Wait in steps for what comes of asking."""
-    deadline = time.monotonic() + TIMEOUT
-    while (left := deadline - time.monotonic()) > 0:
-        with contextlib.suppress(Empty):
-            return outcome.get(timeout=min(left, STEP))
-    return TimeoutError(f"not within {TIMEOUT} seconds")
-
-
-def request(url: SplitResult, path: str) -> Answer:
-    """Put one request on a connection of its own."""
+def fetch(url: SplitResult, path: str) -> Answer:
+    """Send one request on a new connection."""
     kind, port = (HTTPSConnection, 443) if url.scheme == "https" else (HTTPConnection, 80)
     with contextlib.closing(kind(url.hostname or "", url.port or port)) as connection:
         headers = {"Accept": "application/json", "Connection": "close"}
@@ -131,30 +164,30 @@ def request(url: SplitResult, path: str) -> Answer:
         return response.status, response.read(MAX_BYTES)
 
 
-def judged(answer: Answer, url: str) -> tuple[bool, str]:
-    """Tell whether an answer passes, and why not; what Vitals would not say does not."""
+def parse_answer(answer: Answer, url: str) -> tuple[bool, str]:
+    """Return whether an answer passes, and its status. Only an answer of Vitals can pass."""
     code, body = answer
-    told = None
+    document = None
     with contextlib.suppress(ValueError, RecursionError):
-        told = json.loads(body)
-    match code, told:
+        document = json.loads(body)
+    match code, document:
         case 200, {"status": "pass"}:
             return True, "pass"
         case 200, {"status": "warn"}:
-            return True, f"warn{why(told)}"
+            return True, f"warn{format_reasons(document)}"
         case 503, {"status": "fail" | "unknown" as status}:
-            return False, f"{status}{why(told)}"
+            return False, f"{status}{format_reasons(document)}"
         case 404, {"detail": str()}:
-            return False, f"{url} has no such check, or does not show it"
-    return False, f"{url} answered {code}, but not as Vitals does"
+            return False, f"{url} has no such check, or does not show it."
+    return False, f"{url} answered {code}, but not as Vitals does."
 
 
-def why(told: Any) -> str:
-    """Tell what keeps something from passing: the phase, or the reason of each check."""
-    words = [told.get("reason"), told.get("phase")]
-    checks = told.get("checks")
-    for name, known in checks.items() if isinstance(checks, dict) else ():
-        if isinstance(known, dict) and known.get("status") != "pass":
-            words.append(f"{name} {known.get('reason', known.get('status'))}")
-    said = [str(word) for word in words if word and word != "serving"]
-    return f" ({', '.join(said)})" if said else ""
+def format_reasons(document: Any) -> str:
+    """Return the phase and the reason of each check that does not pass, in brackets."""
+    reasons = [document.get("reason"), document.get("phase")]
+    checks = document.get("checks")
+    for name, state in checks.items() if isinstance(checks, dict) else ():
+        if isinstance(state, dict) and state.get("status") != "pass":
+            reasons.append(f"{name} {state.get('reason', state.get('status'))}")
+    texts = [str(reason) for reason in reasons if reason and reason != "serving"]
+    return f" ({', '.join(texts)})" if texts else ""

@@ -1,26 +1,27 @@
-"""`vitals doctor`: tells why it is red, from the settings to the answer of each dependency."""
+"""`vitals doctor`: examine the settings, the secret files and each check."""
 
 import asyncio
 import json
 import math
 import os
 import stat
+import sys
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
-from typing import Annotated, Any
+from typing import Any
 
-import typer
+import click
 
 from app.check_factory import open_checks
 from app.checks.network import STAGE_LISTENER, Stage
-from app.cli.serve import refused
+from app.cli.serve import find_bind_problems
 from app.health import Check, Clock, Monitor, Observation, Probe, Reason
 from app.health.reasons import Advice
 from app.settings import Settings, load_with_problems
-from app.settings.loading import effective_settings
-from app.settings.secrets import SecretError, hints
+from app.settings.loading import effective_settings, find_misspelled
+from app.settings.secrets import SecretError, find_hints
 from app.text import escape_unprintable
 
 
@@ -29,14 +30,14 @@ GAP = "  "
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
-    """What is known of one thing.
+class DiagnosisRow:
+    """One setting, secret or check.
 
     Attributes:
-        cells: the facts as a table shows them, one a column.
-        facts: the same for a program.
-        problems: what is wrong with it, each with its remedy.
-        notes: what is not wrong, but worth a look.
+        cells: the facts as the table shows them, one a column.
+        facts: the same for the JSON document.
+        problems: what is wrong, each with its remedy.
+        notes: what may be wrong.
 
     """
 
@@ -46,29 +47,24 @@ class Row:
     problems: Sequence[str] = ()
     notes: Sequence[str] = ()
 
-    @property
-    def told(self) -> dict[str, Any]:
-        """What a program reads."""
-        return {**self.facts, "problems": list(self.problems), "notes": list(self.notes)}
 
-
-def lines(head: Sequence[str], rows: Iterable[Row]) -> Iterator[str]:
-    """Write rows in aligned columns, problems and notes below their row."""
-    table = [(head, []), *(([row.name, *row.cells], _below(row)) for row in rows)]
+def format_rows(head: Sequence[str], rows: Iterable[DiagnosisRow]) -> Iterator[str]:
+    """Yield the lines of a table with aligned columns, problems and notes below their row."""
+    table = [(head, []), *(([row.name, *row.cells], _format_remarks(row)) for row in rows)]
     widths = [max(map(len, column)) for column in zip(*(cells for cells, _ in table), strict=True)]
-    for cells, below in table:
+    for cells, remarks in table:
         padded = map(str.ljust, cells, widths)
         yield escape_unprintable(GAP.join(padded).rstrip())
-        yield from below
+        yield from remarks
 
 
-def _below(row: Row) -> list[str]:
+def _format_remarks(row: DiagnosisRow) -> list[str]:
     """Return the lines below a row: `!` marks a problem, and `*` a note."""
     marked = [("  ! ", text) for text in row.problems] + [("  * ", text) for text in row.notes]
-    return [line for mark, text in marked for line in _wrapped(mark, text)]
+    return [line for mark, text in marked for line in _wrap(mark, text)]
 
 
-def _wrapped(mark: str, text: str) -> list[str]:
+def _wrap(mark: str, text: str) -> list[str]:
     return textwrap.wrap(
         text,
         WIDTH,
@@ -81,12 +77,12 @@ def _wrapped(mark: str, text: str) -> list[str]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProbeTrace:
-    """What one attempt came to.
+    """One attempt of a check.
 
     Attributes:
-        seconds: how long each step took that was begun.
-        failed: the step that failed, and why; none where the dependency answered.
-        advice: what to try; an attempt that passed may have some too.
+        seconds: how long each step took that began.
+        failed: the step that failed and the reason, or None if the attempt passed.
+        advice: what to do. An attempt that passed may have some too.
 
     """
 
@@ -97,7 +93,7 @@ class ProbeTrace:
 
 
 class StageRecorder:
-    """A probe that notes when each step of another one's attempt begins."""
+    """A probe that records when each step of another probe begins."""
 
     def __init__(self, probe: Probe, clock: Clock) -> None:
         self._probe = probe
@@ -106,55 +102,57 @@ class StageRecorder:
         self._begun = clock.steady()
 
     async def __call__(self) -> None:
-        """Put the other one's question."""
+        """Run the other probe."""
         self._begun = self._clock.steady()
         STAGE_LISTENER.set(lambda step: self._marks.append((step, self._clock.steady())))
         await self._probe()
 
-    def examination(self, known: Observation) -> ProbeTrace:
-        """Tell how far the attempt came, of which this is known."""
+    def trace(self, observation: Observation) -> ProbeTrace:
+        """Return the steps of the attempt that led to an observation."""
         seconds = dict[Stage, float]()
-        ends = [*(at for _, at in self._marks[1:]), self._begun + known.latency]
+        ends = [*(at for _, at in self._marks[1:]), self._begun + observation.latency]
         for (step, at), end in zip(self._marks, ends, strict=False):
             seconds[step] = seconds.get(step, 0.0) + end - at
-        # Before the first step stands the reading of a secret.
+        # A secret is read before the first step.
         last = self._marks[-1][0] if self._marks else Stage.AUTHENTICATION
-        failed = (last, known.reason) if known.reason else None
         return ProbeTrace(
-            name=known.check.name, seconds=seconds, failed=failed, advice=known.advice
+            name=observation.check.name,
+            seconds=seconds,
+            failed=(last, observation.reason) if observation.reason else None,
+            advice=observation.advice,
         )
 
 
-async def examine(settings: Settings) -> list[ProbeTrace]:
-    """Ask every dependency that is configured once, side by side, each within its timeout."""
+async def run_checks(settings: Settings) -> list[ProbeTrace]:
+    """Run every configured check once, all at the same time, each within its timeout."""
     async with AsyncExitStack() as stack:
-        return await ask_once(await open_checks(settings, settings.read_secret, stack))
+        return await run_once(await open_checks(settings, settings.read_secret, stack))
 
 
-async def ask_once(checks: list[Check]) -> list[ProbeTrace]:
-    """Have the monitor, which keeps every deadline, put each question once."""
-    clock, heard = Clock(), asyncio.Event()
+async def run_once(checks: list[Check]) -> list[ProbeTrace]:
+    """Run each check once in the service's own monitor, which enforces the deadlines."""
+    clock, changed = Clock(), asyncio.Event()
     recorders = [StageRecorder(check.probe, clock) for check in checks]
     once = [
         replace(check, probe=recorder, interval=math.inf)
         for check, recorder in zip(checks, recorders, strict=True)
     ]
     monitor = Monitor(once, clock=clock)
-    monitor.subscribe(on_transition=lambda *_: heard.set())
+    monitor.subscribe(on_transition=lambda *_: changed.set())
     async with monitor:
         while not (report := monitor.report()).complete:
-            await heard.wait()
-            heard.clear()
+            await changed.wait()
+            changed.clear()
     return [
-        recorder.examination(known)
-        for recorder, known in zip(recorders, report.checks, strict=True)
+        recorder.trace(observation)
+        for recorder, observation in zip(recorders, report.checks, strict=True)
     ]
 
 
-# What has no value, and steps that were not come to; and steps that were left out.
-NOTHING, NEEDLESS = "-", "none"
+# A setting without a value or a step that was not reached, and a step that was not needed.
+NOTHING, NOT_NEEDED = "-", "none"
 
-UNREAD = "Nothing was asked: its secret can't be read, or holds what can't be sent."
+NO_ATTEMPT = "No attempt was made. Its secret can't be read or can't be sent."
 
 HEADS = {
     "settings": ("setting", "source", "value"),
@@ -163,85 +161,108 @@ HEADS = {
 }
 
 
-def doctor(
-    *,
-    as_json: Annotated[bool, typer.Option("--json", help="Tell it to a program.")] = False,
-) -> None:
-    """Tell why it is red, and what to try.
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON document.")
+def doctor(*, as_json: bool) -> None:
+    """Find out why a check fails, and what to do.
 
-    Shows each setting and where it comes from, each secret's file, and how far an attempt at each
-    check comes. Exits with 1 if anything is wrong. No secret is shown.
+    Prints each setting and its source, each secret file, and how far one attempt of each check
+    gets. Exits with 1 if anything is wrong. Prints no secret.
     """
     settings, problems = load_with_problems()
-    problems += refused(settings.host, settings.port)
+    problems += find_bind_problems(settings.host, settings.port)
+    misspelled = find_misspelled()
     sections = {
-        "settings": [*settings_rows(settings, problems)],
-        "secrets": [*secret_rows(settings, problems)],
-        "checks": [check_row(found, settings) for found in asyncio.run(examine(settings))],
+        "settings": [*settings_rows(settings, problems, misspelled)],
+        "secrets": [*secret_rows(settings, problems, misspelled)],
+        "checks": [check_row(trace, settings) for trace in asyncio.run(run_checks(settings))],
     }
-    well = not (problems or any(row.problems for row in sections["checks"]))
-    typer.echo(told(sections, well=well) if as_json else table(sections, well=well))
-    raise typer.Exit(0 if well else 1)
+    healthy = not (problems or any(row.problems for row in sections["checks"]))
+    format_sections = format_json if as_json else format_tables
+    click.echo(format_sections(sections, healthy=healthy))
+    sys.exit(0 if healthy else 1)
 
 
-def told(sections: dict[str, list[Row]], *, well: bool) -> str:
-    """Write everything down for a program."""
-    rows = {title: {row.name: row.told for row in rows} for title, rows in sections.items()}
-    return json.dumps({"status": "pass" if well else "fail", "uid": os.geteuid(), **rows}, indent=2)
+def format_json(sections: dict[str, list[DiagnosisRow]], *, healthy: bool) -> str:
+    """Return everything as a JSON document."""
+    status = {"status": "pass" if healthy else "fail", "uid": os.geteuid()}
+    rows = {
+        title: {
+            row.name: {**row.facts, "problems": list(row.problems), "notes": list(row.notes)}
+            for row in rows
+        }
+        for title, rows in sections.items()
+    }
+    return json.dumps({**status, **rows}, indent=2)
 
 
-def table(sections: dict[str, list[Row]], *, well: bool) -> str:
-    """Write everything down for people."""
-    written = [
-        *(line for title, rows in sections.items() for line in [*lines(HEADS[title], rows), ""]),
-        f"Secrets are read by uid {os.geteuid()}.",
-        "Nothing is wrong." if well else "What is wrong is marked with !",
-    ]
-    if any(row.notes for row in sections["secrets"]):
-        written.append("What may be wrong is marked with *")
+def format_tables(sections: dict[str, list[DiagnosisRow]], *, healthy: bool) -> str:
+    """Return everything as tables."""
+    written = list[str]()
+    for title, rows in sections.items():
+        written += [*format_rows(HEADS[title], rows), ""]
+    written.append(f"The secrets are read as uid {os.geteuid()}.")
+    written.append("Nothing is wrong." if healthy else "Problems are marked with !.")
+    if any(row.notes for title in ("settings", "secrets") for row in sections[title]):
+        written.append("Possible problems are marked with *.")
     return "\n".join(written)
 
 
-def settings_rows(settings: Settings, problems: Sequence[str]) -> Iterator[Row]:
-    """Tell each setting's value and source; what was rejected may hold anything, so not that."""
-    shown = effective_settings(settings)
-    for field, known in Settings.model_fields.items():
+def settings_rows(
+    settings: Settings, problems: Sequence[str], misspelled: Mapping[str, str]
+) -> Iterator[DiagnosisRow]:
+    """Yield each setting's value and source. A rejected value is not shown: it may be a secret."""
+    values = effective_settings(settings)
+    for field, info in Settings.model_fields.items():
         name, is_set = field.upper(), field in settings.model_fields_set
-        wrong = [line for line in problems if first(line).rstrip(",") == name]
-        value = shown.get(name)
-        if wrong and is_set and (value is None or getattr(settings, field) == known.default):
+        own_problems = [line for line in problems if get_subject(line) == name]
+        value = values.get(name)
+        if own_problems and is_set and (value is None or getattr(settings, field) == info.default):
             value = "rejected"
         facts = {"value": value, "source": "environment" if is_set else "default"}
         cells = "env" if is_set else "default", value or NOTHING
-        yield Row(name=name, cells=cells, facts=facts, problems=wrong)
+        notes = misspelling_notes(misspelled, name)
+        yield DiagnosisRow(name=name, cells=cells, facts=facts, problems=own_problems, notes=notes)
 
 
-def secret_rows(settings: Settings, problems: Sequence[str]) -> Iterator[Row]:
-    """Tell each secret's file, and who may read it."""
+def secret_rows(
+    settings: Settings, problems: Sequence[str], misspelled: Mapping[str, str]
+) -> Iterator[DiagnosisRow]:
+    """Yield each secret's file with its owner and mode."""
     for name in settings.secret_names:
-        wrong = [line for line in problems if first(line) in {f"{name}:", f"{name.upper()}:"}]
+        own_problems = [line for line in problems if get_subject(line) in {name, name.upper()}]
         facts = file_facts(settings, name)
         cells = [NOTHING if fact is None else str(fact) for fact in facts.values()]
-        hinted = [f"{name}: {facts['file']} {hint}" for hint in secret_hints(settings, name)]
-        yield Row(name=name, cells=cells, facts=facts, problems=wrong, notes=hinted)
+        notes = [f"{name}: {facts['file']} {hint}" for hint in secret_hints(settings, name)]
+        notes += misspelling_notes(misspelled, name.upper(), f"{name.upper()}_FILE")
+        yield DiagnosisRow(name=name, cells=cells, facts=facts, problems=own_problems, notes=notes)
+
+
+def misspelling_notes(misspelled: Mapping[str, str], *names: str) -> list[str]:
+    """Return a note for each environment variable that is probably one of these, misspelled."""
+    return [
+        f"{variable}: unknown variable. Did you mean {similar}?"
+        for variable, similar in misspelled.items()
+        if similar in names
+    ]
 
 
 def secret_hints(settings: Settings, name: str) -> list[str]:
-    """Return what may be wrong with a secret, if it can be read at all."""
+    """Return what may be wrong with a secret, if it can be read."""
     try:
-        return hints(settings.read_secret(name))
+        return find_hints(settings.read_secret(name))
     except SecretError:
         return []
 
 
 def file_facts(settings: Settings, name: str) -> dict[str, str | int | None]:
-    """Tell a file's owner, mode and path, as far as they can be seen."""
+    """Return the state, owner, mode and path of a secret's file."""
     state, owner, mode, file = "found", None, None, None
     try:
         path = settings.secret(name).path
         file = str(path)
-        found = path.stat()
-        owner, mode = found.st_uid, f"{stat.S_IMODE(found.st_mode):04o}"
+        status = path.stat()
+        owner, mode = status.st_uid, f"{stat.S_IMODE(status.st_mode):04o}"
     except SecretError:
         state = "unclear"
     except FileNotFoundError:
@@ -251,40 +272,40 @@ def file_facts(settings: Settings, name: str) -> dict[str, str | int | None]:
     return {"state": state, "owner": owner, "mode": mode, "file": file}
 
 
-def check_row(found: ProbeTrace, settings: Settings) -> Row:
-    """Tell how far an attempt came, and what to try where it failed."""
-    step, reason = found.failed or (None, None)
-    texts = [advice(found, settings)] if found.advice else []
-    steps = {step: round(seconds * 1000, 1) for step, seconds in found.seconds.items()}
-    return Row(
-        name=found.name,
-        cells=(*times(found), reason or "pass"),
+def check_row(trace: ProbeTrace, settings: Settings) -> DiagnosisRow:
+    """Return how far an attempt got, and what to do if it failed."""
+    step, reason = trace.failed or (None, None)
+    texts = [get_advice(trace, settings)] if trace.advice else []
+    steps = {step: round(seconds * 1000, 1) for step, seconds in trace.seconds.items()}
+    return DiagnosisRow(
+        name=trace.name,
+        cells=(*format_times(trace), reason or "pass"),
         facts={"steps_ms": steps, "failed": step, "reason": reason},
         problems=texts if reason else [],
         notes=[] if reason else texts,
     )
 
 
-def advice(found: ProbeTrace, settings: Settings) -> str:
-    """Return what to try; for a refused password, also what looks wrong with its file."""
-    if not found.seconds:
-        return UNREAD
-    is_refused = found.failed and found.failed[1] is Reason.AUTH
-    suspect = secret_hints(settings, f"{found.name}_password") if is_refused else []
-    return " ".join([str(found.advice), *(f"The secret's file {hint}." for hint in suspect)])
+def get_advice(trace: ProbeTrace, settings: Settings) -> str:
+    """Return what to do, with the hints about the password's file if a password was refused."""
+    if not trace.seconds:
+        return NO_ATTEMPT
+    is_refused = trace.failed and trace.failed[1] is Reason.AUTH
+    found = secret_hints(settings, f"{trace.name}_password") if is_refused else []
+    return " ".join([str(trace.advice), *(f"The secret's file {hint}" for hint in found)])
 
 
-def times(found: ProbeTrace) -> Iterator[str]:
-    """Tell the milliseconds of each step, the failed one's marked."""
+def format_times(trace: ProbeTrace) -> Iterator[str]:
+    """Yield the milliseconds of each step, with a mark at the failed one."""
     steps = list(Stage)
-    reached = max((steps.index(step) for step in found.seconds), default=-1)
+    reached = max((steps.index(step) for step in trace.seconds), default=-1)
     for place, step in enumerate(steps):
-        seconds = found.seconds.get(step)
-        missing = NEEDLESS if place < reached or not found.failed else NOTHING
+        seconds = trace.seconds.get(step)
+        missing = NOT_NEEDED if place < reached or not trace.failed else NOTHING
         time = missing if seconds is None else f"{seconds * 1000:.1f}"
-        yield f"{time} !" if found.failed and found.failed[0] is step else time
+        yield f"{time} !" if trace.failed and trace.failed[0] is step else time
 
 
-def first(line: str) -> str:
-    """Tell the word with which a problem begins: what it is about."""
-    return line.partition(" ")[0]
+def get_subject(line: str) -> str:
+    """Return the setting or secret that a problem names first."""
+    return line.partition(" ")[0].rstrip(":,")

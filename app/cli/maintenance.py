@@ -1,61 +1,82 @@
-"""`vitals maintenance`: takes this instance out of rotation and puts it back."""
+"""`vitals maintenance`: take this instance out of rotation, or put it back."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Any
 
-import typer
+import click
 
+from app.cli import parse_port
 from app.settings.model import default_file
 
 
-File = Annotated[
-    Path | None,
-    typer.Option(
+@click.group(no_args_is_help=False)
+def maintenance() -> None:
+    """Take this instance out of rotation, or put it back."""
+
+
+def instance_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that name an instance."""
+    port = click.option(
+        "--port",
+        type=parse_port,
+        metavar="PORT",
+        envvar="PORT",
+        default="8000",
+        help="The port of the instance.",
+        show_default=True,
+        show_envvar=True,
+    )
+    file = click.option(
+        "--file",
+        type=click.Path(path_type=Path, readable=False),
+        metavar="FILE",
         envvar="MAINTENANCE_FILE",
-        readable=False,
-        help="The file that says so.",
+        help="The maintenance file.",
         show_default="vitals-PORT.maintenance in the temporary folder",
-    ),
-]
-Port = Annotated[
-    int, typer.Option(envvar="PORT", min=1, max=65535, help="The port of the instance.")
-]
+        show_envvar=True,
+    )
+    return file(port(command))
 
 
-def on(file: File = None, port: Port = 8000) -> None:
+@maintenance.command()
+@instance_options
+def on(file: Path | None, port: int) -> None:
     """Take this instance out of rotation.
 
-    Within 2 seconds readiness says no; all else goes on.
+    Readiness fails within 2 seconds. Everything else continues.
     """
     file = file or default_file(port)
     try:
-        already = "" if made(file) else " already"
+        already = "" if create(file) else " already"
     except OSError as error:
-        msg = f"maintenance can't be turned on: {file}: {error.strerror}"
-        raise typer.TyperException(msg) from None
-    typer.echo(f"maintenance is on{already}: {file} is there")
+        msg = f"Can't turn maintenance on: {file}: {error.strerror}."
+        raise click.ClickException(msg) from None
+    click.echo(f"Maintenance is on{already}: {file} exists.")
 
 
-def off(file: File = None, port: Port = 8000) -> None:
-    """Put this instance back.
+@maintenance.command()
+@instance_options
+def off(file: Path | None, port: int) -> None:
+    """Put this instance back into rotation.
 
-    Within 2 seconds readiness says again what the checks say.
+    Readiness follows the checks again within 2 seconds.
     """
     file = file or default_file(port)
     try:
-        already = "" if removed(file) else " already"
+        already = "" if remove(file) else " already"
     except OSError as error:
-        msg = f"maintenance can't be turned off: {file}: {error.strerror}"
-        raise typer.TyperException(msg) from None
-    typer.echo(f"maintenance is off{already}: {file} is gone")
+        msg = f"Can't turn maintenance off: {file}: {error.strerror}."
+        raise click.ClickException(msg) from None
+    click.echo(f"Maintenance is off{already}: {file} does not exist.")
 
 
-def made(file: Path) -> bool:
-    """Make the file; tell whether there was none.
+def create(file: Path) -> bool:
+    """Create the file, and return whether it is new. A symbolic link is never followed.
 
     Raises:
-        OSError: it can't be made, or something else is in its place; a link is never followed.
+        OSError: it can't be created, or something other than a file has its name.
 
     """
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
@@ -70,8 +91,8 @@ def made(file: Path) -> bool:
     return True
 
 
-def removed(file: Path) -> bool:
-    """Remove the file; tell whether there was one.
+def remove(file: Path) -> bool:
+    """Remove the file, and return whether it existed.
 
     Raises:
         OSError: it can't be removed.
@@ -82,6 +103,3 @@ def removed(file: Path) -> bool:
     except FileNotFoundError:
         return False
     return True
-
-
-COMMANDS = (on, off)

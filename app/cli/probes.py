@@ -1,108 +1,122 @@
-"""`vitals probes`: prints how whoever asks is to be configured."""
+"""`vitals probes`: print the configuration of a prober."""
 
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from textwrap import wrap
-from typing import Annotated, Any
+from typing import Any
 
-import typer
+import click
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from uvicorn import Config
 
 from app import probe_config
-from app.probe_config import Guarantees, Prober, Rule, promise
+from app.cli import InvalidSettings
+from app.probe_config import Guarantees, ProbeConfig, Rule, compute_guarantees
 from app.settings import Settings, load_with_problems
 from app.settings.loading import effective_settings
 from app.text import escape_unprintable
 
 
-# Seconds after which curl gives up, within what Docker waits.
-TIMEOUT = 5
+# The timeout of curl in seconds, below the one of Docker's health check.
+CURL_TIMEOUT = 5
 
-# Seconds that a balancer gives a route to answer.
-REQUEST = 30
+# Seconds that a load balancer waits for the answer to a request.
+REQUEST_TIMEOUT = 30
 
-# Seconds of silence after which the service closes a connection.
-IDLE = Config("").timeout_keep_alive
+# Seconds without a request after which the service closes a connection.
+IDLE_TIMEOUT = Config("").timeout_keep_alive
 
-# Seconds after which Docker and Kubernetes kill, at least: what is usual for either.
+# Seconds: what is usual for Docker and for Kubernetes. More are allowed where the settings need it.
 DOCKER_GRACE = 20
-KUBERNETES_GRACE = 30
 DOCKER_START = 40
+KUBERNETES_GRACE = 30
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A configuration but for its words.
+    """A configuration without its text.
 
     Attributes:
-        values: what its template needs, by name.
+        values: what the template needs, by name.
 
     """
 
-    promised: Guarantees
     rules: list[Rule]
     values: Mapping[str, Any]
 
 
-def docker(promised: Guarantees) -> Plan:
-    """Plan a health check that nobody acts on but who waits for a container to be healthy."""
-    prober, curl = probe_config.docker(), Prober(who="curl", interval=1, timeout=TIMEOUT, fall=1)
-    start = max(DOCKER_START, probe_config.tens(promised.started))
-    grace = max(DOCKER_GRACE, probe_config.tens(promised.gone))
+def docker(guarantees: Guarantees) -> Plan:
+    """Plan the health check of a container."""
+    probe = probe_config.docker()
+    start = max(DOCKER_START, probe_config.round_up_to_tens(guarantees.startup))
+    grace = max(DOCKER_GRACE, probe_config.round_up_to_tens(guarantees.shutdown))
     rules = [
-        probe_config.answered(curl),
-        probe_config.outlasts(prober, curl),
-        probe_config.started(prober.who, start, promised),
-        probe_config.stopped(prober.who, grace, promised),
+        probe_config.ANSWER_RULE.apply("curl", CURL_TIMEOUT, probe_config.ANSWER),
+        probe_config.OUTER_TIMEOUT_RULE.apply(
+            probe.prober, probe.timeout, CURL_TIMEOUT, inner="curl"
+        ),
+        probe_config.STARTUP_RULE.apply(probe.prober, start, guarantees.startup),
+        probe_config.STOP_RULE.apply(probe.prober, grace, guarantees.shutdown),
     ]
-    values = {"prober": prober, "start": start, "grace": grace, "patience": TIMEOUT}
-    return Plan(promised, rules, values)
+    values = {"probe": probe, "start": start, "grace": grace, "curl_timeout": CURL_TIMEOUT}
+    return Plan(rules, values)
 
 
-def kubernetes(promised: Guarantees) -> Plan:
-    """Plan the three probes of a container, and its end."""
-    readiness, liveness = probe_config.kubelet(promised), probe_config.liveness()
-    startup = probe_config.startup(promised)
-    grace = max(KUBERNETES_GRACE, probe_config.tens(promised.gone))
+def kubernetes(guarantees: Guarantees) -> Plan:
+    """Plan the three probes of a container, and the time for its stop."""
+    readiness, liveness = probe_config.readiness_probe(guarantees), probe_config.liveness_probe()
+    startup = probe_config.startup_probe(guarantees)
+    start = startup.interval * startup.fall
+    grace = max(KUBERNETES_GRACE, probe_config.round_up_to_tens(guarantees.shutdown))
     rules = [
-        *probe_config.rotation(readiness, promised),
-        probe_config.started(readiness.who, startup.interval * startup.fall, promised),
-        probe_config.stopped(readiness.who, grace, promised),
+        *probe_config.rotation_rules(readiness, guarantees),
+        probe_config.STARTUP_RULE.apply(readiness.prober, start, guarantees.startup),
+        probe_config.STOP_RULE.apply(readiness.prober, grace, guarantees.shutdown),
     ]
-    kubelets = (
+    probes = (
         ("startupProbe", "/health/started", startup),
         ("livenessProbe", "/health/live", liveness),
         ("readinessProbe", "/health/ready", readiness),
     )
-    return Plan(promised, rules, {"prober": readiness, "grace": grace, "kubelets": kubelets})
+    return Plan(rules, {"probe": readiness, "grace": grace, "probes": probes})
 
 
-def haproxy(promised: Guarantees) -> Plan:
-    """Plan a balancer that asks."""
-    return _balancer(probe_config.haproxy(promised), promised)
+def haproxy(guarantees: Guarantees) -> Plan:
+    """Plan a load balancer that probes."""
+    return _load_balancer(probe_config.haproxy(guarantees), guarantees)
 
 
-def caddy(promised: Guarantees) -> Plan:
-    """Plan a balancer that asks."""
-    return _balancer(probe_config.caddy(promised), promised)
+def caddy(guarantees: Guarantees) -> Plan:
+    """Plan a load balancer that probes."""
+    return _load_balancer(probe_config.caddy(guarantees), guarantees)
 
 
-def _balancer(prober: Prober, promised: Guarantees) -> Plan:
-    rules = probe_config.rotation(prober, promised)
-    values = {"prober": prober, "request": REQUEST, "idle": IDLE, "kept": IDLE - 1}
-    return Plan(promised, rules, values)
+def _load_balancer(probe: ProbeConfig, guarantees: Guarantees) -> Plan:
+    values = {
+        "probe": probe,
+        "request_timeout": REQUEST_TIMEOUT,
+        "idle_timeout": IDLE_TIMEOUT,
+        "keepalive": IDLE_TIMEOUT - 1,
+    }
+    return Plan(probe_config.rotation_rules(probe, guarantees), values)
 
 
-def nginx(promised: Guarantees) -> Plan:
-    """Plan a balancer that learns from requests alone."""
-    over = probe_config.nginx(promised)
-    kept = max(1, min(IDLE, int(promised.drain)) - 1)
-    rules = [probe_config.passed_over(over, promised), probe_config.let_go("nginx", kept, promised)]
-    values = {"passed_over": over, "request": REQUEST, "idle": IDLE, "kept": kept}
-    return Plan(promised, rules, values)
+def nginx(guarantees: Guarantees) -> Plan:
+    """Plan a load balancer that does not probe: it learns from requests."""
+    fail_timeout = probe_config.nginx_fail_timeout(guarantees)
+    keepalive = max(1, min(IDLE_TIMEOUT, int(guarantees.drain)) - 1)
+    rules = [
+        probe_config.FAIL_TIMEOUT_RULE.apply("nginx", fail_timeout, guarantees.repair_delay),
+        probe_config.KEEPALIVE_RULE.apply("nginx", keepalive, guarantees.drain),
+    ]
+    values = {
+        "fail_timeout": fail_timeout,
+        "request_timeout": REQUEST_TIMEOUT,
+        "idle_timeout": IDLE_TIMEOUT,
+        "keepalive": keepalive,
+    }
+    return Plan(rules, values)
 
 
 PLANS: Mapping[str, Callable[[Guarantees], Plan]] = {
@@ -115,7 +129,8 @@ PLANS: Mapping[str, Callable[[Guarantees], Plan]] = {
 }
 
 
-# What a configuration is computed from; a configuration may be printed where no secret is.
+# The settings that a configuration depends on. Others may be wrong: it can be printed on a machine
+# without the secrets.
 USED = (
     *("PORT", "CHECK_INTERVAL", "CHECK_TIMEOUT", "POSTGRES_CHECK_INTERVAL"),
     *("POSTGRES_CHECK_TIMEOUT", "REDIS_CHECK_INTERVAL", "REDIS_CHECK_TIMEOUT", "HTTP_CHECKS"),
@@ -127,7 +142,7 @@ WIDTH = 100
 
 TEMPLATES = Environment(
     loader=FileSystemLoader(Path(__file__).parent / "templates"),
-    autoescape=False,  # noqa: S701 - no browser reads it
+    autoescape=False,  # noqa: S701 - it makes no HTML
     auto_reload=False,
     keep_trailing_newline=True,
     lstrip_blocks=True,
@@ -136,60 +151,59 @@ TEMPLATES = Environment(
 )
 
 
-def probes(
-    kind: Annotated[str, typer.Argument(metavar="|".join(PLANS), help="Who asks.")],
-) -> None:
-    """Print a probe configuration, computed from the settings in force.
+@click.command()
+@click.argument("kind", metavar="|".join(PLANS))
+def probes(kind: str) -> None:
+    """Print a probe configuration that suits the current settings.
 
-    What must hold between the two is printed with it. Exits with 1 where it can't hold, and says
-    which setting to change.
+    It starts with the rules that it keeps. Exits with 1 if no configuration can keep them, and
+    prints which setting to change.
     """
     if kind not in PLANS:
-        msg = f"{kind!r} is none of {', '.join(PLANS)}"
-        raise typer.BadParameter(msg)
-    typer.echo(configuration(kind), nl=False)
+        msg = f"{kind!r} is unknown. Use one of {', '.join(PLANS)}."
+        raise click.BadParameter(msg)
+    click.echo(render_configuration(kind), nl=False)
 
 
-def configuration(kind: str) -> str:
-    """Write a configuration for the settings in force.
+def render_configuration(kind: str) -> str:
+    """Return a configuration for the current settings.
 
     Raises:
-        typer.TyperException: none would do.
+        click.ClickException: a setting is wrong, or no configuration keeps the rules.
 
     """
     settings, problems = load_with_problems()
-    if wrong := [line for line in problems if line.partition(" ")[0] in USED]:
-        error = typer.TyperException(wrong[0])
-        error.exit_code = os.EX_CONFIG
-        raise error
-    plan = PLANS[kind](promise(settings))
+    if used := [line for line in problems if line.partition(":")[0].partition(",")[0] in USED]:
+        raise InvalidSettings(used[0])
+    guarantees = compute_guarantees(settings)
+    plan = PLANS[kind](guarantees)
     for rule in plan.rules:
         if not rule.holds:
-            raise typer.TyperException(rule.remedy)
+            raise click.ClickException(rule.remedy)
     return TEMPLATES.get_template(f"{kind}.txt").render(
-        head=head(kind, settings, plan.rules),
+        head=render_head(kind, settings, plan.rules),
         port=settings.port,
-        promised=plan.promised,
+        guarantees=guarantees,
         **plan.values,
     )
 
 
-def head(kind: str, settings: Settings, rules: list[Rule]) -> str:
-    """Tell, as a comment, what a configuration is computed from, and what holds."""
-    known = effective_settings(settings)
-    used = " ".join(f"{name}={known[name]}" for name in USED if known.get(name))
+def render_head(kind: str, settings: Settings, rules: list[Rule]) -> str:
+    """Return the comment with the settings that were used, and the rules."""
+    values = effective_settings(settings)
+    used = " ".join(f"{name}={values[name]}" for name in USED if values.get(name))
     lines = [
-        f"`vitals probes {kind}` has computed this from the settings in force:",
+        f"Generated by `vitals probes {kind}` for these settings:",
         *(f"  {line}" for line in wrap(used, WIDTH, break_long_words=False)),
-        "What must hold, and does:",
-        *(f"  {rule.words}" for rule in rules),
+        "It keeps these rules:",
+        *(f"  {rule.claim}" for rule in rules),
     ]
     return "\n".join(f"# {escape_unprintable(line)}" for line in lines)
 
 
-def seconds(value: float) -> str:
-    """Write a time as every one of these programs reads it: in whole seconds or milliseconds."""
+def format_seconds(value: float) -> str:
+    """Format a time in whole seconds or milliseconds, which each of these programs accepts."""
     return f"{value:g}s" if value == int(value) else f"{value * 1000:g}ms"
 
 
-TEMPLATES.filters.update(g="{:g}".format, s=seconds)
+TEMPLATES.filters.update(g="{:g}".format, s=format_seconds)

@@ -1,40 +1,46 @@
-"""`vitals secrets`: makes, judges and rotates the files that hold the secrets."""
+"""`vitals secrets`: create, check and rotate the secret files."""
 
 import contextlib
 import os
-import secrets
 import shutil
 import stat
 import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from secrets import token_hex, token_urlsafe
 from tempfile import TemporaryDirectory
-from typing import IO, Annotated
+from typing import IO
 
-import typer
+import click
 
-from app.settings.secrets import SECRETS, Secret, SecretError, find, hints, same
+from app.settings.secrets import (
+    SECRETS,
+    Secret,
+    SecretError,
+    find_hints,
+    find_secret,
+    is_same_file,
+)
 
 
 FOLDER_MODE, FILE_MODE = 0o700, 0o444
 
-# What a directory of secrets may hold besides: this repository's has the first two, an empty one in
-# git the third, and a file system of its own the last.
-BESIDE = frozenset({"README.md", ".gitignore", ".gitkeep", "lost+found"})
-DRAFT = ".new-"
+# Entries of a secrets folder that are not secrets: this repository has the first two, git needs the
+# third to keep an empty folder, and the root of a file system has the last.
+OTHER_ENTRIES = frozenset({"README.md", ".gitignore", ".gitkeep", "lost+found"})
+DRAFT_PREFIX = ".new-"
 
 
 @dataclass(frozen=True, slots=True)
 class SecretsDirectory:
-    """A folder that its owner alone can enter, and files for any container's user."""
+    """A folder that only its owner can enter, with files that any container's user can read."""
 
     path: Path
 
-    def close(self) -> bool:
-        """Create the directory, or restrict it to its owner.
-
-        An empty one counts as one for secrets.
+    def restrict(self) -> bool:
+        """Create the folder, or restrict it to its owner.
 
         Returns:
             Whether its mode changed.
@@ -44,105 +50,110 @@ class SecretsDirectory:
 
         """
         self.path.mkdir(FOLDER_MODE, parents=True, exist_ok=True)
-        if mode(self.path) == FOLDER_MODE:
+        if get_mode(self.path) == FOLDER_MODE:
             return False
-        if self.stranger():
-            raise SecretError(*self.exposure())
+        if self.foreign_entry():
+            raise SecretError(*self.mode_problems())
         self.path.chmod(FOLDER_MODE)
         return True
 
-    def exposure(self) -> Iterator[str]:
-        """Yield what is wrong with the directory's mode, with `chmod` only for secrets alone."""
-        if not (other := self.stranger()):
-            yield from wrong_mode(self.path, FOLDER_MODE)
-        elif mode(self.path) != FOLDER_MODE:
+    def mode_problems(self) -> Iterator[str]:
+        """Yield what is wrong with the folder's mode. Recommend `chmod` for secrets alone only."""
+        if not (entry := self.foreign_entry()):
+            yield from check_mode(self.path, FOLDER_MODE)
+        elif get_mode(self.path) != FOLDER_MODE:
             yield (
-                f"{self.path.absolute()} has mode {mode(self.path):04o} and holds {other} too: "
-                f"use a folder for secrets alone, with mode {FOLDER_MODE:04o}"
+                f"{self.path.absolute()} has mode {get_mode(self.path):04o} and also contains "
+                f"{entry}. Use a folder for secrets alone, with mode {FOLDER_MODE:04o}."
             )
 
-    def stranger(self) -> str | None:
-        """Return the name of something in the directory that is no secret, if there is any."""
+    def foreign_entry(self) -> str | None:
+        """Return the name of an entry that is not a secret, if there is one."""
         entries = sorted(self.path.iterdir())
-        return next((entry.name for entry in entries if not belongs(entry)), None)
+        return next((entry.name for entry in entries if not is_expected(entry)), None)
 
-    def make(self, name: str) -> str:
-        """Make a secret that is missing, whole or not at all, and tell what was done."""
+    def create(self, name: str) -> str:
+        """Create a secret if it is missing, and return what was done."""
         file = self.path / f"{name}.txt"
         if not self.files(name):
             with contextlib.suppress(FileExistsError):
-                write(file, new(name))
-                return f"made {file}"
-        if file.is_file() and not file.is_symlink() and mode(file) != FILE_MODE:
+                write(file, generate(name))
+                return f"created {file}"
+        if file.is_file() and not file.is_symlink() and get_mode(file) != FILE_MODE:
             file.chmod(FILE_MODE)
-            return f"kept {file}, now with mode {FILE_MODE:04o}"
+            return f"kept {file}, changed its mode to {FILE_MODE:04o}"
         return f"kept {' and '.join(map(str, self.files(name)))}"
 
-    def replace(self, name: str) -> Path:
-        """Put a new secret into the file that is there.
+    def rotate(self, name: str) -> Path:
+        """Write a new secret into the existing file.
 
         Raises:
-            SecretError: there is none, or more than one.
+            SecretError: there is no file, or more than one.
 
         """
-        file = find(name, self.path, {}).path
+        file = find_secret(name, self.path, {}).path
         if not file.is_file():
-            msg = f"{name}: {self.path} has no file of it: make it with vitals secrets init"
+            msg = f"{name}: {self.path} has no file for it. Run vitals secrets init."
             raise SecretError(msg)
-        overwrite(file, new(name))
+        overwrite(file, generate(name))
         return file
 
     def problems(self, name: str) -> Iterator[str]:
-        """Tell what is wrong with a secret, each with its remedy."""
+        """Yield what is wrong with a secret, each with its remedy."""
         files = self.files(name)
         if not files:
-            yield f"{self.path}/{name}.txt is missing: make it with vitals secrets init"
-        if len(files) > 1 and not same(*files):
-            yield f"{files[0]} and {files[1]} both offer it: keep one"
+            yield f"{self.path}/{name}.txt is missing. Run vitals secrets init."
+        if len(files) > 1 and not is_same_file(*files):
+            yield f"Both {files[0]} and {files[1]} exist. Keep one."
         for file in files:
-            yield from flaws(Secret(name, file))
+            yield from check_file(Secret(name, file))
 
     def hints(self, name: str) -> Iterator[str]:
-        """Return what may be wrong with the content of a secret's file."""
+        """Yield what may be wrong with the content of a secret's file."""
         for file in self.files(name):
             with contextlib.suppress(SecretError):
-                yield from (f"{file} {hint}" for hint in hints(Secret(name, file).read()))
+                yield from (f"{file} {hint}" for hint in find_hints(Secret(name, file).read()))
 
     def files(self, name: str) -> list[Path]:
-        """Find what lies where a secret may lie, also a link that leads nowhere."""
+        """Return the files of a secret, including a broken symbolic link."""
         paths = (self.path / name, self.path / f"{name}.txt")
         return [path for path in paths if os.path.lexists(path)]
 
 
-def belongs(entry: Path) -> bool:
-    """Return whether something lies rightly in a directory of secrets, also while one is made."""
-    if entry.name in BESIDE or entry.name.startswith(DRAFT):
+def is_expected(entry: Path) -> bool:
+    """Return whether an entry may be in a secrets folder, also while a secret is being created."""
+    if entry.name in OTHER_ENTRIES or entry.name.startswith(DRAFT_PREFIX):
         return True
     return entry.name.removesuffix(".txt") in SECRETS and not entry.is_dir()
 
 
-def new(name: str) -> str:
-    """Make up a secret that needs no quotes in a URL or a shell; of a user, a plain name."""
-    return f"minio-{secrets.token_hex(4)}" if name == "minio_user" else secrets.token_urlsafe(32)
+def generate(name: str) -> str:
+    """Return a random secret without characters that a URL or a shell would need quoted."""
+    return f"minio-{token_hex(4)}" if name == "minio_user" else token_urlsafe(32)
 
 
 def write(file: Path, value: str) -> None:
-    """Make a file whose name appears when all is in it, unless there is one: FileExistsError."""
-    with TemporaryDirectory(dir=file.parent, prefix=DRAFT) as place:
-        draft = Path(place, file.name)
+    """Create a file that is complete from the moment it has its name.
+
+    Raises:
+        FileExistsError: it exists already.
+
+    """
+    with TemporaryDirectory(dir=file.parent, prefix=DRAFT_PREFIX) as folder:
+        draft = Path(folder, file.name)
         with draft.open("xb") as content:
-            fill(content, value)
+            write_to_disk(content, value)
         draft.chmod(FILE_MODE)
-        # Unlike a rename, it replaces nothing.
+        # Unlike a rename, a link does not replace an existing file.
         file.hardlink_to(draft)
 
 
 def overwrite(file: Path, value: str) -> None:
-    """Replace the content and keep the inode, which is what a container has mounted.
+    """Replace the content and keep the inode, which a container may have mounted.
 
-    A reader finds the old secret, nothing, or the new one, and no mixture: the file is emptied,
-    and grows when all of the one write is in. Vitals takes an empty file for one that can't be
-    read, and tries again.
+    A reader gets the old secret, an empty file or the new secret, and never a mixture: the file is
+    emptied, and filled by one write. The service treats an empty file as unreadable, and reads it
+    again later.
     """
     file.chmod(FILE_MODE | stat.S_IWUSR)
     try:
@@ -151,34 +162,37 @@ def overwrite(file: Path, value: str) -> None:
         file.chmod(FILE_MODE)
     with content:
         content.truncate()
-        fill(content, value)
+        write_to_disk(content, value)
 
 
-def fill(content: IO[bytes], value: str) -> None:
-    """Write a secret to the disk, in one piece."""
+def write_to_disk(content: IO[bytes], value: str) -> None:
+    """Write a secret in one system call, and wait until it is on the disk."""
     content.write(value.encode())
     content.flush()
     os.fsync(content.fileno())
 
 
-def flaws(secret: Secret) -> Iterator[str]:
-    """Tell what is wrong with one file."""
+def check_file(secret: Secret) -> Iterator[str]:
+    """Yield what is wrong with one file."""
     file = secret.path
     if not file.exists():
-        yield f"{file} leads nowhere: remove the link, or make what it names"
+        yield f"{file} is a broken link. Remove it, or create its target."
         return
     try:
         secret.read()
     except SecretError as error:
         yield str(error).removeprefix(f"{secret.name}: ")
     else:
-        yield from wrong_mode(file, FILE_MODE)
-    if tracked(file):
-        yield f"{file} is in git: git rm --cached it, then vitals secrets rotate {secret.name}"
+        yield from check_mode(file, FILE_MODE)
+    if is_tracked(file):
+        yield (
+            f"{file} is in git. Run git rm --cached {file}, then vitals secrets rotate "
+            f"{secret.name}."
+        )
 
 
-def tracked(file: Path) -> bool:
-    """Whether git keeps the file, as far as git is there to be asked."""
+def is_tracked(file: Path) -> bool:
+    """Return whether git tracks the file. Without git on this machine the answer is no."""
     if not (git := shutil.which("git")):
         return False
     command = (git, "-C", file.parent, "ls-files", "--error-unmatch", "--", file.name)
@@ -186,106 +200,121 @@ def tracked(file: Path) -> bool:
     return done.returncode == 0
 
 
-def wrong_mode(path: Path, right: int) -> Iterator[str]:
-    """Tell what is wrong with the permissions."""
-    if (found := mode(path)) != right:
-        yield f"{path} has mode {found:04o}: chmod {right:04o} it"
+def check_mode(path: Path, expected: int) -> Iterator[str]:
+    """Yield what is wrong with the permissions."""
+    if (found := get_mode(path)) != expected:
+        yield f"{path} has mode {found:04o}. Run chmod {expected:04o} on it."
 
 
-def mode(path: Path) -> int:
-    """Tell the permissions."""
+def get_mode(path: Path) -> int:
+    """Return the permissions."""
     return stat.S_IMODE(path.stat().st_mode)
 
 
-# What else must happen before a new secret opens anything.
-NEXT = {
-    "postgres_password": "tell PostgreSQL, with psql's \\password: it reads no file again",
-    "redis_password": "tell Redis: ACL SETUSER ... >PASSWORD, or restart it",
-    "jwt_secret": "make new tokens: the old ones are void within a second or two",
-    "stack_auth_secret": "have the services that ask for it accept it",
-    "minio_user": "restart MinIO",
-    "minio_password": "restart MinIO",
+# What else to do before a new secret works.
+NEXT_STEPS = {
+    "postgres_password": "Set it in PostgreSQL with \\password of psql: no server reads the file.",
+    "redis_password": "Set it in Redis with ACL SETUSER ... >PASSWORD, or restart Redis.",
+    "jwt_secret": "Create new tokens: the old ones become invalid within 2 seconds.",
+    "stack_auth_secret": "Set it in the services that accept it.",
+    "minio_user": "Restart MinIO.",
+    "minio_password": "Restart MinIO.",
 }
 
-HERE = Path("secrets")
-Where = Annotated[
-    Path,
-    typer.Option("--dir", metavar="DIR", readable=False, help="The folder of the files."),
-]
-Name = Annotated[str, typer.Argument(metavar="NAME", help=f"One of {', '.join(SECRETS)}.")]
+dir_option = click.option(
+    "--dir",
+    "folder",
+    type=click.Path(path_type=Path, readable=False),
+    metavar="DIR",
+    default="secrets",
+    help="The folder with the secret files.",
+    show_default=True,
+)
 
 
-def init(where: Where = HERE) -> None:
-    """Make the files that are missing.
+@click.group(no_args_is_help=False)
+def secrets() -> None:
+    """Create, check and rotate the secret files."""
 
-    What is there keeps its content. The folder gets mode 0700 and the files 0444: the user of any
-    container can read them, and no other user of this machine can reach them. A folder that others
-    can enter and that holds more than secrets is refused, and stays as it is.
+
+@secrets.command()
+@dir_option
+def init(folder: Path) -> None:
+    """Create the missing secret files.
+
+    Existing files keep their content. The folder gets mode 0700 and the files 0444: the user of
+    any container can read them, and no other user of this machine can reach them. A folder that
+    others can enter and that holds more than secrets is refused and not changed.
     """
-    folder = SecretsDirectory(where)
-    with in_one_line(where):
-        closed = folder.close()
+    directory = SecretsDirectory(folder)
+    with one_line_errors(folder):
+        restricted = directory.restrict()
         for name in SECRETS:
-            typer.echo(f"{name}: {folder.make(name)}")
-        if closed:
-            typer.echo(f"folder: {where} now has mode {FOLDER_MODE:04o}")
+            click.echo(f"{name}: {directory.create(name)}")
+        if restricted:
+            click.echo(f"folder: changed the mode of {folder} to {FOLDER_MODE:04o}")
 
 
-def check(where: Where = HERE) -> None:
-    """Judge each file, and tell what mends it.
+@secrets.command()
+@dir_option
+def check(folder: Path) -> None:
+    """Check each secret file, and print how to fix it.
 
-    Exits with 1 if anything is wrong; what only looks wrong, such as quotes, may be meant.
+    Exits with 1 if anything is wrong. A hint, such as one about quotes, is no failure.
     """
-    with in_one_line(where):
-        enter(where)
-        problems = {name: list(SecretsDirectory(where).problems(name)) for name in SECRETS}
-        problems["folder"] = list(SecretsDirectory(where).exposure())
-        hints = {name: list(SecretsDirectory(where).hints(name)) for name in SECRETS}
+    directory = SecretsDirectory(folder)
+    with one_line_errors(folder):
+        require_folder(folder)
+        problems = {name: list(directory.problems(name)) for name in SECRETS}
+        problems["folder"] = list(directory.mode_problems())
+        hints = {name: list(directory.hints(name)) for name in SECRETS}
     for name, lines in problems.items():
-        words = ["; ".join(lines) or "ok", *hints.get(name, ())]
-        typer.echo(f"{name}: {', but '.join(words)}")
-    raise typer.Exit(1 if any(problems.values()) else 0)
+        parts = lines or ["ok, but" if hints.get(name) else "ok"]
+        click.echo(f"{name}: {' '.join([*parts, *hints.get(name, ())])}")
+    sys.exit(1 if any(problems.values()) else 0)
 
 
-def rotate(name: Name, where: Where = HERE) -> None:
-    """Put a new secret into its file, in place.
+@secrets.command()
+@click.argument("name", metavar="NAME")
+@dir_option
+def rotate(name: str, folder: Path) -> None:
+    """Write a new secret into its file.
 
-    So a container that has the file mounted sees it. The store must be told too.
+    The file stays the same, so a container that has it mounted reads the new secret. Change the
+    secret in the server, too. NAME is postgres_password, redis_password, jwt_secret,
+    stack_auth_secret, minio_user or minio_password.
     """
     if name not in SECRETS:
-        msg = f"{name!r} is not a secret: name one of {', '.join(SECRETS)}"
-        raise typer.BadParameter(msg)
-    with in_one_line(where):
-        enter(where)
-        file = SecretsDirectory(where).replace(name)
-    typer.echo(f"{name}: {file} holds a new one; next, {NEXT[name]}")
+        msg = f"{name!r} is not a secret. Use one of {', '.join(SECRETS)}."
+        raise click.BadParameter(msg)
+    with one_line_errors(folder):
+        require_folder(folder)
+        file = SecretsDirectory(folder).rotate(name)
+    click.echo(f"{name}: {file} has a new secret. {NEXT_STEPS[name]}")
 
 
-def enter(where: Path) -> None:
-    """See that the folder is there and can be looked into.
+def require_folder(folder: Path) -> None:
+    """Check that the folder exists and can be read.
 
     Raises:
-        SecretError: it is not, or it can't.
+        SecretError: it does not exist, or this user can't enter it.
 
     """
-    if not where.is_dir():
-        msg = f"{where} is not a folder: make it with vitals secrets init"
+    if not folder.is_dir():
+        msg = f"{folder} is not a folder. Run vitals secrets init."
         raise SecretError(msg)
-    if not os.access(where, os.R_OK | os.X_OK):
-        msg = f"{where} can't be entered by uid {os.geteuid()}: try as its owner"
+    if not os.access(folder, os.R_OK | os.X_OK):
+        msg = f"uid {os.geteuid()} can't enter {folder}. Run this as its owner."
         raise SecretError(msg)
 
 
 @contextlib.contextmanager
-def in_one_line(where: Path) -> Iterator[None]:
-    """Tell in one line what can't be done."""
+def one_line_errors(folder: Path) -> Iterator[None]:
+    """Turn an error about a file into one line."""
     try:
         yield
     except SecretError as error:
-        raise typer.TyperException(str(error)) from None
+        raise click.ClickException(str(error)) from None
     except OSError as error:
-        msg = f"{error.filename or where}: {error.strerror}"
-        raise typer.TyperException(msg) from None
-
-
-COMMANDS = (init, check, rotate)
+        msg = f"{error.filename or folder}: {error.strerror}."
+        raise click.ClickException(msg) from None

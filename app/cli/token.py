@@ -1,60 +1,72 @@
-"""`vitals token`: makes the token that an operator shows."""
+"""`vitals token`: print a token for an operator."""
 
 import re
 import time
 from pathlib import Path
-from typing import Annotated
 
-import typer
+import click
 
 from app.auth import SCOPE, issue
-from app.settings.secrets import SIGNS, SecretError, find, key
+from app.settings.secrets import SIGNING_KEY, SecretError, find_secret, read_signing_key
 
 
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
-Scope = Annotated[str, typer.Option(metavar="SCOPE", help="What it opens.")]
-Ttl = Annotated[
-    str, typer.Option(metavar="TTL", help="How long it is good for, as 90s, 15m, 1h or 30d.")
-]
-Where = Annotated[
-    Path,
-    typer.Option("--dir", envvar="SECRETS_DIR", readable=False, help="The folder of the secrets."),
-]
-File = Annotated[
-    str, typer.Option(envvar="JWT_SECRET_FILE", help="The file of jwt_secret.", show_default=False)
-]
 
+@click.command()
+@click.option("--scope", metavar="SCOPE", default=SCOPE, help="What it permits.", show_default=True)
+@click.option(
+    "--ttl",
+    metavar="TTL",
+    default="1h",
+    help="How long it is valid: 90s, 15m, 1h or 30d.",
+    show_default=True,
+)
+@click.option(
+    "--dir",
+    "folder",
+    type=click.Path(path_type=Path, readable=False),
+    metavar="DIR",
+    envvar="SECRETS_DIR",
+    default="/run/secrets",
+    help="The folder with the secret files.",
+    show_default=True,
+    show_envvar=True,
+)
+@click.option(
+    "--file",
+    metavar="FILE",
+    envvar="JWT_SECRET_FILE",
+    default="",
+    help="The file with jwt_secret.",
+    show_envvar=True,
+)
+def token(scope: str, ttl: str, folder: Path, file: str) -> None:
+    """Print an operator's token.
 
-def token(
-    scope: Scope = SCOPE,
-    ttl: Ttl = "1h",
-    where: Where = Path("/run/secrets"),
-    file: File = "",
-) -> None:
-    """Print a token with which an operator sees more.
-
-    It goes into a request as Authorization: Bearer TOKEN, and is void when jwt_secret is rotated.
+    Send it as the header Authorization: Bearer TOKEN. It is valid until it expires, or until
+    jwt_secret changes.
     """
     if scope != SCOPE:
-        msg = f"--scope must be {SCOPE}"
-        raise typer.BadParameter(msg)
-    expires = time.time() + seconds(ttl)
+        msg = f"--scope must be {SCOPE}."
+        raise click.BadParameter(msg)
+    expires = time.time() + parse_ttl(ttl)
     try:
-        signing = key(find(SIGNS, where, {"JWT_SECRET_FILE": file}))
+        secret = find_secret(SIGNING_KEY, folder, {"JWT_SECRET_FILE": file})
+        signing_key = read_signing_key(secret)
     except SecretError as error:
-        raise typer.TyperException(str(error)) from None
-    typer.echo(issue(signing, scope, expires))
+        raise click.ClickException(str(error)) from None
+    click.echo(issue(signing_key, scope, expires))
 
 
-def seconds(ttl: str) -> int:
-    """Tell how many seconds a time to live has.
+def parse_ttl(text: str) -> int:
+    """Return a time to live in seconds.
 
     Raises:
-        typer.BadParameter: it can't be read.
+        click.BadParameter: it has another form, or is 0, or has more than 5 digits.
 
     """
-    if not (found := re.fullmatch(r"([1-9][0-9]{0,4})([smhd])", ttl)):
-        msg = "--ttl must be a number and a unit, as 90s, 15m, 1h or 30d"
-        raise typer.BadParameter(msg)
+    if not (found := re.fullmatch(r"([1-9][0-9]{0,4})([smhd])", text)):
+        msg = "--ttl must be a number and a unit, such as 90s, 15m, 1h or 30d."
+        raise click.BadParameter(msg)
     return int(found[1]) * UNITS[found[2]]

@@ -1,4 +1,4 @@
-"""What the settings promise in time."""
+"""The delays that the settings guarantee."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -7,97 +7,99 @@ from app.settings import Settings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Prober:
-    """How often somebody asks, how long it waits for an answer, and how many turn its mind.
+class ProbeConfig:
+    """How a prober, such as HAProxy, probes an instance.
 
     Attributes:
-        who: what it is called.
-        fall: failures in a row after which it sends no more work.
-        rise: successes in a row after which it does again.
+        prober: its name, as sentences have it.
+        interval: seconds from one probe to the next.
+        timeout: seconds that it waits for an answer.
+        fall: failures in a row after which it sends no more requests.
+        rise: successes in a row after which it sends requests again.
 
     """
 
-    who: str
+    prober: str
     interval: float
     timeout: float
     fall: int
     rise: int = 1
 
     @property
-    def leaves(self) -> float:
-        """Seconds at most from the first wrong answer, or none, to the last new request."""
-        return round(turns(self.fall, self.interval, self.timeout), 3)
+    def removal_delay(self) -> float:
+        """Seconds at most from the first failure of an instance to its last new request."""
+        return round(worst_case_delay(self.fall, self.interval, self.timeout), 3)
 
     @property
-    def returns(self) -> float:
-        """Seconds at most from the first right answer to new requests."""
-        return round(turns(self.rise, self.interval, self.timeout), 3)
+    def return_delay(self) -> float:
+        """Seconds at most from the first success of an instance to its next request."""
+        return round(worst_case_delay(self.rise, self.interval, self.timeout), 3)
 
 
-def turns(times: int, interval: float, timeout: float) -> float:
-    """Tell the seconds at most from a change to the last of so many answers that tell it."""
-    # One may be asked for just before, and each may come as late as it is waited for.
-    return (times - 1) * max(interval, timeout) + interval + timeout
+def worst_case_delay(count: int, interval: float, timeout: float) -> float:
+    """Return the seconds at most from a change to the end of *count* probes that see it."""
+    # One probe may begin just before the change, and each may take its whole timeout.
+    return (count - 1) * max(interval, timeout) + interval + timeout
 
 
-# Seconds within which an answer comes, however busy the machine is.
+# Seconds within which an answer arrives, however busy the machine is.
 ANSWER = 0.5
 
-# What a process takes beside what is set: to be there at all, and to be gone.
-BEGINNING = 5.0
-ENDING = 2.0
+# Seconds that the start and the end of a process take beyond what the settings say.
+PROCESS_START = 5.0
+PROCESS_END = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Guarantees:
-    """What the settings in force promise, in seconds.
+    """The highest delays with the current settings, in seconds.
 
     Attributes:
-        red: from a fault of a required check to the answer that tells it.
-        green: from its repair to the answer that tells that.
-        started: from the start of the process to the end of starting, whatever is broken.
-        drain: for how long readiness says no before the door closes.
-        gone: from SIGTERM to the end of the process.
+        fault_delay: from a fault of a required check to the first answer that shows it.
+        repair_delay: from the repair to the first answer that shows it.
+        startup: from the start of the process to the first result of every check.
+        drain: from SIGTERM, when readiness fails, to the end of accepting connections.
+        shutdown: from SIGTERM to the end of the process.
 
     """
 
-    red: float
-    green: float
-    started: float
+    fault_delay: float
+    repair_delay: float
+    startup: float
     drain: float
-    gone: float
+    shutdown: float
 
 
 @dataclass(frozen=True, slots=True)
 class CheckSchedule:
-    """How often one dependency is asked, how long it has, and whether it is required."""
+    """When a check runs, and whether it is required."""
 
     interval: float
     timeout: float
     required: bool
 
-    def bound(self, threshold: int) -> float:
-        """Tell the longest time from a turn of the dependency to the answer that tells it."""
-        return round(turns(threshold, self.interval, self.timeout) + ANSWER, 3)
+    def delay(self, threshold: int) -> float:
+        """Return the seconds at most from a change of the dependency to an answer that shows it."""
+        return round(worst_case_delay(threshold, self.interval, self.timeout) + ANSWER, 3)
 
 
-def promise(settings: Settings) -> Guarantees:
-    """Tell what the settings promise."""
-    paces = list(_paces(settings))
-    # Where nothing is required, what there is sets the pace.
-    required = [pace for pace in paces if pace.required] or paces
+def compute_guarantees(settings: Settings) -> Guarantees:
+    """Compute what the settings guarantee."""
+    schedules = list(_schedules(settings))
+    # If no check is required, the optional ones stand in.
+    required = [schedule for schedule in schedules if schedule.required] or schedules
     drain, shutdown = settings.drain_seconds, settings.shutdown_seconds
     return Guarantees(
-        red=max(pace.bound(settings.failure_threshold) for pace in required),
-        green=max(pace.bound(settings.success_threshold) for pace in required),
-        started=round(max(pace.timeout for pace in paces) + ANSWER + BEGINNING, 3),
+        fault_delay=max(schedule.delay(settings.failure_threshold) for schedule in required),
+        repair_delay=max(schedule.delay(settings.success_threshold) for schedule in required),
+        startup=round(max(schedule.timeout for schedule in schedules) + ANSWER + PROCESS_START, 3),
         drain=drain,
-        gone=round(drain + shutdown + ENDING, 3),
+        shutdown=round(drain + shutdown + PROCESS_END, 3),
     )
 
 
-def _paces(settings: Settings) -> Iterator[CheckSchedule]:
-    # Where no check is configured yet, it is told of one without terms of its own.
-    terms = settings.check_schedules or {"": (settings.check_interval, settings.check_timeout)}
-    for name, (interval, timeout) in terms.items():
+def _schedules(settings: Settings) -> Iterator[CheckSchedule]:
+    # Without a configured check, assume one with the general interval and timeout.
+    found = settings.check_schedules or {"": (settings.check_interval, settings.check_timeout)}
+    for name, (interval, timeout) in found.items():
         yield CheckSchedule(interval, timeout, name not in settings.optional)

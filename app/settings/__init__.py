@@ -1,4 +1,4 @@
-"""What the environment and the secrets' files say, judged all at once before anything starts."""
+"""The settings from the environment and the secret files, validated before the service starts."""
 
 from app.settings.loading import ConfigurationError, load, load_with_problems
 from app.settings.model import Settings

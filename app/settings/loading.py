@@ -1,19 +1,35 @@
-"""The settings in force, for an operator to look at."""
+"""Reading the settings, with every problem at once."""
 
-from collections.abc import Container, Iterator
+import os
+import re
+from collections.abc import Container, Iterator, Mapping
+from difflib import SequenceMatcher, get_close_matches
 from typing import Any
 from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
-from app.settings.checks import HttpTarget, read_http_checks
-from app.settings.model import Settings
-from app.settings.secrets import SECRETS, SIGNS, SecretError, key
+from app.settings.checks import HttpTarget, parse_http_checks
+from app.settings.model import REMEDY, Settings
+from app.settings.secrets import SECRETS, SIGNING_KEY, SecretError, read_signing_key
 from app.text import escape_unprintable
 
 
+# Variables that Kubernetes sets for each service, such as REDIS_PORT or CHECK_SERVICE_HOST, and
+# HOST and PORT, which are as close to unrelated names as to misspelled ones.
+# https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables
+SERVICE_LINK = re.compile(r".*_(SERVICE_HOST|SERVICE_PORT(_.+)?|PORT(_[0-9]+_[A-Z]+(_[A-Z]+)?)?)")
+TOO_SHORT = {"HOST", "PORT"}
+
+# How similar a misspelled name is, as a whole and in each word: REDIS_URI is a misspelling, and
+# DATABASE_USER is not. Nor is REDISCLI_AUTH or MINIO_ROOT_USER_FILE, which other programs read.
+MIN_SIMILARITY = 0.85
+MIN_WORD_SIMILARITY = 0.6
+MAX_LENGTH_DIFFERENCE = 2
+
+
 class ConfigurationError(Exception):
-    """What is wrong with the configuration: one line a problem, with its remedy, never a value."""
+    """The problems of a configuration. Each is one line with its remedy, and without a value."""
 
     def __init__(self, problems: list[str]) -> None:
         super().__init__("\n".join(problems))
@@ -21,10 +37,10 @@ class ConfigurationError(Exception):
 
 
 def load() -> Settings:
-    """Read the settings from the environment, and see that the secrets they need can be read.
+    """Read the settings from the environment, and check that the required secrets can be read.
 
     Raises:
-        ConfigurationError: something is wrong; it tells everything that is.
+        ConfigurationError: something is wrong. It has every problem.
 
     """
     settings, problems = load_with_problems()
@@ -34,73 +50,108 @@ def load() -> Settings:
 
 
 def load_with_problems() -> tuple[Settings, list[str]]:
-    """Read the settings, with what is wrong at its default, and tell all that is wrong."""
+    """Return the settings and every problem. A setting that is wrong has its default."""
     wrong = dict[str, Any]()
     try:
         settings = Settings()
     except ValidationError as error:
         wrong = {str(details["loc"][0]): details for details in error.errors()}
-        # The rest is judged all the same, with what is wrong at its default.
+        # With the defaults for these, the others can be checked too.
         settings = Settings(**{name: Settings.model_fields[name].default for name in wrong})
-    problems = [_line(name, details) for name, details in wrong.items()]
-    problems += _contradictions(settings, wrong.keys())
+    problems = [_describe(name, details) for name, details in wrong.items()]
+    problems += _find_contradictions(settings, wrong.keys())
     return settings, [escape_unprintable(problem) for problem in problems]
 
 
-def _line(name: str, details: Any) -> str:
+def _describe(name: str, details: Any) -> str:
     if details["type"] == "value_error":
-        return f"{name.upper()} {details['ctx']['error']}"
+        return f"{name.upper()}: {details['ctx']['error']}"
     field = Settings.model_fields[name]
-    return f"{name.upper()} must be {field.description}: correct it, or unset it"
+    return f"{name.upper()}: must be {field.description}. {REMEDY}"
 
 
-def _contradictions(settings: Settings, wrong: Container[str]) -> Iterator[str]:
-    """Tell what no single setting shows."""
-    found, problems = read_http_checks(settings.http_checks)
+def _find_contradictions(settings: Settings, wrong: Container[str]) -> Iterator[str]:
+    """Yield the problems that no single setting shows."""
+    targets, problems = parse_http_checks(settings.http_checks)
     yield from problems
     fields = {"postgres": "database_url", "redis": "redis_url"}
     stores = [name for name, url in fields.items() if getattr(settings, url) or url in wrong]
-    configured = stores + [target.name for target in found]
+    configured = stores + [target.name for target in targets]
     if not configured and not problems:
-        yield "DATABASE_URL, REDIS_URL and HTTP_CHECKS are not set: set at least one to check"
+        yield "DATABASE_URL, REDIS_URL, HTTP_CHECKS: none of them is set. Set at least one."
     unknown = settings.optional.difference(configured) if configured and not problems else ()
     for name in sorted(unknown):
-        yield f"OPTIONAL_CHECKS names {name}, which is not a check: {' or '.join(configured)}"
-    needed = {name for target in found for name in target.secrets}
+        yield f"OPTIONAL_CHECKS: {name} is not a check. Use {' or '.join(configured)}."
+    needed = {name for target in targets for name in target.secrets}
     needed |= {f"{name}_password" for name in stores if settings.password(name)}
     if settings.health_details == "authorized":
-        needed.add(SIGNS)
-    yield from _unusable(settings, needed)
+        needed.add(SIGNING_KEY)
+    yield from _find_unusable_secrets(settings, needed)
 
 
-def _unusable(settings: Settings, needed: set[str]) -> Iterator[str]:
-    """Tell which secrets are offered twice, or needed and can't be read."""
+def _find_unusable_secrets(settings: Settings, needed: set[str]) -> Iterator[str]:
+    """Yield which secrets have two files, or are needed and can't be read."""
     for name in [*SECRETS, *sorted(needed.difference(SECRETS))]:
         try:
             secret = settings.secret(name)
             if name in needed:
-                key(secret) if name == SIGNS else secret.read()
+                read_signing_key(secret) if name == SIGNING_KEY else secret.read()
         except SecretError as error:
             yield str(error)
 
 
-def effective_settings(settings: Settings) -> dict[str, str]:
-    """Tell each setting that has a value by its name in the environment, and no secret.
+def find_misspelled(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """Return each variable that has no effect, but almost the name of one that has.
 
-    Of an HTTP check it tells where it asks; its headers, and the query of its URL, may be secret.
+    Returns:
+        The name of the similar variable by the name of the misspelled one.
+
     """
-    told = {
+    names = {name.upper() for name in (*Settings.model_fields, *SECRETS)}
+    names |= {f"{name.upper()}_FILE" for name in SECRETS}
+    misspelled = dict[str, str]()
+    for variable in sorted(environ):
+        name = variable.upper()
+        if name in names or SERVICE_LINK.fullmatch(name):
+            continue
+        candidates = [
+            candidate
+            for candidate in sorted(names - TOO_SHORT)
+            if abs(len(candidate) - len(name)) <= MAX_LENGTH_DIFFERENCE
+        ]
+        for similar in get_close_matches(name, candidates, cutoff=MIN_SIMILARITY):
+            if _has_similar_words(similar, name):
+                misspelled[escape_unprintable(variable)] = similar
+                break
+    return misspelled
+
+
+def _has_similar_words(one: str, other: str) -> bool:
+    """Return whether no word of two names is quite different, if they have as many words."""
+    words, others = one.split("_"), other.split("_")
+    return len(words) != len(others) or all(
+        SequenceMatcher(None, *pair).ratio() >= MIN_WORD_SIMILARITY
+        for pair in zip(words, others, strict=True)
+    )
+
+
+def effective_settings(settings: Settings) -> dict[str, str]:
+    """Return each setting that has a value, by its name in the environment.
+
+    An HTTP check has its URL without the query, and no headers: they may contain a secret.
+    """
+    values = {
         **settings.model_dump(exclude_none=True),
         "maintenance_file": settings.maintenance,
-        "http_checks": ", ".join(map(_place, settings.http_targets)),
+        "http_checks": ", ".join(map(_format_target, settings.http_targets)),
     }
-    texts = {name: _text(told.get(name, "")) for name in Settings.model_fields}
+    texts = {name: _format(values.get(name, "")) for name in Settings.model_fields}
     return {name.upper(): text for name, text in texts.items() if text}
 
 
-def _text(value: Any) -> str:
+def _format(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _place(target: HttpTarget) -> str:
+def _format_target(target: HttpTarget) -> str:
     return f"{target.name}: {urlsplit(target.url)._replace(query='', fragment='').geturl()}"

@@ -1,4 +1,4 @@
-"""Everything that can be set."""
+"""The settings."""
 
 import contextlib
 import os
@@ -10,7 +10,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, ValidationInfo, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from app.settings.checks import (
@@ -18,61 +18,77 @@ from app.settings.checks import (
     MIN_SECONDS,
     SECONDS_RANGE,
     HttpTarget,
-    read_http_checks,
+    parse_http_checks,
 )
-from app.settings.secrets import SECRETS, Secret, find
+from app.settings.secrets import SECRETS, Secret, find_secret
 from app.settings.urls import HIGHEST_PORT, parse_postgres_url, parse_redis_url
 
+
+REMEDY = "Correct it or unset it."
 
 NAME = re.compile(r"[\w.-]+")
 
 
 def refuse_carriage_return(value: Any, info: ValidationInfo) -> Any:
-    """Return a value as it is, unless a file with the line ends of Windows has left one in it."""
-    # JSON may have them between its members.
+    """Return the value unless it contains a carriage return, as from a file with CRLF line ends."""
+    # JSON may contain line ends between its members.
     if isinstance(value, str) and "\r" in value and info.field_name != "http_checks":
-        msg = "holds a carriage return: save the file that sets it with the line ends of Unix (LF)"
+        msg = "contains a carriage return. Save the file that sets it with Unix line ends (LF)."
         raise ValueError(msg)
     return value
 
 
 def parse_host(text: str) -> str:
-    """Return an address in its usual form, or a name as it is; it need not be known here."""
+    """Return an address in its canonical form, or a name. The name is not resolved."""
     with contextlib.suppress(ValueError):
         return str(ip_address(text))
     if not NAME.fullmatch(text):
-        msg = "must be a name, or an IP address without brackets and port: correct it, or unset it"
+        msg = f"must be a name, or an IP address without brackets and port. {REMEDY}"
         raise ValueError(msg)
     return text
 
 
 def parse_path(value: Path) -> Path:
-    """Return a path as it is, if all of it can be seen."""
+    """Return the path if it is printable."""
     if not str(value).isprintable():
-        msg = "holds a character that is not printable: remove it"
+        msg = "contains a character that is not printable. Remove it."
         raise ValueError(msg)
     return value
 
 
 def default_file(port: int) -> Path:
-    """Name the file of the instance on a port, where none is set.
+    """Return the maintenance file of the instance on a port, if no other is set.
 
-    In the usual temporary folder where nothing can be written, or the disk is full: there may be no
-    file then, but there is nothing wrong either.
+    It is in /tmp if no temporary folder can be written to, such as on a full disk.
     """
     try:
         folder = tempfile.gettempdir()
     except FileNotFoundError:
-        folder = "/tmp"  # noqa: S108 - nothing is made there
+        folder = "/tmp"  # noqa: S108 - the file is only looked for
     return Path(folder, f"vitals-{port}.maintenance")
 
 
-Auth = Annotated[Literal["password", "none"], Field(description="password or none")]
+def lower(value: Any) -> Any:
+    """Return a text in lower case, and another value unchanged."""
+    return value.lower() if isinstance(value, str) else value
+
+
+def parse_log_level(value: Any) -> Any:
+    """Return the level in lower case. `warn` means `warning`."""
+    return {"warn": "warning"}.get(lower(value), lower(value))
+
+
+ANY_CASE = BeforeValidator(lower)
+Auth = Annotated[Literal["password", "none"], ANY_CASE, Field(description="password or none")]
 Depth = Annotated[
-    Literal["connect", "query", "writable"], Field(description="connect, query or writable")
+    Literal["connect", "query", "writable"],
+    ANY_CASE,
+    Field(description="connect, query or writable"),
 ]
 Details = Annotated[
-    Literal["always", "authorized", "never"], Field(description="always, authorized or never")
+    Literal["always", "authorized", "never"],
+    ANY_CASE,
+    Field(description="always, authorized or never"),
 ]
 SECONDS: Any = Field(ge=MIN_SECONDS, le=MAX_SECONDS, description=SECONDS_RANGE)
 Seconds = Annotated[float, SECONDS]
@@ -82,7 +98,7 @@ Threshold = Annotated[int, Field(ge=1, le=20, description="a whole number from 1
 
 
 class Settings(BaseSettings):
-    """Everything that can be set, by the name that it has in the environment, in capitals."""
+    """The settings. Each has its name in the environment in capitals."""
 
     model_config = SettingsConfigDict(
         env_ignore_empty=True,
@@ -95,10 +111,11 @@ class Settings(BaseSettings):
     port: int = Field(default=8000, ge=1, le=HIGHEST_PORT, description="a port from 1 to 65535")
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"],
+        BeforeValidator(parse_log_level),
         Field(description="debug, info, warning or error"),
     ] = "info"
     log_format: Annotated[
-        Literal["json", "console"] | None, Field(description="json or console")
+        Literal["json", "console"] | None, ANY_CASE, Field(description="json or console")
     ] = None
     database_url: Annotated[str, AfterValidator(parse_postgres_url)] | None = None
     redis_url: Annotated[str, AfterValidator(parse_redis_url)] | None = None
@@ -123,11 +140,11 @@ class Settings(BaseSettings):
     maintenance_file: Annotated[Path, AfterValidator(parse_path)] | None = None
     secrets_dir: Annotated[Path, AfterValidator(parse_path)] = Path("/run/secrets")
 
-    _ends = field_validator("*", mode="before")(refuse_carriage_return)
+    _carriage_returns = field_validator("*", mode="before")(refuse_carriage_return)
 
     @property
     def optional(self) -> frozenset[str]:
-        """The names of the checks whose failure only warns."""
+        """The names of the optional checks, whose failure only warns."""
         return frozenset(filter(None, map(str.strip, self.optional_checks.split(","))))
 
     @property
@@ -136,23 +153,23 @@ class Settings(BaseSettings):
         return self.maintenance_file or default_file(self.port)
 
     def secret(self, name: str) -> Secret:
-        """Find the file of a secret.
+        """Return the file of a secret.
 
         Raises:
-            SecretError: it is not clear which file it is.
+            SecretError: there is more than one.
 
         """
-        # Any other file that a header names may be called as any variable is.
-        return find(name, self.secrets_dir, os.environ if name in SECRETS else {})
+        # A secret that a header names may have the name of an unrelated variable.
+        return find_secret(name, self.secrets_dir, os.environ if name in SECRETS else {})
 
     @property
-    def http_targets(self) -> list[HttpTarget]:
-        """The HTTP services to watch."""
-        return read_http_checks(self.http_checks)[0]
+    def http_targets(self) -> tuple[HttpTarget, ...]:
+        """The HTTP services to check."""
+        return parse_http_checks(self.http_checks)[0]
 
     @property
     def check_schedules(self) -> dict[str, tuple[float, float]]:
-        """How often each check is made, and how long it may take; its own terms go before."""
+        """The interval and the timeout of each check in seconds, its own or the general ones."""
         own = {target.name: (target.interval, target.timeout) for target in self.http_targets}
         if self.database_url:
             own["postgres"] = self.postgres_check_interval, self.postgres_check_timeout
@@ -165,12 +182,12 @@ class Settings(BaseSettings):
 
     @property
     def secret_names(self) -> list[str]:
-        """Every secret that there may be, whether it is needed or not."""
+        """The names of all secrets, needed or not."""
         named = {name for target in self.http_targets for name in target.secrets}
         return sorted(named.union(SECRETS))
 
     def read_secret(self, name: str) -> str:
-        """Read what the file of a secret holds now.
+        """Read a secret from its file.
 
         Raises:
             SecretError: it can't be read.
@@ -179,13 +196,13 @@ class Settings(BaseSettings):
         return self.secret(name).read()
 
     def auth(self, name: str) -> str | None:
-        """Return `password` or `none` for a store, and None for a check without this setting."""
+        """Return `password` or `none` for a store, and None for another check."""
         return {"postgres": self.postgres_auth, "redis": self.redis_auth}.get(name)
 
     def password(
         self, name: str, read: Callable[[str], str] | None = None
     ) -> Callable[[], str] | None:
-        """Tell how to read a dependency's password, anew each time; none where it wants none."""
+        """Return a function that reads a store's password, or None if the store needs none."""
         if self.auth(name) == "none":
             return None
         return partial(read or self.read_secret, f"{name}_password")

@@ -1,4 +1,4 @@
-"""The key that tokens are signed with."""
+"""The secrets and the files that hold them."""
 
 import contextlib
 import os
@@ -15,53 +15,53 @@ from app.settings.redaction import redact
 
 BOM = "\ufeff"
 QUOTES = {'""', "''", "``", "\u201c\u201d", "\u2018\u2019"}
-BLANK = "begins or ends with a blank or a line break, which is part of it: remove it"
+WHITESPACE = "begins or ends with a space or a line break, which is part of the secret. Remove it."
 
-# As a line of an environment file reads; names are shorter than this.
+# A line of an environment file. A name is shorter than this.
 ASSIGNMENT = re.compile(
     r"(?i)(?:export\s+)?[a-z0-9_.-]*(?:password|passwd|secret|token|key|user)[a-z0-9_.-]*\s*[=:]\s*\S"
 )
 LONGEST_NAME = 100
 
-# A shorter text may decode to another one by chance.
+# A shorter text may be valid base64 by chance.
 SHORTEST_BASE64 = 12
 
 
-def hints(text: str) -> list[str]:
-    """Return what may be wrong with a secret, a phrase each that its file's name goes before."""
+def find_hints(text: str) -> list[str]:
+    """Return what may be wrong with a secret. Each hint follows the name of the file."""
     return list(_hints(text))
 
 
-def undecodable(data: bytes) -> str:
+def describe_undecodable(data: bytes) -> str:
     """Return what is wrong with a file that is not UTF-8, with the remedy."""
     if data.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
-        return "is not UTF-8, but looks like UTF-16: save it as UTF-8"
-    return "is not UTF-8: write it again as text"
+        return "is not UTF-8, but probably UTF-16. Save it as UTF-8."
+    return "is not UTF-8. Save it as UTF-8."
 
 
 def _hints(text: str) -> Iterator[str]:
     if text.startswith(BOM):
-        yield "begins with a byte order mark: save it as UTF-8 without one"
+        yield "begins with a byte order mark. Save it as UTF-8 without one."
     text = text.removeprefix(BOM)
     core = text.strip()
     if "\0" in text:
-        yield "holds NUL characters, as UTF-16 does: save it as UTF-8"
+        yield "contains NUL characters, as UTF-16 does. Save it as UTF-8."
     elif not "".join(text.split()).isprintable():
-        yield "holds a character that is not printable: write it again"
+        yield "contains a character that is not printable. Remove it."
     if core != text:
-        yield BLANK
+        yield WHITESPACE
     if len(core.splitlines()) > 1:
-        yield "has more than one line: keep the one that is meant"
+        yield "has more than one line. Keep the line with the secret."
     if len(core) > 1 and core[0] + core[-1] in QUOTES:
-        yield "stands in quotes, which are part of it: remove them"
+        yield "is in quotes, which are part of the secret. Remove them."
     if ASSIGNMENT.match(core[:LONGEST_NAME]):
-        yield "reads like NAME=value: keep the value alone"
+        yield "looks like NAME=value. Keep only the value."
     if _is_encoded_text(core):
-        yield "looks like a text in base64: write that text itself"
+        yield "looks like a text in base64. Write the decoded text."
 
 
 def _is_encoded_text(core: str) -> bool:
-    """Return whether base64 of a text stands there; that of random bytes is as good as any."""
+    """Return whether it is the base64 of a text. The base64 of random bytes is a good secret."""
     if len(core) < SHORTEST_BASE64:
         return False
     with contextlib.suppress(ValueError):
@@ -78,14 +78,14 @@ SECRETS = (
     "minio_password",
 )
 
-# A longer file is there by mistake, and may have any size.
+# A larger file is a mistake, and may have any size.
 MAX_BYTES = 64 * 1024
 
-REMEDY = "chmod 0444 it and keep its folder 0700"
+REMEDY = "Set its mode to 0444, and that of its folder to 0700."
 
 
 class SecretError(Exception):
-    """One line that names the secret, its file and the remedy, and never its content."""
+    """A secret that can't be used. The message names the secret, its file and the remedy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +93,7 @@ class Secret:
     """A secret's name and the file that holds it.
 
     Attributes:
-        variable: the name of the one that named the file; empty if none did.
+        variable: the environment variable that names the file, or "".
 
     """
 
@@ -103,44 +103,44 @@ class Secret:
 
     @property
     def place(self) -> str:
-        """The file as messages name it: with the variable that has to change, if there is one."""
+        """The file for a message, with the variable that names it, if there is one."""
         return f"{self.path} ({self.variable})" if self.variable else str(self.path)
 
     def read(self) -> str:
         """Read the secret, without the one newline that editors leave at the end.
 
         Raises:
-            SecretError: there is no such file, or nothing that could be used is in it.
+            SecretError: there is no such file, or its content can't be used.
 
         """
         try:
             return self._text()
         except FileNotFoundError:
-            problem = "is missing: write the secret into it, or mount it"
+            problem = "is missing. Write the secret into it, or mount it."
         except PermissionError:
-            problem = f"can't be read by uid {os.geteuid()} ({self._facts()}): {REMEDY}"
+            problem = f"can't be read by uid {os.geteuid()} ({self._facts()}). {REMEDY}"
         except UnicodeDecodeError as error:
-            problem = undecodable(error.object)
+            problem = describe_undecodable(error.object)
         except OSError as error:
-            problem = f"can't be read ({error.strerror}): mount a file there"
+            problem = f"can't be read ({error.strerror}). Mount a file there."
         msg = f"{self.name}: {self.place} {problem}"
         raise SecretError(msg)
 
     def _text(self) -> str:
         if not stat.S_ISREG(self.path.stat().st_mode):
-            msg = f"{self.name}: {self.place} is not a file: remove it and put a file in its place"
+            msg = f"{self.name}: {self.place} is not a file. Replace it with a file."
             raise SecretError(msg)
         with self.path.open("rb") as file:
             content = file.read(MAX_BYTES + 1)
         if len(content) > MAX_BYTES:
             most = f"{MAX_BYTES // 1024} KB"
             msg = (
-                f"{self.name}: {self.place} holds more than {most}: write the secret alone into it"
+                f"{self.name}: {self.place} holds more than {most}. Write only the secret into it."
             )
             raise SecretError(msg)
         text = content.decode().removesuffix("\n").removesuffix("\r")
         if not text:
-            msg = f"{self.name}: {self.place} is empty: write the secret into it"
+            msg = f"{self.name}: {self.place} is empty. Write the secret into it."
             raise SecretError(msg)
         return text
 
@@ -152,42 +152,45 @@ class Secret:
         return f"owner {found.st_uid}, mode {stat.S_IMODE(found.st_mode):04o}"
 
 
-def find(name: str, folder: Path, environ: Mapping[str, str]) -> Secret:
-    """Find the one file of a secret: `NAME_FILE`, or `NAME` or `NAME.txt` in the folder.
+def find_secret(name: str, folder: Path, environ: Mapping[str, str]) -> Secret:
+    """Return the file of a secret: the variable `NAME_FILE`, or `NAME` or `NAME.txt` in the folder.
 
     Raises:
-        SecretError: more than one file is offered, or the value itself is in the environment.
+        SecretError: there is more than one file, or the value itself is in the environment.
 
     """
     if environ.get(name.upper()):
-        msg = f"{name.upper()}: a secret has no place in the environment: unset it, use a file"
+        msg = (
+            f"{name.upper()}: a secret is not allowed in the environment. Unset it, and use a file "
+            "instead."
+        )
         raise SecretError(msg)
     variable = f"{name.upper()}_FILE"
     named = environ.get(variable, "")
     if not named.isprintable():
-        msg = f"{name}: {variable} holds a character that is not printable: write the path again"
+        msg = f"{name}: {variable} contains a character that is not printable. Remove it."
         raise SecretError(msg)
-    found = [path for path in (folder / name, folder / f"{name}.txt") if seen(path)]
-    offered = [Secret(name, path) for path in found or ([] if named else [folder / name])]
+    found = [path for path in (folder / name, folder / f"{name}.txt") if _exists(path)]
+    candidates = [Secret(name, path) for path in found or ([] if named else [folder / name])]
     if named:
-        offered.insert(0, Secret(name, Path(named), variable))
-    if any(not same(offered[0].path, other.path) for other in offered[1:]):
-        places = " and ".join(one.place for one in offered)
-        msg = f"{name}: {places} both offer it: keep one"
+        candidates.insert(0, Secret(name, Path(named), variable))
+    if any(not is_same_file(candidates[0].path, other.path) for other in candidates[1:]):
+        places = " and ".join(one.place for one in candidates)
+        msg = f"{name}: {places} both offer it. Keep one."
         raise SecretError(msg)
-    return offered[0]
+    return candidates[0]
 
 
-def seen(path: Path) -> bool:
-    """Whether there is a file, as far as can be seen."""
+def _exists(path: Path) -> bool:
+    """Return whether the file exists. If its folder can't be entered the answer is no."""
     try:
         return path.exists()
     except OSError:
         return False
 
 
-def same(one: Path, other: Path) -> bool:
-    """Whether two paths lead to one file, as far as can be seen."""
+def is_same_file(one: Path, other: Path) -> bool:
+    """Return whether two paths lead to the same file. Compare the paths if a folder is closed."""
     try:
         return one.samefile(other)
     except OSError:
@@ -224,32 +227,34 @@ class SecretStore:
         return redact(text, tuple(self._values.values()))
 
 
-# The secret that tokens are signed with.
-SIGNS = "jwt_secret"
+# The key that signs tokens.
+SIGNING_KEY = "jwt_secret"
 
-# Bytes: HS256 wants a key as long as its hash, https://www.rfc-editor.org/rfc/rfc7518#section-3.2
-SHORTEST = 32
+# Bytes: HS256 needs a key as long as its hash, https://www.rfc-editor.org/rfc/rfc7518#section-3.2
+MIN_KEY_BYTES = 32
 
 ALGORITHM = "HS256"
 
 
-def key(secret: Secret) -> str:
-    """Read what tokens are signed with.
+def read_signing_key(secret: Secret) -> str:
+    """Read the key that signs tokens.
 
     Raises:
-        SecretError: it can't be read, or it is so short that it might be guessed, or public.
+        SecretError: it can't be read, is short enough to be guessed, or is a public or private key.
 
     """
-    # Imported where there is such a key: beside cryptography it takes a sixth of the start.
+    # Imported only if there is a key: with cryptography it takes a sixth of the start.
     import jwt  # noqa: PLC0415
 
     text = secret.read()
-    if len(text.encode()) < SHORTEST:
-        msg = f"{secret.name}: {secret.place} is shorter than {SHORTEST} bytes: write a longer one"
+    if len(text.encode()) < MIN_KEY_BYTES:
+        problem = f"is shorter than {MIN_KEY_BYTES} bytes. Write a longer one."
+        msg = f"{secret.name}: {secret.place} {problem}"
         raise SecretError(msg)
     try:
         jwt.get_algorithm_by_name(ALGORITHM).prepare_key(text)
     except jwt.InvalidKeyError:
-        msg = f"{secret.name}: {secret.place} holds a key pair's key: write random text instead"
+        problem = "contains a key of a key pair. Write random text into it."
+        msg = f"{secret.name}: {secret.place} {problem}"
         raise SecretError(msg) from None
     return text

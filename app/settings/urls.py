@@ -1,30 +1,33 @@
-"""The URLs of the dependencies, as far as they are accepted; no message holds a part of one."""
+"""Validation of the dependencies' URLs. No message contains a part of one."""
 
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 
-POSTGRES_FORM = "must read postgresql://user@host:port/database"
+POSTGRES_FORM = "must have the form postgresql://user@host:port/database. Correct it."
 POSTGRES_SCHEMES = {"postgres", "postgresql", "postgresql+asyncpg"}
 POSTGRES_QUERY = {"host", "sslmode", "sslrootcert"}
 SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 
-REDIS_FORM = "must read redis://host:port/0, rediss://host:port/0 or unix:///path"
+REDIS_FORM = (
+    "must have the form redis://host:port/0, rediss://host:port/0 or unix:///path. Correct it."
+)
 REDIS_QUERY = {"db", "ssl_ca_certs"}
 
-BLANK = "holds a blank or a line break: remove it"
+WHITESPACE = "contains a space or a line break. Remove it."
+PASSWORD = "a password is not allowed in the URL. Put it in the secret {}."  # noqa: S105 - a message
 
 HIGHEST_PORT = 65535
 
 
 def parse_postgres_url(text: str) -> str:
-    """Read the URL of a PostgreSQL.
+    """Return the URL of a PostgreSQL server, if it is valid.
 
     Raises:
-        ValueError: why it can't be used, and what to do.
+        ValueError: it is not valid; with the remedy.
 
     """
-    # Imported where there is such a store: it takes a fifth of the start.
+    # Imported only if this setting is used: it takes a fifth of the start.
     from sqlalchemy import make_url  # noqa: PLC0415
     from sqlalchemy.exc import ArgumentError  # noqa: PLC0415
 
@@ -33,26 +36,32 @@ def parse_postgres_url(text: str) -> str:
     except (ArgumentError, ValueError):
         raise ValueError(POSTGRES_FORM) from None
     query = {key: str(value) for key, value in url.query.items()}
-    _demand(_is_plain(text), BLANK)
-    _demand(url.drivername in POSTGRES_SCHEMES, POSTGRES_FORM)
-    _demand(url.password is None, "holds a password: put it into the secret postgres_password")
-    _demand(url.username and (url.host or query.get("host")), POSTGRES_FORM)
-    _demand(query.get("host", "/").startswith("/"), "has in its query a host that is no folder")
-    _demand(_is_port(url.port), POSTGRES_FORM)
-    _demand(set(query) <= POSTGRES_QUERY, "may hold in its query host, sslmode and sslrootcert")
+    _require(_is_plain(text), WHITESPACE)
+    _require(url.drivername in POSTGRES_SCHEMES, POSTGRES_FORM)
+    _require(url.password is None, PASSWORD.format("postgres_password"))
+    _require(url.username and (url.host or query.get("host")), POSTGRES_FORM)
+    _require(
+        query.get("host", "/").startswith("/"),
+        "the host in the query must be the folder of a Unix socket. Correct it.",
+    )
+    _require(_is_port(url.port), POSTGRES_FORM)
+    _require(
+        set(query) <= POSTGRES_QUERY,
+        "the query may contain only host, sslmode and sslrootcert. Remove the rest.",
+    )
     mode = query.get("sslmode", "prefer")
-    _demand(mode in SSL_MODES, f"has an unknown sslmode: use one of {', '.join(SSL_MODES)}")
-    _demand_authority(query.get("sslrootcert"), "sslrootcert")
+    _require(mode in SSL_MODES, f"unknown sslmode. Use one of {', '.join(SSL_MODES)}.")
+    _require_ca_file(query.get("sslrootcert"), "sslrootcert")
     verifies = mode in {"require", "verify-ca", "verify-full"} or "sslrootcert" not in query
-    _demand(verifies, "names a sslrootcert that verifies nothing: add sslmode=verify-full")
+    _require(verifies, "sslrootcert needs verification. Add sslmode=verify-full.")
     return text
 
 
 def parse_redis_url(text: str) -> str:
-    """Read the URL of a Redis.
+    """Return the URL of a Redis server, if it is valid.
 
     Raises:
-        ValueError: why it can't be used, and what to do.
+        ValueError: it is not valid; with the remedy.
 
     """
     from redis.asyncio.connection import parse_url  # noqa: PLC0415 - as above
@@ -63,27 +72,30 @@ def parse_redis_url(text: str) -> str:
         query = dict(parse_qsl(url.query, keep_blank_values=True))
     except ValueError:
         raise ValueError(REDIS_FORM) from None
-    _demand(_is_plain(text), BLANK)
-    _demand("password" not in parts, "holds a password: put it into the secret redis_password")
-    _demand(parts.get("path") if url.scheme == "unix" else parts.get("host"), REDIS_FORM)
-    _demand(url.scheme != "unix" or not url.hostname, REDIS_FORM)
-    _demand(_is_port(parts.get("port")), REDIS_FORM)
-    _demand(query.keys() <= REDIS_QUERY, "may hold in its query db and ssl_ca_certs")
+    _require(_is_plain(text), WHITESPACE)
+    _require("password" not in parts, PASSWORD.format("redis_password"))
+    _require(parts.get("path") if url.scheme == "unix" else parts.get("host"), REDIS_FORM)
+    _require(url.scheme != "unix" or not url.hostname, REDIS_FORM)
+    _require(_is_port(parts.get("port")), REDIS_FORM)
+    _require(
+        query.keys() <= REDIS_QUERY,
+        "the query may contain only db and ssl_ca_certs. Remove the rest.",
+    )
     database = query.get("db") or ("" if "path" in parts else url.path.strip("/"))
-    _demand(not database or database.isdecimal(), "must have a number as its database")
+    _require(not database or database.isdecimal(), "the database must be a number. Correct it.")
     verifies = url.scheme == "rediss" or "ssl_ca_certs" not in query
-    _demand(verifies, "names a ssl_ca_certs that verifies nothing: begin it with rediss://")
-    _demand_authority(query.get("ssl_ca_certs"), "ssl_ca_certs")
+    _require(verifies, "ssl_ca_certs needs TLS. Use rediss://.")
+    _require_ca_file(query.get("ssl_ca_certs"), "ssl_ca_certs")
     return text
 
 
-def _demand(condition: object, otherwise: str) -> None:
+def _require(condition: object, problem: str) -> None:
     if not condition:
-        raise ValueError(otherwise)
+        raise ValueError(problem)
 
 
 def _is_plain(text: str) -> bool:
-    """Whether it is all visible: some parsers drop what is not, and some keep it."""
+    """Return whether every character is visible: some parsers remove others, and some keep them."""
     return text.isprintable() and " " not in text
 
 
@@ -91,7 +103,7 @@ def _is_port(port: int | None) -> bool:
     return port is None or 0 < port <= HIGHEST_PORT
 
 
-def _demand_authority(path: str | None, name: str) -> None:
+def _require_ca_file(path: str | None, name: str) -> None:
     if path is None:
         return
     from app.checks.tls import CaCertificateError, TrustStore  # noqa: PLC0415 - as above
@@ -99,5 +111,5 @@ def _demand_authority(path: str | None, name: str) -> None:
     try:
         TrustStore(path).load()
     except CaCertificateError:
-        msg = f"names a {name} that can't be used: mount a PEM file there, or correct the path"
+        msg = f"the file of {name} can't be used. Mount a PEM file there, or correct the path."
         raise ValueError(msg) from None

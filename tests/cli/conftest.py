@@ -1,4 +1,4 @@
-"""Ways to run a command: in this process, and as a person does."""
+"""Ways to run a command: in this process, and in a new one."""
 
 import os
 import signal
@@ -14,12 +14,12 @@ from app.cli import main
 from tests.service import ROOT, VITALS, clean
 
 
-# What would reach a command from the environment.
+# Variables that would change what a command does.
 ENVIRON = ("HOST", "PORT", "MAINTENANCE_FILE")
 
 
 class Result(NamedTuple):
-    """How a command ended, and what it said."""
+    """The exit code and the output of a command."""
 
     code: int
     out: str
@@ -31,7 +31,7 @@ Call = Callable[..., Result]
 
 @pytest.fixture(name="call")
 def _call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Call]:
-    """Run a command in this process, which keeps its handlers of signals."""
+    """Run a command in this process, and restore its signal handlers."""
     handlers = {number: signal.getsignal(number) for number in signal.valid_signals()}
     for name in ENVIRON:
         monkeypatch.delenv(name, raising=False)
@@ -56,7 +56,7 @@ def _folder(tmp_path: Path) -> Path:
 
 @pytest.fixture(name="full")
 def _full(folder: Path, call: Call) -> Path:
-    """Make a folder with everything in it."""
+    """Create a folder with every secret."""
     assert call("secrets", "init", "--dir", folder).code == 0
     return folder
 
@@ -64,7 +64,7 @@ def _full(folder: Path, call: Call) -> Path:
 def start(
     *arguments: str | Path, before: tuple[str, ...] = (), cwd: Path = ROOT, **environ: str
 ) -> subprocess.Popen[str]:
-    """Start a command as a process of its own."""
+    """Start a command in a new process."""
     inherited = {name: word for name, word in clean(os.environ).items() if name not in ENVIRON}
     return subprocess.Popen(
         (*before, *VITALS, *map(str, arguments)),

@@ -1,4 +1,4 @@
-"""A server that says what it is told to say, and not what a client would like to hear."""
+"""A server that sends a script of bytes."""
 
 import contextlib
 import json
@@ -9,10 +9,10 @@ from collections.abc import Iterable, Iterator
 
 
 @contextlib.contextmanager
-def speaker(
-    words: Iterable[bytes] = (), pause: float = 0, certificate: ssl.SSLContext | None = None
+def scripted_server(
+    script: Iterable[bytes] = (), pause: float = 0, certificate: ssl.SSLContext | None = None
 ) -> Iterator[int]:
-    """Answer each request with these words, and then hold the connection; the port."""
+    """Answer each connection with these bytes, then keep it open. Yield the port."""
     over = threading.Event()
 
     class Handler(socketserver.BaseRequestHandler):
@@ -23,8 +23,8 @@ def speaker(
                     connection = certificate.wrap_socket(connection, server_side=True)
                     stack.enter_context(connection)
                 connection.recv(65536)
-                for word in words:
-                    connection.sendall(word)
+                for part in script:
+                    connection.sendall(part)
                     if over.wait(pause):
                         return
                 over.wait()
@@ -39,7 +39,7 @@ def speaker(
 
 
 def answer(code: int, body: object, *headers: str) -> bytes:
-    """An answer as HTTP has it; text stays as it is, everything else is JSON."""
+    """Return an HTTP response. A body that is no text is sent as JSON."""
     content = body.encode() if isinstance(body, str) else json.dumps(body).encode()
     lines = (f"HTTP/1.1 {code} Code", f"Content-Length: {len(content)}", *headers)
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + content

@@ -6,12 +6,12 @@ from tests.cli.conftest import Call
 
 
 @pytest.mark.parametrize(("name", "value", "line"), BROKEN)
-def test_a_bad_setting_ends_the_service_before_it_begins(
+def test_serve_exits_with_78_on_an_invalid_setting(
     environ: pytest.MonkeyPatch, call: Call, name: str, value: str, line: str
 ) -> None:
-    """Exit code 78 and its line; its value is in no output and in no title of a process."""
+    """The value appears in no output and in no process title."""
     environ.setenv(name, value)
-    title = psutil.Process().cmdline()  # in which pytest may tell the name of this test
+    title = psutil.Process().cmdline()  # pytest may put the name of this test there
     code, out, err = call("serve")
     assert (code, out, err) == (78, "", f"vitals: {line}\n")
     assert CANARY not in err

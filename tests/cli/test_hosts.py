@@ -72,10 +72,8 @@ def healthy(service: Service, host: str, before: tuple[str, ...] = ()) -> int:
     "host",
     ["", "127.0.0.1", "0.0.0.0", "localhost", "::", "::1", "0::0", *link_local()],  # noqa: S104
 )
-def test_whatever_asks_an_instance_follows_its_host(
-    valkey: Valkey, tmp_path: Path, host: str
-) -> None:
-    """`vitals check` and the health check of the image; both fail where nothing listens."""
+def test_health_checks_connect_to_host(valkey: Valkey, tmp_path: Path, host: str) -> None:
+    """`vitals check` and the health check of the image. Both fail if nothing listens."""
     with serving({**on(valkey=valkey), "HOST": host}, tmp_path / "log") as service:
         checked = end(start("check", HOST=host, PORT=str(service.port)))
         assert checked == (0, "ready: pass\n", "")
@@ -84,8 +82,8 @@ def test_whatever_asks_an_instance_follows_its_host(
     assert end(start("check", HOST=host, PORT=str(service.port))).code == 1
 
 
-def test_every_address_is_one_socket(valkey: Valkey, tmp_path: Path) -> None:
-    """Of IPv6 and of IPv4, and neither comes without the other."""
+def test_one_socket_listens_on_ipv6_and_ipv4(valkey: Valkey, tmp_path: Path) -> None:
+    """It accepts connections to both."""
     with serving({**on(valkey=valkey), "HOST": "::"}, tmp_path / "log") as service:
         found = psutil.Process(service.process.pid).net_connections("inet")
         listening = [one for one in found if one.status == psutil.CONN_LISTEN]
@@ -95,7 +93,7 @@ def test_every_address_is_one_socket(valkey: Valkey, tmp_path: Path) -> None:
 
 
 def test_a_kernel_without_ipv6_serves_on_ipv4(valkey: Valkey, tmp_path: Path) -> None:
-    """And one line says so."""
+    """It logs one line."""
     log = tmp_path / "log"
     with serving({**on(valkey=valkey), "HOST": "::"}, log, before=WITHOUT_IPV6) as service:
         result = end(start("check", before=WITHOUT_IPV6, HOST="::", PORT=str(service.port)))
@@ -105,7 +103,7 @@ def test_a_kernel_without_ipv6_serves_on_ipv4(valkey: Valkey, tmp_path: Path) ->
 
 
 def test_a_network_without_ipv6_serves_on_ipv4(tmp_path: Path) -> None:
-    """Where the kernel has it and no interface uses it, as in most containers."""
+    """The kernel has IPv6 and no interface uses it, as in most containers."""
     if os.geteuid() or not shutil.which("unshare"):
         pytest.skip("only root can make a network, with unshare of Linux")
     log, server = tmp_path / "log", tmp_path / "server.py"
@@ -128,21 +126,21 @@ def test_a_network_without_ipv6_serves_on_ipv4(tmp_path: Path) -> None:
 
 
 REFUSED = [
-    ("[::1]", "HOST must be a name, or an IP address without brackets and port"),
-    ("127.0.0.1:8000", "HOST must be a name, or an IP address without brackets and port"),
-    ("127.0.0.1\r", "HOST holds a carriage return"),
+    ("[::1]", "HOST: must be a name, or an IP address without brackets and port"),
+    ("127.0.0.1:8000", "HOST: must be a name, or an IP address without brackets and port"),
+    ("127.0.0.1\r", "HOST: contains a carriage return"),
     # As conda sets it.
-    ("x86_64-conda-linux-gnu", "HOST can't be listened on ("),
-    ("203.0.113.9", "HOST can't be listened on (Cannot assign requested address)"),
-    ("2001:db8::1", "HOST can't be listened on (Cannot assign requested address)"),
-    ("fe80::1%nowhere", "HOST can't be listened on ("),
-    ("nonsense..x", "HOST can't be a name"),
+    ("x86_64-conda-linux-gnu", "HOST: can't listen on this address ("),
+    ("203.0.113.9", "HOST: can't listen on this address (Cannot assign requested address)"),
+    ("2001:db8::1", "HOST: can't listen on this address (Cannot assign requested address)"),
+    ("fe80::1%nowhere", "HOST: can't listen on this address ("),
+    ("nonsense..x", "HOST: not a valid host name"),
 ]
 
 
 @pytest.mark.parametrize(("host", "line"), REFUSED, ids=[host for host, _ in REFUSED])
-def test_the_doctor_finds_what_serve_refuses(host: str, line: str) -> None:
-    """In the same line, whichever of the two is asked."""
+def test_doctor_and_serve_report_a_host_in_the_same_line(host: str, line: str) -> None:
+    """With the exit codes 1 and 78."""
     environ: dict[str, Any] = {"HOST": host, "PORT": str(free_port())}
     environ |= {"REDIS_URL": "redis://127.0.0.1:1", "REDIS_AUTH": "none"}
     served, examined = end(start("serve", **environ)), end(start("doctor", **environ))
@@ -152,8 +150,8 @@ def test_the_doctor_finds_what_serve_refuses(host: str, line: str) -> None:
     assert f"! {refusal}" in " ".join(examined.out.split())
 
 
-def test_the_doctor_leaves_a_port_that_is_taken(valkey: Valkey, tmp_path: Path) -> None:
-    """The service has it, and goes on to."""
+def test_doctor_accepts_a_port_in_use(valkey: Valkey, tmp_path: Path) -> None:
+    """The running service uses it, and continues."""
     environ: dict[str, Any] = {**on(valkey=valkey), "HOST": "::"}
     with serving(environ, tmp_path / "log") as service:
         result = end(start("doctor", **environ, PORT=str(service.port)))
@@ -161,8 +159,8 @@ def test_the_doctor_leaves_a_port_that_is_taken(valkey: Valkey, tmp_path: Path) 
         assert service.ask("/health").code == 200
 
 
-def test_a_port_for_the_privileged_is_refused_by_both() -> None:
-    """To users other than root, and to root in a container that drops the capability."""
+def test_doctor_and_serve_report_a_privileged_port() -> None:
+    """To users other than root, and to root in a container without the capability."""
     if not (setpriv := shutil.which("setpriv")) and not os.geteuid():
         pytest.skip("root can't be made to obey here")
     if int(Path("/proc/sys/net/ipv4/ip_unprivileged_port_start").read_text()) <= 80:
@@ -174,7 +172,7 @@ def test_a_port_for_the_privileged_is_refused_by_both() -> None:
         "REDIS_AUTH": "none",
     }
     results = [end(start(word, before=before, **environ)) for word in ("serve", "doctor")]
-    line = "PORT 80 needs a privilege: set it above 1023"
+    line = "PORT: port 80 needs a privilege. Set PORT to a port above 1023."
     assert results[0] == (78, "", f"vitals: {line}\n")
     assert results[1].code == 1
     assert line in results[1].out

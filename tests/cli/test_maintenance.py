@@ -21,10 +21,8 @@ def _file(tmp_path: Path, call: Call, monkeypatch: pytest.MonkeyPatch) -> Path:
     return file
 
 
-def test_it_takes_an_instance_out_of_rotation_and_puts_it_back(
-    valkey: Valkey, tmp_path: Path
-) -> None:
-    """With nothing but its port and its temporary folder in common; the log tells both."""
+def test_maintenance_takes_an_instance_out_and_puts_it_back(valkey: Valkey, tmp_path: Path) -> None:
+    """They share only the port and the temporary folder. Both changes are logged."""
     folder = str(tmp_path)
     with running({**on(valkey=valkey), "TMPDIR": folder}, tmp_path / "log") as service:
         service.until("redis", None, 5)
@@ -38,14 +36,14 @@ def test_it_takes_an_instance_out_of_rotation_and_puts_it_back(
             while service.ask("/health/ready").code != code and time.monotonic() < deadline:
                 time.sleep(0.01)
             assert end(start("check", PORT=port)).out == line
-    told = re.findall(r'"event": "(maintenance .*?)", "file"', service.log.read_text())
-    assert told == ["maintenance started", "maintenance ended"]
+    events = re.findall(r'"event": "(maintenance .*?)", "file"', service.log.read_text())
+    assert events == ["maintenance started", "maintenance ended"]
 
 
-def test_where_nothing_can_be_written_the_usual_folder_is_looked_into(
+def test_the_file_is_in_tmp_if_no_folder_is_writable(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """As in a container whose file system is read-only: the service starts all the same."""
+    """As in a container with a read-only file system. The service starts anyway."""
 
     def none() -> str:
         raise FileNotFoundError
@@ -54,19 +52,19 @@ def test_where_nothing_can_be_written_the_usual_folder_is_looked_into(
     assert default_file(8000) == Path("/tmp/vitals-8000.maintenance")  # noqa: S108 - named only
 
 
-def test_on_and_off_say_what_they_did(file: Path, call: Call) -> None:
-    """Twice is no error."""
+def test_on_and_off_print_the_result(file: Path, call: Call) -> None:
+    """Repeating one is no error."""
     on, off = ("maintenance", "on"), ("maintenance", "off")
-    assert call(*off) == (0, f"maintenance is off already: {file} is gone\n", "")
-    assert call(*on) == (0, f"maintenance is on: {file} is there\n", "")
-    assert call(*on) == (0, f"maintenance is on already: {file} is there\n", "")
-    assert call(*off) == (0, f"maintenance is off: {file} is gone\n", "")
+    assert call(*off) == (0, f"Maintenance is off already: {file} does not exist.\n", "")
+    assert call(*on) == (0, f"Maintenance is on: {file} exists.\n", "")
+    assert call(*on) == (0, f"Maintenance is on already: {file} exists.\n", "")
+    assert call(*off) == (0, f"Maintenance is off: {file} does not exist.\n", "")
     assert not file.exists()
 
 
 @pytest.mark.parametrize("umask", [0o000, 0o277])
-def test_the_file_is_empty_and_everyone_may_see_it(file: Path, call: Call, umask: int) -> None:
-    """Whatever the umask."""
+def test_the_file_is_empty_and_readable_by_every_user(file: Path, call: Call, umask: int) -> None:
+    """With any umask."""
     before = os.umask(umask)
     try:
         call("maintenance", "on")
@@ -76,11 +74,11 @@ def test_the_file_is_empty_and_everyone_may_see_it(file: Path, call: Call, umask
     assert file.read_bytes() == b""
 
 
-def test_the_file_is_named_for_the_port(tmp_path: Path) -> None:
-    """So that two instances on a machine do not share one."""
+def test_the_file_name_has_the_port(tmp_path: Path) -> None:
+    """Two instances on a machine do not share a file."""
     folder = str(tmp_path)
     result = end(start("maintenance", "on", PORT="8123", TMPDIR=folder))
-    assert result.out == f"maintenance is on: {tmp_path}/vitals-8123.maintenance is there\n"
+    assert result.out == f"Maintenance is on: {tmp_path}/vitals-8123.maintenance exists.\n"
     end(start("maintenance", "on", "--port", "8124", PORT="1", TMPDIR=folder))
     end(start("maintenance", "on", "--file", tmp_path / "own", MAINTENANCE_FILE="none/file"))
     names = {"vitals-8123.maintenance", "vitals-8124.maintenance", "own"}
@@ -88,11 +86,11 @@ def test_the_file_is_named_for_the_port(tmp_path: Path) -> None:
     assert default_file(8000).name == "vitals-8000.maintenance"
 
 
-def test_a_link_that_lies_there_is_not_followed(file: Path, call: Call, tmp_path: Path) -> None:
-    """Anyone may put one into a temporary folder."""
+def test_a_symbolic_link_is_not_followed(file: Path, call: Call, tmp_path: Path) -> None:
+    """Any user can create one in a temporary folder."""
     target = tmp_path / "target"
     file.symlink_to(target)
-    line = f"vitals: maintenance can't be turned on: {file}: File exists\n"
+    line = f"vitals: Can't turn maintenance on: {file}: File exists.\n"
     assert call("maintenance", "on") == (1, "", line)
     assert not target.exists()
     target.touch()
@@ -112,11 +110,11 @@ def test_a_link_that_lies_there_is_not_followed(file: Path, call: Call, tmp_path
         ("log/file", "off", "Not a directory"),
     ],
 )
-def test_a_file_that_can_not_be_written_is_told_in_one_line(
+def test_a_file_that_can_not_be_written_is_one_line(
     call: Call, tmp_path: Path, place: str, state: str, why: str
 ) -> None:
-    """Exit code 1."""
+    """With exit code 1 and the cause."""
     (tmp_path / "log").touch()
     file = tmp_path / place
-    line = f"vitals: maintenance can't be turned {state}: {file}: {why}\n"
+    line = f"vitals: Can't turn maintenance {state}: {file}: {why}.\n"
     assert call("maintenance", state, "--file", file) == (1, "", line)

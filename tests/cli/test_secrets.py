@@ -23,7 +23,7 @@ def _umask(request: pytest.FixtureRequest) -> Iterator[None]:
 
 @contextlib.contextmanager
 def full_disk() -> Iterator[None]:
-    """Let no file grow beyond ten bytes."""
+    """Limit files to ten bytes."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (10, before[1]))
     try:
@@ -33,7 +33,7 @@ def full_disk() -> Iterator[None]:
 
 
 def mode(path: Path) -> int:
-    """Tell the permissions."""
+    """Return the permissions."""
     return stat.S_IMODE(path.stat().st_mode)
 
 
@@ -43,25 +43,25 @@ def contents(folder: Path) -> dict[str, str]:
 
 
 @pytest.mark.usefixtures("umask")
-def test_init_makes_what_is_missing(folder: Path, call: Call) -> None:
-    """With the modes that containers and other users want, whatever the umask."""
+def test_init_creates_the_missing_files(folder: Path, call: Call) -> None:
+    """With the right modes for any umask."""
     result = call("secrets", "init", "--dir", folder)
     assert (result.code, result.err) == (0, "")
-    assert result.out.splitlines() == [f"{name}: made {folder}/{name}.txt" for name in SECRETS]
+    assert result.out.splitlines() == [f"{name}: created {folder}/{name}.txt" for name in SECRETS]
     assert contents(folder).keys() == {f"{name}.txt" for name in SECRETS}
     assert mode(folder) == 0o700
     assert {mode(path) for path in folder.iterdir()} == {0o444}
 
 
-def test_the_folder_is_the_one_here(tmp_path: Path) -> None:
-    """`./secrets`, unless another is named."""
+def test_the_default_folder_is_secrets(tmp_path: Path) -> None:
+    """In the working directory."""
     for command in (("init",), ("check",), ("rotate", "jwt_secret")):
         assert end(start("secrets", *command, cwd=tmp_path)).code == 0
     assert len(contents(tmp_path / "secrets")) == len(SECRETS)
 
 
-def test_what_is_made_up_needs_no_quotes(full: Path) -> None:
-    """Not in a URL and not in a shell; each is another, and as good as 256 bits."""
+def test_a_generated_secret_needs_no_quotes(full: Path) -> None:
+    """In a URL or a shell. Each is different and has 256 bits."""
     made = contents(full)
     user = made.pop("minio_user.txt")
     assert re.fullmatch("minio-[0-9a-f]{8}", user)
@@ -69,21 +69,21 @@ def test_what_is_made_up_needs_no_quotes(full: Path) -> None:
     assert len(set(made.values())) == len(made)
 
 
-def test_init_keeps_what_is_there(full: Path, call: Call) -> None:
-    """The content, but not a mode that keeps a container out."""
+def test_init_keeps_existing_secrets(full: Path, call: Call) -> None:
+    """It corrects their modes."""
     before = contents(full)
     (full / "jwt_secret.txt").chmod(0o600)
     full.chmod(0o755)
     lines = call("secrets", "init", "--dir", full).out.splitlines()
     assert lines[0] == f"postgres_password: kept {full}/postgres_password.txt"
-    assert lines[2] == f"jwt_secret: kept {full}/jwt_secret.txt, now with mode 0444"
+    assert lines[2] == f"jwt_secret: kept {full}/jwt_secret.txt, changed its mode to 0444"
     assert contents(full) == before
     assert mode(full) == 0o700
     assert {mode(path) for path in full.iterdir()} == {0o444}
 
 
-def test_init_makes_no_second_file_of_a_secret(folder: Path, call: Call) -> None:
-    """The service would refuse to start; also a link that leads nowhere is someone's."""
+def test_init_creates_no_second_file_of_a_secret(folder: Path, call: Call) -> None:
+    """The service would not start with two. A broken link counts as a file."""
     folder.mkdir()
     (folder / "jwt_secret").write_text("mine")
     (folder / "minio_user.txt").symlink_to("nowhere")
@@ -104,7 +104,7 @@ FOREIGN = {
 
 @pytest.mark.parametrize(("name", "make"), FOREIGN.values(), ids=FOREIGN)
 @pytest.mark.parametrize("through", ["path", "link", "cwd"])
-def test_a_folder_that_holds_more_than_secrets_stays_as_it_is(
+def test_init_does_not_restrict_a_folder_with_other_files(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     call: Call,
@@ -112,7 +112,7 @@ def test_a_folder_that_holds_more_than_secrets_stays_as_it_is(
     make: Callable[[Path], None],
     through: str,
 ) -> None:
-    """`--dir /etc` would lock out every other user. With mode 0700 it may hold anything."""
+    """`--dir /etc` would lock out every other user. With mode 0700 other files are allowed."""
     folder = tmp_path / "folder"
     folder.mkdir()
     make(folder / name)
@@ -123,8 +123,8 @@ def test_a_folder_that_holds_more_than_secrets_stays_as_it_is(
     monkeypatch.chdir(folder)
     where = {"path": folder, "link": tmp_path / "link", "cwd": Path()}[through]
     refused = (
-        f"{folder if through == 'cwd' else where} has mode 0755 and holds {name} too: "
-        "use a folder for secrets alone, with mode 0700"
+        f"{folder if through == 'cwd' else where} has mode 0755 and also contains {name}. "
+        "Use a folder for secrets alone, with mode 0700."
     )
     assert call("secrets", "init", "--dir", where) == (1, "", f"vitals: {refused}\n")
     assert {path.name for path in folder.iterdir()} == {name, "postgres_password.txt"}
@@ -140,10 +140,10 @@ def test_a_folder_that_holds_more_than_secrets_stays_as_it_is(
 @pytest.mark.parametrize(
     "files", [(), ("README.md", ".gitignore"), (".gitkeep",), ("jwt_secret", "minio_user.txt")]
 )
-def test_a_folder_of_secrets_alone_is_closed(
+def test_init_restricts_a_folder_with_secrets_only(
     folder: Path, call: Call, files: tuple[str, ...]
 ) -> None:
-    """An empty one too, and one that git has; nothing but secrets gets another mode."""
+    """Also an empty one and one in git. Only the modes of secrets change."""
     folder.mkdir()
     for name in files:
         (folder / name).write_text("x")
@@ -151,7 +151,7 @@ def test_a_folder_of_secrets_alone_is_closed(
     folder.chmod(0o755)
     result = call("secrets", "init", "--dir", folder)
     assert (result.code, result.err) == (0, "")
-    assert result.out.splitlines()[-1] == f"folder: {folder} now has mode 0700"
+    assert result.out.splitlines()[-1] == f"folder: changed the mode of {folder} to 0700"
     assert mode(folder) == 0o700
     made = [name for name in files if name.endswith(".txt")]
     assert [mode(folder / name) for name in files] == [
@@ -160,56 +160,54 @@ def test_a_folder_of_secrets_alone_is_closed(
     assert "folder" not in call("secrets", "init", "--dir", folder).out.replace(str(folder), "")
 
 
-def test_inits_at_the_same_time_make_each_file_once(folder: Path) -> None:
-    """None takes away what another has made."""
+def test_concurrent_inits_create_each_file_once(folder: Path) -> None:
+    """None removes or replaces a file of another."""
     processes = [start("secrets", "init", "--dir", folder) for _ in range(4)]
     results = [end(process) for process in processes]
     lines = [line for result in results for line in result.out.splitlines()]
-    assert sum(": made " in line for line in lines) == len(SECRETS)
+    assert sum(": created " in line for line in lines) == len(SECRETS)
     assert len(lines) == 4 * len(SECRETS)
     assert contents(folder).keys() == {f"{name}.txt" for name in SECRETS}
 
 
-def test_a_full_disk_leaves_no_part_of_a_secret(folder: Path, call: Call) -> None:
-    """There is all of a file, or nothing of its name."""
+def test_a_full_disk_leaves_no_incomplete_secret(folder: Path, call: Call) -> None:
+    """A file is complete or does not exist."""
     with full_disk():
         result = call("secrets", "init", "--dir", folder)
-    assert result == (1, "", f"vitals: {folder}: File too large\n")
+    assert result == (1, "", f"vitals: {folder}: File too large.\n")
     assert list(folder.iterdir()) == []
 
 
-def test_rotate_tells_that_the_disk_is_full(full: Path, call: Call) -> None:
-    """Part of a secret is none; it can be rotated again."""
+def test_rotate_reports_a_full_disk(full: Path, call: Call) -> None:
+    """It works again later."""
     command = ("secrets", "rotate", "jwt_secret", "--dir", full)
     with full_disk():
-        assert call(*command) == (1, "", f"vitals: {full}: File too large\n")
+        assert call(*command) == (1, "", f"vitals: {full}: File too large.\n")
     assert call(*command).code == 0
     assert call("secrets", "check", "--dir", full).code == 0
 
 
-def test_a_folder_that_can_not_be_made_is_told(tmp_path: Path, call: Call) -> None:
-    """In one line."""
+def test_a_folder_that_can_not_be_created_is_one_line(tmp_path: Path, call: Call) -> None:
+    """With the cause."""
     (tmp_path / "file").touch()
     for place, why in (("file", "File exists"), ("file/folder", "Not a directory")):
         result = call("secrets", "init", "--dir", tmp_path / place)
-        assert result == (1, "", f"vitals: {tmp_path / place}: {why}\n")
+        assert result == (1, "", f"vitals: {tmp_path / place}: {why}.\n")
 
 
 @pytest.mark.parametrize("command", [("check",), ("rotate", "jwt_secret")])
-def test_a_folder_that_is_not_there_is_told(
-    tmp_path: Path, call: Call, command: tuple[str, ...]
-) -> None:
-    """With the command that makes it."""
-    line = f"vitals: {tmp_path}/none is not a folder: make it with vitals secrets init\n"
+def test_a_missing_folder_is_reported(tmp_path: Path, call: Call, command: tuple[str, ...]) -> None:
+    """With the command that creates it."""
+    line = f"vitals: {tmp_path}/none is not a folder. Run vitals secrets init.\n"
     assert call("secrets", *command, "--dir", tmp_path / "none") == (1, "", line)
 
 
 @pytest.mark.parametrize("name", SECRETS)
 @pytest.mark.parametrize("before", ["short", "l" * 100, ""])
-def test_rotate_replaces_a_secret_in_place(
+def test_rotate_keeps_the_inode_of_the_file(
     full: Path, call: Call, tmp_path: Path, name: str, before: str
 ) -> None:
-    """A container has the file itself mounted, as another name for it would show."""
+    """A container may have it mounted. A hard link shows it."""
     file = full / f"{name}.txt"
     file.chmod(0o600)
     file.write_text(before)
@@ -217,7 +215,7 @@ def test_rotate_replaces_a_secret_in_place(
     mounted.hardlink_to(file)
     result = call("secrets", "rotate", name, "--dir", full)
     assert (result.code, result.err) == (0, "")
-    assert result.out.startswith(f"{name}: {file} holds a new one; next, ")
+    assert result.out.startswith(f"{name}: {file} has a new secret. ")
     assert result.out.count("\n") == 1
     assert mounted.samefile(file)
     assert re.fullmatch("minio-[0-9a-f]{8}|[A-Za-z0-9_-]{43}", mounted.read_text())
@@ -225,8 +223,8 @@ def test_rotate_replaces_a_secret_in_place(
     assert call("secrets", "check", "--dir", full).code == 0
 
 
-def test_rotate_takes_the_name_without_an_ending(folder: Path, call: Call) -> None:
-    """It is the file that the service would read."""
+def test_rotate_finds_a_file_without_txt(folder: Path, call: Call) -> None:
+    """As the service does."""
     folder.mkdir(mode=0o700)
     (folder / "jwt_secret").write_text("mine")
     assert call("secrets", "rotate", "jwt_secret", "--dir", folder).code == 0
@@ -234,8 +232,8 @@ def test_rotate_takes_the_name_without_an_ending(folder: Path, call: Call) -> No
     assert len((folder / "jwt_secret").read_text()) == 43
 
 
-def test_a_reader_sees_the_old_secret_or_the_new_one_or_none(full: Path, call: Call) -> None:
-    """Never some of both, while one of another length takes its place."""
+def test_a_reader_never_gets_a_mixture_of_two_secrets(full: Path, call: Call) -> None:
+    """It gets the old one, the new one or an empty file, also if their lengths differ."""
     file, over = full / "jwt_secret.txt", threading.Event()
     seen = set[bytes]()
 
@@ -257,38 +255,38 @@ def test_a_reader_sees_the_old_secret_or_the_new_one_or_none(full: Path, call: C
     assert len(seen) > 20
 
 
-def test_no_command_tells_a_secret(full: Path, call: Call) -> None:
-    """Neither the old one nor the new one."""
+def test_no_command_prints_a_secret(full: Path, call: Call) -> None:
+    """Neither the old nor the new one."""
     words = set(contents(full).values())
     commands = [("init",), ("check",), *(("rotate", name) for name in SECRETS)]
-    told = [call("secrets", *command, "--dir", full) for command in commands]
+    results = [call("secrets", *command, "--dir", full) for command in commands]
     words |= set(contents(full).values())
-    assert not [word for word in words for result in told if word in result.out + result.err]
+    assert not [word for word in words for result in results if word in result.out + result.err]
 
 
-def test_rotate_refuses_an_unknown_name(full: Path, call: Call) -> None:
-    """With those that there are."""
+def test_rotate_rejects_an_unknown_name(full: Path, call: Call) -> None:
+    """With the list of the names."""
     before = contents(full)
     result = call("secrets", "rotate", "postgres", "--dir", full)
     assert (result.code, result.out) == (2, "")
-    assert f"'postgres' is not a secret: name one of {', '.join(SECRETS)}" in result.err
+    assert f"'postgres' is not a secret. Use one of {', '.join(SECRETS)}." in result.err
     assert contents(full) == before
 
 
-def test_rotate_refuses_to_choose_between_two_files(full: Path, call: Call) -> None:
-    """Which of them is in force is not known."""
+def test_rotate_rejects_a_secret_with_two_files(full: Path, call: Call) -> None:
+    """The service may use either."""
     (full / "jwt_secret").write_text("mine")
     before = contents(full)
     offer = f"{full}/jwt_secret and {full}/jwt_secret.txt both offer it"
-    line = f"vitals: jwt_secret: {offer}: keep one\n"
+    line = f"vitals: jwt_secret: {offer}. Keep one.\n"
     assert call("secrets", "rotate", "jwt_secret", "--dir", full) == (1, "", line)
     assert contents(full) == before
 
 
 @pytest.mark.parametrize("harm", ["rm {0}", "rm {0}; mkdir {0}", "rm {0}; ln -s nowhere {0}"])
-def test_rotate_makes_no_file(full: Path, call: Call, harm: str) -> None:
-    """There must be one to replace."""
+def test_rotate_needs_an_existing_file(full: Path, call: Call, harm: str) -> None:
+    """A folder or a broken link is none."""
     file = full / "jwt_secret.txt"
     subprocess.run(["sh", "-c", harm.format(file)], check=True)  # noqa: S607  # any will do
-    line = f"vitals: jwt_secret: {full} has no file of it: make it with vitals secrets init\n"
+    line = f"vitals: jwt_secret: {full} has no file for it. Run vitals secrets init.\n"
     assert call("secrets", "rotate", "jwt_secret", "--dir", full) == (1, "", line)

@@ -1,5 +1,6 @@
 """`vitals serve` and stock uvicorn, as processes of their own."""
 
+import json
 import os
 import subprocess
 from collections.abc import Iterator
@@ -42,10 +43,10 @@ def head(answer: bytes) -> str:
         "HTTP/1.1\r\nConnection: close\r\n",
     ],
 )
-def test_every_prober_gets_the_same_code(
+def test_every_kind_of_request_gets_the_same_code(
     service: Service, path: str, method: str, rest: str
 ) -> None:
-    """Method, version of HTTP, Host and a trailing slash change nothing."""
+    """For any method, HTTP version and Host, with or without a trailing slash."""
     answer = service.raw(f"{method} {path} {rest}\r\n".encode())
     assert head(answer) == "HTTP/1.1 200 OK"
     assert b"content-length: " in answer
@@ -53,8 +54,8 @@ def test_every_prober_gets_the_same_code(
     assert (body == b"") is (method == "HEAD")
 
 
-def test_a_bad_configuration_is_told_line_by_line(tmp_path: Path) -> None:
-    """Exit code 78, every problem at once, no value and no traceback."""
+def test_all_configuration_problems_are_printed(tmp_path: Path) -> None:
+    """Exit code 78, one line for each problem, no value and no traceback."""
     canary = "CANARY"
     result = subprocess.run(
         SERVE,
@@ -73,21 +74,36 @@ def test_a_bad_configuration_is_told_line_by_line(tmp_path: Path) -> None:
     assert result.returncode == 78
     assert result.stdout == ""
     assert result.stderr.splitlines() == [
-        "vitals: DATABASE_URL holds a password: put it into the secret postgres_password",
         (
-            "vitals: CHECK_TIMEOUT must be a number of seconds from 0.01 to 86400: "
-            "correct it, or unset it"
+            "vitals: DATABASE_URL: a password is not allowed in the URL. Put it in the secret "
+            "postgres_password."
         ),
-        "vitals: OPTIONAL_CHECKS names mysql, which is not a check: postgres",
         (
-            f"vitals: postgres_password: {tmp_path}/postgres_password is missing: "
-            "write the secret into it, or mount it"
+            "vitals: CHECK_TIMEOUT: must be a number of seconds from 0.01 to 86400. "
+            "Correct it or unset it."
+        ),
+        "vitals: OPTIONAL_CHECKS: mysql is not a check. Use postgres.",
+        (
+            f"vitals: postgres_password: {tmp_path}/postgres_password is missing. "
+            "Write the secret into it, or mount it."
         ),
     ]
 
 
-def test_help_tells_the_commands() -> None:
-    """`vitals` alone shows what there is."""
+def test_a_misspelled_setting_is_logged(valkey: Valkey, tmp_path: Path) -> None:
+    """It never prevents the start, and its value is not logged."""
+    environ = {**on(valkey=valkey), "CHECK_INTERVALL": "CANARY"}
+    with running(environ, tmp_path / "log") as service:
+        service.until("redis", None, 5)
+        lines = [json.loads(line) for line in service.log.read_text().splitlines()]
+    (warning,) = [line for line in lines if line["event"] == "environment variable unknown"]
+    assert warning["level"] == "warning"
+    assert (warning["variable"], warning["similar"]) == ("CHECK_INTERVALL", "CHECK_INTERVAL")
+    assert "CANARY" not in (tmp_path / "log").read_text()
+
+
+def test_help_lists_the_commands() -> None:
+    """In a new process."""
     result = subprocess.run(
         [*VITALS, "--help"], cwd=ROOT, capture_output=True, text=True, check=True
     )

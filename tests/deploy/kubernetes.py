@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from app.probe_config import ANSWER, promise
+from app.probe_config import ANSWER, compute_guarantees
 from app.settings import Settings
 from tests.deploy.rules import Probe, Rule
 
@@ -36,7 +36,8 @@ def _answered(**probes: Probe) -> Iterator[Rule]:
 def _lived(
     spec: Any, startup: Probe, liveness: Probe, readiness: Probe, settings: Settings
 ) -> Iterator[Rule]:
-    given, begins, known = startup.shortest_delay, promise(settings).started, promise(settings).red
+    guarantees = compute_guarantees(settings)
+    given, begins, known = startup.shortest_delay, guarantees.startup, guarantees.fault_delay
     yield Rule(
         f"a start takes {begins} s at most, and the startup probe allows {given} s",
         begins <= given,
@@ -76,7 +77,7 @@ def _ended(pod: Any, container: Any, readiness: Probe, settings: Settings) -> It
         waits.keys() == {"sleep"},
         (*CONTAINER, "lifecycle", "preStop"),
     )
-    ends = waits.get("sleep", {"seconds": 0})["seconds"] + promise(settings).gone
+    ends = waits.get("sleep", {"seconds": 0})["seconds"] + compute_guarantees(settings).shutdown
     yield Rule(
         f"a stop takes {ends} s with preStop, DRAIN_SECONDS and SHUTDOWN_SECONDS, and the kubelet "
         f"kills after {pod['terminationGracePeriodSeconds']} s",

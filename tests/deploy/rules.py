@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from app.probe_config.guarantees import turns
+from app.probe_config.guarantees import worst_case_delay
 from app.settings import Settings
 
 
@@ -49,7 +49,7 @@ class Probe:
     @property
     def longest_delay(self) -> float:
         """The maximum seconds from a fault until the prober acts."""
-        return turns(self.failures, self.period, self.timeout)
+        return worst_case_delay(self.failures, self.period, self.timeout)
 
     @property
     def shortest_delay(self) -> float:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from app.probe_config import ANSWER, promise
+from app.probe_config import ANSWER, compute_guarantees
 from app.settings import Settings
 from tests.deploy.rules import Probe, Rule
 
@@ -18,8 +18,8 @@ def rules(service: Any, settings: Settings) -> Iterator[Rule]:
     """Yield the rules of the service of a stack, evaluated."""
     check, begins, ends = (
         service["healthcheck"],
-        promise(settings).started,
-        promise(settings).gone,
+        compute_guarantees(settings).startup,
+        compute_guarantees(settings).shutdown,
     )
     yield Rule(
         f"a stop takes {ends} s with DRAIN_SECONDS and SHUTDOWN_SECONDS, and the engine kills "

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from app.probe_config import ANSWER, promise
+from app.probe_config import ANSWER, compute_guarantees
 from app.settings import Settings
 from tests.deploy.kubernetes import rules
 from tests.deploy.located import where
@@ -91,16 +91,17 @@ def test_the_docs_state_its_computed_times(environ: pytest.MonkeyPatch) -> None:
         Probe.of(container, f"{name}Probe") for name in ("readiness", "liveness")
     )
     page = (ROOT / "docs/kubernetes.md").read_text()
+    guarantees = compute_guarantees(settings)
     assert {name: float(figure) for name, figure in re.findall(TIME, page, re.MULTILINE)} == {
-        "a fault is known": promise(settings).red,
+        "a fault is known": guarantees.fault_delay,
         "an answer": ANSWER,
         "the kubelet has seen it": readiness.longest_delay,
-        "the pod has left the Service": promise(settings).red + readiness.longest_delay,
-        "a start": promise(settings).started,
+        "the pod has left the Service": guarantees.fault_delay + readiness.longest_delay,
+        "a start": guarantees.startup,
         "a frozen process is killed": liveness.shortest_delay,
-        "a stop": promise(settings).gone,
+        "a stop": guarantees.shutdown,
     }
-    slower = promise(settings.model_copy(update=production())).red
+    slower = compute_guarantees(settings.model_copy(update=production())).fault_delay
     assert re.findall(r"in `production` ([\d.]+)", page) == [
         f"{slower:g}",
         f"{slower + readiness.longest_delay:g}",

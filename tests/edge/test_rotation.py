@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, contextmanager
 import pytest
 
 from app.devservers import Valkey
-from app.probe_config import caddy, haproxy, promise
+from app.probe_config import caddy, compute_guarantees, haproxy
 from app.settings import Settings
 from tests.edge.conftest import DRAIN, Behind
 from tests.edge.fleet import Instance
@@ -73,21 +73,21 @@ def test_an_instance_leaves_and_returns_within_the_stated_time(
 ) -> None:
     """Then it receives no requests. Requests to the other instances don't fail."""
     proxy, (troubled, *_) = behind(kind)
-    promised = promise(settings(own_valkey, monkeypatch))
+    promised = compute_guarantees(settings(own_valkey, monkeypatch))
     prober = TERMS[kind](promised)
-    shows, shown = (promised.red, promised.green) if trouble is failing else (0, 0)
+    shows, shown = (promised.fault_delay, promised.repair_delay) if trouble is failing else (0, 0)
     with Load(proxy.port, KEPT) as load:
         wait_for_answer(load, troubled, time.monotonic())
         with trouble(troubled, own_valkey):
-            left = time.monotonic() + shows + prober.leaves
-            time.sleep(shows + prober.leaves + 1)
+            left = time.monotonic() + shows + prober.removal_delay
+            time.sleep(shows + prober.removal_delay + 1)
             assert load.answered(left)[troubled.port] == 0
             if trouble is not frozen:
                 assert load.failures == []
             repaired = time.monotonic()
         ready = max(repaired, troubled.ready_at)
         returned = wait_for_answer(load, troubled, repaired)
-    assert returned - ready <= shown + prober.returns + WORK[1] + OVERHEAD
+    assert returned - ready <= shown + prober.return_delay + WORK[1] + OVERHEAD
 
 
 def wait_for_answer(load: Load, instance: Instance, since: float, within: float = 15) -> float:
@@ -103,12 +103,12 @@ def test_nginx_takes_an_instance_out_whose_readiness_fails_through_it(
 ) -> None:
     """A client that requests readiness gets 200 while another instance is ready."""
     proxy, (troubled, *_) = behind("nginx")
-    promised = promise(settings(own_valkey, monkeypatch))
+    promised = compute_guarantees(settings(own_valkey, monkeypatch))
     client = Service(troubled.service.process, proxy.port, proxy.log)
     with Load(proxy.port, KEPT) as load:
         wait_for_answer(load, troubled, time.monotonic())
         with killed(own_valkey):
-            time.sleep(promised.red)
+            time.sleep(promised.fault_delay)
             codes = {client.ask("/health/ready").code for _ in range(60)}
             asked = time.monotonic()
             time.sleep(OUT)

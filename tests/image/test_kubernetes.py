@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from app.probe_config import promise
+from app.probe_config import compute_guarantees
 from tests.deploy.rules import read
 from tests.image.stack import CommandFailedError, Stack, run, until
 from tests.service import ROOT
@@ -169,5 +169,6 @@ def _assert_stop(pod: Pod) -> None:
     settings = read(pod.environ)
     started = time.monotonic()
     run("docker", "stop", "--time", str(pod.spec["terminationGracePeriodSeconds"]), pod.name)
-    assert settings.drain_seconds <= time.monotonic() - started <= promise(settings).gone
+    elapsed = time.monotonic() - started
+    assert settings.drain_seconds <= elapsed <= compute_guarantees(settings).shutdown
     assert json.loads(run("docker", "inspect", pod.name))[0]["State"]["ExitCode"] == 0

@@ -8,7 +8,7 @@ import pytest
 from app.cli import COMMANDS
 from app.health.reasons import ADVICE
 from app.settings import Settings
-from app.settings.checks import read_http_checks
+from app.settings.checks import parse_http_checks
 from tests.pages import PAGES, Block, alike, blocks
 from tests.service import ROOT
 
@@ -111,7 +111,7 @@ def test_the_page_explains_each_reason_as_the_service_does() -> None:
 
 def test_the_http_check_on_the_page_is_valid() -> None:
     (shown,) = re.findall(r"JSON: `(.*?)`;", SETTINGS)
-    (target,), problems = read_http_checks(shown)
+    (target,), problems = parse_http_checks(shown)
     assert (target.name, list(target.secrets), list(problems)) == ("minio", ["NAME"], [])
 
 

@@ -4,26 +4,26 @@ import time
 
 import pytest
 
-from app.settings.secrets import BLANK, BOM, hints, undecodable
+from app.settings.secrets import BOM, WHITESPACE, describe_undecodable, find_hints
 
 
 WORD = "s3cr3t-CANARY"
-QUOTED = "stands in quotes, which are part of it: remove them"
-ASSIGNED = "reads like NAME=value: keep the value alone"
-UNSEEN = "holds a character that is not printable: write it again"
+QUOTED = "is in quotes, which are part of the secret. Remove them."
+ASSIGNED = "looks like NAME=value. Keep only the value."
+UNSEEN = "contains a character that is not printable. Remove it."
 
 
 @pytest.mark.parametrize(
     ("text", "found"),
     [
-        (f"{BOM}{WORD}", ["begins with a byte order mark: save it as UTF-8 without one"]),
-        *[(text, [BLANK]) for text in (f" {WORD}", f"{WORD} ", f"{WORD}\n", f"\t{WORD}\r\n")],
+        (f"{BOM}{WORD}", ["begins with a byte order mark. Save it as UTF-8 without one."]),
+        *[(text, [WHITESPACE]) for text in (f" {WORD}", f"{WORD} ", f"{WORD}\n", f"\t{WORD}\r\n")],
         *[(f"{a}{WORD}{b}", [QUOTED]) for a, b in ('""', "''", "``", "\u201c\u201d")],
-        (f'"{WORD}" ', [BLANK, QUOTED]),
-        (f"{WORD}\n{WORD}", ["has more than one line: keep the one that is meant"]),
+        (f'"{WORD}" ', [WHITESPACE, QUOTED]),
+        (f"{WORD}\n{WORD}", ["has more than one line. Keep the line with the secret."]),
         (
             WORD.encode("utf-16-le").decode(),
-            ["holds NUL characters, as UTF-16 does: save it as UTF-8"],
+            ["contains NUL characters, as UTF-16 does. Save it as UTF-8."],
         ),
         *[(f"{WORD}{one}x", [UNSEEN]) for one in ("\u200b", "\x1b")],
         *[
@@ -32,13 +32,13 @@ UNSEEN = "holds a character that is not printable: write it again"
         ],
         (
             base64.b64encode(WORD.encode()).decode(),
-            ["looks like a text in base64: write that text itself"],
+            ["looks like a text in base64. Write the decoded text."],
         ),
     ],
 )
-def test_what_looks_wrong_is_a_hint(text: str, found: list[str]) -> None:
-    """Each with its remedy, and nothing of the secret in it."""
-    assert hints(text) == found
+def test_suspicious_content_is_a_hint(text: str, found: list[str]) -> None:
+    """With its remedy, and without the secret."""
+    assert find_hints(text) == found
     assert "CANARY" not in " ".join(found)
 
 
@@ -56,30 +56,30 @@ def test_what_looks_wrong_is_a_hint(text: str, found: list[str]) -> None:
         "x" * 65,
     ],
 )
-def test_what_may_well_be_meant_is_none(text: str) -> None:
-    """A hint that is often wrong is one that no one reads."""
-    assert hints(text) == []
+def test_ordinary_content_has_no_hint(text: str) -> None:
+    """Wrong hints would make users ignore all of them."""
+    assert find_hints(text) == []
 
 
-def test_what_is_made_here_and_elsewhere_is_none() -> None:
-    """`vitals secrets init`, and `openssl rand` with -base64 or -hex."""
+def test_generated_secrets_have_no_hint() -> None:
+    """Those of `vitals secrets init`, and of `openssl rand` with -base64 or -hex."""
     for _ in range(500):
         data = secrets.token_bytes(32)
         for text in (secrets.token_urlsafe(32), base64.b64encode(data).decode(), data.hex()):
-            assert hints(text) == []
+            assert find_hints(text) == []
 
 
 @pytest.mark.parametrize("unit", ["a", "\n", " ", "password", '"', "a\n", "=", "\0"])
-def test_a_long_text_takes_no_long_time(unit: str) -> None:
-    """Whatever it holds: a pattern that tries too much takes minutes."""
+def test_a_long_text_is_searched_quickly(unit: str) -> None:
+    """A pattern with backtracking would take minutes."""
     begun = time.process_time()
-    hints(unit * (65536 // len(unit)))
+    find_hints(unit * (65536 // len(unit)))
     assert time.process_time() - begun < 2
 
 
-def test_a_file_that_is_not_utf_8_may_be_utf_16() -> None:
-    """As Windows saves it, in either order of its bytes."""
-    remedy = "is not UTF-8, but looks like UTF-16: save it as UTF-8"
+def test_utf_16_is_recognised() -> None:
+    """As Windows saves it, in either byte order."""
+    remedy = "is not UTF-8, but probably UTF-16. Save it as UTF-8."
     for order in ("utf-16-le", "utf-16-be"):
-        assert undecodable((BOM + WORD).encode(order)) == remedy
-    assert undecodable(b"CANARY\xff") == "is not UTF-8: write it again as text"
+        assert describe_undecodable((BOM + WORD).encode(order)) == remedy
+    assert describe_undecodable(b"CANARY\xff") == "is not UTF-8. Save it as UTF-8."

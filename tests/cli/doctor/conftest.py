@@ -1,4 +1,4 @@
-"""A set-up on real servers with which nothing is wrong, until a test breaks it in one place."""
+"""A healthy setup on real servers, which a test breaks in one place."""
 
 from pathlib import Path
 
@@ -6,14 +6,14 @@ import pytest
 
 from app.devservers import Postgres, Valkey
 from tests.cli.conftest import Call
-from tests.cli.doctor.diagnosis import Ask, Diagnosis, judged
+from tests.cli.doctor.diagnosis import Ask, Diagnosis, parse
 
 
 @pytest.fixture(name="well")
 def _well(
     environ: pytest.MonkeyPatch, tmp_path: Path, postgres: Postgres, valkey: Valkey
 ) -> pytest.MonkeyPatch:
-    """Set all that is needed to reach both servers, with time enough on a busy machine."""
+    """Set what is needed to reach both servers, with a timeout for a busy machine."""
     for name, server in (("postgres", postgres), ("redis", valkey)):
         (tmp_path / f"{name}_password").write_text(server.password_file.read_text())
     environ.setenv("DATABASE_URL", postgres.url)
@@ -24,11 +24,10 @@ def _well(
 
 @pytest.fixture(name="ask")
 def _ask(well: pytest.MonkeyPatch, call: Call, tmp_path: Path) -> Ask:
-    """Ask the doctor of a set-up that is broken, and see that people are told the same."""
+    """Run `vitals doctor` on a broken setup, with and without --json."""
     del well
 
     def ask() -> Diagnosis:
-        shown, told = call("doctor"), call("doctor", "--json")
-        return judged(shown, told, tmp_path)
+        return parse(call("doctor"), call("doctor", "--json"), tmp_path)
 
     return ask

@@ -5,13 +5,13 @@ from pathlib import Path
 import pytest
 
 from app.checks.network import Stage
-from app.cli.doctor import HEADS, ProbeTrace, check_row, lines
+from app.cli.doctor import HEADS, ProbeTrace, check_row, format_rows
 from app.devservers import Postgres, Valkey
 from app.devservers.servers import Server
 from app.health.reasons import Advice
 from app.settings import Settings
 from tests.broken_settings import CANARY
-from tests.cli.doctor.diagnosis import Ask, failed, judged, run, wrong
+from tests.cli.doctor.diagnosis import Ask, failed, parse, problems_by_row, run
 from tests.faults.fault import Blackhole
 from tests.faults.nameserver import Manner, command, name_server, unavailable
 from tests.faults.proxy import proxy_in_thread
@@ -32,7 +32,7 @@ from tests.ports import free_port
     ],
     ids=["host", "port", "database", "number", "no TLS", "another service"],
 )
-def test_what_a_url_says_wrongly_is_told_at_its_step(
+def test_a_wrong_part_of_a_url_fails_its_step(
     ask: Ask,
     well: pytest.MonkeyPatch,
     postgres: Postgres,
@@ -43,7 +43,7 @@ def test_what_a_url_says_wrongly_is_told_at_its_step(
     step: str,
     reason: str,
 ) -> None:
-    """The steps before it have their time, and those after it none."""
+    """The steps before it have a time, and those after it have none."""
     url = os.environ[setting]
     ports = {"port": valkey.port, "other": postgres.port, "free": free_port()}
     well.setenv(setting, url.replace(old.format(**ports), new.format(**ports)))
@@ -54,27 +54,27 @@ def test_what_a_url_says_wrongly_is_told_at_its_step(
 
 
 @pytest.mark.parametrize("name", ["postgres", "redis"])
-def test_a_wrong_password_is_told(ask: Ask, tmp_path: Path, name: str) -> None:
-    """By the step that it fails."""
+def test_a_wrong_password_fails_the_auth_step(ask: Ask, tmp_path: Path, name: str) -> None:
+    """The reason is auth, too."""
     (tmp_path / f"{name}_password").write_text(CANARY)
     assert failed(ask(), name) == ("auth", "auth")
 
 
-def test_a_needless_password_is_told_with_the_setting(
+def test_a_needless_password_is_reported_with_the_setting(
     ask: Ask, well: pytest.MonkeyPatch, own_valkey: Valkey, tmp_path: Path
 ) -> None:
-    """It is refused, and no other password would be accepted."""
+    """Any other password would be refused too."""
     well.setenv("REDIS_URL", own_valkey.url)
     (tmp_path / "redis_password").write_text(own_valkey.password_file.read_text())
     with configured(own_valkey, "requirepass", ""):
         diagnosis = ask()
     assert diagnosis["checks"]["redis"]["reason"] == "auth"
-    assert wrong(diagnosis).keys() == {"redis"}
-    assert "REDIS_AUTH=none" in wrong(diagnosis)["redis"]
+    assert problems_by_row(diagnosis).keys() == {"redis"}
+    assert "REDIS_AUTH=none" in problems_by_row(diagnosis)["redis"]
 
 
 def test_advice_on_a_check_that_passes_is_a_note() -> None:
-    """Nothing is wrong with it."""
+    """It is no problem."""
     found = ProbeTrace(
         name="postgres",
         seconds={Stage.QUERY: 0.001},
@@ -82,12 +82,14 @@ def test_advice_on_a_check_that_passes_is_a_note() -> None:
         advice=Advice("It is odd.", "Look at it."),
     )
     row = check_row(found, Settings())
-    assert (row.told["problems"], row.told["notes"]) == ([], ["It is odd. Look at it."])
-    assert [*lines(HEADS["checks"], [row])][-1] == "  * It is odd. Look at it."
+    assert (row.problems, row.notes) == ([], ["It is odd. Look at it."])
+    assert [*format_rows(HEADS["checks"], [row])][-1] == "  * It is odd. Look at it."
 
 
-def test_a_blocked_port_is_told(ask: Ask, well: pytest.MonkeyPatch, postgres: Postgres) -> None:
-    """When the time for it is over."""
+def test_a_blocked_port_is_a_connect_timeout(
+    ask: Ask, well: pytest.MonkeyPatch, postgres: Postgres
+) -> None:
+    """At the tcp step, when its time is over."""
     with proxy_in_thread("127.0.0.1", postgres.port) as proxy:
         proxy.break_with(Blackhole())
         well.setenv("DATABASE_URL", f"postgresql://vitals@127.0.0.1:{proxy.port}/postgres")
@@ -98,7 +100,7 @@ def test_a_blocked_port_is_told(ask: Ask, well: pytest.MonkeyPatch, postgres: Po
 
 
 @pytest.mark.parametrize("name", ["postgres", "redis"])
-def test_a_frozen_server_is_told(
+def test_a_frozen_server_is_a_timeout(
     ask: Ask,
     well: pytest.MonkeyPatch,
     own_postgres: Postgres,
@@ -106,7 +108,7 @@ def test_a_frozen_server_is_told(
     tmp_path: Path,
     name: str,
 ) -> None:
-    """The kernel accepts for it, and nothing more comes."""
+    """The kernel accepts the connection, and the server does not answer."""
     server: Server = own_postgres if name == "postgres" else own_valkey
     well.setenv("DATABASE_URL" if name == "postgres" else "REDIS_URL", server.url)
     (tmp_path / f"{name}_password").write_text(server.password_file.read_text())
@@ -125,13 +127,13 @@ def _names() -> Iterator[str]:
         yield names.host
 
 
-def test_a_silent_name_server_is_told_in_time(
+def test_a_silent_name_server_is_reported_in_time(
     well: pytest.MonkeyPatch, tmp_path: Path, names: str
 ) -> None:
-    """The C library would wait for a minute, and so would an exit."""
+    """The C library would wait for a minute, and delay the exit."""
     well.setenv("DATABASE_URL", "postgresql://vitals@pg.test/postgres")
     well.setenv("POSTGRES_CHECK_TIMEOUT", "0.3")
     before = tuple(command((), names, timeout=30))
     runs = [run(*more, before=before) for more in ((), ("--json",))]
-    diagnosis = judged(runs[0], runs[1], tmp_path)
+    diagnosis = parse(runs[0], runs[1], tmp_path)
     assert failed(diagnosis, "postgres") == ("dns", "dns")

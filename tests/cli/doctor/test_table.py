@@ -11,13 +11,13 @@ from app.settings import Settings
 from tests.broken_settings import CANARY
 from tests.cli.conftest import Call
 from tests.cli.doctor.diagnosis import Ask, cells
-from tests.cli.speaker import answer, speaker
+from tests.cli.speaker import answer, scripted_server
 
 
-def test_nothing_is_wrong_where_nothing_is(
+def test_a_healthy_setup_has_no_problems(
     well: pytest.MonkeyPatch, call: Call, tmp_path: Path
 ) -> None:
-    """Each setting has a source, each secret a file, each step its time."""
+    """Each setting has a source, each secret a file, and each step a time."""
     well.setenv("FAILURE_THRESHOLD", "3")
     result = call("doctor")
     assert (result.code, result.err) == (0, "")
@@ -39,31 +39,34 @@ def test_nothing_is_wrong_where_nothing_is(
         assert all(re.fullmatch(r"\d+\.\d", time) for time in (tcp, auth, query))
 
 
-def test_a_program_is_told_the_same(well: pytest.MonkeyPatch, call: Call) -> None:
-    """A step that was not needed has no time; a name has one for being resolved."""
+def test_the_json_document_has_the_same_facts(well: pytest.MonkeyPatch, call: Call) -> None:
+    """A step that was not needed has no time. Resolving a name has one."""
     well.setenv("REDIS_URL", os.environ["REDIS_URL"].replace("127.0.0.1", "localhost"))
     well.setenv("POSTGRES_REQUIRE", "connect")
     result = call("doctor", "--json")
-    told = json.loads(result.out)
-    assert (result.code, told["status"], told["uid"]) == (0, "pass", os.geteuid())
-    assert told["settings"]["POSTGRES_REQUIRE"] == {
+    document = json.loads(result.out)
+    assert (result.code, document["status"], document["uid"]) == (0, "pass", os.geteuid())
+    assert document["settings"]["POSTGRES_REQUIRE"] == {
         "value": "connect",
         "source": "environment",
         "notes": [],
         "problems": [],
     }
-    assert list(told["checks"]["postgres"]["steps_ms"]) == ["tcp", "auth"]
-    assert list(told["checks"]["redis"]["steps_ms"]) == ["dns", "tcp", "auth", "query"]
-    assert told["checks"]["redis"]["failed"] is told["checks"]["redis"]["reason"] is None
+    assert list(document["checks"]["postgres"]["steps_ms"]) == ["tcp", "auth"]
+    assert list(document["checks"]["redis"]["steps_ms"]) == ["dns", "tcp", "auth", "query"]
+    assert document["checks"]["redis"]["failed"] is document["checks"]["redis"]["reason"] is None
 
 
-def test_an_http_service_is_asked_too(ask: Ask, well: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_an_http_service_is_checked_too(ask: Ask, well: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Neither its headers nor the query of its URL are shown."""
     authority, served = CA(), ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     authority.cert_pem.write_to_path(tmp_path / "root.pem")
     authority.issue_cert("localhost").configure_cert(served)
     (tmp_path / "token").write_text(CANARY)
-    with speaker([answer(200, "")], certificate=served) as port, speaker() as silent:
+    with (
+        scripted_server([answer(200, "")], certificate=served) as port,
+        scripted_server() as silent,
+    ):
         checks = {
             "good": {"url": f"https://localhost:{port}/path?key={CANARY}"},
             "silent": {"url": f"http://127.0.0.1:{silent}/", "timeout": 0.5},
@@ -85,12 +88,12 @@ def test_an_http_service_is_asked_too(ask: Ask, well: pytest.MonkeyPatch, tmp_pa
     assert diagnosis["secrets"]["token"]["state"] == "found"
 
 
-def test_what_the_environment_says_steers_no_terminal(well: pytest.MonkeyPatch, call: Call) -> None:
-    """It stays in its line, too."""
+def test_values_can_not_control_the_terminal(well: pytest.MonkeyPatch, call: Call) -> None:
+    """They stay in their line."""
     well.setenv("OPTIONAL_CHECKS", "\x1b[2J\nPORT \u00e9")
     result = call("doctor")
     assert "\x1b" not in result.out
-    assert r"  ! OPTIONAL_CHECKS names \x1b[2J\nPORT" in result.out
+    assert r"  ! OPTIONAL_CHECKS: \x1b[2J\nPORT" in result.out
     assert cells(result.out, "OPTIONAL_CHECKS") == ["env", "\\x1b[2J\\nPORT \u00e9"]
     assert json.loads(call("doctor", "--json").out)["settings"]["OPTIONAL_CHECKS"][
         "value"
