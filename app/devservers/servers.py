@@ -165,7 +165,7 @@ PORTS = range(20000, 32000)
 LAST_LINES = 5
 
 
-class Server(ABC):
+class DevServer(ABC):
     """A server with a password and a temporary folder for all its files.
 
     Attributes:
@@ -323,7 +323,7 @@ SETTINGS = {
 PID, STATE = 0, 7
 
 
-class Postgres(Server):
+class Postgres(DevServer):
     """A PostgreSQL whose superuser is `vitals`."""
 
     ending = "SIGQUIT"
@@ -383,7 +383,7 @@ class Postgres(Server):
         self.initialize([str(postgres.with_name("initdb")), "-D", str(self.data), *options])
 
 
-class Valkey(Server):
+class Valkey(DevServer):
     """A Valkey, which speaks the Redis protocol. By default it saves nothing to disk."""
 
     @property

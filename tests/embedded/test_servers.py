@@ -11,7 +11,7 @@ import pytest
 from redis import AuthenticationError, Redis
 
 from app.devservers import EmbeddedServerError, Postgres, Valkey, servers
-from app.devservers.servers import Server, reserve
+from app.devservers.servers import DevServer, reserve
 from tests.faults.servers import command, frozen, killed, signal_all, sql, tree
 from tests.ports import free_port
 
@@ -19,7 +19,7 @@ from tests.ports import free_port
 KINDS = [Postgres, Valkey]
 
 
-def write(server: Server) -> None:
+def write(server: DevServer) -> None:
     """Store data in a PostgreSQL server."""
     if isinstance(server, Postgres):
         sql(server, "CREATE TABLE kept ()")
@@ -46,7 +46,7 @@ def test_servers_accept_only_their_password(postgres: Postgres, valkey: Valkey) 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_no_process_has_the_password_in_its_arguments_or_environment(
-    kind: Callable[[], Server],
+    kind: Callable[[], DevServer],
 ) -> None:
     with kind() as server:
         password = server.password_file.read_text()
@@ -58,7 +58,7 @@ def test_no_process_has_the_password_in_its_arguments_or_environment(
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_killed_server_restarts_on_the_same_port_with_its_data(
-    kind: Callable[[], Server],
+    kind: Callable[[], DevServer],
 ) -> None:
     with kind() as server:
         port = server.port
@@ -72,7 +72,7 @@ def test_a_killed_server_restarts_on_the_same_port_with_its_data(
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_close_leaves_no_process_and_no_file_of_a_frozen_server(
-    kind: Callable[[], Server],
+    kind: Callable[[], DevServer],
 ) -> None:
     with kind() as server:
         processes = tree(server)

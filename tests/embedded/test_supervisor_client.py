@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from app.devservers import Postgres, Valkey
-from app.devservers.servers import Server
+from app.devservers.servers import DevServer
 from tests.embedded.waiting import until
 from tests.faults.servers import freeze, tree
 
@@ -32,7 +32,9 @@ time.sleep(60)
 
 
 @contextmanager
-def owner(kind: type[Server], statement: str = "") -> Iterator[tuple[subprocess.Popen[str], Path]]:
+def owner(
+    kind: type[DevServer], statement: str = ""
+) -> Iterator[tuple[subprocess.Popen[str], Path]]:
     """Run a process with a server, yield it and the server's folder, then kill the process."""
     program = OWNER.format(kind=kind.__name__, statement=statement)
     with subprocess.Popen(
@@ -53,7 +55,7 @@ def read_line(process: subprocess.Popen[str]) -> str:
     ("kind", "statement"), [(Postgres, "server.stop()"), (Valkey, "kill(server)")]
 )
 def test_the_end_of_the_owner_removes_the_folder_of_a_server_that_does_not_run(
-    kind: type[Server], statement: str
+    kind: type[DevServer], statement: str
 ) -> None:
     with owner(kind, statement) as (process, folder):
         assert read_line(process) == "ready"
@@ -78,7 +80,7 @@ def test_frozen_children_of_a_killed_postmaster_are_killed() -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_frozen_server_stops_within_two_seconds(kind: type[Server]) -> None:
+def test_a_frozen_server_stops_within_two_seconds(kind: type[DevServer]) -> None:
     """PostgreSQL alone would wait five seconds for its frozen children."""
     with kind() as server:
         freeze(server)
@@ -88,7 +90,7 @@ def test_a_frozen_server_stops_within_two_seconds(kind: type[Server]) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_ctrl_c_does_not_reach_the_server(kind: type[Server]) -> None:
+def test_ctrl_c_does_not_reach_the_server(kind: type[DevServer]) -> None:
     """The terminal signals the foreground group of its session. The server has its own session."""
     with kind() as server:
         assert os.getsid(server.pid) != os.getsid(0)

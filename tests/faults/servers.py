@@ -13,20 +13,20 @@ import psutil
 from redis import Redis
 
 from app.devservers import Postgres, Valkey
-from app.devservers.servers import Server
+from app.devservers.servers import DevServer
 
 
 # Options that delay loading by 20 ms for each key; the server answers commands meanwhile.
 LOAD_SLOWLY = ("--key-load-delay", "20000", "--loading-process-events-interval-bytes", "1024")
 
 
-def tree(server: Server) -> list[psutil.Process]:
+def tree(server: DevServer) -> list[psutil.Process]:
     """Return a server's processes, the parent first: once stopped, it starts no child."""
     parent = psutil.Process(server.pid)
     return [parent, *parent.children(recursive=True)]
 
 
-def signal_all(server: Server, number: signal.Signals) -> list[psutil.Process]:
+def signal_all(server: DevServer, number: signal.Signals) -> list[psutil.Process]:
     """Send a signal to every process of a server, and return the processes."""
     processes = tree(server)
     for process in processes:
@@ -35,7 +35,7 @@ def signal_all(server: Server, number: signal.Signals) -> list[psutil.Process]:
     return processes
 
 
-def freeze(server: Server) -> None:
+def freeze(server: DevServer) -> None:
     """Stop all processes with SIGSTOP, and wait until they have stopped."""
     for process in signal_all(server, signal.SIGSTOP):
         with contextlib.suppress(psutil.NoSuchProcess):
@@ -44,18 +44,18 @@ def freeze(server: Server) -> None:
                 time.sleep(0.001)
 
 
-def thaw(server: Server) -> None:
+def thaw(server: DevServer) -> None:
     """Resume a frozen server."""
     signal_all(server, signal.SIGCONT)
 
 
-def kill(server: Server) -> None:
+def kill(server: DevServer) -> None:
     """Kill a server with SIGKILL, as the kernel does when memory is short, and wait for its end."""
     psutil.wait_procs(signal_all(server, signal.SIGKILL), timeout=5)
 
 
 @contextlib.contextmanager
-def frozen(server: Server) -> Iterator[None]:
+def frozen(server: DevServer) -> Iterator[None]:
     """Freeze a server until the block ends."""
     freeze(server)
     try:
@@ -65,7 +65,7 @@ def frozen(server: Server) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def killed(server: Server) -> Iterator[None]:
+def killed(server: DevServer) -> Iterator[None]:
     """Kill a server, and restart it when the block ends."""
     kill(server)
     try:

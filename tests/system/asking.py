@@ -8,13 +8,13 @@ import asyncpg
 from app.checks.postgres import postgres
 from app.checks.redis import redis
 from app.checks.session import SessionProbe
-from app.devservers.servers import Server
+from app.devservers.servers import DevServer
 from tests.system.certificates import Certificates
 from tests.system.servers import PgBouncer, SystemPostgres
 
 
 def open_probe(
-    server: Server, url: str = "", *, require: str = "query", renew_after: float = 86400
+    server: DevServer, url: str = "", *, require: str = "query", renew_after: float = 86400
 ) -> AbstractAsyncContextManager[SessionProbe]:
     """Open a probe of a server, by its own URL or by another."""
     target = url or server.url
@@ -22,13 +22,13 @@ def open_probe(
     return make(target, server.password_file.read_text, require=require, renew_after=renew_after)
 
 
-def named_url(server: Server, query: str, certificates: Certificates) -> str:
+def named_url(server: DevServer, query: str, certificates: Certificates) -> str:
     """Return a URL with the host name of the certificates; ROOT in the query is their root."""
     url = server.url.replace("127.0.0.1", "localhost")
     return f"{url}?{query.replace('ROOT', str(certificates.root))}"
 
 
-def verified_url(server: Server, certificates: Certificates) -> str:
+def verified_url(server: DevServer, certificates: Certificates) -> str:
     """Return a URL with which a probe verifies the server's certificate."""
     is_postgres = isinstance(server, SystemPostgres)
     query = "sslmode=verify-full&sslrootcert=ROOT" if is_postgres else "ssl_ca_certs=ROOT"
@@ -46,7 +46,7 @@ async def console(bouncer: PgBouncer, command: str) -> None:
 
 
 @contextmanager
-def stopped(server: Server) -> Iterator[None]:
+def stopped(server: DevServer) -> Iterator[None]:
     """Stop a server until the block ends."""
     server.stop()
     try:

@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 
 import yaml
 
-from app.devservers.servers import Server
+from app.devservers.servers import DevServer
 from app.event_loop import WINDOW
 from tests.service import ROOT
 from tests.system.servers import program
@@ -27,7 +27,7 @@ ALERTS: dict[str, str] = {
 Result = dict[str, Any]
 
 
-class Prometheus(Server):
+class Prometheus(DevServer):
     """A Prometheus that scrapes as in deploy/prometheus, but more often, and other targets.
 
     Args:

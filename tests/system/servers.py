@@ -7,7 +7,7 @@ import ssl
 from pathlib import Path
 
 from app.devservers import Postgres, Valkey
-from app.devservers.servers import Server
+from app.devservers.servers import DevServer
 
 
 def program(name: str) -> str | None:
@@ -66,7 +66,7 @@ class SystemRedis(Valkey):
         self.start()
 
 
-class PgBouncer(Server):
+class PgBouncer(DevServer):
     """A PgBouncer in transaction mode in front of a PostgreSQL.
 
     Attributes:

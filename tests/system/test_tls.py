@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from app.devservers.servers import Server
+from app.devservers.servers import DevServer
 from app.health import Reason
 from tests.probes.attempt import failure
 from tests.system.asking import named_url, open_probe
@@ -41,7 +41,7 @@ def _presented(
     return kind
 
 
-async def assert_result(server: Server, url: str, *, passes: bool, otherwise: Reason) -> None:
+async def assert_result(server: DevServer, url: str, *, passes: bool, otherwise: Reason) -> None:
     """Assert that a probe passes, or fails for the reason *otherwise*."""
     async with open_probe(server, url) as probe:
         if passes:

@@ -1,13 +1,13 @@
 import pytest
 
 from app.checks.network import STAGE_LISTENER, Stage
-from app.devservers.servers import Server
+from app.devservers.servers import DevServer
 from tests.system.asking import named_url, open_probe
 from tests.system.certificates import Certificates
 from tests.system.servers import SystemPostgres, SystemRedis
 
 
-async def stages(server: Server, url: str) -> list[Stage]:
+async def stages(server: DevServer, url: str) -> list[Stage]:
     """Return the stages of one attempt."""
     entered = list[Stage]()
     STAGE_LISTENER.set(entered.append)

@@ -7,7 +7,7 @@ import pytest
 from app.checks.network import Stage
 from app.cli.doctor import HEADS, ProbeTrace, check_row, format_rows
 from app.devservers import Postgres, Valkey
-from app.devservers.servers import Server
+from app.devservers.servers import DevServer
 from app.health.reasons import Advice
 from app.settings import Settings
 from tests.broken_settings import CANARY
@@ -109,7 +109,7 @@ def test_a_frozen_server_is_a_timeout(
     name: str,
 ) -> None:
     """The kernel accepts the connection, and the server does not answer."""
-    server: Server = own_postgres if name == "postgres" else own_valkey
+    server: DevServer = own_postgres if name == "postgres" else own_valkey
     well.setenv("DATABASE_URL" if name == "postgres" else "REDIS_URL", server.url)
     (tmp_path / f"{name}_password").write_text(server.password_file.read_text())
     well.setenv(f"{name.upper()}_CHECK_TIMEOUT", "0.3")
