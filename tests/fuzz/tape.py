@@ -22,12 +22,14 @@ class RecordingProxy:
         kept: list[tuple[bool, bytes]] = []
         self._parts = kept if self._parts is None else self._parts
         answering = asyncio.create_task(self._pump(server, writer, kept, is_answer=True))
-        with contextlib.suppress(OSError):
-            await self._pump(reader, client, kept, is_answer=False)
-        self._left = True
-        client.transport.abort()
-        with contextlib.suppress(OSError):
-            await answering
+        try:
+            with contextlib.suppress(OSError):
+                await self._pump(reader, client, kept, is_answer=False)
+            self._left = True
+        finally:  # also if the attempt ends first, which cancels this task
+            client.transport.abort()
+            with contextlib.suppress(OSError):
+                await answering
 
     async def _pump(
         self,
