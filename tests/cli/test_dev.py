@@ -78,7 +78,7 @@ class Run:
         code = self.process.wait(10)
         assert psutil.wait_procs(family, timeout=10)[1] == []
         assert list(self.folder.iterdir()) == []
-        assert "told twice" not in self.text()
+        assert "exiting immediately" not in self.text()
         assert "Traceback" not in self.text()
         return code
 
