@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import socket
 import sys
 import threading
 import time
@@ -48,8 +49,9 @@ def delay_leaving(status: Status) -> Record:
 
 
 def leak(runner: CheckRunner, result: Result) -> None:
-    """Record a result, and leak a task, a thread and memory for each failure."""
+    """Record a result, and leak a task, a thread, a socket and memory for each failure."""
     if result.reason:
+        LEAKED.append(socket.create_server(("127.0.0.1", 0)))
         LEAKED.append(asyncio.create_task(asyncio.sleep(3600)))
         LEAKED.append(os.urandom(LEAK))
         threading.Thread(target=threading.Event().wait, daemon=True).start()
