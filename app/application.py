@@ -41,7 +41,6 @@ def create_app(
 
     Raises:
         ConfigurationError: at the start of the lifespan, if the settings are invalid.
-
     """
     application = Vitals(
         title="Vitals",

@@ -48,7 +48,6 @@ class Vitals(FastAPI):
         admissions: limits on the requests that are not cached, by whether they are slow. A fast
             request never waits for slow ones. Empty while the application does not serve.
         own_routes: the number of routes without those that the user has added.
-
     """
 
     lifecycle: Lifecycle | None = None

@@ -22,7 +22,6 @@ def issue(signing: str, scope: str, expires: float) -> str:
     Args:
         signing: the signing key.
         expires: Unix time.
-
     """
     import jwt  # noqa: PLC0415 - as where the key is read
 
@@ -34,7 +33,6 @@ class TokenVerifier:
 
     Args:
         find: finds the key's file.
-
     """
 
     def __init__(self, find: Callable[[], Secret]) -> None:
@@ -73,7 +71,6 @@ class Access:
         details: which clients may see details.
         is_valid_token: returns whether a token is an operator's.
         trust_all_clients: whether every client is an operator.
-
     """
 
     details: Literal["always", "authorized", "never"]

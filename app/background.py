@@ -14,7 +14,7 @@ def run_periodically(task: Callable[[], None], name: str, *, every: float = 1.0)
     """Call *task* now and every *every* seconds, on a thread, until the block ends.
 
     Leaving the block does not wait for the thread: the task may read a file on a share that hangs.
-    If the task raises, it is called again all the same. Of several errors in a row the first is
+    If the task raises, it is called again all the same. Only the first of consecutive errors is
     logged.
     """
     stopped = threading.Event()

@@ -71,7 +71,6 @@ async def open_checks(
 
     Args:
         read_secret: returns the secret of a name. It is called for each new connection.
-
     """
     checks = []
     for name, context in _probe_contexts(settings, read_secret):
@@ -146,7 +145,6 @@ def advise(
     Args:
         auth: the setting, `password` or `none`; None if the check has no such setting.
         error: the error of the last attempt; None if it passed.
-
     """
     if advice := lookup_by_class(ADVICE_BY_ERROR, error):
         return advice

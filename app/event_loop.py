@@ -15,7 +15,7 @@ from itertools import islice
 from app.background import run_periodically
 
 
-# Seconds between two measurements, and the seconds that the worst is kept: no scrape misses it.
+# Seconds between two measurements, and the window of their maximum, longer than a scrape interval.
 MEASURE_EVERY = 0.25
 WINDOW = 60
 
@@ -25,7 +25,6 @@ class LoopLag:
 
     Attributes:
         iterations: number of measurements. It does not change while the loop is blocked.
-
     """
 
     def __init__(self) -> None:
@@ -66,7 +65,7 @@ logger = logging.getLogger("vitals")
 
 
 class StallDetector:
-    """Logs the event loop's stack when the loop is blocked for too long, once a stall.
+    """Logs the event loop's stack when the loop is blocked for too long, once per stall.
 
     A thread checks, because nothing runs on a blocked loop. While the machine is suspended, or the
     process is stopped or starved, the thread is as late as the loop. Of such time only the CPU time
@@ -75,7 +74,6 @@ class StallDetector:
 
     Args:
         on_stall: called once for each stall.
-
     """
 
     def __init__(self, lag: LoopLag, on_stall: Callable[[], None]) -> None:
@@ -122,11 +120,10 @@ class Admission:
 
     Otherwise the loop would start all requests of a burst in one iteration, and accept and read
     nothing meanwhile, not even a liveness probe. After a request that blocked the loop for more
-    than SHORT_REQUEST, the next one waits as long: the loop accepts one connection an iteration.
+    than SHORT_REQUEST, the next one waits as long: the loop accepts one connection per iteration.
 
     Args:
         max_waiting: requests that may wait to be admitted.
-
     """
 
     def __init__(self, max_waiting: float) -> None:

@@ -39,7 +39,6 @@ class Lifecycle:
     Attributes:
         draining: whether the instance drains.
         maintenance: whether an operator has taken the instance out of rotation.
-
     """
 
     def __init__(self) -> None:
@@ -55,7 +54,6 @@ class Lifecycle:
 
         Args:
             started: whether every check has a first result.
-
         """
         if self.draining:
             return DRAINING
@@ -106,13 +104,12 @@ def watch_file(file: Path, lifecycle: Lifecycle) -> AbstractContextManager[None]
 
 @dataclass(frozen=True, slots=True)
 class DrainHandler:
-    """Handles a signal in front of the server's own handler.
+    """Runs before the server's own handler of a signal.
 
     Attributes:
         seconds: length of the drain.
         server_handlers: the handlers that the server has installed.
         loop: the event loop that delays the server's handler.
-
     """
 
     lifecycle: Lifecycle
@@ -121,7 +118,7 @@ class DrainHandler:
     loop: asyncio.AbstractEventLoop
 
     def handle(self, number: int, frame: FrameType | None) -> None:
-        """Start to drain, and call the server's handler: for a first SIGTERM after the drain."""
+        """Start the drain, and forward the signal: a first SIGTERM after it, others at once."""
         is_second = self.lifecycle.draining
         if number in LIKE_SIGTERM:
             if is_second:  # the kernel repeats SIGXCPU

@@ -11,12 +11,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 
-# Drain at these as at SIGTERM. The kernel sends SIGXCPU each second between the soft and the hard
+# Drain on these as on SIGTERM. The kernel sends SIGXCPU each second between the soft and the hard
 # limit of CPU time. Init systems send SIGPWR if the power fails or a container has to stop. Not
 # every system has them.
 LIKE_SIGTERM = [signal.Signals[name] for name in ("SIGXCPU", "SIGPWR") if hasattr(signal, name)]
 
-# Nothing to do at these: settings are read once, and there is no log file to reopen.
+# Ignored: settings are read once, and there is no log file to reopen.
 IGNORED = [
     getattr(signal, name)
     for name in (

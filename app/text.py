@@ -1,4 +1,7 @@
-"""Texts from other systems, made safe to show."""
+"""How texts from other systems and times are written."""
+
+from datetime import UTC, datetime
+
 
 # Characters that are shown of a text that a client or a server has chosen.
 MAX_LENGTH = 500
@@ -12,3 +15,9 @@ def escape_unprintable(text: str) -> str:
 def cut(text: str, length: int = MAX_LENGTH) -> str:
     """Return the text, or its beginning and an ellipsis if it has more than *length* characters."""
     return text if len(text) <= length else f"{text[: length - 1]}\u2026"
+
+
+def format_time(seconds: float) -> str:
+    """Return a Unix time in UTC as RFC 3339 writes it, to the millisecond."""
+    time = datetime.fromtimestamp(seconds, UTC)
+    return time.isoformat(timespec="milliseconds").replace("+00:00", "Z")

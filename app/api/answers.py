@@ -54,7 +54,6 @@ class AnswerProvider(Protocol):
 
         Args:
             authorization: the request's `Authorization` header, which may be empty.
-
         """
 
     @abstractmethod

@@ -1,4 +1,4 @@
-"""The clients that sent requests lately: their names, rates and last requests."""
+"""Recent clients: their names, rates and last requests."""
 
 from collections import deque
 from dataclasses import dataclass
@@ -24,7 +24,6 @@ class Client:
 
     Attributes:
         rate: requests a second over the latest requests; None after a single one.
-
     """
 
     name: str
@@ -36,7 +35,7 @@ class Clients:
     """The clients of the last minutes, in bounded memory."""
 
     def __init__(self) -> None:
-        # Raw bytes and steady times: every request writes them, and few pages read them.
+        # Raw bytes and steady times: written on every request, rarely read.
         self._requests: dict[bytes, deque[float]] = {}
 
     def record(self, name: bytes, now: float) -> None:

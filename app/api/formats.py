@@ -8,10 +8,11 @@ from typing import Any
 
 import mimeparse
 
-from app.api.json_bodies import format_time, write_json
+from app.api.json_bodies import write_json
 from app.api.verdict import Verdict
 from app.health import Observation, Status
 from app.lifecycle import Phase
+from app.text import format_time
 
 
 # Characters: real clients send less, and a longer header would keep the parser busy.
@@ -88,7 +89,7 @@ def _draft_check(observation: Observation) -> dict[str, Any]:
     if observation.observed:
         check["observedValue"] = round(observation.latency * 1000, 2)
         check["observedUnit"] = "ms"
-        check["time"] = format_time(observation.observed)
+        check["time"] = format_time(observation.observed.wall)
     if observation.status is not Status.PASS:
         check["output"] = observation.reason or observation.status.word
         if observation.check.required:
@@ -108,7 +109,6 @@ class Format:
         name: its name in `?format=`.
         content_type: its media type, with the charset if it has one.
         policy: returns the `Content-Security-Policy` of a page; None if it is not HTML.
-
     """
 
     name: str

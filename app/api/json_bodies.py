@@ -2,15 +2,15 @@
 
 import json
 from collections.abc import Iterable
-from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
 
 from app.api.verdict import Verdict
-from app.health import Instant, Observation, Reason
+from app.health import Observation, Reason
 from app.lifecycle import Phase
+from app.text import format_time
 
 
 def enum_of(*words: str) -> Any:
@@ -56,8 +56,8 @@ class CheckBody(BaseModel):
             required=observation.check.required,
             reason=observation.reason,
             latency_ms=round(observation.latency * 1000, 2) if observation.observed else None,
-            observed_at=format_time(observation.observed) if observation.observed else None,
-            since=format_time(observation.since),
+            observed_at=format_time(observation.observed.wall) if observation.observed else None,
+            since=format_time(observation.since.wall),
             failures=observation.failures or None,
         )
 
@@ -111,9 +111,3 @@ def _write_check(observation: Observation) -> str:
 
 def _dump(body: BaseModel) -> str:
     return body.model_dump_json(exclude_none=True)
-
-
-def format_time(instant: Instant) -> str:
-    """Return a time in UTC as RFC 3339 writes it, to the millisecond."""
-    time = datetime.fromtimestamp(instant.wall, UTC)
-    return time.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -67,7 +67,6 @@ class MetricsRecorder:
     Attributes:
         requests: by endpoint, which is a documented path or `other`, and by status code.
         generation: a number that changes with each result and transition.
-
     """
 
     def __init__(self, checks: Iterable[Check]) -> None:
@@ -157,7 +156,6 @@ class Metrics:
 
     Args:
         lag: returns the delay of the event loop, in seconds.
-
     """
 
     def __init__(self, recorder: MetricsRecorder, lag: Callable[[], float]) -> None:

@@ -11,7 +11,6 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 import app
-from app.api.json_bodies import format_time
 from app.api.page_format import (
     Sparkline,
     format_clock,
@@ -26,6 +25,7 @@ from app.api.verdict import HistorySnapshot, Verdict
 from app.health import History, Instant, Observation, Reason, Report, Status
 from app.health.reasons import Advice
 from app.lifecycle import Phase
+from app.text import format_time
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +145,6 @@ class CheckRow:
         highest: the highest latency of the sparkline.
         observed: the time over which the availability is computed.
         earlier: the number of transitions that are not shown.
-
     """
 
     name: str

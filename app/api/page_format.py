@@ -83,7 +83,6 @@ class Sparkline:
         line: the latencies, from zero to the highest.
         failures: the slots with failures.
         highest: the highest latency in seconds; None if no attempt succeeded.
-
     """
 
     width: int

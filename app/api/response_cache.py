@@ -32,7 +32,6 @@ class CachedResponse:
     Attributes:
         record: counts the response each time it is sent; it takes the client's `User-Agent` and
             the time on the steady clock.
-
     """
 
     start: Message
@@ -58,7 +57,6 @@ class ResponseCache:
     Args:
         renderers: by path, renders the route's response to a GET without query and headers.
         state: where the snapshot for each generation is taken.
-
     """
 
     def __init__(
@@ -79,7 +77,6 @@ class ResponseCache:
 
         Args:
             now: a steady time.
-
         """
         lifecycle = self._lifecycle
         if (
@@ -130,7 +127,6 @@ def client_of_cacheable_request(headers: Sequence[tuple[bytes, bytes]]) -> bytes
 
     Args:
         headers: names in lower case, and values.
-
     """
     client = b""
     for name, value in headers:

@@ -78,7 +78,6 @@ class Endpoint:
     Attributes:
         health_query: makes the query from a request; None for `/metrics`.
         bodies: the models of the JSON body, by status code.
-
     """
 
     summary: str

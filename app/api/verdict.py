@@ -16,7 +16,7 @@ class ReportSource(Protocol):
 
     @property
     def latest(self) -> Report:
-        """The report after the latest result; another object after each result."""
+        """The report after the latest result. Each result replaces it."""
         ...
 
 
@@ -42,7 +42,6 @@ class ServiceState:
 
         Args:
             steady: the present time on the steady clock, if the caller has read it already.
-
         """
         now = self.clock.now() if steady is None else Instant(steady, self.clock.wall())
         report = self.source.latest.at(now)
@@ -64,7 +63,6 @@ class HistorySnapshot:
     Attributes:
         histories: by the name of the check.
         operator: None unless an operator sent the request.
-
     """
 
     now: Instant
@@ -79,7 +77,6 @@ class HistoryStore:
     Attributes:
         histories: by the name of the check.
         settings: the effective settings by name, without secrets.
-
     """
 
     histories: Mapping[str, History]
@@ -109,7 +106,6 @@ class Verdict:
         warnings: the parts of the query that were ignored.
         snapshot: the history; None where the answer does not show it.
         detail: why there is no report, if the application's lifespan does not run.
-
     """
 
     status: Status
@@ -146,12 +142,12 @@ def startup(report: Report, phase: Phase) -> Verdict:
 
 
 def readiness(exclude: Collection[str] = ()) -> Callable[[Report, Phase], Verdict]:
-    """Return a query whether this instance should receive traffic, without the named checks."""
+    """Return a query for whether this instance should get traffic, without the named checks."""
     return partial(_readiness, exclude)
 
 
 def single_check(name: str) -> HealthQuery:
-    """Return a query whether one check passes, required or not."""
+    """Return a query for whether one check passes, required or not."""
     return partial(_single_check, name)
 
 

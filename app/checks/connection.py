@@ -31,7 +31,6 @@ class BoundedConnection(asyncio.Protocol):
     Attributes:
         address: the address of the dependency.
         has_answered: whether the dependency has sent anything.
-
     """
 
     def __init__(self, dialer: Dialer) -> None:
@@ -52,7 +51,6 @@ class BoundedConnection(asyncio.Protocol):
 
         Raises:
             OSError: no address accepts the connection.
-
         """
         connected = await dialer.dial()
         connection = cls(dialer)
@@ -64,7 +62,6 @@ class BoundedConnection(asyncio.Protocol):
 
         Raises:
             ProtocolError: the dependency has sent something without a request.
-
         """
         self._reject_unread()
         if not self._is_new:
@@ -78,7 +75,6 @@ class BoundedConnection(asyncio.Protocol):
             ssl.SSLError: the handshake failed.
             ProtocolError: the dependency sent plain text before it, or too much.
             EOFError, OSError: the connection has ended.
-
         """
         enter_stage(Stage.TLS)
         self._reject_unread()  # plain text must not pass as encrypted
@@ -115,7 +111,6 @@ class BoundedConnection(asyncio.Protocol):
         Raises:
             ProtocolError: *length* or what has arrived exceeds the budget.
             EOFError, OSError: the connection has ended.
-
         """
         if length > MAX_BYTES:
             msg = f"announced {length} bytes, more than {MAX_BYTES}"
@@ -129,7 +124,6 @@ class BoundedConnection(asyncio.Protocol):
 
         Args:
             overlap: one less than the length of the longest match.
-
         """
         searched = 0
         while not (match := end.search(self._received, searched)):
@@ -142,7 +136,6 @@ class BoundedConnection(asyncio.Protocol):
 
         Raises:
             ProtocolError: the budget is used up.
-
         """
         self._frames -= frames
         if self._frames < 0:

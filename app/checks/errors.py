@@ -7,7 +7,7 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-# How Redis refuses a password if it has none: since version 6, and before.
+# Redis's replies to AUTH if it has no password: since version 6, and before.
 PASSWORD_UNWANTED = (
     "AUTH <password> called without any password configured",
     "Client sent AUTH, but no password is set",
@@ -60,7 +60,6 @@ def read_credential(read: Callable[[], T]) -> T:
 
     Raises:
         CredentialError: *read* failed, for any reason.
-
     """
     try:
         return read()

@@ -47,7 +47,6 @@ class HttpProbe:
         request: returns the request, with the current secrets in its headers.
         host: the host that the server's certificate must name.
         trust: the servers to trust; None without TLS.
-
     """
 
     dialer: Dialer
@@ -64,7 +63,6 @@ class HttpProbe:
             CredentialError: a secret can't be read or can't be sent.
             ProtocolError: the response is not HTTP, or too long.
             OSError, EOFError: the network or TLS (`ssl.SSLError`) failed.
-
         """
         self.dialer.timeout_reason = Reason.TIMEOUT
         request = await self.request()
@@ -136,7 +134,6 @@ async def http(
         expect: the status that passes.
         trust: the servers to trust; by default the system's CAs, or those that OpenSSL's variables
             `SSL_CERT_FILE` and `SSL_CERT_DIR` name. Several checks can share it: it takes 0.8 MB.
-
     """
     parts = urlsplit(url)
     host = parts.hostname or "localhost"

@@ -82,7 +82,7 @@ class BlockingCall(Generic[T]):
     async def __call__(self) -> T:
         """Return what the function returns, or raise what it raises.
 
-        The result of an earlier call that ends now is as good as that of the new one.
+        If an earlier call finishes first, its result is used.
         """
         own = self._start() if self._may_start() else None
         pending = set(self._calls)
@@ -115,7 +115,6 @@ def run_in_thread(call: Callable[[], T], name: str) -> asyncio.Future[T | Except
 
     Raises:
         RuntimeError: the thread can't be started.
-
     """
     loop = asyncio.get_running_loop()
     future: asyncio.Future[T | Exception] = loop.create_future()
@@ -155,7 +154,6 @@ class Dialer:
     Attributes:
         timeout_reason: the reason if a deadline passes now.
         awaits_tls: whether the server has yet to answer a TLS handshake.
-
     """
 
     def __init__(self, host: str, port: int = 0) -> None:
@@ -170,7 +168,6 @@ class Dialer:
 
         Raises:
             OSError: the name has no address (`socket.gaierror`), or no address accepts.
-
         """
         self.timeout_reason, self.awaits_tls = Reason.DNS, False
         addresses = await self._resolve()
@@ -224,7 +221,7 @@ async def _connect(family: socket.AddressFamily, address: Any) -> socket.socket:
 
 
 async def _connect_unix(connecting: socket.socket, path: str) -> None:
-    """Connect, and retry while the backlog is full, which asyncio would take for success."""
+    """Connect, and retry while the backlog is full, which asyncio would mistake for success."""
     while True:
         with contextlib.suppress(BlockingIOError):
             connecting.connect(path)
@@ -233,7 +230,7 @@ async def _connect_unix(connecting: socket.socket, path: str) -> None:
 
 
 def _enable_keepalive(connection: socket.socket) -> None:
-    """Configure the kernel to end the connection after 15 s without a sign of the server."""
+    """Configure the kernel to end the connection after 15 s without a response."""
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 5)
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 5)

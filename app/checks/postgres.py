@@ -18,8 +18,8 @@ from app.health import Reason
 # statement, which would break PgBouncer's transaction mode. asyncpg returns no rows there, so
 # `writable` raises an error if the server refuses writes; during recovery every transaction is
 # read-only. No grant is needed.
-# Each query has another number, so that no earlier result, nor one from a proxy's cache, can pass
-# for its result.
+# Each query has another number, so that no earlier result, nor one from a proxy's cache, can be
+# mistaken for its result.
 STATEMENTS = {
     "connect": "",
     "query": "SELECT {number}",
@@ -47,7 +47,6 @@ async def postgres(
         renew_after: seconds after which the session is replaced.
         give_up_after: seconds after which the server cancels the statement. It does not notice
             that a client has gone, so each attempt would leave a busy backend behind.
-
     """
     # In one message the two statements are one transaction, after which the setting is gone. As a
     # parameter of the session, PgBouncer would refuse it.

@@ -45,7 +45,6 @@ class AsyncpgTransport(asyncio.Transport):
     Attributes:
         connection: the connection to the server.
         password_requested: whether the server has asked for a password.
-
     """
 
     def __init__(self, connection: BoundedConnection, protocol: Any) -> None:
@@ -69,7 +68,6 @@ class AsyncpgTransport(asyncio.Transport):
 
         Raises:
             as `PostgresLogin`.
-
         """
         self._protocol.connection_made(self)  # asyncpg sends the startup message
         self.password_requested = await login(self.connection)
@@ -85,7 +83,6 @@ class AsyncpgTransport(asyncio.Transport):
             ServerError: the server has ended the session.
             ProtocolError: the server has sent a result without a query.
             EOFError, OSError: the connection has ended.
-
         """
         while self.connection.has_unread:
             await read_message(self.connection, ASYNC_MESSAGES)
@@ -99,7 +96,6 @@ class AsyncpgTransport(asyncio.Transport):
 
         Raises:
             as `drop_async_messages`.
-
         """
         try:
             self._protocol.data_received(await self._read_result(value.encode()))
@@ -136,11 +132,10 @@ def _ready_for_query(status: bytes) -> bytes:
 
 
 class AsyncpgLoop:
-    """The running event loop for asyncpg, except that it hands out a connection that exists.
+    """A proxy of the running event loop that gives asyncpg our connection.
 
     Attributes:
         transport: the transport of the session, once asyncpg has connected.
-
     """
 
     def __init__(self, connection: BoundedConnection, login: PostgresLogin) -> None:
@@ -159,7 +154,6 @@ class AsyncpgLoop:
             ConnectionError: asyncpg wants a second connection, to cancel a statement. The server
                 ends the statement by itself.
             Exception: as `PostgresLogin`.
-
         """
         if self.transport:
             msg = "asyncpg may open one connection"
@@ -188,7 +182,6 @@ class PostgresSession:
         driver: asyncpg's connection.
         transport: the transport below it.
         statement: a template with `{number}`; empty if connecting is all that is checked.
-
     """
 
     driver: Any

@@ -25,7 +25,6 @@ class ServerError(Exception):
 
     Attributes:
         sqlstate: the five characters of the error code.
-
     """
 
     def __init__(self, sqlstate: str, text: str) -> None:
@@ -46,7 +45,6 @@ async def read_message(
         ServerError: the message is an error.
         ProtocolError: the message has another type, or an impossible length.
         EOFError, OSError: the connection has ended.
-
     """
     kind, length = struct.unpack("!ci", await connection.read(5))
     if (kind not in kinds and kind != b"E") or not INT_SIZE <= length <= MAX_BYTES:
@@ -60,11 +58,10 @@ async def read_message(
 
 
 def parse_error(content: bytes) -> ServerError:
-    """Parse an error message. Before the login its text has the server's encoding, any encoding.
+    """Parse an error message. Before the login its text may be in any encoding.
 
     Raises:
         ProtocolError: the message has no SQLSTATE.
-
     """
     fields = {field[:1]: field[1:] for field in content.split(b"\0") if field}
     state = fields.get(b"C", b"")
@@ -98,7 +95,6 @@ class PostgresLogin:
 
     Attributes:
         derive: derives the key for SCRAM from the password.
-
     """
 
     user: str
@@ -113,7 +109,6 @@ class PostgresLogin:
             ProtocolError: the server asks for an unknown method, or fails to prove its identity.
             CredentialError: the password can't be sent.
             EOFError, OSError: the connection has ended.
-
         """
         number, content = await _read_request(connection)
         if number == SASL:

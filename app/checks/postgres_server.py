@@ -28,7 +28,6 @@ class TlsAttempt:
     Attributes:
         trust: the servers to trust; None connects without TLS.
         is_required: whether a server without TLS is refused.
-
     """
 
     trust: TrustStore | None
@@ -57,7 +56,7 @@ def tls_attempts(mode: str | None, root: str | None) -> list[TlsAttempt]:
 
 
 def should_try_next(error: BaseException) -> bool:
-    """Return whether a server may accept with TLS what it refuses without, or the reverse."""
+    """Return whether the other TLS mode may succeed."""
     return isinstance(error, ssl.SSLError) or getattr(error, "sqlstate", "") == "28000"
 
 
@@ -76,7 +75,6 @@ class PostgresServer:
         host: the host that the server's certificate must name.
         attempts: with TLS and without, in the order in which they are tried.
         statement: what each session runs.
-
     """
 
     dialer: Dialer
@@ -112,7 +110,6 @@ class PostgresServer:
             ServerError: the server refuses.
             ProtocolError: it is not PostgreSQL, or asks for an unknown authentication method.
             OSError, EOFError: the network or TLS (`ssl.SSLError`) failed.
-
         """
         self.opener.discard_stale()
         *others, last = self.attempts

@@ -67,7 +67,6 @@ class RedisServer:
         host: the host that the server's certificate must name.
         trust: the servers to trust; None without TLS.
         options: the arguments of redis-py, except the password.
-
     """
 
     dialer: Dialer
@@ -100,7 +99,6 @@ class RedisServer:
             redis.ResponseError: the server refuses.
             ProtocolError: it is not Redis.
             OSError, EOFError: the network or TLS (`ssl.SSLError`) failed.
-
         """
         context = await self.trust.context() if self.trust else None
         bounded = await BoundedConnection.open(self.dialer)
@@ -132,7 +130,6 @@ class RedisSession:
 
     Attributes:
         require: `connect`, `query` or `writable`.
-
     """
 
     connection: RespConnection
@@ -147,7 +144,7 @@ class RedisSession:
         if self.require == "writable":
             await self.connection.execute(WRITE, WRITE_REPLIES)
         else:
-            # The reply to an earlier PING must not pass for the reply to this one.
+            # The reply to an earlier PING must not be mistaken for this one's.
             nonce = secrets.token_hex(8)
             await self.connection.execute([("PING", nonce)], [nonce.encode()])
 
@@ -172,7 +169,6 @@ async def redis(
         password: returns the password, at each connection; None if the server asks for none.
         require: `connect`, `query` or `writable`.
         renew_after: seconds after which the session is replaced.
-
     """
     server = RedisServer.from_url(url)
     read = BlockingCall(partial(read_credential, password), "read a password") if password else None

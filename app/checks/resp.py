@@ -50,7 +50,6 @@ class RespParser(AsyncBaseParser):
         Raises:
             ProtocolError: the reply has another type, or is malformed.
             EOFError, OSError: the connection has ended.
-
         """
         del disable_decoding
         kind = await self._bounded.read(1)
@@ -93,7 +92,6 @@ class RespConnection(Connection):
 
     Attributes:
         bounded: the connection to the server.
-
     """
 
     def __init__(self, bounded: BoundedConnection, **options: Any) -> None:
@@ -112,7 +110,6 @@ class RespConnection(Connection):
         Raises:
             ProtocolError: the reply is another one.
             redis.ResponseError: the server refuses.
-
         """
         return _expect(await super().read_response(*arguments, **options), b"OK")
 
@@ -125,7 +122,6 @@ class RespConnection(Connection):
         Raises:
             ProtocolError: a reply is not the expected one.
             redis.ResponseError: the server refuses.
-
         """
         await self.send_packed_command(self.pack_commands(commands))
         for expected in replies:

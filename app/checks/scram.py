@@ -79,7 +79,6 @@ class ScramClient:
 
     Attributes:
         first_message: the message that starts the login.
-
     """
 
     def __init__(self, password: str, derive: KeyDerivation) -> None:
@@ -95,7 +94,6 @@ class ScramClient:
 
         Raises:
             ProtocolError: the challenge is malformed, or asks for too many iterations.
-
         """
         match = SERVER_FIRST.fullmatch(challenge)
         if not match or not match[1].startswith(self._nonce) or match[1] == self._nonce:
@@ -119,7 +117,6 @@ class ScramClient:
 
         Raises:
             ProtocolError: the server does not know the password.
-
         """
         expected = b"v=" + base64.b64encode(self._signature)
         if not self._signature or not hmac.compare_digest(final, expected):

@@ -44,7 +44,6 @@ class SessionProbe:
             each attempt.
         clock: a steady time in seconds.
         phase: a random number from 0 to 1.
-
     """
 
     def __init__(
@@ -163,7 +162,6 @@ class Connection(Protocol):
     Attributes:
         address: the address of the server.
         has_answered: whether the server has sent anything.
-
     """
 
     address: Hashable
@@ -182,7 +180,6 @@ class SessionOpener(Generic[T]):
     Args:
         clock: a steady time in seconds.
         discard: closes a session that is not needed, because another one opened first.
-
     """
 
     def __init__(self, clock: Callable[[], float], discard: Callable[[T], None]) -> None:
@@ -225,8 +222,7 @@ class SessionOpener(Generic[T]):
         """Return the first session that opens, whichever attempt started it.
 
         Raises:
-            Exception: what the newest login raised, or the last one that was left.
-
+            Exception: the newest login's error, or the last remaining one's.
         """
         pending = set(self._pending)
         newest = next(reversed(self._pending))

@@ -50,7 +50,6 @@ class TrustStore:
             that OpenSSL's variables `SSL_CERT_FILE` and `SSL_CERT_DIR` name.
         check_hostname: whether the certificate must be issued for the host.
         verify: whether the certificate is verified at all.
-
     """
 
     def __init__(
@@ -68,7 +67,6 @@ class TrustStore:
 
         Raises:
             CaCertificateError: the CA certificates can't be used.
-
         """
         return await self._load()
 
@@ -77,7 +75,6 @@ class TrustStore:
 
         Raises:
             CaCertificateError: the CA certificates can't be used.
-
         """
         file, folders = self._locations() if self._verify else (None, [])
         # Identified before they are read: the next call notices a replacement in between.
@@ -185,7 +182,6 @@ class TlsStream:
     Attributes:
         is_closed: whether the server has announced the end of its data.
         outgoing: the bytes to send to the server.
-
     """
 
     def __init__(self, context: ssl.SSLContext, server_name: str | None) -> None:
@@ -210,7 +206,6 @@ class TlsStream:
 
         Raises:
             PlainAnswerError: the data is not TLS.
-
         """
         records, end, following = -1, 0, 0
         while following <= len(received) and records < max_records:
@@ -234,7 +229,6 @@ class TlsStream:
 
         Raises:
             ssl.SSLError: the handshake failed.
-
         """
         outcome = await run_in_thread(self.ssl_object.do_handshake, "TLS handshake")
         if isinstance(outcome, ssl.SSLWantReadError):
@@ -248,7 +242,6 @@ class TlsStream:
 
         Raises:
             ssl.SSLError: some of it is not valid TLS.
-
         """
         data = bytearray()
         try:

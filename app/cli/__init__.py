@@ -75,7 +75,6 @@ def parse_port(text: str) -> int:
 
     Raises:
         click.BadParameter: *text* is not a whole number from 1 to 65535.
-
     """
     port = int(text) if text.isascii() and text.isdecimal() and len(text) <= len("65535") else 0
     if not 0 < port <= HIGHEST_PORT:

@@ -16,7 +16,7 @@ import click
 from app.cli import parse_port
 
 
-# With the start and the end of Python this stays within 5 seconds.
+# Leaves Python time to start and to exit within 5 seconds.
 TIMEOUT = 4.5
 
 # A Ctrl-C that arrives just before a wait begins is handled when that wait ends.
@@ -76,7 +76,6 @@ def parse_names(names: tuple[str, ...]) -> str:
     Raises:
         click.UsageError: there is more than one, or a check can't have such a name. A URL is not
             repeated, because it may hold a password.
-
     """
     if any(re.search(r"://|^[\w.-]*[\w.]:\d+/?$", name) for name in names):
         msg = "A URL is not the name of a check. Use --url URL."
@@ -103,7 +102,6 @@ def parse_url(url: str) -> SplitResult:
 
     Raises:
         click.BadParameter: it is not an HTTP URL, or it has credentials, a query or a fragment.
-
     """
     with contextlib.suppress(ValueError):
         parts = urlsplit(url)
@@ -132,7 +130,6 @@ def fetch_within_timeout(url: SplitResult, path: str) -> Answer:
 
     Raises:
         OSError, HTTPException, ValueError: there is no answer.
-
     """
     outcome = SimpleQueue[Answer | Exception]()
 

@@ -57,7 +57,7 @@ def dev(*, reload: bool) -> None:
 
 
 def interrupt(number: int, frame: FrameType | None) -> None:
-    """End as at Ctrl-C: the terminal was closed, and the service ignores SIGHUP."""
+    """Exit as on Ctrl-C: the terminal was closed, and the service ignores SIGHUP."""
     del number, frame
     signal.raise_signal(signal.SIGINT)
 

@@ -34,11 +34,10 @@ class DiagnosisRow:
     """One setting, secret or check.
 
     Attributes:
-        cells: the facts as the table shows them, one a column.
+        cells: the facts as the table shows them, one per column.
         facts: the same for the JSON document.
         problems: what is wrong, each with its remedy.
         notes: what may be wrong.
-
     """
 
     name: str
@@ -80,10 +79,9 @@ class ProbeTrace:
     """One attempt of a check.
 
     Attributes:
-        seconds: how long each step took that began.
+        seconds: duration of each step that was reached.
         failed: the step that failed and the reason, or None if the attempt passed.
         advice: what to do. An attempt that passed may have some too.
-
     """
 
     name: str

@@ -77,7 +77,6 @@ def create(file: Path) -> bool:
 
     Raises:
         OSError: it can't be created, or something other than a file has its name.
-
     """
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
     try:
@@ -96,7 +95,6 @@ def remove(file: Path) -> bool:
 
     Raises:
         OSError: it can't be removed.
-
     """
     try:
         file.unlink()

@@ -39,7 +39,6 @@ class Plan:
 
     Attributes:
         values: what the template needs, by name.
-
     """
 
     rules: list[Rule]
@@ -170,7 +169,6 @@ def render_configuration(kind: str) -> str:
 
     Raises:
         click.ClickException: a setting is wrong, or no configuration keeps the rules.
-
     """
     settings, problems = load_with_problems()
     if used := [line for line in problems if line.partition(":")[0].partition(",")[0] in USED]:

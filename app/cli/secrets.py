@@ -47,7 +47,6 @@ class SecretsDirectory:
 
         Raises:
             SecretError: others can enter it, and it holds more than secrets, as `/etc` does.
-
         """
         self.path.mkdir(FOLDER_MODE, parents=True, exist_ok=True)
         if get_mode(self.path) == FOLDER_MODE:
@@ -58,7 +57,7 @@ class SecretsDirectory:
         return True
 
     def mode_problems(self) -> Iterator[str]:
-        """Yield what is wrong with the folder's mode. Recommend `chmod` for secrets alone only."""
+        """Yield what is wrong with the mode. Suggest chmod only if it holds nothing but secrets."""
         if not (entry := self.foreign_entry()):
             yield from check_mode(self.path, FOLDER_MODE)
         elif get_mode(self.path) != FOLDER_MODE:
@@ -89,7 +88,6 @@ class SecretsDirectory:
 
         Raises:
             SecretError: there is no file, or more than one.
-
         """
         file = find_secret(name, self.path, {}).path
         if not file.is_file():
@@ -133,11 +131,10 @@ def generate(name: str) -> str:
 
 
 def write(file: Path, value: str) -> None:
-    """Create a file that is complete from the moment it has its name.
+    """Create a file atomically.
 
     Raises:
         FileExistsError: it exists already.
-
     """
     with TemporaryDirectory(dir=file.parent, prefix=DRAFT_PREFIX) as folder:
         draft = Path(folder, file.name)
@@ -298,7 +295,6 @@ def require_folder(folder: Path) -> None:
 
     Raises:
         SecretError: it does not exist, or this user can't enter it.
-
     """
     if not folder.is_dir():
         msg = f"{folder} is not a folder. Run vitals secrets init."

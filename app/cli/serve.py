@@ -51,7 +51,7 @@ def exit_now(number: int, frame: FrameType | None) -> NoReturn:
 
 
 def fill_standard_descriptors() -> None:
-    """Open the closed ones: libuv aborts if a connection gets the number of one of them."""
+    """Open closed ones at /dev/null: libuv aborts if a socket gets one of their numbers."""
     while (number := os.open(os.devnull, os.O_RDWR)) <= STDERR:
         pass
     os.close(number)
@@ -79,7 +79,6 @@ def run(
 
     Args:
         trust_all_clients: whether every client is an operator.
-
     """
     from app.application import create_app
     from app.server.server import create_server
@@ -108,7 +107,6 @@ def listen(host: str, port: int, attempts: int = 1) -> list[socket.socket]:
 
     Raises:
         click.ClickException: no port is free, or the host or the port can't be used.
-
     """
     for candidate in range(port, min(port + attempts, HIGHEST_PORT + 1)):
         try:
@@ -153,7 +151,6 @@ def bind(host: str, port: int, *, listens: bool = True) -> list[socket.socket]:
     Raises:
         OSError: an address can't be bound.
         UnicodeError: the host is not a valid name.
-
     """
     sockets = list[socket.socket]()
     unsupported = None
@@ -187,7 +184,7 @@ def bind_socket(family: int, address: Any) -> socket.socket:
 
 
 def lacks_ipv6(host: str, error: Exception) -> bool:
-    """Return whether the host is every address, and the machine has IPv4 addresses only."""
+    """Return whether binding `::` failed because the machine has no IPv6."""
     return host == ANY_IPV6 and getattr(error, "errno", None) in UNSUPPORTED
 
 

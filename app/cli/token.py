@@ -64,7 +64,6 @@ def parse_ttl(text: str) -> int:
 
     Raises:
         click.BadParameter: it has another form, or is 0, or has more than 5 digits.
-
     """
     if not (found := re.fullmatch(r"([1-9][0-9]{0,4})([smhd])", text)):
         msg = "--ttl must be a number and a unit, such as 90s, 15m, 1h or 30d."

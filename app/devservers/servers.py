@@ -52,7 +52,6 @@ def find_program(wheel: str, path: str, folder: Path) -> Path:
 
     Raises:
         EmbeddedServerError: the wheel is not installed, or has no program for this platform.
-
     """
     name = wheel.replace("-", "_")
     package = importlib.util.find_spec(name)
@@ -100,7 +99,6 @@ class SupervisorClient:
         ending: the name of the signal that makes the program exit.
         title: how the command lines of the program's child processes begin.
         user: the uid and gid of the program; None for those of this process.
-
     """
 
     def __init__(
@@ -173,7 +171,6 @@ class DevServer(ABC):
         port: reserved until `close`, also while the server does not run.
         password_file: has the password of the user `vitals`.
         arguments: further command-line arguments from the next start on.
-
     """
 
     ending = "SIGTERM"
@@ -218,7 +215,6 @@ class DevServer(ABC):
 
         Raises:
             EmbeddedServerError: the server is not running.
-
         """
         if not self._pid:
             msg = f"the embedded {type(self).__name__} is not running"
@@ -230,7 +226,6 @@ class DevServer(ABC):
 
         Raises:
             EmbeddedServerError: the server can't run here, or does not start.
-
         """
         self.stop()
         self._pid = self._supervisor.run(*self.command())
@@ -255,7 +250,6 @@ class DevServer(ABC):
 
         Raises:
             EmbeddedServerError: the program failed or timed out.
-
         """
         self._supervisor.run(command)
         if self._supervisor.wait(START_TIMEOUT) != 0:
@@ -297,7 +291,6 @@ def reserve() -> socket.socket:
 
     Raises:
         EmbeddedServerError: no port is free.
-
     """
     for port in secrets.SystemRandom().sample(PORTS, len(PORTS)):
         with contextlib.suppress(OSError), contextlib.ExitStack() as failing:

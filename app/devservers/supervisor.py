@@ -95,7 +95,6 @@ def main(ending: str, title: str, folder: str, user: str) -> None:
         title: how the command lines of the server's processes begin, and those of no other process.
         folder: the server's folder, which is removed at the end.
         user: the uid and gid of the server; empty for those of this process.
-
     """
     run = None
     for request in sys.stdin:

@@ -20,7 +20,6 @@ class Slot:
         number: the steady time, divided by SLOT_SECONDS.
         latency: seconds of the slowest success; None if there was none.
         failed: whether an attempt failed.
-
     """
 
     number: int
@@ -63,7 +62,6 @@ class Transition:
 
     Attributes:
         lasted: seconds that the check had the status *before*.
-
     """
 
     name: str
@@ -93,7 +91,6 @@ class History:
 
     Attributes:
         begun: time of the first result; None before it.
-
     """
 
     def __init__(self, length: int) -> None:

@@ -28,7 +28,7 @@ class Status(IntEnum):
 def _since_boot() -> Callable[[], float]:
     """Return a clock that never steps back, and goes on while the machine is suspended.
 
-    Each request reads it, so it is a partial and not a function of ours.
+    It is a partial, because every request calls it.
     """
     return partial(time.clock_gettime, _BOOTTIME)
 
@@ -102,7 +102,6 @@ class Check:
         failure_threshold: consecutive failures after which a passing check fails.
         success_threshold: consecutive successes after which a failing check passes.
         required: whether its failure makes the service unready, or is only a warning.
-
     """
 
     name: str
@@ -150,7 +149,6 @@ class Result:
         latency: seconds that the attempt took, until its deadline at most.
         cause: class and text of the error, for the log only.
         hint: advice that is better than that of the reason; a success may have one, too.
-
     """
 
     at: Instant
@@ -171,7 +169,6 @@ class Observation:
         failures: consecutive failed results.
         successes: consecutive successful results.
         hint: the hint of the last result.
-
     """
 
     check: Check
@@ -230,7 +227,7 @@ class Observation:
 
     @property
     def severity(self) -> Status:
-        """The status that this contributes to the report's."""
+        """This check's contribution to the status of the report."""
         if self.status is Status.PASS:
             return Status.PASS
         return Status.FAIL if self.check.required else Status.WARN

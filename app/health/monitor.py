@@ -46,8 +46,7 @@ class CheckRunner:
     """Runs one check forever, and enforces its deadline even if a driver ignores cancellation.
 
     Attributes:
-        observation: what is known of the check; another object after each result.
-
+        observation: what is known of the check. Each result replaces it.
     """
 
     def __init__(
@@ -116,7 +115,7 @@ class CheckRunner:
         )
 
     def _record(self, result: Result) -> None:
-        """Update the observation: perhaps it was stale when the result came."""
+        """Update the observation, after recording that it had gone stale, if it had."""
         for observation, cause in (
             (self.observation.at(result.at), "no result in time"),
             (self.observation.after(result), result.cause),
@@ -188,8 +187,7 @@ class Monitor:
     """Runs all checks. Entering the context starts them, leaving it stops them within a moment.
 
     Attributes:
-        latest: the report after the last result; another object after each one. It holds until
-            it expires.
+        latest: the report after the last result, which replaces it. It holds until it expires.
         history: the transitions and the latency trend of each check, by its name.
 
     Args:
@@ -197,7 +195,6 @@ class Monitor:
 
     Raises:
         ValueError: two checks have the same name.
-
     """
 
     def __init__(
@@ -233,7 +230,6 @@ class Monitor:
         Args:
             on_result: gets the name of a check and each of its results.
             on_transition: gets each transition and its cause: the text of the error.
-
         """
         if on_result:
             self._result_callbacks.append(on_result)

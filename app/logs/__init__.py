@@ -1,4 +1,4 @@
-"""Structured logging: one event a line, with fields, and without secrets."""
+"""Structured logging: one event per line, with fields, and without secrets."""
 
 from app.logs.setup import configure, configure_if_unconfigured, filter_probe_logs
 

@@ -4,10 +4,10 @@ import asyncio
 import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from datetime import UTC, datetime
 
 from app.health import Check, Report, Result, Status, Transition
 from app.health.reasons import Advice
+from app.text import format_time
 
 
 # Seconds between two reminders of a check that still fails.
@@ -21,7 +21,6 @@ def log_start(version: str, addresses: Sequence[str], checks: Iterable[Check]) -
 
     Args:
         addresses: URLs; empty if another server than ours runs the application.
-
     """
     logger.info(
         "service started",
@@ -50,7 +49,6 @@ class CheckLogger:
     Args:
         report: returns the current report.
         redact: removes secrets from the text of an error.
-
     """
 
     def __init__(self, report: Callable[[], Report], redact: Callable[[str], str]) -> None:
@@ -83,7 +81,7 @@ class CheckLogger:
                 "cause": self._redact(cause),
             },
         )
-        # One timer a check, no matter how often its status changes.
+        # One timer per check, no matter how often its status changes.
         if reminder := self._reminders.pop(transition.name, None):
             reminder.cancel()
         if transition.after is Status.FAIL:
@@ -104,7 +102,7 @@ class CheckLogger:
                     extra={
                         "check": transition.name,
                         "reason": known.reason,
-                        "since": datetime.fromtimestamp(transition.at.wall, UTC).isoformat(),
+                        "since": format_time(transition.at.wall),
                         "failures": known.failures,
                         "cause": self._redact(self._causes.get(transition.name, "")),
                     },

@@ -1,4 +1,4 @@
-"""Formatters that write one event a line, with its fields, as JSON or for a terminal."""
+"""Formatters that write one event per line, with its fields, as JSON or for a terminal."""
 
 import json
 import logging
@@ -8,11 +8,10 @@ from abc import abstractmethod
 from collections import deque
 from collections.abc import Mapping, Sequence
 from copy import copy
-from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
 
-from app.text import cut, escape_unprintable
+from app.text import cut, escape_unprintable, format_time
 
 
 # The innermost calls that are kept of each traceback, and the exceptions of a chain or group.
@@ -118,9 +117,8 @@ class Formatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """Return the line. If it is still too long, it keeps no fields but `cut`, its length."""
         event, fields = _event(record)
-        moment = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
         known = {
-            "time": moment.replace("+00:00", "Z"),
+            "time": format_time(record.created),
             "level": cut(record.levelname.lower()),
             "severity": _severity(record),
             "logger": "vitals" if record.name == "uvicorn.error" else cut(record.name),
@@ -167,7 +165,7 @@ def _severity(record: logging.LogRecord) -> str:
 
 
 def _bounded(value: Any) -> Any:
-    """Return a field's value, or its text, cut, if it is long."""
+    """Return a field's value, or its truncated text."""
     if isinstance(value, str):
         return cut(value)
     if value is None or isinstance(value, int | float):
@@ -177,7 +175,7 @@ def _bounded(value: Any) -> Any:
 
 
 class JsonFormatter(Formatter):
-    """One JSON object a line."""
+    """One JSON object per line."""
 
     def write(self, fields: dict[str, Any]) -> str:
         """Return the object. A value that JSON does not know is written as text."""

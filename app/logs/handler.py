@@ -7,7 +7,7 @@ import queue
 import threading
 
 
-# Bytes of lines that may wait to be written: hours of a usual log.
+# Bytes of lines that may wait to be written: hours of typical output.
 MAX_BYTES = 4 * 1024 * 1024
 
 # Seconds that `close` waits for lines that are not written yet.
@@ -18,12 +18,11 @@ class NonBlockingHandler(logging.Handler):
     """Writes lines on a thread of its own, so that logging never blocks the event loop.
 
     A write blocks while no one reads the pipe. If the pipe and the queue are full, or the disk is,
-    lines are dropped. The next line that can be written is followed by one with their number.
+    lines are dropped. The next line that can be written is followed by a line with their number.
 
     Args:
         descriptor: the file descriptor to write to. A file object would not do: Python flushes
             those at exit, and that blocks.
-
     """
 
     def __init__(self, descriptor: int) -> None:

@@ -55,14 +55,13 @@ class RepetitionFilter(logging.Filter):
 
 
 class ProbeAccessFilter(RepetitionFilter):
-    """Keeps successful probes out of uvicorn's access log, and repeated failing ones.
+    """Drops successful probes from uvicorn's access log, and limits the rate of failing ones.
 
     The same failing answer to the same client is logged once a minute. Otherwise the access lines
     of an outage would hide its cause.
 
     Args:
         is_probe: returns whether a path is one of the health paths.
-
     """
 
     def __init__(self, is_probe: Callable[[str], bool]) -> None:
@@ -110,7 +109,6 @@ def configure(level: str, log_format: str | None) -> None:
     Args:
         level: the lowest level that is logged.
         log_format: `json` or `console`. None means `console` on a terminal, otherwise `json`.
-
     """
     # None if it was closed. Its number may belong to a connection by now.
     stderr: TextIO | None = sys.stderr

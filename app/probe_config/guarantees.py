@@ -16,7 +16,6 @@ class ProbeConfig:
         timeout: seconds that it waits for an answer.
         fall: failures in a row after which it sends no more requests.
         rise: successes in a row after which it sends requests again.
-
     """
 
     prober: str
@@ -60,7 +59,6 @@ class Guarantees:
         startup: from the start of the process to the first result of every check.
         drain: from SIGTERM, when readiness fails, to the end of accepting connections.
         shutdown: from SIGTERM to the end of the process.
-
     """
 
     fault_delay: float

@@ -1,4 +1,4 @@
-"""The configuration of each prober: of those that suit the settings, the least frequent probes."""
+"""The configuration of each prober: the least frequent probes that meet the guarantees."""
 
 import operator
 from collections.abc import Callable, Iterable
@@ -16,7 +16,6 @@ class Rule:
         field: the field of the prober's configuration that the rule is about.
         claim: a sentence that is true if the rule holds.
         remedy: what is wrong if it does not hold, and which setting to change.
-
     """
 
     field: str

@@ -1,6 +1,6 @@
-"""The fast path: it answers the requests of probes from a cache, by their bytes.
+"""The fast path: it answers the requests of probes from a cache that is keyed by their bytes.
 
-It gains speed and nothing else: without it, uvicorn's protocol gives the same answers.
+It is an optimization: without it, uvicorn's protocol gives the same answers.
 """
 
 import asyncio
@@ -51,7 +51,6 @@ class CacheableRequest:
     Attributes:
         close: whether its connection closes after the response.
         client: its `User-Agent`.
-
     """
 
     method: str
@@ -102,7 +101,6 @@ class RawResponse:
         close: whether the connection closes after it.
         successful: whether the code is 200.
         record: counts the response each time it is sent; it takes the steady time.
-
     """
 
     data: bytes
@@ -118,7 +116,6 @@ class RawResponseCache:
 
     Attributes:
         now: the steady time of the latest look-up.
-
     """
 
     def __init__(self, app: CachingApplication) -> None:
@@ -134,7 +131,6 @@ class RawResponseCache:
         Args:
             data: the bytes.
             headers: the server's default headers; uvicorn makes another list each second.
-
         """
         if (response_cache := self._app.response_cache) is None:
             return None
@@ -183,7 +179,7 @@ logger = logging.getLogger("uvicorn.access")
 
 
 class FastProtocol(asyncio.Protocol):
-    """Answers cacheable requests, and hands the connection to uvicorn at the first other one.
+    """Answers cacheable requests, and hands the connection to uvicorn on any other.
 
     The connection then stays with uvicorn, so no request is parsed by both.
 
@@ -192,7 +188,6 @@ class FastProtocol(asyncio.Protocol):
 
     Attributes:
         idle_since: the event loop's time of the latest response.
-
     """
 
     def __init__(
@@ -235,7 +230,7 @@ class FastProtocol(asyncio.Protocol):
         if response.close:
             self.transport.close()
         elif self._timer is None:
-            # One timer a connection, which restarts itself: cheaper than one a request.
+            # One timer per connection, which restarts itself: cheaper than one per request.
             self._timer = self._loop.call_later(
                 self._config.timeout_keep_alive, self._close_if_idle
             )

@@ -40,7 +40,6 @@ class ConnectionSet(set[Any]):
 
     Args:
         limit: the maximum number of connections.
-
     """
 
     def __init__(self, limit: int) -> None:
@@ -154,7 +153,6 @@ class BoundedProtocol(HttpToolsProtocol):
 
         Returns:
             Whether the connection stays open.
-
         """
         if self._is_answering:
             self.cycle.keep_alive = False

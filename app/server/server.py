@@ -62,13 +62,7 @@ class Server(uvicorn.Server):
         return create(config=self.config, server_state=state, app_state=app_state)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Stop. uvicorn would raise the signal again at the end, and the process would die of it.
-
-        Args:
-            sig: ignored: each signal stops the server.
-            frame: ignored.
-
-        """
+        """Stop. uvicorn would re-raise the signal on exit, and the exit status would not be 0."""
         del sig, frame
         self.force_exit = self.should_exit
         self.should_exit = True

@@ -99,7 +99,6 @@ class HttpTarget:
         headers: `secret:NAME` in a value stands for the content of that secret's file.
         interval: seconds, or None for the general interval.
         timeout: seconds, or None for the general timeout.
-
     """
 
     name: str
@@ -128,7 +127,6 @@ def parse_http_checks(text: str) -> tuple[tuple[HttpTarget, ...], tuple[str, ...
     Returns:
         The targets, and every problem with its remedy. A target has the default for a member that
         is wrong, so that the rest of it can be used. One with a wrong name is left out.
-
     """
     try:
         checks = _parse_json(text or "{}")

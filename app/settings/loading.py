@@ -41,7 +41,6 @@ def load() -> Settings:
 
     Raises:
         ConfigurationError: something is wrong. It has every problem.
-
     """
     settings, problems = load_with_problems()
     if problems:
@@ -71,7 +70,7 @@ def _describe(name: str, details: Any) -> str:
 
 
 def _find_contradictions(settings: Settings, wrong: Container[str]) -> Iterator[str]:
-    """Yield the problems that no single setting shows."""
+    """Yield the problems that involve several settings."""
     targets, problems = parse_http_checks(settings.http_checks)
     yield from problems
     fields = {"postgres": "database_url", "redis": "redis_url"}
@@ -105,7 +104,6 @@ def find_misspelled(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
 
     Returns:
         The name of the similar variable by the name of the misspelled one.
-
     """
     names = {name.upper() for name in (*Settings.model_fields, *SECRETS)}
     names |= {f"{name.upper()}_FILE" for name in SECRETS}
@@ -127,7 +125,7 @@ def find_misspelled(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
 
 
 def _has_similar_words(one: str, other: str) -> bool:
-    """Return whether no word of two names is quite different, if they have as many words."""
+    """Return whether the names match word by word. True if their word counts differ."""
     words, others = one.split("_"), other.split("_")
     return len(words) != len(others) or all(
         SequenceMatcher(None, *pair).ratio() >= MIN_WORD_SIMILARITY

@@ -157,7 +157,6 @@ class Settings(BaseSettings):
 
         Raises:
             SecretError: there is more than one.
-
         """
         # A secret that a header names may have the name of an unrelated variable.
         return find_secret(name, self.secrets_dir, os.environ if name in SECRETS else {})
@@ -191,7 +190,6 @@ class Settings(BaseSettings):
 
         Raises:
             SecretError: it can't be read.
-
         """
         return self.secret(name).read()
 

@@ -24,8 +24,8 @@ CREDENTIALS = re.compile(
     rf"(://)\S+(?:@|\u2026\Z)|((?i:bearer |basic |password[\"']? ?[=:] ?(?!{FILE})))\S+"
 )
 
-# Characters from which on the beginning of a secret is removed too, as a text may be cut off. Of a
-# shorter secret only the whole is removed, and no encoding of it: too much would match.
+# A prefix of a secret that has at least so many characters is removed too, because a text may be
+# truncated. Of a shorter secret only the whole is removed, and no encoding: too much would match.
 MIN_PREFIX = 8
 
 

@@ -94,7 +94,6 @@ class Secret:
 
     Attributes:
         variable: the environment variable that names the file, or "".
-
     """
 
     name: str
@@ -111,7 +110,6 @@ class Secret:
 
         Raises:
             SecretError: there is no such file, or its content can't be used.
-
         """
         try:
             return self._text()
@@ -157,7 +155,6 @@ def find_secret(name: str, folder: Path, environ: Mapping[str, str]) -> Secret:
 
     Raises:
         SecretError: there is more than one file, or the value itself is in the environment.
-
     """
     if environ.get(name.upper()):
         msg = (
@@ -182,7 +179,7 @@ def find_secret(name: str, folder: Path, environ: Mapping[str, str]) -> Secret:
 
 
 def _exists(path: Path) -> bool:
-    """Return whether the file exists. If its folder can't be entered the answer is no."""
+    """Return whether the file exists. False if its folder can't be entered."""
     try:
         return path.exists()
     except OSError:
@@ -198,14 +195,13 @@ def is_same_file(one: Path, other: Path) -> bool:
 
 
 class SecretStore:
-    """Reads secrets, and removes those that were read from texts.
+    """Reads secrets, and redacts every secret that it has read.
 
     A secret that was never read was never sent, so no error can quote it. Texts are compared with
     the value that was read last: the file may have been replaced, or lie on a share that hangs.
 
     Args:
         read: reads the secret of a name from its file.
-
     """
 
     def __init__(self, read: Callable[[str], str]) -> None:
@@ -217,7 +213,6 @@ class SecretStore:
 
         Raises:
             SecretError: it can't be read.
-
         """
         value = self._values[name] = self._read(name)
         return value
@@ -241,9 +236,8 @@ def read_signing_key(secret: Secret) -> str:
 
     Raises:
         SecretError: it can't be read, is short enough to be guessed, or is a public or private key.
-
     """
-    # Imported only if there is a key: with cryptography it takes a sixth of the start.
+    # Imported only if there is a key: with cryptography it takes a sixth of the startup time.
     import jwt  # noqa: PLC0415
 
     text = secret.read()

@@ -25,9 +25,8 @@ def parse_postgres_url(text: str) -> str:
 
     Raises:
         ValueError: it is not valid; with the remedy.
-
     """
-    # Imported only if this setting is used: it takes a fifth of the start.
+    # Imported only if this setting is used: it takes a fifth of the startup time.
     from sqlalchemy import make_url  # noqa: PLC0415
     from sqlalchemy.exc import ArgumentError  # noqa: PLC0415
 
@@ -62,7 +61,6 @@ def parse_redis_url(text: str) -> str:
 
     Raises:
         ValueError: it is not valid; with the remedy.
-
     """
     from redis.asyncio.connection import parse_url  # noqa: PLC0415 - as above
 
