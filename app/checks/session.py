@@ -9,7 +9,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from app.health import Reason
 
 
-# The attribute of an error that keeps its reason.
+# The attribute of an error that keeps its reason, and the probe that explained it.
 EXPLAINED = "vitals_reason"
 
 
@@ -80,10 +80,10 @@ class SessionProbe:
         The reason is kept in the error, because the probe, the monitor and the advice need it, and
         only the first can explain a deadline: later the attempt no longer waits for anything.
         """
-        known = vars(error)
-        if EXPLAINED not in known:
-            known[EXPLAINED] = self._explain(error)
-        reason: Reason = known[EXPLAINED]
+        explained = vars(error).get(EXPLAINED)
+        if not explained or explained[0] is not self:
+            vars(error)[EXPLAINED] = explained = self, self._explain(error)
+        reason: Reason = explained[1]
         return reason
 
     async def _try_kept_session(self, session: Session, opened: float) -> bool:

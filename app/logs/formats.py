@@ -147,7 +147,7 @@ def _event(record: logging.LogRecord) -> tuple[str, list[tuple[str, Any]]]:
     """Return a record's event and fields. Arguments are cut before they enter the text."""
     args = record.args if isinstance(record.args, tuple) else ()
     fields = [(name, value) for name, value in vars(record).items() if name not in OWN]
-    if record.name.startswith("uvicorn.") and record.msg in UVICORN_EVENTS:
+    if record.name.startswith("uvicorn.") and str(record.msg) in UVICORN_EVENTS:
         event, names = UVICORN_EVENTS[record.msg]
         return event, [*zip(names, args, strict=False), *fields]
     if args:

@@ -14,10 +14,14 @@ from typing import TextIO
 
 from app.logs.formats import ConsoleFormatter, JsonFormatter
 from app.logs.handler import NonBlockingHandler
+from app.text import cut
 
 
 # Seconds until the same line is logged again, with the number of those that were suppressed.
 REPEAT_AFTER = 60
+
+# Seconds after which a count is not reported: it belongs to an earlier outage.
+FORGET_AFTER = 10 * REPEAT_AFTER
 
 # Different lines that are remembered. Clients can cause any number of them.
 MAX_REMEMBERED = 1000
@@ -42,14 +46,16 @@ class RepetitionFilter(logging.Filter):
         """Return whether to log the record."""
         if (key := self.key(record)) is None:
             return True
-        if 0 <= record.created - self._passed_at.get(key, -math.inf) < REPEAT_AFTER:
+        passed = record.created - self._passed_at.get(key, -math.inf)
+        if 0 <= passed < REPEAT_AFTER:
             self._suppressed[key] += 1
             return False
         if len(self._passed_at) >= MAX_REMEMBERED:
             self._passed_at.clear()
             self._suppressed.clear()
         self._passed_at[key] = record.created
-        if suppressed := self._suppressed.pop(key, 0):
+        suppressed = self._suppressed.pop(key, 0)
+        if suppressed and passed < FORGET_AFTER:
             vars(record)["suppressed"] = suppressed
         return True
 
@@ -69,22 +75,20 @@ class ProbeAccessFilter(RepetitionFilter):
         self._is_probe = is_probe
 
     def key(self, record: logging.LogRecord) -> Hashable:
-        """Return client, method, path and status of a probe; None for another request."""
+        """Return client, method, path and status of a failing probe; None for other requests."""
         match record.args:
-            case (str(client), method, str(path), _, status) if self._is_probe(_route(path)):
-                return client.rpartition(":")[0], method, _route(path), status
+            case (str(client), method, str(path), _, int(status)):
+                route = path.partition("?")[0]
+                if status >= HTTPStatus.BAD_REQUEST and self._is_probe(route):
+                    return client.rpartition(":")[0], method, cut(route), status
         return None
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Return whether to log the record."""
-        match self.key(record):
-            case (_, _, _, HTTPStatus.OK):
+        match record.args:
+            case (_, _, str(path), _, HTTPStatus.OK) if self._is_probe(path.partition("?")[0]):
                 return False
         return super().filter(record)
-
-
-def _route(path: str) -> str:
-    return path.partition("?")[0]
 
 
 @contextlib.contextmanager

@@ -274,16 +274,28 @@ def test_a_failing_probe_is_logged_once_a_minute_with_a_count() -> None:
     assert suppressed(11, "10.0.0.7:3", "/orders") == 0
     assert suppressed(60, "10.0.0.7:4", "/health/ready") == 2
     assert suppressed(61, "10.0.0.7:4", "/health/ready") is None
+    # The next outage starts with a count of its own.
+    assert suppressed(86_400, "10.0.0.7:4", "/health/ready") == 0
+
+
+def test_an_answer_that_is_no_failure_is_not_suppressed() -> None:
+    """A route below a health path may answer with another status than 200."""
+    log_filter = ProbeAccessFilter(is_probe)
+    args = ("10.0.0.7:1", "GET", "/health/ready", "1.1", 204)
+    lines = [logging.makeLogRecord({"args": args}) for _ in range(3)]
+    assert all(map(log_filter.filter, lines))
 
 
 def test_the_filter_remembers_a_bounded_number_of_lines() -> None:
     """Clients choose the paths below /health/checks/."""
     log_filter = ProbeAccessFilter(is_probe)
     for number in range(3 * MAX_REMEMBERED):
-        path = f"/health/checks/{number}"
+        path = f"/health/checks/{number}/{'x' * 10_000}"
         made = logging.makeLogRecord({"args": ("10.0.0.7:1", "GET", path, "1.1", 404)})
         assert log_filter.filter(made)
-    assert len(log_filter._passed_at) <= MAX_REMEMBERED  # noqa: SLF001 - the memory is under test
+    passed = log_filter._passed_at  # noqa: SLF001 - the memory is under test
+    assert len(passed) <= MAX_REMEMBERED
+    assert max(map(len, map(str, passed))) < 1000
 
 
 def test_a_warning_of_uvicorn_is_logged_once_a_minute_with_a_count() -> None:

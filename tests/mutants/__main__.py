@@ -24,8 +24,8 @@ from tests.mutants.mutant import Durations, Mutant, find_mutants, run_tests, sta
 
 CORE, TESTS, LIST = Path("app/health"), "tests/health", Path("docs/mutants.md")
 
-# Modules with only texts or imports.
-EXCLUDED = {"advice", "__init__"}
+# Modules with only imports.
+EXCLUDED = {"__init__"}
 
 # Number of mutants tested in parallel.
 PARALLEL = os.cpu_count() or 1
