@@ -127,5 +127,6 @@ def test_the_start_fails_with_one_line_if_a_secret_is_readable_for_its_owner_onl
     assert failed.value.code == 78
     assert failed.value.stderr == (
         "vitals: jwt_secret: /run/secrets/jwt_secret can't be read by uid 10001"
-        f" (owner {file.stat().st_uid}, mode 0600). Set its mode to 0444, and that of its folder to 0700.\n"
+        f" (owner {file.stat().st_uid}, mode 0600)."
+        " Set its mode to 0444, and that of its folder to 0700.\n"
     )
