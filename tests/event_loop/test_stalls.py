@@ -70,7 +70,7 @@ def wait_for_end_of_stall(service: Service) -> Reply:
         (OURS, signal.SIGUSR1, "block"),
         (UVICORN, signal.SIGUSR1, "block"),
         # Only CPU time counts here, and beside other tests the process may not get enough.
-        pytest.param(OURS, signal.SIGHUP, "hog", marks=pytest.mark.alone),
+        pytest.param(OURS, signal.SIGHUP, "hold_gil", marks=pytest.mark.alone),
     ],
     ids=["vitals", "uvicorn", "in C"],
 )
