@@ -20,9 +20,9 @@ from app.event_loop import Admission, LoopLag, StallDetector
 from app.health import Check, Clock, Monitor
 from app.lifecycle import Lifecycle, drain_on_signal, watch_file
 from app.logs import configure_if_unconfigured, filter_probe_logs
-from app.logs.events import CheckLogger, log_start
+from app.logs.events import CheckLogger, log_deprecated, log_start
 from app.settings import ConfigurationError, Settings, load
-from app.settings.loading import effective_settings
+from app.settings.loading import effective_settings, find_deprecated
 from app.settings.secrets import SIGNING_KEY, SecretStore
 
 
@@ -96,6 +96,8 @@ async def open_service(
     secrets = SecretStore(settings.read_secret)
     checks = await open_checks(settings, secrets.read, stack)
     log_start(app.__version__, getattr(application.state, "addresses", ()), checks)
+    for setting, advice in find_deprecated(settings).items():
+        log_deprecated(setting, advice)
     clock, recorder, lag = Clock(), MetricsRecorder(checks), LoopLag()
     monitor = await stack.enter_async_context(monitored(checks, clock, recorder, secrets.redact))
     stack.enter_context(lag.measured())

@@ -1,17 +1,22 @@
 """The check of an HTTP service: one GET request over a new connection."""
 
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
+from typing import Annotated, Any
 from urllib.parse import SplitResult, urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from app.checks.connection import BoundedConnection
 from app.checks.errors import CredentialError, ProtocolError, read_credential
+from app.checks.kind import SECRET_NAME, CheckSpec, Kind, Options, Resources
 from app.checks.network import BlockingCall, Dialer, Stage, enter_stage, explain_network
 from app.checks.tls import TrustStore
+from app.checks.urls import ensure, split_url
 from app.health import Reason
 
 
@@ -30,6 +35,87 @@ BLANK_LINE_OVERLAP = 3
 FORBIDDEN = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 PORTS = {"http": 80, "https": 443}
+
+FORM = "must have the form http://host:port/path or https://host:port/path. Correct it."
+
+# https://www.rfc-editor.org/rfc/rfc9110#name-tokens
+TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+
+# Headers that decide where the request ends. The probe sets them.
+FRAMING = ("connection", "content-length", "transfer-encoding", "upgrade")
+
+SECRET = re.compile(f"secret:({SECRET_NAME})")
+INVALID_SECRET = re.compile(r"secret:([A-Za-z0-9_.-]*[/\\]|(?![A-Za-z0-9_.-]))")
+
+
+def parse_http_url(text: str) -> str:
+    """Return the URL of an HTTP service, if it is valid.
+
+    Raises:
+        ValueError: it is not valid; with the remedy.
+    """
+    parts = split_url(text, FORM)
+    ensure(parts.scheme in PORTS, FORM)
+    problem = "contains credentials. Put them in a header, as secret:NAME."
+    ensure("@" not in parts.netloc, problem)
+    return text
+
+
+def parse_headers(value: Any) -> Any:
+    """Return the headers, if they are valid.
+
+    Raises:
+        ValueError: they are not valid; with one line for each problem.
+    """
+    msg = 'must be an object such as {"x-key": "secret:NAME"}. Correct it or remove it.'
+    ensure(isinstance(value, dict), msg)
+    if problems := "\n".join(_header_problems(value)):
+        raise ValueError(problems)
+    return dict(value)
+
+
+def _header_problems(headers: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the problems. A number stands for a header: its name or its value may be a secret."""
+    earlier = set[str]()
+    for number, (name, text) in enumerate(headers.items(), 1):
+        if not TOKEN.fullmatch(name):
+            yield f"number {number} must have a name of letters, digits and -. Correct it."
+        if name.lower() in FRAMING:
+            yield f"number {number} is one of {', '.join(FRAMING)}. Remove it: the probe sets them."
+        if name.lower() in earlier:
+            yield f"number {number} repeats the name of another header. Remove it."
+        if not isinstance(text, str) or not text.isprintable() or text != text.strip():
+            yield f"number {number} must have a value of printable text. Correct it."
+        elif INVALID_SECRET.search(text):
+            yield f"number {number} must have a file name without a path after secret:. Correct it."
+        earlier.add(name.lower())
+
+
+class HttpOptions(Options):
+    """The options of an HTTP check.
+
+    Attributes:
+        expect: the status that passes.
+        headers: `secret:NAME` in a value stands for the secret.
+    """
+
+    url: Annotated[str, AfterValidator(parse_http_url)] = ""
+    expect: Annotated[int, Field(ge=200, le=599, description="a whole number from 200 to 599")] = (
+        200
+    )
+    headers: Annotated[dict[str, str], BeforeValidator(parse_headers)] = Field(default_factory=dict)
+
+    def secret_names(self, name: str) -> frozenset[str]:
+        """Return the names of the secrets in the headers."""
+        del name
+        return frozenset(found for text in self.headers.values() for found in SECRET.findall(text))
+
+    def resolve_headers(self, read_secret: Callable[[str], str]) -> dict[str, str]:
+        """Return the headers with the secrets."""
+        return {
+            name: SECRET.sub(lambda found: read_secret(found[1]), text)
+            for name, text in self.headers.items()
+        }
 
 
 class StatusError(Exception):
@@ -144,3 +230,15 @@ async def http(
         host=host,
         trust=(trust or TrustStore()) if parts.scheme == "https" else None,
     )
+
+
+def open_http(
+    spec: CheckSpec[HttpOptions], resources: Resources
+) -> AbstractAsyncContextManager[HttpProbe]:
+    """Provide the probe of a configured check."""
+    options = spec.options
+    headers = partial(options.resolve_headers, resources.read_secret)
+    return http(options.url, headers, expect=options.expect, trust=resources.trust)
+
+
+KIND = Kind("http", tuple(PORTS), HttpOptions, open_http)

@@ -3,15 +3,24 @@
 import contextlib
 import math
 from collections.abc import AsyncIterator, Callable
-from contextlib import aclosing, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from functools import partial
+from typing import Annotated
+
+from pydantic import AfterValidator
 
 from app.checks.errors import read_credential
+from app.checks.kind import CheckSpec, Kind, Resources, StoreOptions
 from app.checks.network import BlockingCall
-from app.checks.postgres_driver import PostgresSession
-from app.checks.postgres_server import PostgresServer
 from app.checks.session import SessionProbe
+from app.checks.urls import PASSWORD, WHITESPACE, ensure, ensure_ca_file, is_plain, is_port
 from app.health import Reason
+
+
+FORM = "must have the form postgresql://user@host:port/database. Correct it."
+SCHEMES = ("postgres", "postgresql", "postgresql+asyncpg")
+QUERY = {"host", "sslmode", "sslrootcert"}
+SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 
 
 # A statement without parameters uses the simple protocol: one round trip, and no prepared
@@ -26,6 +35,47 @@ STATEMENTS = {
     "writable": "SELECT {number} / (current_setting('transaction_read_only') = 'off')::int"
     " /* vitals: divides by zero where writes are refused */",
 }
+
+
+def parse_postgres_url(text: str) -> str:
+    """Return the URL of a PostgreSQL server, if it is valid.
+
+    Raises:
+        ValueError: it is not valid; with the remedy.
+    """
+    from sqlalchemy import make_url  # noqa: PLC0415 - see `Kind`
+    from sqlalchemy.exc import ArgumentError  # noqa: PLC0415 - as above
+
+    try:
+        url = make_url(text)
+    except (ArgumentError, ValueError):
+        raise ValueError(FORM) from None
+    query = {key: str(value) for key, value in url.query.items()}
+    ensure(is_plain(text), WHITESPACE)
+    ensure(url.drivername in SCHEMES, FORM)
+    ensure(url.password is None, PASSWORD)
+    ensure(url.username and (url.host or query.get("host")), FORM)
+    ensure(
+        query.get("host", "/").startswith("/"),
+        "the host in the query must be the folder of a Unix socket. Correct it.",
+    )
+    ensure(is_port(url.port), FORM)
+    ensure(
+        set(query) <= QUERY,
+        "the query may contain only host, sslmode and sslrootcert. Remove the rest.",
+    )
+    mode = query.get("sslmode", "prefer")
+    ensure(mode in SSL_MODES, f"unknown sslmode. Use one of {', '.join(SSL_MODES)}.")
+    ensure_ca_file(query.get("sslrootcert"), "sslrootcert")
+    verifies = mode in {"require", "verify-ca", "verify-full"} or "sslrootcert" not in query
+    ensure(verifies, "sslrootcert needs verification. Add sslmode=verify-full.")
+    return text
+
+
+class PostgresOptions(StoreOptions):
+    """The options of a PostgreSQL check."""
+
+    url: Annotated[str, AfterValidator(parse_postgres_url)] = ""
 
 
 @asynccontextmanager
@@ -48,6 +98,9 @@ async def postgres(
         give_up_after: seconds after which the server cancels the statement. It does not notice
             that a client has gone, so each attempt would leave a busy backend behind.
     """
+    from app.checks.postgres_driver import PostgresSession  # noqa: PLC0415 - see `Kind`
+    from app.checks.postgres_server import PostgresServer  # noqa: PLC0415 - as above
+
     # In one message the two statements are one transaction, after which the setting is gone. As a
     # parameter of the session, PgBouncer would refuse it.
     limit = f"SET LOCAL statement_timeout = {math.ceil(give_up_after * 1000)}; "
@@ -66,3 +119,19 @@ async def postgres(
     with contextlib.closing(server.opener):
         async with aclosing(probe):
             yield probe
+
+
+def open_postgres(
+    spec: CheckSpec[PostgresOptions], resources: Resources
+) -> AbstractAsyncContextManager[SessionProbe]:
+    """Provide the probe of a configured check."""
+    return postgres(
+        spec.options.url,
+        spec.options.password_reader(spec.name, resources.read_secret),
+        require=spec.options.depth,
+        renew_after=resources.reconnect_interval,
+        give_up_after=spec.options.timeout,
+    )
+
+
+KIND = Kind("postgresql", SCHEMES, PostgresOptions, open_postgres)

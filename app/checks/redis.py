@@ -1,161 +1,62 @@
 """The check of a Redis: PING, or a discarded write, over a session of its own."""
 
-import asyncio
-import secrets
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from functools import partial
-from typing import Any
-from urllib.parse import urlsplit
+from typing import Annotated, Any
+from urllib.parse import parse_qsl, urlsplit
 
-from redis import exceptions
-from redis.asyncio.connection import parse_url
+from pydantic import AfterValidator
 
-from app.checks.connection import BoundedConnection
-from app.checks.errors import PASSWORD_UNWANTED, lookup_by_class, read_credential
-from app.checks.network import BlockingCall, Dialer, Stage, enter_stage, explain_network
-from app.checks.resp import RespConnection
+from app.checks.errors import read_credential
+from app.checks.kind import CheckSpec, Kind, Resources, StoreOptions
+from app.checks.network import BlockingCall
 from app.checks.session import SessionProbe
-from app.checks.tls import TrustStore
+from app.checks.urls import PASSWORD, WHITESPACE, ensure, ensure_ca_file, is_plain, is_port
 from app.health import Reason
 
 
-REDIS_REASONS: Mapping[type[BaseException], Reason] = {
-    exceptions.AskError: Reason.MISCONFIGURED,  # a node of a cluster that does not hold the key
-    exceptions.AuthenticationError: Reason.AUTH,
-    exceptions.BusyLoadingError: Reason.STARTING,
-    exceptions.ClusterDownError: Reason.NO_PRIMARY,
-    exceptions.MasterDownError: Reason.NO_PRIMARY,
-    exceptions.NoPermissionError: Reason.DENIED,
-    exceptions.OutOfMemoryError: Reason.OUT_OF_MEMORY,
-    exceptions.ReadOnlyError: Reason.READ_ONLY,
-}
-
-# Errors for which redis-py has no class, by the start of the server's message.
-MESSAGE_REASONS: Mapping[str, Reason] = {
-    **dict.fromkeys(PASSWORD_UNWANTED, Reason.AUTH),
-    "BUSY": Reason.TIMEOUT,  # a script blocks all clients
-    "DB index is out of range": Reason.MISCONFIGURED,
-    "DENIED": Reason.DENIED,  # protected mode
-    "MISCONF": Reason.PERSISTENCE,
-    "NOREPLICAS": Reason.READ_ONLY,
-    "invalid DB index": Reason.MISCONFIGURED,
-    "max number of clients": Reason.TOO_MANY_CONNECTIONS,
-}
-
-
-def explain_redis(error: BaseException, dialer: Dialer) -> Reason:
-    """Return the reason for an error of Redis or redis-py, or of the network."""
-    if reason := lookup_by_class(REDIS_REASONS, error):
-        return reason
-    message = str(error).removeprefix("ERR ")
-    for start, reason in MESSAGE_REASONS.items():
-        if message.startswith(start):
-            return reason
-    if isinstance(error, exceptions.ConnectionError | exceptions.TimeoutError):
-        # redis-py wraps the socket's error, but does not set it as the cause.
-        error = error.__context__ or EOFError()
-    return explain_network(error, dialer)
-
-
-@dataclass(frozen=True, slots=True)
-class RedisServer:
-    """A Redis server, and how to connect to it.
-
-    Attributes:
-        host: the host that the server's certificate must name.
-        trust: the servers to trust; None without TLS.
-        options: the arguments of redis-py, except the password.
-    """
-
-    dialer: Dialer
-    host: str
-    trust: TrustStore | None
-    options: Mapping[str, Any]
-
-    @classmethod
-    def from_url(cls, url: str) -> "RedisServer":
-        """Parse a URL."""
-        target: dict[str, Any] = dict(parse_url(url))
-        host = target.get("path") or target.get("host") or "localhost"
-        has_tls = urlsplit(url).scheme == "rediss"
-        return cls(
-            dialer=Dialer(host, target.get("port", 6379)),
-            host=host,
-            trust=TrustStore(target.get("ssl_ca_certs")) if has_tls else None,
-            options={
-                "db": target.get("db", 0),
-                "username": target.get("username"),
-                "protocol": 2,
-                "driver_info": None,
-            },
-        )
-
-    async def connect(self, password: str | None) -> RespConnection:
-        """Connect and authenticate.
-
-        Raises:
-            redis.ResponseError: the server refuses.
-            ProtocolError: it is not Redis.
-            OSError, EOFError: the network or TLS (`ssl.SSLError`) failed.
-        """
-        context = await self.trust.context() if self.trust else None
-        bounded = await BoundedConnection.open(self.dialer)
-        connection = RespConnection(bounded, password=password, **self.options)
-        try:
-            if context:
-                await bounded.start_tls(context, self.host)
-            enter_stage(Stage.AUTHENTICATION)
-            await connection.connect()  # type: ignore[no-untyped-call]
-        except BaseException:
-            connection.terminate()
-            raise
-        return connection
-
+FORM = "must have the form redis://host:port/0, rediss://host:port/0 or unix:///path. Correct it."
+QUERY = {"db", "ssl_ca_certs"}
 
 # The name of the session in CLIENT LIST.
 CLIENT_NAME = "vitals"
 
-# Redis refuses a write when it is queued, if it lacks memory, disk or replicas, or is not the
-# primary. The queue is then discarded, so nothing is ever written.
-PROBE_KEY = "vitals:probe"
-WRITE = (("MULTI",), ("SET", PROBE_KEY, ""), ("DISCARD",))
-WRITE_REPLIES = (b"OK", b"QUEUED", b"OK")
 
+def parse_redis_url(text: str) -> str:
+    """Return the URL of a Redis server, if it is valid.
 
-@dataclass(frozen=True, slots=True)
-class RedisSession:
-    """An authenticated connection to Redis.
-
-    Attributes:
-        require: `connect`, `query` or `writable`.
+    Raises:
+        ValueError: it is not valid; with the remedy.
     """
+    from redis.asyncio.connection import parse_url  # noqa: PLC0415 - see `Kind`
 
-    connection: RespConnection
-    require: str
+    try:
+        url = urlsplit(text)
+        parts: dict[str, Any] = dict(parse_url(url._replace(query="").geturl()))
+        query = dict(parse_qsl(url.query, keep_blank_values=True))
+    except ValueError:
+        raise ValueError(FORM) from None
+    ensure(is_plain(text), WHITESPACE)
+    ensure("password" not in parts, PASSWORD)
+    ensure(parts.get("path") if url.scheme == "unix" else parts.get("host"), FORM)
+    ensure(url.scheme != "unix" or not url.hostname, FORM)
+    ensure(is_port(parts.get("port")), FORM)
+    ensure(
+        query.keys() <= QUERY, "the query may contain only db and ssl_ca_certs. Remove the rest."
+    )
+    database = query.get("db") or ("" if "path" in parts else url.path.strip("/"))
+    ensure(not database or database.isdecimal(), "the database must be a number. Correct it.")
+    verifies = url.scheme == "rediss" or "ssl_ca_certs" not in query
+    ensure(verifies, "ssl_ca_certs needs TLS. Use rediss://.")
+    ensure_ca_file(query.get("ssl_ca_certs"), "ssl_ca_certs")
+    return text
 
-    async def query(self) -> None:
-        """Send the commands that *require* asks for; none for `connect`."""
-        if self.require == "connect":
-            return
-        enter_stage(Stage.QUERY)
-        self.connection.bounded.reset_budget()
-        if self.require == "writable":
-            await self.connection.execute(WRITE, WRITE_REPLIES)
-        else:
-            # The reply to an earlier PING must not be mistaken for this one's.
-            nonce = secrets.token_hex(8)
-            await self.connection.execute([("PING", nonce)], [nonce.encode()])
 
-    async def close(self) -> None:
-        """Close the connection; the event loop closes the socket in its next iteration."""
-        self.terminate()
-        await asyncio.sleep(0)
+class RedisOptions(StoreOptions):
+    """The options of a Redis check."""
 
-    def terminate(self) -> None:
-        """Close the connection at once."""
-        self.connection.terminate()
+    url: Annotated[str, AfterValidator(parse_redis_url)] = ""
 
 
 @asynccontextmanager
@@ -170,6 +71,14 @@ async def redis(
         require: `connect`, `query` or `writable`.
         renew_after: seconds after which the session is replaced.
     """
+    from redis.exceptions import ResponseError  # noqa: PLC0415 - see `Kind`
+
+    from app.checks.redis_server import (  # noqa: PLC0415 - as above
+        RedisServer,
+        RedisSession,
+        explain_redis,
+    )
+
     server = RedisServer.from_url(url)
     read = BlockingCall(partial(read_credential, password), "read a password") if password else None
 
@@ -181,7 +90,7 @@ async def redis(
             await connection.execute([("CLIENT", "SETNAME", CLIENT_NAME)], [b"OK"])
         except BaseException as error:
             # The name is optional: some providers remove the command, and an ACL may deny it.
-            is_refusal = isinstance(error, exceptions.ResponseError)
+            is_refusal = isinstance(error, ResponseError)
             if not is_refusal or probe.explain(error) not in {Reason.ERROR, Reason.DENIED}:
                 connection.terminate()
                 raise
@@ -191,3 +100,18 @@ async def redis(
     probe = SessionProbe(open_session, explain, 0 if require == "connect" else renew_after)
     async with aclosing(probe):
         yield probe
+
+
+def open_redis(
+    spec: CheckSpec[RedisOptions], resources: Resources
+) -> AbstractAsyncContextManager[SessionProbe]:
+    """Provide the probe of a configured check."""
+    return redis(
+        spec.options.url,
+        spec.options.password_reader(spec.name, resources.read_secret),
+        require=spec.options.depth,
+        renew_after=resources.reconnect_interval,
+    )
+
+
+KIND = Kind("redis", ("redis", "rediss", "unix"), RedisOptions, open_redis)

@@ -20,7 +20,7 @@ from app.cli.serve import find_bind_problems
 from app.health import Check, Clock, Monitor, Observation, Probe, Reason
 from app.health.reasons import Advice
 from app.settings import Settings, load_with_problems
-from app.settings.loading import effective_settings, find_misspelled
+from app.settings.loading import effective_settings, find_deprecated, find_misspelled
 from app.settings.secrets import SecretError, find_hints
 from app.text import escape_unprintable
 
@@ -210,7 +210,7 @@ def settings_rows(
     settings: Settings, problems: Sequence[str], misspelled: Mapping[str, str]
 ) -> Iterator[DiagnosisRow]:
     """Yield each setting's value and source. A rejected value is not shown: it may be a secret."""
-    values = effective_settings(settings)
+    values, deprecated = effective_settings(settings), find_deprecated(settings)
     for field, info in Settings.model_fields.items():
         name, is_set = field.upper(), field in settings.model_fields_set
         own_problems = [line for line in problems if get_subject(line) == name]
@@ -220,6 +220,7 @@ def settings_rows(
         facts = {"value": value, "source": "environment" if is_set else "default"}
         cells = "env" if is_set else "default", value or NOTHING
         notes = misspelling_notes(misspelled, name)
+        notes += [f"{name}: {deprecated[name]}"] if name in deprecated else []
         yield DiagnosisRow(name=name, cells=cells, facts=facts, problems=own_problems, notes=notes)
 
 
@@ -289,7 +290,9 @@ def get_advice(trace: ProbeTrace, settings: Settings) -> str:
     if not trace.seconds:
         return NO_ATTEMPT
     is_refused = trace.failed and trace.failed[1] is Reason.AUTH
-    found = secret_hints(settings, f"{trace.name}_password") if is_refused else []
+    specs = (spec for spec in settings.check_specs if is_refused and spec.name == trace.name)
+    secrets = (secret for spec in specs for secret in sorted(spec.secret_names))
+    found = [hint for secret in secrets for hint in secret_hints(settings, secret)]
     return " ".join([str(trace.advice), *(f"The secret's file {hint}" for hint in found)])
 
 

@@ -43,6 +43,11 @@ def log_start(version: str, addresses: Sequence[str], checks: Iterable[Check]) -
     )
 
 
+def log_deprecated(setting: str, advice: str) -> None:
+    """Log that a deprecated setting is used."""
+    logger.warning("setting deprecated", extra={"setting": setting, "advice": advice})
+
+
 class CheckLogger:
     """Logs each transition, and a reminder every five minutes while a check fails.
 

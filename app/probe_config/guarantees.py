@@ -1,6 +1,5 @@
 """The delays that the settings guarantee."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from app.settings import Settings
@@ -68,36 +67,28 @@ class Guarantees:
     shutdown: float
 
 
-@dataclass(frozen=True, slots=True)
-class CheckSchedule:
-    """When a check runs, and whether it is required."""
-
-    interval: float
-    timeout: float
-    required: bool
-
-    def delay(self, threshold: int) -> float:
-        """Return the seconds at most from a change of the dependency to an answer that shows it."""
-        return round(worst_case_delay(threshold, self.interval, self.timeout) + ANSWER, 3)
-
-
 def compute_guarantees(settings: Settings) -> Guarantees:
     """Compute what the settings guarantee."""
-    schedules = list(_schedules(settings))
+    # Without a configured check, assume one with the general terms.
+    checks = [spec.options for spec in settings.check_specs] or [settings.general_terms]
     # If no check is required, the optional ones stand in.
-    required = [schedule for schedule in schedules if schedule.required] or schedules
+    required = [check for check in checks if check.required] or checks
     drain, shutdown = settings.drain_seconds, settings.shutdown_seconds
     return Guarantees(
-        fault_delay=max(schedule.delay(settings.failure_threshold) for schedule in required),
-        repair_delay=max(schedule.delay(settings.success_threshold) for schedule in required),
-        startup=round(max(schedule.timeout for schedule in schedules) + ANSWER + PROCESS_START, 3),
+        fault_delay=max(
+            _answer_delay(check.failure_threshold, check.interval, check.timeout)
+            for check in required
+        ),
+        repair_delay=max(
+            _answer_delay(check.success_threshold, check.interval, check.timeout)
+            for check in required
+        ),
+        startup=round(max(check.timeout for check in checks) + ANSWER + PROCESS_START, 3),
         drain=drain,
         shutdown=round(drain + shutdown + PROCESS_END, 3),
     )
 
 
-def _schedules(settings: Settings) -> Iterator[CheckSchedule]:
-    # Without a configured check, assume one with the general interval and timeout.
-    found = settings.check_schedules or {"": (settings.check_interval, settings.check_timeout)}
-    for name, (interval, timeout) in found.items():
-        yield CheckSchedule(interval, timeout, name not in settings.optional)
+def _answer_delay(threshold: int, interval: float, timeout: float) -> float:
+    """Return the seconds at most from a change of the dependency to an answer that shows it."""
+    return round(worst_case_delay(threshold, interval, timeout) + ANSWER, 3)

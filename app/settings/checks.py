@@ -1,192 +1,264 @@
-"""The HTTP services to check, parsed from `HTTP_CHECKS`. No message contains a value.
-
-A Pydantic model would be as long: duplicate keys, several problems in one value and a target that
-keeps its valid members need the same code, and each message its own text.
-"""
+"""The configured checks, parsed from each setting that has some. No message contains a value."""
 
 import json
 import re
-from collections.abc import Callable, Container, Iterator, Mapping
-from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any
-from urllib.parse import urlsplit
+import tomllib
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from app.checks.http import KIND as HTTP
+from app.checks.kind import CheckSpec, Kind, Options, StoreOptions, Terms, default_password
+from app.checks.postgres import KIND as POSTGRESQL
+from app.checks.redis import KIND as REDIS
+from app.checks.registry import BY_SCHEME
+from app.settings.secrets import FileError, read_text
 
 
-# A shorter interval would make a check a loop without a pause.
-MIN_SECONDS, MAX_SECONDS = 0.01, 86400
-SECONDS_RANGE = f"a number of seconds from {MIN_SECONDS} to {MAX_SECONDS}"
-
-# https://www.rfc-editor.org/rfc/rfc9110#name-tokens
-TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
-
-# Headers that decide where the request ends. The probe sets them.
-FRAMING = ("connection", "content-length", "transfer-encoding", "upgrade")
-
-SECRET = re.compile(r"secret:([A-Za-z0-9_.-]+)")
-INVALID_SECRET = re.compile(r"secret:([A-Za-z0-9_.-]*[/\\]|(?![A-Za-z0-9_.-]))")
-
-OPTIONAL_REMEDY = "Correct it or remove it."
-
-
-def _url_problems(value: Any) -> Iterator[str]:
-    try:
-        # `urlsplit` removes line breaks, and a space would end the path in the request.
-        parts = urlsplit(value if re.fullmatch(r"[!-~]+", value) else "")
-        host = parts.hostname and parts.hostname.encode("idna")
-        is_valid = parts.scheme in {"http", "https"} and host and parts.port != 0
-    except (TypeError, ValueError):
-        is_valid = False
-    if not is_valid:
-        yield "must have the form http://host:port/path or https://host:port/path. Correct it."
-    elif "@" in parts.netloc:
-        yield "contains credentials. Put them in a header, as secret:NAME."
-
-
-def _status_problems(value: Any) -> Iterator[str]:
-    if type(value) is not int or value not in range(200, 600):
-        yield f"must be a whole number from 200 to 599. {OPTIONAL_REMEDY}"
-
-
-def _seconds_problems(value: Any) -> Iterator[str]:
-    if type(value) not in {int, float} or not MIN_SECONDS <= value <= MAX_SECONDS:
-        yield f"must be {SECONDS_RANGE}. {OPTIONAL_REMEDY}"
-
-
-def _headers_problems(value: Any) -> Iterator[str]:
-    if not isinstance(value, tuple):
-        yield f'must be an object such as {{"x-key": "secret:NAME"}}. {OPTIONAL_REMEDY}'
-        return
-    earlier = set[str]()
-    for number, (name, text) in enumerate(value, 1):
-        if not TOKEN.fullmatch(name):
-            yield f"number {number} must have a name of letters, digits and -. Correct it."
-        if name.lower() in FRAMING:
-            yield f"number {number} is one of {', '.join(FRAMING)}. Remove it: the probe sets them."
-        if name.lower() in earlier:
-            yield f"number {number} repeats the name of another header. Remove it."
-        if not isinstance(text, str) or not text.isprintable() or text != text.strip():
-            yield f"number {number} must have a value of printable text. Correct it."
-        elif INVALID_SECRET.search(text):
-            yield f"number {number} must have a file name without a path after secret:. Correct it."
-        earlier.add(name.lower())
-
-
-MEMBERS: Mapping[str, Callable[[Any], Iterator[str]]] = {
-    "url": _url_problems,
-    "expect": _status_problems,
-    "headers": _headers_problems,
-    "interval": _seconds_problems,
-    "timeout": _seconds_problems,
-}
-
-
-# With these bounds every answer but the page stays below 10 KB, PostgreSQL and Redis included.
 NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
-MAX_CHECKS = 30
+NAME_PROBLEM = (
+    "the name must have at most 32 of a-z, 0-9, _ and -, and begin with a letter. Rename it."
+)
+USED_NAME = "the name is in use. Rename it."
 
-RESERVED_NAMES = ("postgres", "redis")
+# An unknown option that does not look like this may be a secret, and is not shown.
+OPTION = re.compile(r"[a-z_]{1,32}")
 
-# A JSON object as pairs, so that a key that occurs twice is found.
-Pairs = tuple[tuple[str, Any], ...]
+REMEDY = "Correct it or remove it."
+
+MAX_FILE_BYTES = 1024 * 1024
+
+# Where tomllib found a mistake. The rest of its message may quote the file.
+POSITION = re.compile(r"\(at (line [0-9]+, column [0-9]+|end of document)\)$")
 
 
 @dataclass(frozen=True, slots=True)
-class HttpTarget:
-    """An HTTP service to check.
+class Source:
+    """A setting that configures checks.
 
     Attributes:
-        headers: `secret:NAME` in a value stands for the content of that secret's file.
-        interval: seconds, or None for the general interval.
-        timeout: seconds, or None for the general timeout.
+        checks: the options of each check by its name, not yet validated.
+        kind: the kind of its checks; None if the scheme of the URL selects it.
+        defaults: the terms of checks that have none of their own.
+        variables: the settings that hold single options, by the names of the options.
     """
 
-    name: str
-    url: str = ""
-    expect: int = 200
-    headers: tuple[tuple[str, str], ...] = ()
-    interval: float | None = None
-    timeout: float | None = None
+    setting: str
+    checks: Mapping[str, Any]
+    kind: Kind | None = None
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    variables: Mapping[str, str] = field(default_factory=dict)
 
-    @property
-    def secrets(self) -> frozenset[str]:
-        """The names of the secrets in its headers."""
-        return frozenset(name for _, value in self.headers for name in SECRET.findall(value))
-
-    def filled(self, secret: Callable[[str], str]) -> dict[str, str]:
-        """Return the headers with the content of each secret, which *secret* reads by its name."""
-        return {
-            name: SECRET.sub(lambda found: secret(found[1]), value) for name, value in self.headers
-        }
+    def describe(self, name: str, option: str, problem: str) -> str:
+        """Return a problem after the setting, the check and the option that it belongs to."""
+        problem = problem.replace("NAME_password", default_password(name))
+        if option in self.variables:
+            return f"{self.variables[option].upper()}: {problem}"
+        return f"{self.setting}: {name}: {f'{option} ' if option else ''}{problem}"
 
 
-@lru_cache(maxsize=1)
-def parse_http_checks(text: str) -> tuple[tuple[HttpTarget, ...], tuple[str, ...]]:
-    """Parse the targets.
+# The checks with settings of their own.
+SHORTHANDS: Mapping[str, tuple[Kind, Mapping[str, str]]] = {
+    "postgres": (
+        POSTGRESQL,
+        {
+            "url": "database_url",
+            "auth": "postgres_auth",
+            "depth": "postgres_require",
+            "interval": "postgres_check_interval",
+            "timeout": "postgres_check_timeout",
+        },
+    ),
+    "redis": (
+        REDIS,
+        {
+            "url": "redis_url",
+            "auth": "redis_auth",
+            "depth": "redis_require",
+            "interval": "redis_check_interval",
+            "timeout": "redis_check_timeout",
+        },
+    ),
+}
+
+# The settings with the terms of checks that have none of their own.
+GENERAL = {
+    "interval": "check_interval",
+    "timeout": "check_timeout",
+    "failure_threshold": "failure_threshold",
+    "success_threshold": "success_threshold",
+}
+
+Specs = tuple[CheckSpec[Options], ...]
+
+# Options and what is wrong with them; "" is the check.
+Problems = list[tuple[str, str]]
+
+M = TypeVar("M", bound=Terms)
+
+
+def parse_checks(
+    settings: Mapping[str, Any], optional: Collection[str]
+) -> tuple[Specs, tuple[str, ...]]:
+    """Parse the checks of all sources.
+
+    Args:
+        settings: the values of the settings by their names.
+        optional: the names in `OPTIONAL_CHECKS`.
 
     Returns:
-        The targets, and every problem with its remedy. A target has the default for a member that
-        is wrong, so that the rest of it can be used. One with a wrong name is left out.
+        The checks, and every problem with its remedy. A check has the default for an option that
+        is wrong, so that the rest of it can be used. One with a wrong name or an unknown kind is
+        left out.
     """
-    try:
-        checks = _parse_json(text or "{}")
-    except ValueError as error:
-        return (), (f"HTTP_CHECKS: {error}",)
-    targets = dict[str, HttpTarget]()
+    specs = dict[str, CheckSpec[Options]]()
     problems = list[str]()
-    for number, (name, members) in enumerate(checks, 1):
-        found = [*_name_problems(name, targets), *_member_problems(members)]
-        label = name if NAME.fullmatch(name) else f"check {number}"
-        problems += [f"HTTP_CHECKS: {label}: {problem}" for _, problem in found]
-        targets.setdefault(name, _build_target(name, members, {member for member, _ in found}))
-    valid = tuple(target for name, target in targets.items() if not [*_name_problems(name)])
-    return valid, tuple(problems)
+    general = {term: settings[name] for term, name in GENERAL.items()}
+    for source in _read_sources(settings, problems):
+        repeated = getattr(source.checks, "repeated", ())
+        for number, (name, members) in enumerate(source.checks.items(), 1):
+            is_valid = NAME.fullmatch(name)
+            spec, found = _parse_check(source, name, members, general, is_optional=name in optional)
+            if not is_valid:
+                found.insert(0, ("", NAME_PROBLEM))
+            elif name in specs or name in repeated:
+                found.insert(0, ("", USED_NAME))
+            elif spec and (other := _find_shared_secret(spec, specs.values())):
+                shared = f"would use the same secret as {other}. Name another one in password."
+                found.append(("", shared))
+            label = name if is_valid else f"check {number}"
+            problems += [source.describe(label, *problem) for problem in found]
+            if spec and is_valid:
+                specs.setdefault(name, spec)
+    return tuple(specs.values()), tuple(problems)
 
 
-def _parse_json(text: str) -> Pairs:
+def _read_sources(settings: Mapping[str, Any], problems: list[str]) -> Iterator[Source]:
+    """Yield the sources that are set. Append what is wrong with a whole source to *problems*."""
+    for name, (kind, variables) in SHORTHANDS.items():
+        values = {option: settings[variable] for option, variable in variables.items()}
+        if values["url"]:
+            members = {option: value for option, value in values.items() if value is not None}
+            setting = variables["url"].upper()
+            yield Source(setting, {name: members}, kind, variables=variables)
+    readers: dict[str, Callable[[str, Any], Source]] = {
+        "checks": _read_json,
+        "checks_file": partial(_read_toml, problems=problems),
+        "http_checks": partial(_read_json, kind=HTTP),
+    }
+    for name, read in readers.items():
+        try:
+            if settings[name]:
+                yield read(name.upper(), settings[name])
+        except ValueError as error:
+            problems.append(f"{name.upper()}: {error}")
+
+
+class JsonObject(dict[str, Any]):
+    """An object that knows which of its keys occur more than once."""
+
+    def __init__(self, pairs: Collection[tuple[str, Any]]) -> None:
+        super().__init__(pairs)
+        counts = Counter(key for key, _ in pairs) if len(self) < len(pairs) else Counter[str]()
+        self.repeated = [key for key, count in counts.items() if count > 1]
+
+
+def _read_json(setting: str, text: str, kind: Kind | None = None) -> Source:
     try:
-        checks = json.loads(text, object_pairs_hook=tuple)
+        checks = json.loads(text, object_pairs_hook=JsonObject)
     except json.JSONDecodeError as error:
         msg = f"invalid JSON at line {error.lineno}, column {error.colno}. Correct it."
         raise ValueError(msg) from None
     except (ValueError, RecursionError):
         msg = "a number is too long, or the nesting is too deep. Correct it."
         raise ValueError(msg) from None
-    msg = 'must be an object such as {"minio": {"url": "http://minio:9000/"}}. Correct it.'
-    if isinstance(checks, tuple):
-        if len(checks) <= MAX_CHECKS:
-            return checks
-        msg = f"has {len(checks)} checks. Keep at most {MAX_CHECKS}, and move others to another "
-        msg += "instance."
-    raise ValueError(msg)
+    if not isinstance(checks, dict):
+        msg = 'must be an object such as {"minio": {"url": "http://minio:9000/"}}. Correct it.'
+        raise ValueError(msg)  # noqa: TRY004 - as for every other problem of a setting
+    return Source(setting, checks, kind)
 
 
-def _name_problems(name: str, others: Container[str] = ()) -> Iterator[tuple[str, str]]:
-    if not NAME.fullmatch(name):
-        rule = "at most 32 of a-z, 0-9, _ and -, and begin with a letter"
-        yield "", f"the name must have {rule}. Rename it."
-    if name in RESERVED_NAMES or name in others:
-        yield "", "the name is in use. Rename it."
+def _read_toml(setting: str, path: Path, problems: list[str]) -> Source:
+    try:
+        document = tomllib.loads(read_text(path, MAX_FILE_BYTES, "the checks"))
+    except FileError as error:
+        msg = f"{path} {error}"
+        raise ValueError(msg) from None
+    except (ValueError, RecursionError) as error:
+        position = POSITION.search(str(error))
+        is_repeated = re.search("twice|overwrite|Duplicate", str(error))
+        mistake = "a key or table that occurs twice" if is_repeated else "invalid TOML"
+        place = f"at {position[1]}" if position else "in a long number or a deep nesting"
+        msg = f"{path} has {mistake} {place}. Correct it."
+        raise ValueError(msg) from None
+    checks, defaults = document.pop("checks", {}), document.pop("defaults", {})
+    if document or not isinstance(checks, dict) or not isinstance(defaults, dict):
+        msg = f"{path} may contain only the tables [defaults] and [checks.NAME]. Remove the rest."
+        raise ValueError(msg)
+    terms, found = _validate(Terms, defaults)
+    problems += [f"{setting}: [defaults] {option} {problem}" for option, problem in found]
+    return Source(setting, checks, defaults=terms.model_dump(exclude_unset=True))
 
 
-def _member_problems(members: Any) -> Iterator[tuple[str, str]]:
-    """Yield each problem with the name of its member, which is "" for a problem of the check."""
-    if not isinstance(members, tuple):
-        yield "", 'must be an object such as {"url": "http://minio:9000/"}. Correct it.'
-        return
-    names = [name for name, _ in members]
-    if "url" not in names:
-        yield "", "has no url. Add one."
-    if len(names) > len(set(names)):
-        yield "", "has a member twice. Keep one."
-    if set(names) - MEMBERS.keys():
-        yield "", f"has a member other than {', '.join(MEMBERS)}. Remove it."
-    for name, value in members:
-        if name in MEMBERS:
-            yield from ((name, f"{name} {problem}") for problem in MEMBERS[name](value))
+def _parse_check(
+    source: Source, name: str, members: Any, general: Mapping[str, Any], *, is_optional: bool
+) -> tuple[CheckSpec[Options] | None, Problems]:
+    """Return a check, unless its kind is unknown, and its problems."""
+    if not isinstance(members, dict):
+        return None, [("", 'must be an object such as {"url": "http://minio:9000/"}. Correct it.')]
+    problems: Problems = []
+    if "url" not in members:
+        problems.append(("", "has no url. Add one."))
+    if getattr(members, "repeated", ()):
+        problems.append(("", "has an option twice. Keep one."))
+    if getattr(members.get("headers"), "repeated", ()):
+        problems.append(("headers", "has a name twice. Keep one."))
+    if is_optional and "required" in members:
+        problems.append(("required", "contradicts OPTIONAL_CHECKS. Remove one of the two."))
+    url = members.get("url", "")
+    url = url if isinstance(url, str) else ""
+    if not (kind := source.kind or BY_SCHEME.get(url.partition(":")[0].lower())):
+        schemes = " or ".join(f"{scheme}://" for scheme in BY_SCHEME)
+        return None, problems or [("url", f"must begin with {schemes}. Correct it.")]
+    defaults = {**general, **source.defaults} | ({"required": False} if is_optional else {})
+    given = {**members, "url": url} if "url" in members else members
+    options, found = _validate(kind.options, {**defaults, **given})
+    return CheckSpec(name, kind, options, source.setting, source.variables), problems + found
 
 
-def _build_target(name: str, members: Any, wrong: Container[str]) -> HttpTarget:
-    pairs = members if isinstance(members, tuple) else ()
-    valid = {key: value for key, value in pairs if key in MEMBERS and key not in wrong}
-    return HttpTarget(name, **valid)
+def _validate(model: type[M], members: Mapping[str, Any]) -> tuple[M, Problems]:
+    """Return the options, with the defaults for wrong ones, and the problems."""
+    try:
+        return model.model_validate(members), []
+    except ValidationError as error:
+        wrong = {str(found["loc"][0]): found for found in error.errors(include_input=False)}
+    valid = {option: value for option, value in members.items() if option not in wrong}
+    problems = (pair for found in wrong.items() for pair in _describe(model, *found))
+    return model.model_validate(valid), list(dict.fromkeys(problems))
+
+
+def _describe(model: type[Terms], option: str, details: Any) -> Iterator[tuple[str, str]]:
+    if details["type"] == "extra_forbidden":
+        shown = f"the unknown option {option}" if OPTION.fullmatch(option) else "an unknown option"
+        known = ", ".join(model.model_fields)
+        yield "", f"has {shown}. Remove it, or use one of {known}."
+    elif details["type"] == "value_error":
+        yield from ((option, line) for line in str(details["ctx"]["error"]).splitlines())
+    else:
+        yield option, f"must be {model.model_fields[option].description or 'text'}. {REMEDY}"
+
+
+def _find_shared_secret(
+    spec: CheckSpec[Options], others: Iterable[CheckSpec[Options]]
+) -> str | None:
+    """Return the name of another check whose password has the same secret by default."""
+    secret, options = default_password(spec.name), spec.options
+    if secret not in spec.secret_names or not isinstance(options, StoreOptions) or options.password:
+        return None
+    sharing = (one.name for one in others if default_password(one.name) == secret)
+    return next(sharing, None)

@@ -9,11 +9,14 @@ from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
-from app.settings.checks import HttpTarget, parse_http_checks
+from app.checks.kind import CheckSpec, Options
 from app.settings.model import REMEDY, Settings
 from app.settings.secrets import SECRETS, SIGNING_KEY, SecretError, read_signing_key
 from app.text import escape_unprintable
 
+
+# The settings that configure checks, without the deprecated one.
+SOURCES = ("database_url", "redis_url", "checks", "checks_file")
 
 # Variables that Kubernetes sets for each service, such as REDIS_PORT or CHECK_SERVICE_HOST, and
 # HOST and PORT, which are as close to unrelated names as to misspelled ones.
@@ -71,18 +74,16 @@ def _describe(name: str, details: Any) -> str:
 
 def _find_contradictions(settings: Settings, wrong: Container[str]) -> Iterator[str]:
     """Yield the problems that involve several settings."""
-    targets, problems = parse_http_checks(settings.http_checks)
+    specs, problems = settings.parsed_checks
     yield from problems
-    fields = {"postgres": "database_url", "redis": "redis_url"}
-    stores = [name for name, url in fields.items() if getattr(settings, url) or url in wrong]
-    configured = stores + [target.name for target in targets]
-    if not configured and not problems:
-        yield "DATABASE_URL, REDIS_URL, HTTP_CHECKS: none of them is set. Set at least one."
-    unknown = settings.optional.difference(configured) if configured and not problems else ()
-    for name in sorted(unknown):
-        yield f"OPTIONAL_CHECKS: {name} is not a check. Use {' or '.join(configured)}."
-    needed = {name for target in targets for name in target.secrets}
-    needed |= {f"{name}_password" for name in stores if settings.password(name)}
+    names = [spec.name for spec in specs]
+    # If a source is wrong, it is not known which checks there are.
+    if not (problems or any(source in wrong for source in SOURCES)):
+        if not names:
+            yield f"{', '.join(map(str.upper, SOURCES))}: none of them is set. Set at least one."
+        for name in sorted(settings.optional.difference(names)):
+            yield f"OPTIONAL_CHECKS: {name} is not a check. Use {' or '.join(names)}."
+    needed = {name for spec in specs for name in spec.secret_names}
     if settings.health_details == "authorized":
         needed.add(SIGNING_KEY)
     yield from _find_unusable_secrets(settings, needed)
@@ -97,6 +98,13 @@ def _find_unusable_secrets(settings: Settings, needed: set[str]) -> Iterator[str
                 read_signing_key(secret) if name == SIGNING_KEY else secret.read()
         except SecretError as error:
             yield str(error)
+
+
+def find_deprecated(settings: Settings) -> dict[str, str]:
+    """Return what to do about each deprecated setting that is used, by its name."""
+    if not settings.http_checks:
+        return {}
+    return {"HTTP_CHECKS": "deprecated. Rename it to CHECKS; version 3.0 will not read it."}
 
 
 def find_misspelled(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
@@ -136,13 +144,12 @@ def _has_similar_words(one: str, other: str) -> bool:
 def effective_settings(settings: Settings) -> dict[str, str]:
     """Return each setting that has a value, by its name in the environment.
 
-    An HTTP check has its URL without the query, and no headers: they may contain a secret.
+    A check of `CHECKS` has its URL without the query, and no headers: they may contain a secret.
     """
-    values = {
-        **settings.model_dump(exclude_none=True),
-        "maintenance_file": settings.maintenance,
-        "http_checks": ", ".join(map(_format_target, settings.http_targets)),
-    }
+    values = settings.model_dump(exclude_none=True) | {"maintenance_file": settings.maintenance}
+    for name in ("database_url", "redis_url", "checks", "http_checks"):
+        specs = [spec for spec in settings.check_specs if spec.source == name.upper()]
+        values[name] = ", ".join(map(_format_check, specs))
     texts = {name: _format(values.get(name, "")) for name in Settings.model_fields}
     return {name.upper(): text for name, text in texts.items() if text}
 
@@ -151,5 +158,7 @@ def _format(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _format_target(target: HttpTarget) -> str:
-    return f"{target.name}: {urlsplit(target.url)._replace(query='', fragment='').geturl()}"
+def _format_check(spec: CheckSpec[Options]) -> str:
+    if "url" in spec.variables:
+        return spec.options.url
+    return f"{spec.name}: {urlsplit(spec.options.url)._replace(query='', fragment='').geturl()}"

@@ -4,8 +4,7 @@ import contextlib
 import os
 import re
 import tempfile
-from collections.abc import Callable
-from functools import partial
+from functools import cached_property
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -13,15 +12,20 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from app.settings.checks import (
-    MAX_SECONDS,
-    MIN_SECONDS,
-    SECONDS_RANGE,
-    HttpTarget,
-    parse_http_checks,
+from app.checks.kind import (
+    ANY_CASE,
+    SECONDS,
+    Auth,
+    Depth,
+    Options,
+    Seconds,
+    Threshold,
+    default_password,
+    lower,
 )
+from app.checks.urls import HIGHEST_PORT
+from app.settings.checks import GENERAL, Specs, parse_checks
 from app.settings.secrets import SECRETS, Secret, find_secret
-from app.settings.urls import HIGHEST_PORT, parse_postgres_url, parse_redis_url
 
 
 REMEDY = "Correct it or unset it."
@@ -29,10 +33,13 @@ REMEDY = "Correct it or unset it."
 NAME = re.compile(r"[\w.-]+")
 
 
+JSON_FIELDS = {"checks", "http_checks"}
+
+
 def refuse_carriage_return(value: Any, info: ValidationInfo) -> Any:
     """Return the value unless it contains a carriage return, as from a file with CRLF line ends."""
     # JSON may contain line ends between its members.
-    if isinstance(value, str) and "\r" in value and info.field_name != "http_checks":
+    if isinstance(value, str) and "\r" in value and info.field_name not in JSON_FIELDS:
         msg = "contains a carriage return. Save the file that sets it with Unix line ends (LF)."
         raise ValueError(msg)
     return value
@@ -68,33 +75,18 @@ def default_file(port: int) -> Path:
     return Path(folder, f"vitals-{port}.maintenance")
 
 
-def lower(value: Any) -> Any:
-    """Return a text in lower case, and another value unchanged."""
-    return value.lower() if isinstance(value, str) else value
-
-
 def parse_log_level(value: Any) -> Any:
     """Return the level in lower case. `warn` means `warning`."""
     return {"warn": "warning"}.get(lower(value), lower(value))
 
 
-ANY_CASE = BeforeValidator(lower)
-Auth = Annotated[Literal["password", "none"], ANY_CASE, Field(description="password or none")]
-Depth = Annotated[
-    Literal["connect", "query", "writable"],
-    ANY_CASE,
-    Field(description="connect, query or writable"),
-]
 Details = Annotated[
     Literal["always", "authorized", "never"],
     ANY_CASE,
     Field(description="always, authorized or never"),
 ]
-SECONDS: Any = Field(ge=MIN_SECONDS, le=MAX_SECONDS, description=SECONDS_RANGE)
-Seconds = Annotated[float, SECONDS]
 OwnSeconds = Annotated[float | None, SECONDS]
 Grace = Annotated[float, Field(ge=0, le=3600, description="a number of seconds from 0 to 3600")]
-Threshold = Annotated[int, Field(ge=1, le=20, description="a whole number from 1 to 20")]
 
 
 class Settings(BaseSettings):
@@ -117,12 +109,14 @@ class Settings(BaseSettings):
     log_format: Annotated[
         Literal["json", "console"] | None, ANY_CASE, Field(description="json or console")
     ] = None
-    database_url: Annotated[str, AfterValidator(parse_postgres_url)] | None = None
-    redis_url: Annotated[str, AfterValidator(parse_redis_url)] | None = None
+    database_url: str | None = None
+    redis_url: str | None = None
     postgres_auth: Auth = "password"
     redis_auth: Auth = "password"
     postgres_require: Depth = "query"
     redis_require: Depth = "query"
+    checks: str = ""
+    checks_file: Annotated[Path, AfterValidator(parse_path)] | None = None
     http_checks: str = ""
     optional_checks: str = ""
     check_interval: Seconds = 1
@@ -159,31 +153,30 @@ class Settings(BaseSettings):
             SecretError: there is more than one.
         """
         # A secret that a header names may have the name of an unrelated variable.
-        return find_secret(name, self.secrets_dir, os.environ if name in SECRETS else {})
+        own = {*SECRETS, *(default_password(spec.name) for spec in self.check_specs)}
+        return find_secret(name, self.secrets_dir, os.environ if name in own else {})
+
+    @cached_property
+    def parsed_checks(self) -> tuple[Specs, tuple[str, ...]]:
+        """The configured checks, and the problems of their settings."""
+        return parse_checks(dict(self), self.optional)
 
     @property
-    def http_targets(self) -> tuple[HttpTarget, ...]:
-        """The HTTP services to check."""
-        return parse_http_checks(self.http_checks)[0]
+    def check_specs(self) -> Specs:
+        """The configured checks."""
+        return self.parsed_checks[0]
 
     @property
-    def check_schedules(self) -> dict[str, tuple[float, float]]:
-        """The interval and the timeout of each check in seconds, its own or the general ones."""
-        own = {target.name: (target.interval, target.timeout) for target in self.http_targets}
-        if self.database_url:
-            own["postgres"] = self.postgres_check_interval, self.postgres_check_timeout
-        if self.redis_url:
-            own["redis"] = self.redis_check_interval, self.redis_check_timeout
-        return {
-            name: (interval or self.check_interval, timeout or self.check_timeout)
-            for name, (interval, timeout) in own.items()
-        }
+    def general_terms(self) -> Options:
+        """The terms of a check that has none of its own."""
+        return Options(**{term: getattr(self, name) for term, name in GENERAL.items()})
 
     @property
     def secret_names(self) -> list[str]:
         """The names of all secrets, needed or not."""
-        named = {name for target in self.http_targets for name in target.secrets}
-        return sorted(named.union(SECRETS))
+        return sorted(
+            {*SECRETS, *(name for spec in self.check_specs for name in spec.secret_names)}
+        )
 
     def read_secret(self, name: str) -> str:
         """Read a secret from its file.
@@ -192,15 +185,3 @@ class Settings(BaseSettings):
             SecretError: it can't be read.
         """
         return self.secret(name).read()
-
-    def auth(self, name: str) -> str | None:
-        """Return `password` or `none` for a store, and None for another check."""
-        return {"postgres": self.postgres_auth, "redis": self.redis_auth}.get(name)
-
-    def password(
-        self, name: str, read: Callable[[str], str] | None = None
-    ) -> Callable[[], str] | None:
-        """Return a function that reads a store's password, or None if the store needs none."""
-        if self.auth(name) == "none":
-            return None
-        return partial(read or self.read_secret, f"{name}_password")

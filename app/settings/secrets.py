@@ -112,42 +112,62 @@ class Secret:
             SecretError: there is no such file, or its content can't be used.
         """
         try:
-            return self._text()
-        except FileNotFoundError:
-            problem = "is missing. Write the secret into it, or mount it."
-        except PermissionError:
-            problem = f"can't be read by uid {os.geteuid()} ({self._facts()}). {REMEDY}"
-        except UnicodeDecodeError as error:
-            problem = describe_undecodable(error.object)
-        except OSError as error:
-            problem = f"can't be read ({error.strerror}). Mount a file there."
-        msg = f"{self.name}: {self.place} {problem}"
-        raise SecretError(msg)
+            return read_text(self.path, MAX_BYTES, "the secret")
+        except FileError as error:
+            msg = f"{self.name}: {self.place} {error}"
+            raise SecretError(msg) from None
 
-    def _text(self) -> str:
-        if not stat.S_ISREG(self.path.stat().st_mode):
-            msg = f"{self.name}: {self.place} is not a file. Replace it with a file."
-            raise SecretError(msg)
-        with self.path.open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
-        if len(content) > MAX_BYTES:
-            most = f"{MAX_BYTES // 1024} KB"
-            msg = (
-                f"{self.name}: {self.place} holds more than {most}. Write only the secret into it."
-            )
-            raise SecretError(msg)
-        text = content.decode().removesuffix("\n").removesuffix("\r")
-        if not text:
-            msg = f"{self.name}: {self.place} is empty. Write the secret into it."
-            raise SecretError(msg)
-        return text
 
-    def _facts(self) -> str:
-        try:
-            found = self.path.stat()
-        except OSError:
-            return "its folder can't be entered"
-        return f"owner {found.st_uid}, mode {stat.S_IMODE(found.st_mode):04o}"
+class FileError(Exception):
+    """A file can't be used. The message follows the file's path, and has the remedy."""
+
+
+def read_text(path: Path, max_bytes: int, content: str) -> str:
+    """Read a text file without the one newline that editors leave at the end.
+
+    Args:
+        max_bytes: the size of the largest file that is accepted.
+        content: what the file should hold, for the message.
+
+    Raises:
+        FileError: there is no such file, or its content can't be used.
+    """
+    try:
+        return _read_text(path, max_bytes, content)
+    except FileNotFoundError:
+        msg = f"is missing. Write {content} into it, or mount it."
+    except PermissionError:
+        msg = f"can't be read by uid {os.geteuid()} ({_ownership(path)}). {REMEDY}"
+    except UnicodeDecodeError as error:
+        msg = describe_undecodable(error.object)
+    except OSError as error:
+        msg = f"can't be read ({error.strerror}). Mount a file there."
+    raise FileError(msg)
+
+
+def _read_text(path: Path, max_bytes: int, content: str) -> str:
+    if not stat.S_ISREG(path.stat().st_mode):
+        msg = "is not a file. Replace it with a file."
+        raise FileError(msg)
+    with path.open("rb") as file:
+        data = file.read(max_bytes + 1)
+    if len(data) > max_bytes:
+        most = f"{max_bytes >> 20} MB" if max_bytes >> 20 else f"{max_bytes >> 10} KB"
+        msg = f"holds more than {most}. Write only {content} into it."
+        raise FileError(msg)
+    text = data.decode().removesuffix("\n").removesuffix("\r")
+    if not text:
+        msg = f"is empty. Write {content} into it."
+        raise FileError(msg)
+    return text
+
+
+def _ownership(path: Path) -> str:
+    try:
+        found = path.stat()
+    except OSError:
+        return "its folder can't be entered"
+    return f"owner {found.st_uid}, mode {stat.S_IMODE(found.st_mode):04o}"
 
 
 def find_secret(name: str, folder: Path, environ: Mapping[str, str]) -> Secret:

@@ -18,7 +18,7 @@ BASE = "python:3.13-slim-trixie"
 MAX_ADDED = 130_000_000
 
 # The modules that a service with checks of both stores imports.
-IMPORTED = "app.main, app.server.server, app.checks.postgres, app.checks.redis"
+IMPORTED = "app.main, app.server.server, app.checks.postgres_server, app.checks.redis_server"
 
 # Serves HTTPS, and checks it as the service does.
 DOCTOR = """

@@ -1,0 +1,168 @@
+"""What a kind of check consists of, and the options that several kinds share."""
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Annotated, Any, Generic, Literal, Protocol, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from app.checks.tls import TrustStore
+from app.health import Probe, Reason
+
+
+class ExplainingProbe(Probe, Protocol):
+    """A probe that explains its own failures."""
+
+    def explain(self, error: BaseException) -> Reason:
+        """Return why an attempt failed."""
+
+
+# A shorter interval would make a check a loop without a pause.
+MIN_SECONDS, MAX_SECONDS = 0.01, 86400
+SECONDS: Any = Field(
+    ge=MIN_SECONDS,
+    le=MAX_SECONDS,
+    description=f"a number of seconds from {MIN_SECONDS} to {MAX_SECONDS}",
+)
+Seconds = Annotated[float, SECONDS]
+Threshold = Annotated[int, Field(ge=1, le=20, description="a whole number from 1 to 20")]
+
+
+def lower(value: Any) -> Any:
+    """Return a text in lower case, and another value unchanged."""
+    return value.lower() if isinstance(value, str) else value
+
+
+ANY_CASE = BeforeValidator(lower)
+Auth = Annotated[Literal["password", "none"], ANY_CASE, Field(description="password or none")]
+Depth = Annotated[
+    Literal["connect", "query", "writable"],
+    ANY_CASE,
+    Field(description="connect, query or writable"),
+]
+
+# How a file in the folder of secrets may be named.
+SECRET_NAME = r"[A-Za-z0-9_.-]+"  # noqa: S105 - a pattern
+
+
+class Terms(BaseModel):
+    """The options that do not depend on the kind. Error messages quote the descriptions."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, strict=True)
+
+    required: Annotated[bool, Field(description="true or false")] = True
+    interval: Seconds = 1
+    timeout: Seconds = 1
+    failure_threshold: Threshold = 1
+    success_threshold: Threshold = 1
+
+
+class Options(Terms):
+    """The options of a check. Each kind validates the URL, and may add options.
+
+    Attributes:
+        url: empty if it was missing or wrong; such a check can't be opened.
+    """
+
+    url: str = ""
+
+    def secret_names(self, name: str) -> frozenset[str]:
+        """Return the names of the secrets that the check *name* needs."""
+        del name
+        return frozenset()
+
+
+class StoreOptions(Options):
+    """The options of a store with a password.
+
+    Attributes:
+        password: the name of the secret; empty for the name of the check and `_password`.
+        auth: `none` if the server wants no password.
+        depth: `connect`, `query` or `writable`.
+    """
+
+    password: Annotated[
+        str, Field(pattern=f"^{SECRET_NAME}$", description="the name of a secret, without a path")
+    ] = ""
+    auth: Auth = "password"
+    depth: Depth = "query"
+
+    def secret_names(self, name: str) -> frozenset[str]:
+        """Return the name of the password's secret, if there is one."""
+        return frozenset({self.password_name(name)} if self.auth == "password" else ())
+
+    def password_name(self, name: str) -> str:
+        """Return the name of the password's secret."""
+        return self.password or default_password(name)
+
+    def password_reader(
+        self, name: str, read_secret: Callable[[str], str]
+    ) -> Callable[[], str] | None:
+        """Return a function that reads the password, or None if the server wants none."""
+        needed = self.auth == "password"
+        return partial(read_secret, self.password_name(name)) if needed else None
+
+
+def default_password(name: str) -> str:
+    """Return the name of the secret with the password of the check *name*."""
+    return f"{name.replace('-', '_')}_password"
+
+
+T_co = TypeVar("T_co", bound=Options, covariant=True)
+
+
+@dataclass(frozen=True, slots=True)
+class CheckSpec(Generic[T_co]):
+    """A configured check.
+
+    Attributes:
+        options: its URL, its terms and the options of its kind.
+        source: the setting that configures it, such as `CHECKS`.
+        variables: the settings that hold single options, by the names of the options.
+    """
+
+    name: str
+    kind: "Kind"
+    options: T_co
+    source: str = ""
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def secret_names(self) -> frozenset[str]:
+        """The names of the secrets that it needs."""
+        return self.options.secret_names(self.name)
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """What the probes share.
+
+    Attributes:
+        read_secret: returns the secret of a name.
+        reconnect_interval: seconds after which a kept connection is replaced.
+        trust: the CAs of the system. They take 0.8 MB, so that checks share them.
+    """
+
+    read_secret: Callable[[str], str]
+    reconnect_interval: float
+    trust: TrustStore = field(default_factory=TrustStore)
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of check.
+
+    Attributes:
+        name: as the log shows it.
+        schemes: of the URLs that select this kind.
+        options: validates the options.
+        open: opens a probe and closes it at the end. It imports the driver, which takes a fifth of
+            the startup time, so that a service without such a check does not load it.
+    """
+
+    name: str
+    schemes: tuple[str, ...]
+    options: type[Options]
+    open: Callable[[CheckSpec[Any], Resources], AbstractAsyncContextManager[ExplainingProbe]]
