@@ -10,6 +10,7 @@ from app.health.model import unexplained
 from app.server.server import create_server
 from app.settings import Settings, load
 from tests.fakes import deaf
+from tests.specs import spec_of
 
 
 class StuckProbe:
@@ -26,7 +27,7 @@ async def open_checks(
     settings: Settings, read_secret: Callable[[str], str], stack: AsyncExitStack
 ) -> list[Check]:
     """Open the checks of the settings, and add the stuck check."""
-    stuck = check_factory.make_check("mine", StuckProbe(), settings)
+    stuck = check_factory.make_check(spec_of("mine", settings), StuckProbe())
     return [*await check_factory.open_checks(settings, read_secret, stack), stuck]
 
 

@@ -1,5 +1,6 @@
 """The steps of docs/grow.md, in a copy of the application."""
 
+import json
 import os
 import re
 import shutil
@@ -123,14 +124,9 @@ def test_a_new_kind_of_check_is_one_file_and_one_line(
     """It passes, fails with its reason, and recovers."""
     probe, line = (block.text for block in CHECK)
     copy.write("app/checks/smtp.py", probe)
-    copy.insert(
-        "app/check_factory.py",
-        line.replace('"mail.internal", 25', f'"127.0.0.1", {relay}'),
-        before="    return checks\n",
-    )
-    names = "from app.checks.network import Dialer\nfrom app.checks.smtp import SmtpProbe\n"
-    copy.insert("app/check_factory.py", names, before="from app.health import Check")
-    environ = {**on(None, valkey), "PYTHONPATH": str(copy.folder)}
+    copy.insert("app/checks/registry.py", line, before=")\n\nKINDS")
+    checks = json.dumps({"smtp": {"url": f"smtp://127.0.0.1:{relay}"}})
+    environ = {**on(None, valkey), "CHECKS": checks, "PYTHONPATH": str(copy.folder)}
     with running(environ, copy.folder / "log", SERVE) as service:
         service.until("smtp", None, 5)
         service.until("redis", None, 5)
@@ -147,7 +143,7 @@ def test_a_new_kind_of_check_is_one_file_and_one_line(
 
 def test_a_router_uses_the_settings_of_its_application(monkeypatch: pytest.MonkeyPatch) -> None:
     """It does not read the environment."""
-    for name in ("DATABASE_URL", "REDIS_URL", "HTTP_CHECKS"):
+    for name in ("DATABASE_URL", "REDIS_URL", "CHECKS", "HTTP_CHECKS"):
         monkeypatch.delenv(name, raising=False)
     names = dict[str, Any]()
     exec(ROUTER[0].text, names)  # noqa: S102 - code of our page

@@ -9,13 +9,14 @@ from redis.exceptions import ResponseError
 
 from app.check_factory import advise, make_check
 from app.checks.network import Dialer, explain_network
-from app.checks.redis import explain_redis
+from app.checks.redis_server import explain_redis
 from app.checks.session import Session, SessionProbe
 from app.devservers import Postgres, Valkey
 from app.health import Reason
 from app.settings import Settings
 from tests.faults.redis import configured
 from tests.service import Service, on, running
+from tests.specs import spec_of
 
 
 DIALER = Dialer("127.0.0.1")
@@ -78,14 +79,15 @@ async def open_session() -> Session:
 def test_a_password_that_was_not_requested_gets_advice(name: str) -> None:
     """The check passes, and its probe knows that no password was requested."""
     probe = SessionProbe(open_session, partial(explain_network, dialer=DIALER), 15, lambda: 0.0)
-    check = make_check(name, probe, Settings())
+    check = make_check(spec_of(name), probe)
     assert check.hint_after(None) is None
     probe.password_not_requested = True
+    none = Settings(postgres_auth="none", redis_auth="none")
     assert str(check.hint_after(None)) == UNWANTED_ADVICE.format(name.upper())
     # A failure for another reason has no such advice.
     assert check.hint_after(ConnectionRefusedError()) is None
-    assert advise(name, probe, "none", None) is None
-    assert make_check("payments", probe, Settings()).hint_after(None) is None
+    assert advise(spec_of(name, none), probe, None) is None
+    assert make_check(spec_of("payments"), probe).hint_after(None) is None
 
 
 @pytest.mark.parametrize(
@@ -101,4 +103,4 @@ def test_each_refusal_of_an_unwanted_password_gets_advice(message: str) -> None:
     error = ResponseError(message)
     assert explain_redis(error, DIALER) is Reason.AUTH
     probe = SessionProbe(open_session, partial(explain_network, dialer=DIALER), 15, lambda: 0.0)
-    assert str(advise("redis", probe, "password", error)) == UNWANTED_ADVICE.format("REDIS")
+    assert str(advise(spec_of("redis"), probe, error)) == UNWANTED_ADVICE.format("REDIS")

@@ -59,7 +59,7 @@ class Source:
         problem = problem.replace("NAME_password", default_password(name))
         if option in self.variables:
             return f"{self.variables[option].upper()}: {problem}"
-        return f"{self.setting}: {name}: {f'{option} ' if option else ''}{problem}"
+        return f"{self.setting}: {name}: {f'{option}: ' if option else ''}{problem}"
 
 
 # The checks with settings of their own.
@@ -201,7 +201,7 @@ def _read_toml(setting: str, path: Path, problems: list[str]) -> Source:
         msg = f"{path} may contain only the tables [defaults] and [checks.NAME]. Remove the rest."
         raise ValueError(msg)
     terms, found = _validate(Terms, defaults)
-    problems += [f"{setting}: [defaults] {option} {problem}" for option, problem in found]
+    problems += [f"{setting}: [defaults]: {option}: {problem}" for option, problem in found]
     return Source(setting, checks, defaults=terms.model_dump(exclude_unset=True))
 
 

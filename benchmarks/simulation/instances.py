@@ -18,6 +18,7 @@ from benchmarks.simulation.database import Database, Session
 SAMPLE = 0.1
 
 DEFAULTS = {name: field.default for name, field in Settings.model_fields.items()}
+DEFAULTS["database_url"] = "postgresql://user@host/database"
 
 
 def make_settings(**changes: Any) -> Settings:
@@ -66,7 +67,7 @@ class Fleet:
         renew_after = 0 if opens_each_time else self._settings.reconnect_interval
         probe = SessionProbe(connect, lambda _: Reason.ERROR, renew_after, now, self._random.random)
         monitor = Monitor(
-            [make_check("postgres", probe, self._settings)],
+            [make_check(self._settings.check_specs[0], probe)],
             clock=Clock(steady=now, wall=now),
             jitter=self._jitter,
         )

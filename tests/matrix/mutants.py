@@ -13,7 +13,7 @@ from typing import Any
 from unittest import mock
 
 from app.checks.postgres_driver import PostgresSession
-from app.checks.redis import RedisSession
+from app.checks.redis_server import RedisSession
 from app.health import Result, Status
 from app.health.monitor import CheckRunner
 from tests.matrix.subject import main

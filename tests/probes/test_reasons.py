@@ -18,10 +18,11 @@ from app.checks.network import Dialer, explain_network
 from app.checks.postgres import postgres as postgres_probe
 from app.checks.postgres_errors import explain_postgres
 from app.checks.postgres_protocol import ServerError
-from app.checks.redis import explain_redis
 from app.checks.redis import redis as redis_probe
+from app.checks.redis_server import explain_redis
 from app.health import Clock, Monitor, Reason, Result
 from app.settings import Settings
+from tests.specs import spec_of
 
 
 DIALER = Dialer("127.0.0.1", 1)
@@ -144,7 +145,7 @@ async def test_one_failed_attempt_is_explained_once(kind: str) -> None:
     async with await asyncio.start_server(refuse, "127.0.0.1") as server:
         port = server.sockets[0].getsockname()[1]
         async with open_probe(kind, port) as probe:
-            monitor = Monitor([make_check(kind, probe, settings)], clock=Clock())
+            monitor = Monitor([make_check(spec_of(kind, settings), probe)], clock=Clock())
             monitor.subscribe(on_result=lambda _, result: results.put_nowait(result))
             sys.setprofile(counting(EXPLAINED_BY[kind].__code__, calls))
             try:

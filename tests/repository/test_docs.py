@@ -8,7 +8,6 @@ import pytest
 from app.cli import COMMANDS
 from app.health.reasons import ADVICE
 from app.settings import Settings
-from app.settings.checks import parse_http_checks
 from tests.pages import PAGES, Block, alike, blocks
 from tests.service import ROOT
 
@@ -111,8 +110,8 @@ def test_the_page_explains_each_reason_as_the_service_does() -> None:
 
 def test_the_http_check_on_the_page_is_valid() -> None:
     (shown,) = re.findall(r"JSON: `(.*?)`;", SETTINGS)
-    (target,), problems = parse_http_checks(shown)
-    assert (target.name, list(target.secrets), list(problems)) == ("minio", ["NAME"], [])
+    (spec,), problems = Settings(database_url=None, redis_url=None, checks=shown).parsed_checks
+    assert (spec.name, list(spec.secret_names), list(problems)) == ("minio", ["NAME"], [])
 
 
 def missing_runner(block: Block) -> str | None:

@@ -3,16 +3,22 @@ from typing import Any
 
 import pytest
 
-from app.settings.checks import HttpTarget, parse_http_checks
+from app.checks.http import HttpOptions
+from app.settings import Settings
 
 
 CANARY = "CANARY"
 URL = "http://minio:9000/minio/health/cluster"
 
 
+def parse(text: str) -> Settings:
+    """Return settings with these checks and no others."""
+    return Settings(http_checks=text, checks="", checks_file=None, database_url="", redis_url="")
+
+
 def problems(text: str) -> list[str]:
     """Return the problems of a text without the setting's name, which starts each line."""
-    found = parse_http_checks(text)[1]
+    found = parse(text).parsed_checks[1]
     assert CANARY not in "".join(found)
     assert all(line.startswith("HTTP_CHECKS: ") and line.isprintable() for line in found)
     return [line.removeprefix("HTTP_CHECKS: ") for line in found]
@@ -24,43 +30,41 @@ def member_problems(**members: Any) -> list[str]:
     return [line.removeprefix("minio: ") for line in found]
 
 
+def options(**members: Any) -> HttpOptions:
+    """Return the options of a check with these members."""
+    [spec] = parse(json.dumps({"minio": {"url": URL, **members}})).check_specs
+    assert isinstance(spec.options, HttpOptions)
+    return spec.options
+
+
 def test_a_url_is_enough() -> None:
     """The other members have defaults. An empty text has no checks."""
-    target = HttpTarget("minio", URL)
-    assert parse_http_checks(json.dumps({"minio": {"url": URL}})) == ((target,), ())
-    assert parse_http_checks("") == parse_http_checks("{}") == ((), ())
+    assert options() == HttpOptions(url=URL)
+    assert parse("").parsed_checks == parse("{}").parsed_checks == ((), ())
 
 
 def test_every_member_is_accepted() -> None:
     """The example of the documentation, and the other members."""
-    text = json.dumps(
-        {
-            "minio": {
-                "url": URL,
-                "expect": 204,
-                "headers": {"x-key": "secret:stack_auth_secret"},
-                "interval": 0.5,
-                "timeout": 86400,
-            },
-            "s3_eu-1": {"url": "https://[::1]:8443?a=b"},
-        }
-    )
-    headers = (("x-key", "secret:stack_auth_secret"),)
-    assert parse_http_checks(text) == (
-        (
-            HttpTarget("minio", URL, 204, headers, 0.5, 86400),
-            HttpTarget("s3_eu-1", "https://[::1]:8443?a=b"),
-        ),
-        (),
-    )
+    members = {
+        "url": "https://[::1]:8443?a=b",
+        "expect": 204,
+        "headers": {"x-key": "secret:stack_auth_secret"},
+        "interval": 0.5,
+        "timeout": 86400,
+        "failure_threshold": 20,
+        "success_threshold": 2,
+        "required": False,
+    }
+    assert options(**members).model_dump() == members
+    assert not member_problems(**members)
 
 
 def test_secrets_are_replaced_with_the_content_of_their_files() -> None:
     """Also several in one value."""
-    headers = (("authorization", "Bearer secret:a.b"), ("x", "secret:c-1:secret:d, y"), ("z", "z"))
-    target = HttpTarget("minio", URL, headers=headers)
-    assert target.secrets == {"a.b", "c-1", "d"}
-    assert target.filled(lambda name: f"<{name}\\1>") == {
+    headers = {"authorization": "Bearer secret:a.b", "x": "secret:c-1:secret:d, y", "z": "z"}
+    parsed = options(headers=headers)
+    assert parsed.secret_names("minio") == {"a.b", "c-1", "d"}
+    assert parsed.resolve_headers(lambda name: f"<{name}\\1>") == {
         "authorization": "Bearer <a.b\\1>",
         "x": "<c-1\\1>:<d\\1>, y",
         "z": "z",
@@ -92,6 +96,10 @@ def test_a_value_that_is_not_a_json_object_is_reported(text: str, problem: str) 
 NAME = "the name must have at most 32 of a-z, 0-9, _ and -, and begin with a letter. Rename it."
 TAKEN = "the name is in use. Rename it."
 CHECK = f'{{"url": "{URL}"}}'
+KNOWN = (
+    "Remove it, or use one of required, interval, timeout, failure_threshold, success_threshold, "
+    "url, expect, headers."
+)
 OBJECT = 'must be an object such as {"url": "http://minio:9000/"}. Correct it.'
 
 
@@ -103,17 +111,16 @@ OBJECT = 'must be an object such as {"url": "http://minio:9000/"}. Correct it.'
         (f'{{"{"a" * 33}": {CHECK}}}', f"check 1: {NAME}"),
         (f'{{"1st": {CHECK}}}', f"check 1: {NAME}"),
         (f'{{"a\\n": {CHECK}}}', f"check 1: {NAME}"),
-        (f'{{"postgres": {CHECK}}}', f"postgres: {TAKEN}"),
-        (f'{{"redis": {CHECK}}}', f"redis: {TAKEN}"),
         (f'{{"a": {CHECK}, "a": {CHECK}}}', f"a: {TAKEN}"),
         (f'{{"a": "{CANARY}"}}', f"a: {OBJECT}"),
         (f'{{"a": [["url", "{CANARY}"]]}}', f"a: {OBJECT}"),
         ('{"a": {}}', "a: has no url. Add one."),
-        (f'{{"a": {{"url": "{URL}", "url": "{CANARY}:"}}}}', "a: has a member twice. Keep one."),
+        (f'{{"a": {{"url": "{URL}", "url": "{CANARY}:"}}}}', "a: has an option twice. Keep one."),
         (
             f'{{"a": {{"url": "{URL}", "{CANARY}": "{CANARY}"}}}}',
-            "a: has a member other than url, expect, headers, interval, timeout. Remove it.",
+            f"a: has an unknown option. {KNOWN}",
         ),
+        (f'{{"a": {{"url": "{URL}", "depth": ""}}}}', f"a: has the unknown option depth. {KNOWN}"),
     ],
 )
 def test_an_invalid_check_is_reported(text: str, problem: str) -> None:
@@ -121,14 +128,10 @@ def test_an_invalid_check_is_reported(text: str, problem: str) -> None:
     assert problems(text)[0] == problem
 
 
-def test_at_most_thirty_checks_are_accepted() -> None:
-    """So that an answer stays short."""
-    checks = {f"a{number:-<31}": {"url": URL} for number in range(31)}
-    problem = "has 31 checks. Keep at most 30, and move others to another instance."
-    assert problems(json.dumps(checks)) == [problem]
-    del checks[f"a{7:-<31}"]
-    assert len(parse_http_checks(json.dumps(checks))[0]) == 30
-    assert not problems(json.dumps(checks))
+def test_two_hundred_checks_are_accepted() -> None:
+    """There is no limit but the size of an environment variable."""
+    parsed = parse(json.dumps({f"a{number:-<31}": {"url": URL} for number in range(200)}))
+    assert (len(parsed.check_specs), parsed.parsed_checks[1]) == (200, ())
 
 
 @pytest.mark.parametrize(
@@ -156,21 +159,21 @@ def test_at_most_thirty_checks_are_accepted() -> None:
 )
 def test_an_invalid_url_is_reported(url: Any) -> None:
     """In one line, without a part of it."""
-    form = "url must have the form http://host:port/path or https://host:port/path. Correct it."
+    form = "url: must have the form http://host:port/path or https://host:port/path. Correct it."
     assert member_problems(url=url) == [form]
 
 
 @pytest.mark.parametrize("user", [f"user:{CANARY}", CANARY, f":{CANARY}", ""])
 def test_a_url_with_credentials_is_rejected(user: str) -> None:
     """A password belongs in a file."""
-    remedy = "url contains credentials. Put them in a header, as secret:NAME."
+    remedy = "url: contains credentials. Put them in a header, as secret:NAME."
     assert member_problems(url=f"http://{user}@host/") == [remedy]
 
 
 @pytest.mark.parametrize("expect", [99, 199, 600, 200.0, "200", True, None, [200], 10**400])
 def test_an_invalid_status_is_reported(expect: Any) -> None:
     """It must be a whole number and a final status."""
-    remedy = "expect must be a whole number from 200 to 599. Correct it or remove it."
+    remedy = "expect: must be a whole number from 200 to 599. Correct it or remove it."
     assert member_problems(expect=expect) == [remedy]
 
 
@@ -181,7 +184,7 @@ def test_an_invalid_status_is_reported(expect: Any) -> None:
 def test_invalid_seconds_are_reported(member: str, seconds: Any) -> None:
     """The JSON parser of Python accepts Infinity and NaN."""
     remedy = "must be a number of seconds from 0.01 to 86400. Correct it or remove it."
-    assert member_problems(**{member: seconds}) == [f"{member} {remedy}"]
+    assert member_problems(**{member: seconds}) == [f"{member}: {remedy}"]
 
 
 HEADER = 'must be an object such as {"x-key": "secret:NAME"}. Correct it or remove it.'
@@ -225,7 +228,7 @@ FRAMING = (
 )
 def test_invalid_headers_are_reported(headers: Any, problem: str) -> None:
     """By their number: a name or a value may be a secret."""
-    assert member_problems(headers=headers) == [f"headers {problem}"]
+    assert member_problems(headers=headers) == [f"headers: {problem}"]
 
 
 def test_all_problems_are_reported_at_once() -> None:
@@ -234,15 +237,15 @@ def test_all_problems_are_reported_at_once() -> None:
         "a": {"url": CANARY, "expect": 0, "headers": {"x": "secret:x"}, "timeout": 0},
         "B": {"headers": {"": 7, "y": "\n"}},
     }
-    targets, lines = parse_http_checks(json.dumps(checks))
-    assert targets == (HttpTarget("a", headers=(("x", "secret:x"),)),)
+    [spec], lines = parse(json.dumps(checks)).parsed_checks
+    assert spec.options == HttpOptions(headers={"x": "secret:x"})
     assert [line.split(" must")[0].removeprefix("HTTP_CHECKS: ") for line in lines] == [
-        "a: url",
-        "a: expect",
-        "a: timeout",
+        "a: timeout:",
+        "a: url:",
+        "a: expect:",
         "check 2: the name",
         "check 2: has no url. Add one.",
-        "check 2: headers number 1",
-        "check 2: headers number 1",
-        "check 2: headers number 2",
+        "check 2: headers: number 1",
+        "check 2: headers: number 1",
+        "check 2: headers: number 2",
     ]

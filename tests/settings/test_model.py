@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 import trustme
 
+from app.checks.kind import StoreOptions
 from app.settings import ConfigurationError, Settings, load
 from app.settings.loading import find_misspelled
 from app.settings.secrets import SECRETS
@@ -27,9 +28,12 @@ def test_the_defaults_are_the_documented_ones(environ: pytest.MonkeyPatch) -> No
     assert settings.postgres_require == settings.redis_require == "query"
     assert settings.optional == frozenset()
     assert settings.health_details == "always"
-    read = settings.password("postgres")
-    assert read
-    assert read() == CANARY
+    assert [spec.name for spec in settings.check_specs] == ["postgres", "redis"]
+    for spec in settings.check_specs:
+        assert isinstance(spec.options, StoreOptions)
+        read = spec.options.password_reader(spec.name, settings.read_secret)
+        assert read
+        assert read() == CANARY
 
 
 @pytest.mark.parametrize(
@@ -159,7 +163,7 @@ def test_a_service_without_dependencies_does_not_start(environ: pytest.MonkeyPat
     environ.delenv("DATABASE_URL")
     environ.delenv("REDIS_URL")
     assert problems() == [
-        "DATABASE_URL, REDIS_URL, HTTP_CHECKS: none of them is set. Set at least one."
+        "DATABASE_URL, REDIS_URL, CHECKS, CHECKS_FILE: none of them is set. Set at least one."
     ]
 
 
@@ -169,7 +173,7 @@ def test_a_server_without_a_password_needs_no_secret(
     """`POSTGRES_AUTH=none` is for trust and peer authentication."""
     (tmp_path / "postgres_password").unlink()
     environ.setenv("POSTGRES_AUTH", "none")
-    assert load().password("postgres") is None
+    assert "postgres_password" not in load().check_specs[0].secret_names
 
 
 def test_a_header_may_use_any_file_of_the_folder(
@@ -222,4 +226,8 @@ def test_a_check_uses_its_own_interval_and_timeout(environ: pytest.MonkeyPatch) 
     environ.setenv("CHECK_INTERVAL", "7")
     environ.setenv("POSTGRES_CHECK_TIMEOUT", "3")
     environ.setenv("HTTP_CHECKS", '{"it": {"url": "http://it/", "interval": 2}}')
-    assert load().check_schedules == {"postgres": (7, 3), "it": (2, 1)}
+    terms = {spec.name: spec.options for spec in load().check_specs}
+    assert {name: (one.interval, one.timeout) for name, one in terms.items()} == {
+        "postgres": (7, 3),
+        "it": (2, 1),
+    }

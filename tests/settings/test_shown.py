@@ -10,14 +10,14 @@ def test_effective_settings_have_no_secrets(monkeypatch: pytest.MonkeyPatch) -> 
     """With the names of the environment. Unset ones are left out, and derived ones included."""
     monkeypatch.setenv("DATABASE_URL", "postgresql://app@db:5432/app?sslmode=require")
     monkeypatch.setenv(
-        "HTTP_CHECKS",
+        "CHECKS",
         '{"minio": {"url": "http://minio:9000/health?token=topsecret", '
         '"headers": {"x-key": "hidden"}}, "search": {"url": "https://search/"}}',
     )
     monkeypatch.setenv("PORT", "8123")
     shown = effective_settings(Settings())
     assert shown["DATABASE_URL"] == "postgresql://app@db:5432/app?sslmode=require"
-    assert shown["HTTP_CHECKS"] == "minio: http://minio:9000/health, search: https://search/"
+    assert shown["CHECKS"] == "minio: http://minio:9000/health, search: https://search/"
     assert shown["CHECK_INTERVAL"] == "1"
     assert Path(shown["MAINTENANCE_FILE"]).name == "vitals-8123.maintenance"
     assert not {"REDIS_URL", "OPTIONAL_CHECKS", "REDIS_CHECK_TIMEOUT"} & shown.keys()

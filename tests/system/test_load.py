@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from app.devservers import Postgres, Valkey
-from app.settings.checks import MAX_CHECKS
 from tests.service import SERVE, Prober, Service, on, p99, running
 from tests.system.servers import program
 
@@ -85,7 +84,7 @@ def test_a_flood_fails_no_check_and_leaks_no_memory(service: Service) -> None:
 )
 def test_a_flood_of_expensive_requests_does_not_delay_liveness(path: str, tmp_path: Path) -> None:
     """The requests render pages with thirty failing checks, or miss the response cache."""
-    checks = {f"check{number}": {"url": "http://127.0.0.1:1/"} for number in range(MAX_CHECKS)}
+    checks = {f"check{number}": {"url": "http://127.0.0.1:1/"} for number in range(30)}
     environ = {**DEFAULTS, "DRAIN_SECONDS": "0", "HTTP_CHECKS": json.dumps(checks)}
     command = ("taskset", "--cpu-list", "0", *SERVE)
     with running(environ, tmp_path / "log", command) as service:

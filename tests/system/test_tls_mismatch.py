@@ -12,8 +12,8 @@ from app.checks.http import http
 from app.checks.postgres import postgres as postgres_probe
 from app.checks.redis import redis as redis_probe
 from app.devservers import Postgres, Valkey
-from app.settings import Settings
 from tests.probes.http_server import OK, serving
+from tests.specs import spec_of
 from tests.system.certificates import Certificates
 from tests.system.servers import SystemRedis
 
@@ -25,7 +25,7 @@ DO_NOT_ENCRYPT = "write http:// or redis:// in the URL, or sslmode=disable"
 async def remedy(name: str, opening: Any) -> str:
     """Probe once as the monitor does, and return the remedy of the failure."""
     async with opening as probe:
-        check = make_check(name, probe, Settings())
+        check = make_check(spec_of(name), probe)
         attempt = asyncio.create_task(probe())
         await asyncio.wait({attempt}, timeout=1)
         error = attempt.exception() if attempt.done() else TimeoutError()

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from app.settings.urls import parse_postgres_url, parse_redis_url
+from app.checks.postgres import parse_postgres_url
+from app.checks.redis import parse_redis_url
 from tests.system.certificates import Certificates
 
 

@@ -51,7 +51,7 @@ def test_a_missing_dependency_is_reported(ask: Ask, well: pytest.MonkeyPatch) ->
     """There is nothing to check."""
     well.delenv("DATABASE_URL")
     well.delenv("REDIS_URL")
-    line = "DATABASE_URL, REDIS_URL, HTTP_CHECKS: none of them is set. Set at least one."
+    line = "DATABASE_URL, REDIS_URL, CHECKS, CHECKS_FILE: none of them is set. Set at least one."
     assert problems_by_row(ask()) == {"DATABASE_URL": line}
 
 
