@@ -49,11 +49,7 @@ INVALID_SECRET = re.compile(r"secret:([A-Za-z0-9_.-]*[/\\]|(?![A-Za-z0-9_.-]))")
 
 
 def parse_http_url(text: str) -> str:
-    """Return the URL of an HTTP service, if it is valid.
-
-    Raises:
-        ValueError: it is not valid; with the remedy.
-    """
+    """Return a valid URL, or raise a ValueError with the remedy."""
     parts = split_url(text, FORM)
     ensure(parts.scheme in PORTS, FORM)
     problem = "contains credentials. Put them in a header, as secret:NAME."
@@ -62,11 +58,7 @@ def parse_http_url(text: str) -> str:
 
 
 def parse_headers(value: Any) -> Any:
-    """Return the headers, if they are valid.
-
-    Raises:
-        ValueError: they are not valid; with one line for each problem.
-    """
+    """Return valid headers, or raise a ValueError with a line for each problem."""
     msg = 'must be an object such as {"x-key": "secret:NAME"}. Correct it or remove it.'
     ensure(isinstance(value, dict), msg)
     if problems := "\n".join(_header_problems(value)):

@@ -131,7 +131,7 @@ class CheckSpec(Generic[T_co]):
 
     @property
     def secret_names(self) -> frozenset[str]:
-        """The names of the secrets that it needs."""
+        """The secrets that it needs."""
         return self.options.secret_names(self.name)
 
 

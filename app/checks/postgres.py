@@ -38,11 +38,7 @@ STATEMENTS = {
 
 
 def parse_postgres_url(text: str) -> str:
-    """Return the URL of a PostgreSQL server, if it is valid.
-
-    Raises:
-        ValueError: it is not valid; with the remedy.
-    """
+    """Return a valid URL, or raise a ValueError with the remedy."""
     from sqlalchemy import make_url  # noqa: PLC0415 - see `Kind`
     from sqlalchemy.exc import ArgumentError  # noqa: PLC0415 - as above
 

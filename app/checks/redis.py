@@ -24,11 +24,7 @@ CLIENT_NAME = "vitals"
 
 
 def parse_redis_url(text: str) -> str:
-    """Return the URL of a Redis server, if it is valid.
-
-    Raises:
-        ValueError: it is not valid; with the remedy.
-    """
+    """Return a valid URL, or raise a ValueError with the remedy."""
     from redis.asyncio.connection import parse_url  # noqa: PLC0415 - see `Kind`
 
     try:

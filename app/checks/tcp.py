@@ -20,11 +20,7 @@ FORM = "must have the form tcp://host:port or tls://host:port. Correct it."
 
 
 def parse_tcp_url(text: str) -> str:
-    """Return the URL of a TCP port, if it is valid.
-
-    Raises:
-        ValueError: it is not valid; with the remedy.
-    """
+    """Return a valid URL, or raise a ValueError with the remedy."""
     parts = split_url(text, FORM)
     has_more = parts.path or parts.query or parts.fragment or "@" in parts.netloc
     ensure(parts.scheme in SCHEMES and parts.port and not has_more, FORM)

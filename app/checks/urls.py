@@ -42,11 +42,7 @@ def ensure_ca_file(path: str | None, name: str) -> None:
 
 
 def split_url(text: str, form: str) -> SplitResult:
-    """Return the parts of a URL with a valid host and port.
-
-    Raises:
-        ValueError: it has none, with *form* as its message.
-    """
+    """Return the parts of a URL, or raise *form* as a ValueError if its host or port is invalid."""
     try:
         # `urlsplit` removes line breaks, and a space would end the path in a request.
         parts = urlsplit(text if re.fullmatch(r"[!-~]+", text) else "")
