@@ -164,7 +164,7 @@ class JsonObject(dict[str, Any]):
 
     def __init__(self, pairs: Collection[tuple[str, Any]]) -> None:
         super().__init__(pairs)
-        counts = Counter(key for key, _ in pairs) if len(self) < len(pairs) else Counter[str]()
+        counts = Counter(key for key, _ in pairs)
         self.repeated = [key for key, count in counts.items() if count > 1]
 
 
@@ -201,8 +201,9 @@ def _read_toml(setting: str, path: Path, problems: list[str]) -> Source:
         msg = f"{path} may contain only the tables [defaults] and [checks.NAME]. Remove the rest."
         raise ValueError(msg)
     terms, found = _validate(Terms, defaults)
-    problems += [f"{setting}: [defaults]: {option}: {problem}" for option, problem in found]
-    return Source(setting, checks, defaults=terms.model_dump(exclude_unset=True))
+    source = Source(setting, checks, defaults=terms.model_dump(exclude_unset=True))
+    problems += [source.describe("[defaults]", *problem) for problem in found]
+    return source
 
 
 def _parse_check(
@@ -211,23 +212,25 @@ def _parse_check(
     """Return a check, unless its kind is unknown, and its problems."""
     if not isinstance(members, dict):
         return None, [("", 'must be an object such as {"url": "http://minio:9000/"}. Correct it.')]
-    problems: Problems = []
-    if "url" not in members:
-        problems.append(("", "has no url. Add one."))
-    if getattr(members, "repeated", ()):
-        problems.append(("", "has an option twice. Keep one."))
+    kind = source.kind
+    repeated = getattr(members, "repeated", ())
+    problems = [("", f"has an option twice{_show(option)}. Keep one.") for option in repeated]
     if getattr(members.get("headers"), "repeated", ()):
         problems.append(("headers", "has a name twice. Keep one."))
+    if "url" not in members:
+        problems.append(("", "has no url. Add one."))
+    else:
+        url = members["url"] if isinstance(members["url"], str) else ""
+        members = {**members, "url": url}
+        if not (kind := kind or BY_SCHEME.get(url.partition(":")[0].lower())):
+            schemes = " or ".join(f"{scheme}://" for scheme in BY_SCHEME)
+            problems.append(("url", f"must begin with {schemes}. Correct it."))
     if is_optional and "required" in members:
         problems.append(("required", "contradicts OPTIONAL_CHECKS. Remove one of the two."))
-    url = members.get("url", "")
-    url = url if isinstance(url, str) else ""
-    if not (kind := source.kind or BY_SCHEME.get(url.partition(":")[0].lower())):
-        schemes = " or ".join(f"{scheme}://" for scheme in BY_SCHEME)
-        return None, problems or [("url", f"must begin with {schemes}. Correct it.")]
+    if not kind:
+        return None, problems
     defaults = {**general, **source.defaults} | ({"required": False} if is_optional else {})
-    given = {**members, "url": url} if "url" in members else members
-    options, found = _validate(kind.options, {**defaults, **given})
+    options, found = _validate(kind.options, {**defaults, **members})
     return CheckSpec(name, kind, options, source.setting, source.variables), problems + found
 
 
@@ -244,13 +247,16 @@ def _validate(model: type[M], members: Mapping[str, Any]) -> tuple[M, Problems]:
 
 def _describe(model: type[Terms], option: str, details: Any) -> Iterator[tuple[str, str]]:
     if details["type"] == "extra_forbidden":
-        shown = f"the unknown option {option}" if OPTION.fullmatch(option) else "an unknown option"
         known = ", ".join(model.model_fields)
-        yield "", f"has {shown}. Remove it, or use one of {known}."
+        yield "", f"has an unknown option{_show(option)}. Remove it, or use one of {known}."
     elif details["type"] == "value_error":
         yield from ((option, line) for line in str(details["ctx"]["error"]).splitlines())
     else:
         yield option, f"must be {model.model_fields[option].description or 'text'}. {REMEDY}"
+
+
+def _show(option: str) -> str:
+    return f": {option}" if OPTION.fullmatch(option) else ""
 
 
 def _find_shared_secret(
@@ -260,5 +266,5 @@ def _find_shared_secret(
     secret, options = default_password(spec.name), spec.options
     if secret not in spec.secret_names or not isinstance(options, StoreOptions) or options.password:
         return None
-    sharing = (one.name for one in others if default_password(one.name) == secret)
-    return next(sharing, None)
+    needing = (one.name for one in others if secret in one.secret_names)
+    return next((name for name in needing if default_password(name) == secret), None)

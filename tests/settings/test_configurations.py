@@ -1,6 +1,8 @@
 """Checks from every source: which are accepted, and the lines that report the others."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,7 @@ import pytest
 from app.settings import ConfigurationError, load
 from app.settings.loading import find_deprecated
 from tests.broken_settings import CANARY
+from tests.service import ROOT
 
 
 URL = "http://host/"
@@ -150,7 +153,7 @@ REFUSED: list[tuple[dict[str, str], str]] = [
     ],
     (
         checks(url="tcp://h:1", auth="none"),
-        f"CHECKS: a: has the unknown option auth. Remove it, or use one of {TERMS}, url.",
+        f"CHECKS: a: has an unknown option: auth. Remove it, or use one of {TERMS}, url.",
     ),
     (
         checks(url="tcp://h:1", **{CANARY: CANARY}),
@@ -158,7 +161,7 @@ REFUSED: list[tuple[dict[str, str], str]] = [
     ),
     (
         {"CHECKS": f'{{"a": {{"url": "{URL}", "url": "{CANARY}"}}}}'},
-        "CHECKS: a: has an option twice. Keep one.",
+        "CHECKS: a: has an option twice: url. Keep one.",
     ),
     (
         {"CHECKS": f'{{"a": {{"url": "{URL}", "headers": {{"x": "1", "x": "{CANARY}"}}}}}}'},
@@ -254,7 +257,7 @@ def test_a_wrong_check_is_reported_in_one_line(
         ),
         (
             f"[defaults]\nurl = '{CANARY}'\n[checks.a]\nurl = '{URL}'",
-            f": [defaults]: has the unknown option url. Remove it, or use one of {TERMS}.",
+            f": [defaults]: has an unknown option: url. Remove it, or use one of {TERMS}.",
         ),
         (
             f"[checks.a]\nurl = '{URL}'\ninterval = 1979-05-27",
@@ -333,3 +336,18 @@ def test_http_checks_are_deprecated(configured: pytest.MonkeyPatch) -> None:
     assert not find_deprecated(load())
     configured.setenv("HTTP_CHECKS", json.dumps({"b": {"url": URL}}))
     assert find_deprecated(load()).keys() == {"HTTP_CHECKS"}
+
+
+def test_loading_the_settings_imports_no_driver() -> None:
+    """The drivers take a third of the startup time."""
+    program = "import sys, app.settings; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert not {"asyncpg", "redis", "sqlalchemy"} & set(done.stdout.split())
+
+
+def test_two_hundred_checks_are_loaded(configured: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    tables = (f"[checks.c{number}]\nurl = 'tcp://host:{number + 1}'\n" for number in range(200))
+    configured.setenv("CHECKS_FILE", write(tmp_path, "".join(tables)))
+    assert len(load().check_specs) == 200

@@ -115,12 +115,15 @@ OBJECT = 'must be an object such as {"url": "http://minio:9000/"}. Correct it.'
         (f'{{"a": "{CANARY}"}}', f"a: {OBJECT}"),
         (f'{{"a": [["url", "{CANARY}"]]}}', f"a: {OBJECT}"),
         ('{"a": {}}', "a: has no url. Add one."),
-        (f'{{"a": {{"url": "{URL}", "url": "{CANARY}:"}}}}', "a: has an option twice. Keep one."),
+        (
+            f'{{"a": {{"url": "{URL}", "url": "{CANARY}:"}}}}',
+            "a: has an option twice: url. Keep one.",
+        ),
         (
             f'{{"a": {{"url": "{URL}", "{CANARY}": "{CANARY}"}}}}',
             f"a: has an unknown option. {KNOWN}",
         ),
-        (f'{{"a": {{"url": "{URL}", "depth": ""}}}}', f"a: has the unknown option depth. {KNOWN}"),
+        (f'{{"a": {{"url": "{URL}", "depth": ""}}}}', f"a: has an unknown option: depth. {KNOWN}"),
     ],
 )
 def test_an_invalid_check_is_reported(text: str, problem: str) -> None:
