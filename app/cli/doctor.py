@@ -169,7 +169,7 @@ def doctor(*, as_json: bool) -> None:
     """
     settings, problems = load_with_problems()
     problems += find_bind_problems(settings.host, settings.port)
-    misspelled = find_misspelled()
+    misspelled = find_misspelled(secrets=settings.secret_names)
     sections = {
         "settings": [*settings_rows(settings, problems, misspelled)],
         "secrets": [*secret_rows(settings, problems, misspelled)],

@@ -84,7 +84,7 @@ def run(
     from app.server.server import create_server
     from app.settings.loading import find_misspelled
 
-    for variable, similar in find_misspelled().items():
+    for variable, similar in find_misspelled(secrets=settings.secret_names).items():
         logger.warning(
             "environment variable unknown", extra={"variable": variable, "similar": similar}
         )

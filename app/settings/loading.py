@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Collection, Container, Iterator, Mapping
 from difflib import SequenceMatcher, get_close_matches
 from typing import Any
 from urllib.parse import urlsplit
@@ -107,14 +107,19 @@ def find_deprecated(settings: Settings) -> dict[str, str]:
     return {"HTTP_CHECKS": "deprecated. Rename it to CHECKS; version 3.0 will not read it."}
 
 
-def find_misspelled(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+def find_misspelled(
+    environ: Mapping[str, str] = os.environ, secrets: Collection[str] = SECRETS
+) -> dict[str, str]:
     """Return each variable that has no effect, but almost the name of one that has.
+
+    Args:
+        secrets: the names of all secrets.
 
     Returns:
         The name of the similar variable by the name of the misspelled one.
     """
-    names = {name.upper() for name in (*Settings.model_fields, *SECRETS)}
-    names |= {f"{name.upper()}_FILE" for name in SECRETS}
+    names = {name.upper() for name in (*Settings.model_fields, *secrets)}
+    names |= {f"{name.upper()}_FILE" for name in secrets}
     misspelled = dict[str, str]()
     for variable in sorted(environ):
         name = variable.upper()

@@ -125,6 +125,13 @@ def test_variables_of_an_ordinary_environment_are_not_misspelled() -> None:
     assert find_misspelled(dict.fromkeys(UNRELATED.split(), CANARY)) == {}
 
 
+def test_the_secret_of_a_check_is_not_misspelled() -> None:
+    """Without the check, its variable is almost that of another secret."""
+    environ = {"REDIS2_PASSWORD_FILE": CANARY}
+    assert find_misspelled(environ) == {"REDIS2_PASSWORD_FILE": "REDIS_PASSWORD_FILE"}
+    assert find_misspelled(environ, [*SECRETS, "redis2_password"]) == {}
+
+
 def test_no_setting_and_no_secret_is_misspelled() -> None:
     """In upper or lower case."""
     names = [*Settings.model_fields, *(f"{name}_file" for name in SECRETS)]
