@@ -1,8 +1,15 @@
-"""Specifications of checks for tests that bring their own probe."""
+"""Checks for tests that bring their own probe, and probes for tests without settings."""
 
 import json
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 
-from app.checks.kind import CheckSpec, Options
+from app.checks.kind import CheckSpec, Kind, Options, Resources, StoreOptions
+from app.checks.postgres import KIND as POSTGRESQL
+from app.checks.postgres import open_postgres
+from app.checks.redis import KIND as REDIS
+from app.checks.redis import open_redis
+from app.checks.session import SessionProbe
 from app.settings import Settings
 
 
@@ -16,3 +23,38 @@ def spec_of(name: str, settings: Settings | None = None) -> CheckSpec[Options]:
     urls |= {"checks": ""} if name in {"postgres", "redis"} else {}
     given = (settings or Settings()).model_dump()
     return next(spec for spec in Settings(**given | urls).check_specs if spec.name == name)
+
+
+Password = Callable[[], str] | None
+
+
+def postgres(
+    url: str, password: Password, *, require: str, renew_after: float, give_up_after: float = 60
+) -> AbstractAsyncContextManager[SessionProbe]:
+    """Open a probe of a PostgreSQL. Its URL is not validated."""
+    spec = _store(POSTGRESQL, url, password, require, give_up_after)
+    return open_postgres(spec, _resources(password, renew_after))
+
+
+def redis(
+    url: str, password: Password, *, require: str, renew_after: float
+) -> AbstractAsyncContextManager[SessionProbe]:
+    """Open a probe of a Redis. Its URL is not validated."""
+    return open_redis(_store(REDIS, url, password, require), _resources(password, renew_after))
+
+
+def _store(
+    kind: Kind, url: str, password: Password, depth: str, timeout: float = 60
+) -> CheckSpec[StoreOptions]:
+    auth = "password" if password else "none"
+    made = kind.options.model_construct(url=url, auth=auth, depth=depth, timeout=timeout)
+    assert isinstance(made, StoreOptions)
+    return CheckSpec(kind.name, kind, made)
+
+
+def _resources(password: Password, renew_after: float) -> Resources:
+    def read_secret(_name: str) -> str:
+        assert password, "no password is needed"
+        return password()
+
+    return Resources(read_secret, renew_after)

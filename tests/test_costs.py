@@ -9,14 +9,14 @@ from pathlib import Path
 
 import psutil
 
-from app.checks.postgres import postgres as postgres_probe
-from app.checks.redis import redis as redis_probe
 from app.checks.session import SessionProbe
 from app.devservers import Postgres, Valkey
 from app.health import Check, Clock, Monitor
 from tests.faults.servers import admin, frozen, sessions
 from tests.probes.attempt import eventually
 from tests.service import on, running
+from tests.specs import postgres as postgres_probe
+from tests.specs import redis as redis_probe
 
 
 ATTEMPTS = 200

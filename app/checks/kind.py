@@ -8,6 +8,8 @@ from typing import Annotated, Any, Generic, Literal, Protocol, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from app.checks.errors import read_credential
+from app.checks.network import BlockingCall
 from app.checks.tls import TrustStore
 from app.health import Probe, Reason
 
@@ -99,10 +101,12 @@ class StoreOptions(Options):
 
     def password_reader(
         self, name: str, read_secret: Callable[[str], str]
-    ) -> Callable[[], str] | None:
-        """Return a function that reads the password, or None if the server wants none."""
-        needed = self.auth == "password"
-        return partial(read_secret, self.password_name(name)) if needed else None
+    ) -> BlockingCall[str] | None:
+        """Return an async callable that reads the password, or None if the server wants none."""
+        if self.auth == "none":
+            return None
+        read = partial(read_credential, partial(read_secret, self.password_name(name)))
+        return BlockingCall(read, "read a password")
 
 
 def default_password(name: str) -> str:

@@ -2,16 +2,13 @@
 
 import contextlib
 import math
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
-from functools import partial
+from collections.abc import AsyncIterator
+from contextlib import aclosing, asynccontextmanager
 from typing import Annotated
 
 from pydantic import AfterValidator
 
-from app.checks.errors import read_credential
 from app.checks.kind import CheckSpec, Kind, Resources, StoreOptions
-from app.checks.network import BlockingCall
 from app.checks.session import SessionProbe
 from app.checks.urls import PASSWORD, WHITESPACE, ensure, ensure_ca_file, is_plain, is_port
 from app.health import Reason
@@ -75,34 +72,22 @@ class PostgresOptions(StoreOptions):
 
 
 @asynccontextmanager
-async def postgres(
-    url: str,
-    password: Callable[[], str] | None,
-    *,
-    require: str,
-    renew_after: float,
-    give_up_after: float = 60,
+async def open_postgres(
+    spec: CheckSpec[StoreOptions], resources: Resources
 ) -> AsyncIterator[SessionProbe]:
-    """Provide a probe of a PostgreSQL. It connects at its first attempt.
-
-    Args:
-        url: host, port, database and user; `sslmode`, `sslrootcert` and the folder of a Unix
-            socket (`host`) in its query.
-        password: returns the password, at each connection; None if the server asks for none.
-        require: `connect`, `query` or `writable`.
-        renew_after: seconds after which the session is replaced.
-        give_up_after: seconds after which the server cancels the statement. It does not notice
-            that a client has gone, so each attempt would leave a busy backend behind.
-    """
+    """Provide a probe of a PostgreSQL. It connects at its first attempt."""
     from app.checks.postgres_driver import PostgresSession  # noqa: PLC0415 - see `Kind`
     from app.checks.postgres_server import PostgresServer  # noqa: PLC0415 - as above
 
-    # In one message the two statements are one transaction, after which the setting is gone. As a
-    # parameter of the session, PgBouncer would refuse it.
-    limit = f"SET LOCAL statement_timeout = {math.ceil(give_up_after * 1000)}; "
-    statement = STATEMENTS[require] and limit + STATEMENTS[require]
-    server = PostgresServer.from_url(url, statement)
-    read = BlockingCall(partial(read_credential, password), "read a password") if password else None
+    options = spec.options
+    # The server cancels the statement in time. It does not notice that a client has gone, so each
+    # attempt would leave a busy backend behind. In one message the two statements are one
+    # transaction, after which the setting is gone. As a parameter of the session, PgBouncer would
+    # refuse it.
+    limit = f"SET LOCAL statement_timeout = {math.ceil(options.timeout * 1000)}; "
+    statement = STATEMENTS[options.depth] and limit + STATEMENTS[options.depth]
+    server = PostgresServer.from_url(options.url, statement)
+    read = options.password_reader(spec.name, resources.read_secret)
 
     async def open_session() -> PostgresSession:
         server.dialer.timeout_reason = Reason.TIMEOUT
@@ -111,23 +96,11 @@ async def postgres(
         probe.password_not_requested = read is not None and not requested
         return session
 
-    probe = SessionProbe(open_session, server.explain, 0 if require == "connect" else renew_after)
+    renew_after = 0 if options.depth == "connect" else resources.reconnect_interval
+    probe = SessionProbe(open_session, server.explain, renew_after)
     with contextlib.closing(server.opener):
         async with aclosing(probe):
             yield probe
-
-
-def open_postgres(
-    spec: CheckSpec[PostgresOptions], resources: Resources
-) -> AbstractAsyncContextManager[SessionProbe]:
-    """Provide the probe of a configured check."""
-    return postgres(
-        spec.options.url,
-        spec.options.password_reader(spec.name, resources.read_secret),
-        require=spec.options.depth,
-        renew_after=resources.reconnect_interval,
-        give_up_after=spec.options.timeout,
-    )
 
 
 KIND = Kind("postgresql", SCHEMES, PostgresOptions, open_postgres)

@@ -1,16 +1,14 @@
 """The check of a Redis: PING, or a discarded write, over a session of its own."""
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
+from collections.abc import AsyncIterator
+from contextlib import aclosing, asynccontextmanager
 from functools import partial
 from typing import Annotated, Any
 from urllib.parse import parse_qsl, urlsplit
 
 from pydantic import AfterValidator
 
-from app.checks.errors import read_credential
 from app.checks.kind import CheckSpec, Kind, Resources, StoreOptions
-from app.checks.network import BlockingCall
 from app.checks.session import SessionProbe
 from app.checks.urls import PASSWORD, WHITESPACE, ensure, ensure_ca_file, is_plain, is_port
 from app.health import Reason
@@ -56,17 +54,10 @@ class RedisOptions(StoreOptions):
 
 
 @asynccontextmanager
-async def redis(
-    url: str, password: Callable[[], str] | None, *, require: str, renew_after: float
+async def open_redis(
+    spec: CheckSpec[StoreOptions], resources: Resources
 ) -> AsyncIterator[SessionProbe]:
-    """Provide a probe of a Redis. It connects at its first attempt.
-
-    Args:
-        url: `redis://`, `rediss://` or `unix://`; `ssl_ca_certs` in its query.
-        password: returns the password, at each connection; None if the server asks for none.
-        require: `connect`, `query` or `writable`.
-        renew_after: seconds after which the session is replaced.
-    """
+    """Provide a probe of a Redis. It connects at its first attempt."""
     from redis.exceptions import ResponseError  # noqa: PLC0415 - see `Kind`
 
     from app.checks.redis_server import (  # noqa: PLC0415 - as above
@@ -75,8 +66,9 @@ async def redis(
         explain_redis,
     )
 
-    server = RedisServer.from_url(url)
-    read = BlockingCall(partial(read_credential, password), "read a password") if password else None
+    options = spec.options
+    server = RedisServer.from_url(options.url)
+    read = options.password_reader(spec.name, resources.read_secret)
 
     async def open_session() -> RedisSession:
         server.dialer.timeout_reason = Reason.TIMEOUT
@@ -90,24 +82,13 @@ async def redis(
             if not is_refusal or probe.explain(error) not in {Reason.ERROR, Reason.DENIED}:
                 connection.terminate()
                 raise
-        return RedisSession(connection, require)
+        return RedisSession(connection, options.depth)
 
     explain = partial(explain_redis, dialer=server.dialer)
-    probe = SessionProbe(open_session, explain, 0 if require == "connect" else renew_after)
+    renew_after = 0 if options.depth == "connect" else resources.reconnect_interval
+    probe = SessionProbe(open_session, explain, renew_after)
     async with aclosing(probe):
         yield probe
-
-
-def open_redis(
-    spec: CheckSpec[RedisOptions], resources: Resources
-) -> AbstractAsyncContextManager[SessionProbe]:
-    """Provide the probe of a configured check."""
-    return redis(
-        spec.options.url,
-        spec.options.password_reader(spec.name, resources.read_secret),
-        require=spec.options.depth,
-        renew_after=resources.reconnect_interval,
-    )
 
 
 KIND = Kind("redis", ("redis", "rediss", "unix"), RedisOptions, open_redis)

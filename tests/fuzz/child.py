@@ -20,8 +20,7 @@ from typing import Any
 import uvloop
 
 from app.checks.http import http
-from app.checks.postgres import postgres
-from app.checks.redis import redis
+from tests.specs import postgres, redis
 
 
 # Seconds that a cancelled attempt may take to end, on a busy machine.

@@ -12,11 +12,10 @@ import pytest
 
 from app.checks.http import http
 from app.checks.network import BURST_CALLS, MAX_CALLS, BlockingCall
-from app.checks.postgres import postgres
-from app.checks.redis import redis
 from app.health import Reason
 from tests.hanging_file import hanging
 from tests.probes.attempt import eventually, failure
+from tests.specs import postgres, redis
 
 
 OpenProbe = Callable[[Callable[[], str]], AbstractAsyncContextManager[Any]]

@@ -10,10 +10,9 @@ from typing import Any
 import pytest
 
 from app.checks.http import http
-from app.checks.postgres import postgres
-from app.checks.redis import redis
 from app.health import Probe
 from tests.hostile.echoes import Handler, PlainTextOnly, echoing
+from tests.specs import postgres, redis
 
 
 PROBES: dict[str, Callable[[int], AbstractAsyncContextManager[Probe]]] = {

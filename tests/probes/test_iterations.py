@@ -4,11 +4,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from app.checks.postgres import postgres as postgres_probe
 from app.devservers import Postgres
 from app.health import Reason
 from tests.faults.servers import sql
 from tests.probes.attempt import failure
+from tests.specs import postgres as postgres_probe
 
 
 # Seconds, for a busy machine: the derivation takes a quarter of a second.

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from app.checks.postgres import postgres
 from app.checks.postgres_server import APPLICATION_NAME
 from app.checks.session import SessionProbe
 from app.devservers import Postgres
@@ -14,6 +13,7 @@ from app.health import Reason
 from tests.faults.postgres import slow
 from tests.faults.servers import frozen, killed, sql
 from tests.probes.attempt import eventually, failure
+from tests.specs import postgres
 
 
 def password_of(server: Postgres) -> Callable[[], str]:

@@ -15,13 +15,13 @@ from app.check_factory import make_check
 from app.checks.errors import ProtocolError
 from app.checks.http import explain_http
 from app.checks.network import Dialer, explain_network
-from app.checks.postgres import postgres as postgres_probe
 from app.checks.postgres_errors import explain_postgres
 from app.checks.postgres_protocol import ServerError
-from app.checks.redis import redis as redis_probe
 from app.checks.redis_server import explain_redis
 from app.health import Clock, Monitor, Reason, Result
 from app.settings import Settings
+from tests.specs import postgres as postgres_probe
+from tests.specs import redis as redis_probe
 from tests.specs import spec_of
 
 

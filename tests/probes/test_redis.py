@@ -4,12 +4,12 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from app.checks.redis import redis
 from app.checks.session import SessionProbe
 from app.devservers import Valkey
 from app.health import Reason
 from tests.faults.servers import LOAD_SLOWLY, admin, command, frozen, killed
 from tests.probes.attempt import eventually, failure
+from tests.specs import redis
 
 
 @asynccontextmanager

@@ -9,7 +9,6 @@ from itertools import pairwise
 import asyncpg
 import pytest
 
-from app.checks.postgres import postgres
 from app.checks.session import (
     LOGINS_BLOCKED,
     MAX_PAUSE,
@@ -22,6 +21,7 @@ from app.health import Reason
 from tests.faults.servers import tree
 from tests.probes.attempt import eventually, failure
 from tests.probes.test_postgres import sessions
+from tests.specs import postgres
 
 
 @dataclass

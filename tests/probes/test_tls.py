@@ -10,11 +10,10 @@ import psutil
 import pytest
 import trustme
 
-from app.checks.postgres import postgres
-from app.checks.redis import redis
 from app.checks.session import MAX_PENDING
 from app.health import Reason
 from tests.probes.attempt import eventually, failure
+from tests.specs import postgres, redis
 
 
 ATTEMPTS = 5

@@ -5,12 +5,12 @@ import asyncio
 import pytest
 
 from app.checks.network import Dialer, explain_network
-from app.checks.postgres import postgres as postgres_probe
-from app.checks.redis import redis as redis_probe
 from app.devservers import Postgres, Valkey
 from app.health import Reason
 from tests.faults.servers import sql
 from tests.probes.attempt import failure
+from tests.specs import postgres as postgres_probe
+from tests.specs import redis as redis_probe
 
 
 async def test_an_unknown_authentication_method_is_protocol() -> None:

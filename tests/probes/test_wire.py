@@ -6,8 +6,6 @@ from contextlib import AbstractAsyncContextManager
 
 import pytest
 
-from app.checks.postgres import postgres as postgres_probe
-from app.checks.redis import redis as redis_probe
 from app.checks.session import SessionProbe
 from app.devservers import Postgres, Valkey
 from app.health import Reason
@@ -16,6 +14,8 @@ from tests.faults.postgres import OF_THE_PROBE
 from tests.faults.proxy import Proxy
 from tests.faults.servers import admin, sql
 from tests.probes.attempt import eventually, failure
+from tests.specs import postgres as postgres_probe
+from tests.specs import redis as redis_probe
 
 
 OpenProbe = Callable[[str], AbstractAsyncContextManager[SessionProbe]]

@@ -5,10 +5,9 @@ from contextlib import AbstractAsyncContextManager, contextmanager
 
 import asyncpg
 
-from app.checks.postgres import postgres
-from app.checks.redis import redis
 from app.checks.session import SessionProbe
 from app.devservers.servers import DevServer
+from tests.specs import postgres, redis
 from tests.system.certificates import Certificates
 from tests.system.servers import PgBouncer, SystemPostgres
 

@@ -7,11 +7,11 @@ from typing import Any
 import asyncpg
 import pytest
 
-from app.checks.postgres import postgres
 from app.checks.session import SessionProbe
 from app.health import Reason
 from tests.faults.servers import sql
 from tests.probes.attempt import eventually, failure
+from tests.specs import postgres
 from tests.system.asking import console, open_probe, stopped
 from tests.system.servers import PgBouncer, SystemPostgres
 

@@ -9,10 +9,10 @@ import trustme
 
 from app.check_factory import make_check
 from app.checks.http import http
-from app.checks.postgres import postgres as postgres_probe
-from app.checks.redis import redis as redis_probe
 from app.devservers import Postgres, Valkey
 from tests.probes.http_server import OK, serving
+from tests.specs import postgres as postgres_probe
+from tests.specs import redis as redis_probe
 from tests.specs import spec_of
 from tests.system.certificates import Certificates
 from tests.system.servers import SystemRedis

@@ -6,10 +6,9 @@ from typing import Any
 
 import pytest
 
-from app.checks.postgres import postgres
-from app.checks.redis import redis
 from app.health import Reason
 from tests.probes.attempt import failure
+from tests.specs import postgres, redis
 from tests.system.asking import open_probe, verified_url
 from tests.system.certificates import Certificates
 from tests.system.servers import SystemPostgres, SystemRedis
