@@ -19,8 +19,8 @@ from typing import Any
 
 import uvloop
 
-from app.checks.http import http
-from tests.specs import postgres, redis
+from app.checks.kind import CheckSpec, Resources
+from app.checks.registry import BY_SCHEME
 
 
 # Seconds that a cancelled attempt may take to end, on a busy machine.
@@ -53,12 +53,15 @@ async def watch_blocks() -> None:
 
 def open_probe(order: dict[str, Any]) -> AbstractAsyncContextManager[Any]:
     """Open the probe of an order."""
-    url, password = order["url"], order["password"]
-    if order["kind"] == "http":
-        return http(url, dict, expect=200)
-    read = None if password is None else (lambda: str(password))
-    make = postgres if order["kind"] == "postgres" else redis
-    return make(url, read, require=order["require"], renew_after=86400)
+    kind = BY_SCHEME[order["url"].partition(":")[0]]
+    options = kind.options.model_construct(
+        url=order["url"],
+        auth="none" if order["password"] is None else "password",
+        depth=order["require"],
+        timeout=60,
+    )
+    resources = Resources(lambda _name: str(order["password"]), reconnect_interval=86400)
+    return kind.open(CheckSpec("fuzzed", kind, options), resources)
 
 
 async def outcome(probe: Any, seconds: float) -> tuple[str, str, str]:
