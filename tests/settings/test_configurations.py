@@ -212,7 +212,8 @@ def test_a_wrong_check_is_reported_in_one_line(
     configured: pytest.MonkeyPatch, tmp_path: Path, settings: dict[str, str], line: str
 ) -> None:
     """The line names the source, the check, the option and the remedy, and has no value."""
-    (tmp_path / "a_b_password").write_text("secret")
+    for secret in ("a_password", "a_b_password"):
+        (tmp_path / secret).write_text("secret")
     for name, value in settings.items():
         configured.setenv(name, value)
     with pytest.raises(ConfigurationError) as caught:
