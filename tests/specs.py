@@ -1,15 +1,18 @@
 """Checks for tests that bring their own probe, and probes for tests without settings."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 
+from app.checks.http import KIND as HTTP
+from app.checks.http import HttpOptions, HttpProbe, open_http
 from app.checks.kind import CheckSpec, Kind, Options, Resources, StoreOptions
 from app.checks.postgres import KIND as POSTGRESQL
 from app.checks.postgres import open_postgres
 from app.checks.redis import KIND as REDIS
 from app.checks.redis import open_redis
 from app.checks.session import SessionProbe
+from app.checks.tls import TrustStore
 from app.settings import Settings
 
 
@@ -41,6 +44,24 @@ def redis(
 ) -> AbstractAsyncContextManager[SessionProbe]:
     """Open a probe of a Redis. Its URL is not validated."""
     return open_redis(_store(REDIS, url, password, require), _resources(password, renew_after))
+
+
+def http(
+    url: str,
+    headers: Callable[[], Mapping[str, str]],
+    *,
+    expect: int,
+    trust: TrustStore | None = None,
+) -> AbstractAsyncContextManager[HttpProbe]:
+    """Open a probe of an HTTP service that asks *headers* for its headers at each attempt."""
+
+    class Scripted(HttpOptions):
+        def resolve_headers(self, read_secret: Callable[[str], str]) -> dict[str, str]:
+            del read_secret
+            return dict(headers())
+
+    spec = CheckSpec("http", HTTP, Scripted.model_construct(url=url, expect=expect))
+    return open_http(spec, Resources(str, 15, trust or TrustStore()))
 
 
 def _store(

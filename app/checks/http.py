@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
@@ -197,40 +197,19 @@ def _build_request(url: SplitResult, headers: Callable[[], Mapping[str, str]]) -
 
 
 @asynccontextmanager
-async def http(
-    url: str,
-    headers: Callable[[], Mapping[str, str]],
-    *,
-    expect: int,
-    trust: TrustStore | None = None,
-) -> AsyncIterator[HttpProbe]:
-    """Provide a probe of an HTTP service. It connects at its first attempt.
-
-    Args:
-        url: `http://` or `https://`, without credentials.
-        headers: returns headers with secrets, at each attempt; they replace the probe's own.
-        expect: the status that passes.
-        trust: the servers to trust; by default the system's CAs, or those that OpenSSL's variables
-            `SSL_CERT_FILE` and `SSL_CERT_DIR` name. Several checks can share it: it takes 0.8 MB.
-    """
-    parts = urlsplit(url)
-    host = parts.hostname or "localhost"
-    yield HttpProbe(
-        dialer=Dialer(host, parts.port or PORTS[parts.scheme]),
-        request=BlockingCall(partial(_build_request, parts, headers), "read headers"),
-        expect=expect,
-        host=host,
-        trust=(trust or TrustStore()) if parts.scheme == "https" else None,
-    )
-
-
-def open_http(
-    spec: CheckSpec[HttpOptions], resources: Resources
-) -> AbstractAsyncContextManager[HttpProbe]:
-    """Provide the probe of a configured check."""
+async def open_http(spec: CheckSpec[HttpOptions], resources: Resources) -> AsyncIterator[HttpProbe]:
+    """Provide a probe of an HTTP service. It connects at its first attempt."""
     options = spec.options
+    url = urlsplit(options.url)
+    host = url.hostname or "localhost"
     headers = partial(options.resolve_headers, resources.read_secret)
-    return http(options.url, headers, expect=options.expect, trust=resources.trust)
+    yield HttpProbe(
+        dialer=Dialer(host, url.port or PORTS[url.scheme]),
+        request=BlockingCall(partial(_build_request, url, headers), "read headers"),
+        expect=options.expect,
+        host=host,
+        trust=resources.trust if url.scheme == "https" else None,
+    )
 
 
 KIND = Kind("http", tuple(PORTS), HttpOptions, open_http)

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from app.checks.http import http
 from app.health import Reason
 from tests.hostile.attacks import ATTACKS, MANY, SINGLE
 from tests.hostile.http_attacks import UNUSUAL
@@ -18,7 +17,7 @@ from tests.hostile.postgres_server import PASSWORD
 from tests.hostile.process import Hostile, hostile
 from tests.hostile.tls_certificates import ROOT, write_certificates
 from tests.probes.attempt import failure
-from tests.specs import postgres, redis
+from tests.specs import http, postgres, redis
 
 
 # Seconds of an attempt: short if a timeout is expected, otherwise enough for a busy machine.

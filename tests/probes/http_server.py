@@ -8,9 +8,10 @@ import struct
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any
 
-from app.checks.http import HttpProbe, http
+from app.checks.http import HttpProbe
 from app.health import Reason
 from tests.probes import attempt
+from tests.specs import http
 
 
 OK = b"HTTP/1.1 200 OK\r\n\r\n"

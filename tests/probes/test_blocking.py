@@ -10,12 +10,11 @@ from typing import Any
 
 import pytest
 
-from app.checks.http import http
 from app.checks.network import BURST_CALLS, MAX_CALLS, BlockingCall
 from app.health import Reason
 from tests.hanging_file import hanging
 from tests.probes.attempt import eventually, failure
-from tests.specs import postgres, redis
+from tests.specs import http, postgres, redis
 
 
 OpenProbe = Callable[[Callable[[], str]], AbstractAsyncContextManager[Any]]

@@ -9,10 +9,9 @@ from typing import Any
 
 import pytest
 
-from app.checks.http import http
 from app.health import Probe
 from tests.hostile.echoes import Handler, PlainTextOnly, echoing
-from tests.specs import postgres, redis
+from tests.specs import http, postgres, redis
 
 
 PROBES: dict[str, Callable[[int], AbstractAsyncContextManager[Probe]]] = {

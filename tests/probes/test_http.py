@@ -7,7 +7,6 @@ from pathlib import Path
 import psutil
 import pytest
 
-from app.checks.http import http
 from app.health import Reason
 from app.settings.secrets import Secret
 from tests.faults.fault import Blackhole, Corrupt, Cut, Fault, Refuse, Reset, Silent, Stall
@@ -25,6 +24,7 @@ from tests.probes.http_server import (
     serving,
 )
 from tests.probes.test_dialer import Resolver
+from tests.specs import http
 
 
 CANARY = "CANARY"

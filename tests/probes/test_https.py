@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import trustme
 
-from app.checks.http import http
 from app.health import Reason
 from tests.probes.attempt import eventually
 from tests.probes.http_server import OK, failure, goes_on, serving
+from tests.specs import http
 
 
 NOW = datetime.now(UTC)

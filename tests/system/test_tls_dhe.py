@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from app.checks.http import http
 from app.health import Reason
 from tests.ports import free_port
 from tests.probes import http_server
 from tests.probes.attempt import failure
+from tests.specs import http
 from tests.system.asking import open_probe, verified_url
 from tests.system.certificates import Certificates
 from tests.system.servers import SystemPostgres, SystemRedis, program

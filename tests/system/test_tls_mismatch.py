@@ -8,12 +8,11 @@ import pytest
 import trustme
 
 from app.check_factory import make_check
-from app.checks.http import http
 from app.devservers import Postgres, Valkey
 from tests.probes.http_server import OK, serving
+from tests.specs import http, spec_of
 from tests.specs import postgres as postgres_probe
 from tests.specs import redis as redis_probe
-from tests.specs import spec_of
 from tests.system.certificates import Certificates
 from tests.system.servers import SystemRedis
 

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 import trustme
 
-from app.checks.http import http
 from app.health import Reason
 from tests.private_ca import PrivateCA
 from tests.probes.attempt import failure
 from tests.probes.http_server import OK, serving
 from tests.replacing import REPLACING, Replacing
+from tests.specs import http
 from tests.system.asking import open_probe
 from tests.system.certificates import HOSTS
 from tests.system.servers import SystemPostgres, SystemRedis
