@@ -160,7 +160,7 @@ REFUSED: list[tuple[dict[str, str], str]] = [
         f"CHECKS: a: has an unknown option. Remove it, or use one of {TERMS}, url.",
     ),
     (
-        {"CHECKS": f'{{"a": {{"url": "{URL}", "url": "{CANARY}"}}}}'},
+        {"CHECKS": f'{{"a": {{"url": "{CANARY}", "url": "{URL}"}}}}'},
         "CHECKS: a: has an option twice: url. Keep one.",
     ),
     (
@@ -241,7 +241,7 @@ def test_a_wrong_check_is_reported_in_one_line(
             " has a key or table that occurs twice at line 3, column 10. Correct it.",
         ),
         (
-            f"[checks.a]\nurl = '{URL}'\nurl = '{CANARY}'\n",
+            f"[checks.a]\nurl = '{URL}'\nurl = '{CANARY}'\nexpect = 1",
             " has a key or table that occurs twice at line 3, column 15. Correct it.",
         ),
         (
