@@ -77,8 +77,9 @@ def _find_contradictions(settings: Settings, wrong: Container[str]) -> Iterator[
     specs, problems = settings.parsed_checks
     yield from problems
     names = [spec.name for spec in specs]
-    # If a source is wrong, it is not known which checks there are.
-    if not (problems or any(source in wrong for source in SOURCES)):
+    # A problem of these sources may hide checks. The names of the others are fixed.
+    is_complete = not any(line.startswith(("CHECKS", "HTTP_CHECKS")) for line in problems)
+    if is_complete and not any(source in wrong for source in SOURCES):
         if not names:
             yield f"{', '.join(map(str.upper, SOURCES))}: none of them is set. Set at least one."
         for name in sorted(settings.optional.difference(names)):

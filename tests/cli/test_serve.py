@@ -75,12 +75,12 @@ def test_all_configuration_problems_are_printed(tmp_path: Path) -> None:
     assert result.stdout == ""
     assert result.stderr.splitlines() == [
         (
-            "vitals: DATABASE_URL: a password is not allowed in the URL. Put it in the secret "
-            "postgres_password."
-        ),
-        (
             "vitals: CHECK_TIMEOUT: must be a number of seconds from 0.01 to 86400. "
             "Correct it or unset it."
+        ),
+        (
+            "vitals: DATABASE_URL: a password is not allowed in the URL. Put it in the secret "
+            "postgres_password."
         ),
         "vitals: OPTIONAL_CHECKS: mysql is not a check. Use postgres.",
         (
