@@ -19,6 +19,9 @@ from typing import Any
 
 import uvloop
 
+# The first probes would import the drivers on the event loop.
+import app.checks.postgres_server
+import app.checks.redis_server  # noqa: F401
 from app.checks.kind import CheckSpec, Resources
 from app.checks.registry import BY_SCHEME
 

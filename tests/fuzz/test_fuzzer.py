@@ -19,6 +19,7 @@ CONVERSATION = Conversation("plain", TARGET, "http", (ANSWER,), 1, ("pass",), cl
 PROBE = """
 import asyncio, os, signal, threading, time
 from contextlib import asynccontextmanager
+from types import SimpleNamespace
 from urllib.parse import urlsplit
 
 KEPT = []
@@ -43,8 +44,20 @@ class Probe:
         return "{reason}"
 
 @asynccontextmanager
-async def {name}(url, *_, **__):
-    yield Probe(url)
+async def open_probe(spec, _resources):
+    yield Probe(spec[2].url)
+
+options = SimpleNamespace(model_construct=SimpleNamespace)
+BY_SCHEME = {{"http": SimpleNamespace(options=options, open=open_probe)}}
+"""
+
+# The other modules that the child imports.
+KIND = """
+def CheckSpec(*given):
+    return given
+
+def Resources(*given, **named):
+    return given, named
 """
 FAULTS = {
     "the child ended by SIGSEGV": "os.kill(os.getpid(), signal.SIGSEGV)",
@@ -65,9 +78,10 @@ def fuzzer(folder: Path, body: str, reason: str = "disconnected") -> Fuzzer:
     probes.mkdir(parents=True)
     for package in (probes, probes.parent):
         (package / "__init__.py").touch()
-    for name in ("http", "redis", "postgres"):
-        text = PROBE.format(name=name, body=body, reason=reason)
-        (probes / f"{name}.py").write_text(text)
+    (probes / "registry.py").write_text(PROBE.format(body=body, reason=reason))
+    (probes / "kind.py").write_text(KIND)
+    for driver in ("postgres_server", "redis_server"):
+        (probes / f"{driver}.py").touch()
     return Fuzzer([CONVERSATION], 1, lambda loop: ProbeProcess(folder, loop, folder / "no roots"))
 
 
