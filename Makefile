@@ -79,15 +79,20 @@ test: $(MADE) ## check format, lint, imports and types, and run every test that 
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports --no-cache --no-logo
 	$(BIN)/mypy
-	$(IN_MEMORY) $(BIN)/pytest $(TOGETHER)
+	$(if $(COVERAGE),$(MEASURED),$(IN_MEMORY) $(BIN)/pytest $(TOGETHER))
 	$(IN_MEMORY) $(BIN)/pytest $(ALONE) -m alone --numprocesses 3 --dist loadfile $(PASSED)
 
 coverage: $(MADE) ## run most of those tests with coverage: all of app/health, and 95 % of app/
+	$(MEASURED)
+
+# `make test COVERAGE=1` runs every test once, and measures the coverage too.
+define MEASURED
 	@$(BIN)/coverage erase
 	$(IN_MEMORY) $(BIN)/coverage run -m pytest $(TOGETHER)
 	@$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --fail-under=95
 	$(BIN)/coverage report --fail-under=100 --include='app/health/*'
+endef
 
 system-test: $(MADE) ## test TLS, PgBouncer, metrics, load, hostile dependencies and Kubernetes manifests with Debian's programs
 	@if ls $(PROGRAMS) >/dev/null 2>&1; then $(BIN)/pytest tests/system; \
