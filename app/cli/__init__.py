@@ -15,6 +15,7 @@ COMMANDS = {
     "serve": "Run the service on HOST and PORT.",
     "dev": "Run the service with its own PostgreSQL and Redis-compatible server.",
     "check": "Check a running service.",
+    "wait": "Wait until checks pass, then run a command.",
     "doctor": "Find out why a check fails, and what to do.",
     "secrets": "Create, check and rotate the secret files.",
     "token": "Print an operator's token.",

@@ -60,16 +60,22 @@ def fill_standard_descriptors() -> None:
 def read_settings() -> "Settings":
     """Read the settings and set up the log, or print the problems and exit."""
     from app import logs
+
+    settings = load_settings()
+    logs.configure(settings.log_level, settings.log_format)
+    return settings
+
+
+def load_settings() -> "Settings":
+    """Read the settings, or print the problems and exit."""
     from app.settings import ConfigurationError, load
 
     try:
-        settings = load()
+        return load()
     except ConfigurationError as error:
         for problem in error.problems:
             click.echo(f"vitals: {problem}", err=True)
         sys.exit(os.EX_CONFIG)
-    logs.configure(settings.log_level, settings.log_format)
-    return settings
 
 
 def run(

@@ -1,0 +1,178 @@
+import os
+import pty
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.devservers import Valkey
+from tests.cli.conftest import end, start
+from tests.faults.servers import frozen
+from tests.ports import free_port
+from tests.service import ROOT, VITALS, on
+
+
+# Prints a line when it can be ended, and ends with 7 at SIGTERM.
+COMMAND = """
+import signal, sys
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(7))
+print("ready", flush=True)
+signal.pause()
+"""
+
+
+@pytest.fixture(name="listener")
+def _listener() -> Iterator[socket.socket]:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield listener
+
+
+def wait(environ: Any, *arguments: str | Path) -> subprocess.Popen[str]:
+    """Start the command in a new process."""
+    return start("wait", *arguments, **environ)
+
+
+def tcp(*ports: int, terms: str = "") -> dict[str, str]:
+    """Return the settings of checks of TCP ports: first, second and so on."""
+    names = ("first", "second")
+    checks = [
+        f'"{name}": {{"url": "tcp://127.0.0.1:{port}"{terms}}}'
+        for name, port in zip(names, ports, strict=False)
+    ]
+    return {"CHECKS": f"{{{', '.join(checks)}}}"}
+
+
+def test_the_command_runs_when_a_frozen_server_answers_again(own_valkey: Valkey) -> None:
+    """It gets the standard output for itself."""
+    with frozen(own_valkey):
+        waiting = wait(on(valkey=own_valkey), "--", "echo", "-n", "served")
+        assert waiting.stderr
+        assert waiting.stderr.readline() == "redis: timeout\n"
+    assert end(waiting) == (0, "served", "redis: pass\n")
+
+
+def test_signals_and_the_exit_code_are_the_commands_own(valkey: Valkey) -> None:
+    """It replaces the waiting process."""
+    running = wait(on(valkey=valkey), "redis", "--", sys.executable, "-c", COMMAND)
+    assert running.stdout
+    assert running.stdout.readline() == "ready\n"
+    running.send_signal(signal.SIGTERM)
+    assert end(running).code == 7
+
+
+def test_the_command_gets_the_default_signals_of_a_shell(valkey: Valkey) -> None:
+    """Python ignores SIGPIPE and SIGXFSZ, and a process inherits what is ignored."""
+    lines = end(wait(on(valkey=valkey), "--", "cat", "/proc/self/status")).out
+    ignored = next(line for line in lines.splitlines() if line.startswith("SigIgn"))
+    assert int(ignored.split()[1], 16) == 0
+
+
+def test_checks_that_do_not_pass_in_time_are_printed_with_the_remedy() -> None:
+    """The command does not run."""
+    environ = tcp(free_port())
+    result = end(wait(environ, "--timeout", "0.5", "--", "echo"))
+    assert (result.code, result.out) == (1, "")
+    shown, reason, last = result.err.splitlines()
+    assert shown == "first: refused"
+    assert reason.startswith("vitals: first: refused. ")
+    assert last == "vitals: gave up after 0.5 s."
+
+
+def test_only_required_or_named_checks_are_waited_for(listener: socket.socket) -> None:
+    """An optional one may be named."""
+    environ = {
+        **tcp(listener.getsockname()[1], free_port()),
+        "OPTIONAL_CHECKS": "second",
+    }
+    assert end(wait(environ)) == (0, "", "first: pass\n")
+    result = end(wait(environ, "second", "--timeout", "0.2"))
+    assert (result.code, result.err.splitlines()[0]) == (1, "second: refused")
+
+
+def test_the_success_threshold_applies_from_the_first_attempt(listener: socket.socket) -> None:
+    """A server that starts may answer once and restart. An interval of a minute is shortened."""
+    environ = tcp(listener.getsockname()[1], terms=', "success_threshold": 2, "interval": 60')
+    assert end(wait(environ)).code == 0
+    listener.settimeout(0)
+    for _ in range(2):
+        listener.accept()[0].close()
+    with pytest.raises(BlockingIOError):
+        listener.accept()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environ", "code", "line"),
+    [
+        (["third"], {}, 2, "vitals: 'third' is not a check. Use first. See vitals wait --help."),
+        (["--timeout", "-1"], {}, 2, "vitals: Invalid value for '--timeout': -1.0 is not in"),
+        (["--", "no-such-command"], {}, 127, "vitals: no-such-command: no such command."),
+        ([], {"CHECKS": ""}, 78, "vitals: DATABASE_URL, REDIS_URL, CHECKS, CHECKS_FILE: none of"),
+        ([], {"CHECKS": "["}, 78, "vitals: CHECKS: invalid JSON at line 1, column 2. Correct it."),
+    ],
+)
+def test_mistakes_end_it_at_once(
+    arguments: list[str], environ: dict[str, str], code: int, line: str
+) -> None:
+    """With one line and a code of their own."""
+    result = end(wait({**tcp(free_port()), **environ}, *arguments))
+    assert result.code == code
+    assert result.err.startswith(line)
+    assert len(result.err.splitlines()) == 1
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_ends_the_wait(number: signal.Signals, code: int) -> None:
+    """Also without a time limit, and as process 1 of a container."""
+    waiting = wait(tcp(free_port()), "--timeout", "0")
+    assert waiting.stderr
+    assert waiting.stderr.readline() == "first: refused\n"
+    waiting.send_signal(number)
+    assert end(waiting) == (code, "", "")
+
+
+def test_a_file_that_is_no_program_is_named(listener: socket.socket, tmp_path: Path) -> None:
+    """The kernel refuses it only when it runs."""
+    program = tmp_path / "program"
+    program.write_bytes(b"\0")
+    program.chmod(0o755)
+    result = end(wait(tcp(listener.getsockname()[1]), "--", program))
+    assert (result.code, result.err.splitlines()[-1]) == (
+        126,
+        f"vitals: {program}: Exec format error.",
+    )
+
+
+def test_a_terminal_shows_one_line_per_check() -> None:
+    """A change replaces the lines."""
+    first, second = free_port(), free_port()
+    main, terminal = pty.openpty()
+    shown = bytearray()
+
+    def read() -> None:
+        try:
+            while data := os.read(main, 1000):
+                shown.extend(data)
+                if b"second: refused" in shown:
+                    opened.set()
+        except OSError:
+            return
+
+    opened = threading.Event()
+    reader = threading.Thread(target=read)
+    reader.start()
+    environ = {**os.environ, **tcp(first, second)}
+    waiting = subprocess.Popen([*VITALS, "wait"], cwd=ROOT, env=environ, stderr=terminal)
+    os.close(terminal)
+    assert opened.wait(10)
+    with socket.create_server(("127.0.0.1", first)), socket.create_server(("127.0.0.1", second)):
+        assert waiting.wait(10) == 0
+    reader.join()
+    os.close(main)
+    lines = shown.decode().split("\r\n")
+    assert lines[-3:] == ["\x1b[2A\x1b[Jfirst: pass", "second: pass", ""]
