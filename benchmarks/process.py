@@ -52,8 +52,7 @@ class Server:
         while self._status(live) != http.client.OK:
             if time.perf_counter() - started > START:
                 self.__exit__(None, None, None)
-                msg = f"{self.contender.name} does not answer"
-                raise RuntimeError(msg)
+                raise RuntimeError(f"{self.contender.name} does not answer")
             time.sleep(0.002)
         self.cold_start = time.perf_counter() - started
         return self
@@ -93,8 +92,7 @@ class Server:
         deadline = time.perf_counter() + START
         while self._status(self.contender.path) != http.client.OK:
             if time.perf_counter() > deadline:
-                msg = f"{self.contender.name} is not ready"
-                raise RuntimeError(msg)
+                raise RuntimeError(f"{self.contender.name} is not ready")
             time.sleep(0.05)
 
     def answer(self) -> tuple[int, list[tuple[str, str]], str]:

@@ -24,8 +24,7 @@ class _SimulatedSelector(selectors.DefaultSelector):
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         ready = super().select(0)
         if not ready and (timeout is None or self.now > HORIZON):
-            msg = "nothing is scheduled: this would wait forever"
-            raise RuntimeError(msg)
+            raise RuntimeError("nothing is scheduled: this would wait forever")
         if not ready and timeout:
             # Rounded, so that the same moment is the same float.
             self.now = round(self.now + timeout, 10)

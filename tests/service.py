@@ -116,8 +116,7 @@ class Service:
                 return seconds
             seen.append(now)
             time.sleep(pause)
-        msg = f"{name} is not {reason or 'pass'} within {within} s, but {seen[-1]}"
-        raise AssertionError(msg)
+        raise AssertionError(f"{name} is not {reason or 'pass'} within {within} s, but {seen[-1]}")
 
 
 def start(environ: Mapping[str, str], log: Path, command: Sequence[str], port: int) -> Service:

@@ -14,8 +14,7 @@ def test_a_task_that_raises_is_logged_and_called_again(caplog: pytest.LogCapture
     def task() -> None:
         calls.put(succeeds := next(outcomes, True))
         if not succeeds:
-            msg = "not now"
-            raise LookupError(msg)
+            raise LookupError("not now")
 
     with caplog.at_level(logging.INFO), run_periodically(task, "it", every=0):
         made = [calls.get(timeout=5) for _ in range(7)]

@@ -113,8 +113,7 @@ class BoundedConnection(asyncio.Protocol):
             EOFError, OSError: the connection has ended.
         """
         if length > MAX_BYTES:
-            msg = f"announced {length} bytes, more than {MAX_BYTES}"
-            raise ProtocolError(msg)
+            raise ProtocolError(f"announced {length} bytes, more than {MAX_BYTES}")
         while len(self._received) < length:
             await self._wait_for_data()
         return self._take(length)
@@ -139,8 +138,7 @@ class BoundedConnection(asyncio.Protocol):
         """
         self._frames -= frames
         if self._frames < 0:
-            msg = f"sent more than {MAX_FRAMES} messages or TLS records"
-            raise ProtocolError(msg)
+            raise ProtocolError(f"sent more than {MAX_FRAMES} messages or TLS records")
 
     @property
     def has_unread(self) -> bool:
@@ -195,14 +193,12 @@ class BoundedConnection(asyncio.Protocol):
             return
         is_first, self.has_answered = not self.has_answered, True
         if is_first and not self._uses_tls and RECORD_START.match(data):
-            msg = "answers with TLS where plain text is expected"
-            raise TlsAnswerError(msg)
+            raise TlsAnswerError("answers with TLS where plain text is expected")
         self._received += data
 
     def _reject_unread(self) -> None:
         if self._received:
-            msg = "sent something without a request"
-            raise ProtocolError(msg)
+            raise ProtocolError("sent something without a request")
 
     def _send(self, data: bytes) -> None:
         if data and self._transport and not self._transport.is_closing():

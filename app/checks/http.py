@@ -157,8 +157,7 @@ class HttpProbe:
         finally:
             connection.abort()
         if status != self.expect:
-            msg = f"HTTP status {status}"
-            raise StatusError(msg)
+            raise StatusError(f"HTTP status {status}")
 
     def explain(self, error: BaseException) -> Reason:
         """Return why an attempt failed."""
@@ -181,8 +180,7 @@ async def _read_status(connection: BoundedConnection) -> int:
         if (match := STATUS_LINE.match(head)) and match[1] != b"101":
             return int(match[1])
     # The message doesn't quote the response, which may echo a header with a secret.
-    msg = "not an HTTP response"
-    raise ProtocolError(msg)
+    raise ProtocolError("not an HTTP response")
 
 
 def _build_request(url: SplitResult, headers: Callable[[], Mapping[str, str]]) -> bytes:
@@ -190,8 +188,7 @@ def _build_request(url: SplitResult, headers: Callable[[], Mapping[str, str]]) -
     target = (url.path or "/") + (f"?{url.query}" if url.query else "")
     added = {name.title(): value for name, value in read_credential(headers).items()}
     if any(FORBIDDEN.search(value) for value in added.values()):
-        msg = "a secret holds a character that is not allowed in a header"
-        raise CredentialError(msg)
+        raise CredentialError("a secret holds a character that is not allowed in a header")
     lines = [f"GET {target} HTTP/1.1", *(f"{name}: {text}" for name, text in (own | added).items())]
     return "\r\n".join([*lines, "", ""]).encode()
 

@@ -184,8 +184,7 @@ class Dialer:
             enter_stage(Stage.DNS)
             return await self._lookup()
         except UnicodeError as error:
-            msg = "the host is not a valid DNS name"
-            raise socket.gaierror(socket.EAI_NONAME, msg) from error
+            raise socket.gaierror(socket.EAI_NONAME, "the host is not a valid DNS name") from error
 
 
 def _lookup_addresses(host: str, port: int, flags: int = 0) -> list[Address]:

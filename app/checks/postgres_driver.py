@@ -115,19 +115,16 @@ class AsyncpgTransport(asyncio.Transport):
             if kind == b"C":
                 complete = encode_message(kind, content)
                 if not is_ascii_string(content):
-                    msg = "the end of a statement without its tag"
-                    raise ProtocolError(msg)
+                    raise ProtocolError("the end of a statement without its tag")
         if kinds != b"CTDCZ" or row != struct.pack("!hi", 1, len(value)) + value:
-            msg = "a result that does not belong to the query"
-            raise ProtocolError(msg)
+            raise ProtocolError("a result that does not belong to the query")
         return complete + _ready_for_query(content)
 
 
 def _ready_for_query(status: bytes) -> bytes:
     ready = encode_message(b"Z", status)
     if ready not in READY_FOR_QUERY:
-        msg = "ready for a query, with an unknown transaction status"
-        raise ProtocolError(msg)
+        raise ProtocolError("ready for a query, with an unknown transaction status")
     return ready
 
 
@@ -156,8 +153,7 @@ class AsyncpgLoop:
             Exception: as `PostgresLogin`.
         """
         if self.transport:
-            msg = "asyncpg may open one connection"
-            raise ConnectionError(msg)
+            raise ConnectionError("asyncpg may open one connection")
         enter_stage(Stage.AUTHENTICATION)
         protocol = factory()
         self.transport = AsyncpgTransport(self._connection, protocol)

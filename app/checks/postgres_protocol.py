@@ -48,8 +48,7 @@ async def read_message(
     """
     kind, length = struct.unpack("!ci", await connection.read(5))
     if (kind not in kinds and kind != b"E") or not INT_SIZE <= length <= MAX_BYTES:
-        msg = f"unexpected message of type {kind!r} and length {length}"
-        raise ProtocolError(msg)
+        raise ProtocolError(f"unexpected message of type {kind!r} and length {length}")
     connection.count_frames()
     content = await connection.read(length - INT_SIZE)
     if kind == b"E":
@@ -66,8 +65,7 @@ def parse_error(content: bytes) -> ServerError:
     fields = {field[:1]: field[1:] for field in content.split(b"\0") if field}
     state = fields.get(b"C", b"")
     if not SQLSTATE.fullmatch(state):
-        msg = "an error without an SQLSTATE"
-        raise ProtocolError(msg)
+        raise ProtocolError("an error without an SQLSTATE")
     text = fields.get(b"M", b"")[:MAX_ERROR_TEXT].decode(errors="replace")
     return ServerError(state.decode(), text)
 
@@ -120,17 +118,14 @@ class PostgresLogin:
         elif number == OK and not content:
             return False
         else:
-            msg = f"unsupported authentication of type {number}"
-            raise ProtocolError(msg)
+            raise ProtocolError(f"unsupported authentication of type {number}")
         if await _read_request(connection) != (OK, b""):
-            msg = "another authentication request after the password"
-            raise ProtocolError(msg)
+            raise ProtocolError("another authentication request after the password")
         return True
 
     async def _authenticate_scram(self, connection: BoundedConnection, mechanisms: bytes) -> None:
         if MECHANISM not in mechanisms.split(b"\0"):
-            msg = "the server does not offer SCRAM-SHA-256"
-            raise ProtocolError(msg)
+            raise ProtocolError("the server does not offer SCRAM-SHA-256")
         scram = ScramClient(self.password, self.derive)
         first = struct.pack("!i", len(scram.first_message)) + scram.first_message
         connection.write(encode_message(b"p", MECHANISM + b"\0" + first))
@@ -145,8 +140,7 @@ class PostgresLogin:
 
     def _send_password(self, connection: BoundedConnection, password: str) -> None:
         if "\0" in password:
-            msg = "the password holds a NUL, which PostgreSQL does not accept"
-            raise CredentialError(msg)
+            raise CredentialError("the password holds a NUL, which PostgreSQL does not accept")
         connection.write(encode_message(b"p", password.encode() + b"\0"))
 
 
@@ -156,8 +150,7 @@ async def _read_request(connection: BoundedConnection) -> tuple[int, bytes]:
     while kind != b"R":
         kind, content = await read_message(connection, {b"R", *LOGIN_NOTICES})
     if len(content) < INT_SIZE:
-        msg = "an authentication request without a type"
-        raise ProtocolError(msg)
+        raise ProtocolError("an authentication request without a type")
     return int.from_bytes(content[:INT_SIZE]), content[INT_SIZE:]
 
 
@@ -165,6 +158,5 @@ async def _read_scram(connection: BoundedConnection, number: int) -> bytes:
     """Return the content of the next authentication request, which must have this type."""
     found, content = await _read_request(connection)
     if found != number:
-        msg = f"an authentication request of type {found} during SCRAM"
-        raise ProtocolError(msg)
+        raise ProtocolError(f"an authentication request of type {found} during SCRAM")
     return content

@@ -156,11 +156,9 @@ class PostgresServer:
         if answer == b"S":
             await connection.start_tls(await trust.context(), self.host)
         elif answer not in {b"N", b"E"}:
-            msg = "unexpected answer to the request for TLS"
-            raise ProtocolError(msg)
+            raise ProtocolError("unexpected answer to the request for TLS")
         elif answer == b"E" or is_required:
-            msg = "the server does not support TLS"
-            raise PlainAnswerError(msg)
+            raise PlainAnswerError("the server does not support TLS")
 
     def _arguments(self, loop: AsyncpgLoop) -> Mapping[str, Any]:
         """Return the arguments of asyncpg, including all that default to environment variables."""

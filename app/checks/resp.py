@@ -54,8 +54,7 @@ class RespParser(AsyncBaseParser):
         del disable_decoding
         kind = await self._bounded.read(1)
         if kind not in REPLY_TYPES:
-            msg = f"unexpected reply of type {kind!r}"
-            raise ProtocolError(msg)
+            raise ProtocolError(f"unexpected reply of type {kind!r}")
         self._bounded.count_frames()
         content = (await self._bounded.read_until(LINE, overlap=1))[:-2]
         if kind == b"+":
@@ -63,16 +62,14 @@ class RespParser(AsyncBaseParser):
         if kind == b"-":
             return self._read_error(content[:MAX_ERROR_TEXT].decode(errors="replace"))
         if not LENGTH.fullmatch(content):
-            msg = "a string of an impossible length"
-            raise ProtocolError(msg)
+            raise ProtocolError("a string of an impossible length")
         return await self._read_string(int(content))
 
     def _read_error(self, text: str) -> exceptions.ResponseError:
         try:
             error = self.parse_error(text)  # type: ignore[no-untyped-call]
         except (ValueError, LookupError) as malformed:
-            msg = "a malformed redirection"
-            raise ProtocolError(msg) from malformed
+            raise ProtocolError("a malformed redirection") from malformed
         if isinstance(error, exceptions.ResponseError):
             return error
         raise error  # redis-py has connection errors for some replies
@@ -82,8 +79,7 @@ class RespParser(AsyncBaseParser):
             return None
         data = await self._bounded.read(length + 2)
         if not data.endswith(b"\r\n"):
-            msg = "a string longer than announced"
-            raise ProtocolError(msg)
+            raise ProtocolError("a string longer than announced")
         return data[:-2]
 
 
@@ -135,8 +131,7 @@ class RespConnection(Connection):
 
 def _expect(reply: Any, expected: bytes) -> bytes:
     if reply != expected:
-        msg = "a reply that does not belong to the command"
-        raise ProtocolError(msg)
+        raise ProtocolError("a reply that does not belong to the command")
     return expected
 
 

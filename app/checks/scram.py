@@ -97,12 +97,12 @@ class ScramClient:
         """
         match = SERVER_FIRST.fullmatch(challenge)
         if not match or not match[1].startswith(self._nonce) or match[1] == self._nonce:
-            msg = "malformed SCRAM challenge"
-            raise ProtocolError(msg)
+            raise ProtocolError("malformed SCRAM challenge")
         nonce, salt, iterations = match[1], _decode_salt(match[2]), int(match[3])
         if iterations > MAX_ITERATIONS:
-            msg = f"SCRAM asks for {iterations} iterations, more than {MAX_ITERATIONS}"
-            raise ProtocolError(msg)
+            raise ProtocolError(
+                f"SCRAM asks for {iterations} iterations, more than {MAX_ITERATIONS}"
+            )
         without_proof = b"c=" + base64.b64encode(GS2_HEADER) + b",r=" + nonce
         salted = await self._derive(self._password, salt, iterations)
         signed = b",".join((self._first_bare, challenge, without_proof))
@@ -120,8 +120,7 @@ class ScramClient:
         """
         expected = b"v=" + base64.b64encode(self._signature)
         if not self._signature or not hmac.compare_digest(final, expected):
-            msg = "the server has not proved that it knows the password"
-            raise ProtocolError(msg)
+            raise ProtocolError("the server has not proved that it knows the password")
 
 
 def saslprep(password: str) -> str:
@@ -151,8 +150,7 @@ def _decode_salt(salt: bytes) -> bytes:
     try:
         return base64.b64decode(salt, validate=True)
     except ValueError:
-        msg = "the SCRAM salt is not base64"
-        raise ProtocolError(msg) from None
+        raise ProtocolError("the SCRAM salt is not base64") from None
 
 
 def _hmac(key: bytes, text: bytes) -> bytes:

@@ -237,8 +237,7 @@ class SessionOpener(Generic[T]):
                     return task.result()
                 if task is newest or not pending:
                     return task.result()
-        msg = "another attempt uses the session"
-        raise EOFError(msg)
+        raise EOFError("another attempt uses the session")
 
     def close(self) -> None:
         """Cancel every pending login."""

@@ -211,8 +211,7 @@ class TlsStream:
         while following <= len(received) and records < max_records:
             records, end = records + 1, following
             if end < len(received) and received[end] not in RECORD_TYPES:
-                msg = "answers in plain text where TLS is expected"
-                raise PlainAnswerError(msg)
+                raise PlainAnswerError("answers in plain text where TLS is expected")
             header = received[end : end + RECORD_HEADER]
             following = end + RECORD_HEADER + int.from_bytes(header[3:])
             if len(header) < RECORD_HEADER:

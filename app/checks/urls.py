@@ -37,8 +37,9 @@ def ensure_ca_file(path: str | None, name: str) -> None:
     try:
         TrustStore(path).load()
     except CaCertificateError:
-        msg = f"the file of {name} can't be used. Mount a PEM file there, or correct the path."
-        raise ValueError(msg) from None
+        raise ValueError(
+            f"the file of {name} can't be used. Mount a PEM file there, or correct the path."
+        ) from None
 
 
 def split_url(text: str, form: str) -> SplitResult:

@@ -79,8 +79,7 @@ def parse_port(text: str) -> int:
     """
     port = int(text) if text.isascii() and text.isdecimal() and len(text) <= len("65535") else 0
     if not 0 < port <= HIGHEST_PORT:
-        msg = f"PORT must be a whole number from 1 to {HIGHEST_PORT}."
-        raise click.BadParameter(msg)
+        raise click.BadParameter(f"PORT must be a whole number from 1 to {HIGHEST_PORT}.")
     return port
 
 

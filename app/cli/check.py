@@ -78,15 +78,12 @@ def parse_names(names: tuple[str, ...]) -> str:
             repeated, because it may hold a password.
     """
     if any(re.search(r"://|^[\w.-]*[\w.]:\d+/?$", name) for name in names):
-        msg = "A URL is not the name of a check. Use --url URL."
-        raise click.UsageError(msg)
+        raise click.UsageError("A URL is not the name of a check. Use --url URL.")
     if len(names) > 1:
-        msg = f"Expected one name, got {len(names)}."
-        raise click.UsageError(msg)
+        raise click.UsageError(f"Expected one name, got {len(names)}.")
     name = names[0] if names else "ready"
     if not re.fullmatch("[a-z][a-z0-9_-]*", name):
-        msg = f"{name!r} can't be the name of a check."
-        raise click.BadParameter(msg)
+        raise click.BadParameter(f"{name!r} can't be the name of a check.")
     return name
 
 
@@ -108,8 +105,9 @@ def parse_url(url: str) -> SplitResult:
         plain = url.isascii() and url.isprintable() and not set(url) & set(" @?#")
         if plain and parts.hostname and parts.scheme in {"http", "https"} and parts.port != 0:
             return parts
-    msg = "--url, or HOST and PORT, must make http://HOST:PORT or https://HOST:PORT."
-    raise click.BadParameter(msg)
+    raise click.BadParameter(
+        "--url, or HOST and PORT, must make http://HOST:PORT or https://HOST:PORT."
+    )
 
 
 def fetch_status(name: str, url: SplitResult) -> tuple[bool, str]:

@@ -22,11 +22,10 @@ from app.settings import Settings
 try:
     from app.devservers import EmbeddedServerError, Postgres, Valkey
 except ModuleNotFoundError:  # the wheel and the image don't have it
-    msg = (
+    raise click.ClickException(
         "vitals dev needs a checkout with the development tools:"
         " clone the repository and run `make run` in it."
-    )
-    raise click.ClickException(msg) from None
+    ) from None
 
 
 # How many ports are tried, from PORT on.

@@ -51,8 +51,9 @@ def on(file: Path | None, port: int) -> None:
     try:
         already = "" if create(file) else " already"
     except OSError as error:
-        msg = f"Can't turn maintenance on: {file}: {error.strerror}."
-        raise click.ClickException(msg) from None
+        raise click.ClickException(
+            f"Can't turn maintenance on: {file}: {error.strerror}."
+        ) from None
     click.echo(f"Maintenance is on{already}: {file} exists.")
 
 
@@ -67,8 +68,9 @@ def off(file: Path | None, port: int) -> None:
     try:
         already = "" if remove(file) else " already"
     except OSError as error:
-        msg = f"Can't turn maintenance off: {file}: {error.strerror}."
-        raise click.ClickException(msg) from None
+        raise click.ClickException(
+            f"Can't turn maintenance off: {file}: {error.strerror}."
+        ) from None
     click.echo(f"Maintenance is off{already}: {file} does not exist.")
 
 

@@ -160,8 +160,7 @@ def probes(kind: str) -> None:
     prints which setting to change.
     """
     if kind not in PLANS:
-        msg = f"{kind!r} is unknown. Use one of {', '.join(PLANS)}."
-        raise click.BadParameter(msg)
+        raise click.BadParameter(f"{kind!r} is unknown. Use one of {', '.join(PLANS)}.")
     click.echo(render_configuration(kind), nl=False)
 
 

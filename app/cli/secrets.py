@@ -91,8 +91,7 @@ class SecretsDirectory:
         """
         file = find_secret(name, self.path, {}).path
         if not file.is_file():
-            msg = f"{name}: {self.path} has no file for it. Run vitals secrets init."
-            raise SecretError(msg)
+            raise SecretError(f"{name}: {self.path} has no file for it. Run vitals secrets init.")
         overwrite(file, generate(name))
         return file
 
@@ -282,8 +281,7 @@ def rotate(name: str, folder: Path) -> None:
     stack_auth_secret, minio_user or minio_password.
     """
     if name not in SECRETS:
-        msg = f"{name!r} is not a secret. Use one of {', '.join(SECRETS)}."
-        raise click.BadParameter(msg)
+        raise click.BadParameter(f"{name!r} is not a secret. Use one of {', '.join(SECRETS)}.")
     with one_line_errors(folder):
         require_folder(folder)
         file = SecretsDirectory(folder).rotate(name)
@@ -297,11 +295,9 @@ def require_folder(folder: Path) -> None:
         SecretError: it does not exist, or this user can't enter it.
     """
     if not folder.is_dir():
-        msg = f"{folder} is not a folder. Run vitals secrets init."
-        raise SecretError(msg)
+        raise SecretError(f"{folder} is not a folder. Run vitals secrets init.")
     if not os.access(folder, os.R_OK | os.X_OK):
-        msg = f"uid {os.geteuid()} can't enter {folder}. Run this as its owner."
-        raise SecretError(msg)
+        raise SecretError(f"uid {os.geteuid()} can't enter {folder}. Run this as its owner.")
 
 
 @contextlib.contextmanager
@@ -312,5 +308,4 @@ def one_line_errors(folder: Path) -> Iterator[None]:
     except SecretError as error:
         raise click.ClickException(str(error)) from None
     except OSError as error:
-        msg = f"{error.filename or folder}: {error.strerror}."
-        raise click.ClickException(msg) from None
+        raise click.ClickException(f"{error.filename or folder}: {error.strerror}.") from None

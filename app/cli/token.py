@@ -48,8 +48,7 @@ def token(scope: str, ttl: str, folder: Path, file: str) -> None:
     jwt_secret changes.
     """
     if scope != SCOPE:
-        msg = f"--scope must be {SCOPE}."
-        raise click.BadParameter(msg)
+        raise click.BadParameter(f"--scope must be {SCOPE}.")
     expires = time.time() + parse_ttl(ttl)
     try:
         secret = find_secret(SIGNING_KEY, folder, {"JWT_SECRET_FILE": file})
@@ -66,6 +65,5 @@ def parse_ttl(text: str) -> int:
         click.BadParameter: it has another form, or is 0, or has more than 5 digits.
     """
     if not (found := re.fullmatch(r"([1-9][0-9]{0,4})([smhd])", text)):
-        msg = "--ttl must be a number and a unit, such as 90s, 15m, 1h or 30d."
-        raise click.BadParameter(msg)
+        raise click.BadParameter("--ttl must be a number and a unit, such as 90s, 15m, 1h or 30d.")
     return int(found[1]) * UNITS[found[2]]

@@ -56,18 +56,16 @@ def find_program(wheel: str, path: str, folder: Path) -> Path:
     name = wheel.replace("-", "_")
     package = importlib.util.find_spec(name)
     if package is None or package.origin is None:
-        msg = (
+        raise EmbeddedServerError(
             f"the wheel {wheel} is not installed: run `make .venv` in a checkout, or {OWN_SERVERS}"
         )
-        raise EmbeddedServerError(msg)
     site = Path(package.origin).parents[1]
     found = next(site.glob(f"{name}/{path}"), None)
     if found is None:
-        msg = (
+        raise EmbeddedServerError(
             f"the wheel {wheel} has no server for {platform.system()} on {platform.machine()}:"
             f" {OWN_SERVERS}"
         )
-        raise EmbeddedServerError(msg)
     if server_user() is None or all(
         part.stat().st_mode & 0o001 for part in (found, *found.parents)
     ):
@@ -217,8 +215,7 @@ class DevServer(ABC):
             EmbeddedServerError: the server is not running.
         """
         if not self._pid:
-            msg = f"the embedded {type(self).__name__} is not running"
-            raise EmbeddedServerError(msg)
+            raise EmbeddedServerError(f"the embedded {type(self).__name__} is not running")
         return self._pid
 
     def start(self) -> None:
@@ -259,8 +256,9 @@ class DevServer(ABC):
         self.stop()
         lines = [line for line in self.log.read_text(errors="replace").splitlines() if line.strip()]
         last = " | ".join(lines[-LAST_LINES:])
-        msg = f"the embedded {type(self).__name__} {problem}. Its log ends: {last or '(empty)'}"
-        raise EmbeddedServerError(msg)
+        raise EmbeddedServerError(
+            f"the embedded {type(self).__name__} {problem}. Its log ends: {last or '(empty)'}"
+        )
 
     def __enter__(self) -> Self:
         try:
@@ -299,8 +297,7 @@ def reserve() -> socket.socket:
             socket.create_server(("127.0.0.1", port)).close()
             failing.pop_all()
             return reservation
-    msg = f"no port from {PORTS.start} to {PORTS.stop - 1} is free"
-    raise EmbeddedServerError(msg)
+    raise EmbeddedServerError(f"no port from {PORTS.start} to {PORTS.stop - 1} is free")
 
 
 SETTINGS = {

@@ -216,8 +216,7 @@ class Monitor:
         names = [runner.check.name for runner in self._runners]
         self.history = {name: History(HISTORY_LENGTH) for name in names}
         if duplicates := {name for name in names if names.count(name) > 1}:
-            msg = f"more than one check is named {', '.join(sorted(duplicates))}"
-            raise ValueError(msg)
+            raise ValueError(f"more than one check is named {', '.join(sorted(duplicates))}")
 
     def subscribe(
         self,

@@ -132,8 +132,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Start the answer; uvicorn turns an exception into a 400."""
         if len(self.url) + sum(map(len, chain(*self.headers))) > MAX_HEAD:
-            msg = "the head is too long"
-            raise ValueError(msg)
+            raise ValueError("the head is too long")
         super().on_headers_complete()
 
     def on_response_complete(self) -> None:

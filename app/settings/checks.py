@@ -172,14 +172,15 @@ def _read_json(setting: str, text: str, kind: Kind | None = None) -> Source:
     try:
         checks = json.loads(text, object_pairs_hook=JsonObject)
     except json.JSONDecodeError as error:
-        msg = f"invalid JSON at line {error.lineno}, column {error.colno}. Correct it."
-        raise ValueError(msg) from None
+        raise ValueError(
+            f"invalid JSON at line {error.lineno}, column {error.colno}. Correct it."
+        ) from None
     except (ValueError, RecursionError):
-        msg = "a number is too long, or the nesting is too deep. Correct it."
-        raise ValueError(msg) from None
+        raise ValueError("a number is too long, or the nesting is too deep. Correct it.") from None
     if not isinstance(checks, dict):
-        msg = 'must be an object such as {"minio": {"url": "http://minio:9000/"}}. Correct it.'
-        raise ValueError(msg)  # noqa: TRY004 - as for every other problem of a setting
+        raise ValueError(  # noqa: TRY004 - as for every other problem of a setting
+            'must be an object such as {"minio": {"url": "http://minio:9000/"}}. Correct it.'
+        )
     return Source(setting, checks, kind)
 
 
@@ -187,19 +188,18 @@ def _read_toml(setting: str, path: Path, problems: list[str]) -> Source:
     try:
         document = tomllib.loads(read_text(path, MAX_FILE_BYTES, "the checks"))
     except FileError as error:
-        msg = f"{path} {error}"
-        raise ValueError(msg) from None
+        raise ValueError(f"{path} {error}") from None
     except (ValueError, RecursionError) as error:
         position = POSITION.search(str(error))
         is_repeated = re.search("twice|overwrite|Duplicate", str(error))
         mistake = "a key or table that occurs twice" if is_repeated else "invalid TOML"
         place = f"at {position[1]}" if position else "in a long number or a deep nesting"
-        msg = f"{path} has {mistake} {place}. Correct it."
-        raise ValueError(msg) from None
+        raise ValueError(f"{path} has {mistake} {place}. Correct it.") from None
     checks, defaults = document.pop("checks", {}), document.pop("defaults", {})
     if document or not isinstance(checks, dict) or not isinstance(defaults, dict):
-        msg = f"{path} may contain only the tables [defaults] and [checks.NAME]. Remove the rest."
-        raise ValueError(msg)
+        raise ValueError(
+            f"{path} may contain only the tables [defaults] and [checks.NAME]. Remove the rest."
+        )
     terms, found = _validate(Terms, defaults)
     source = Source(setting, checks, defaults=terms.model_dump(exclude_unset=True))
     problems += [source.describe("[defaults]", *problem) for problem in found]

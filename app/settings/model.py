@@ -40,8 +40,9 @@ def refuse_carriage_return(value: Any, info: ValidationInfo) -> Any:
     """Return the value unless it contains a carriage return, as from a file with CRLF line ends."""
     # JSON may contain line ends between its members.
     if isinstance(value, str) and "\r" in value and info.field_name not in JSON_FIELDS:
-        msg = "contains a carriage return. Save the file that sets it with Unix line ends (LF)."
-        raise ValueError(msg)
+        raise ValueError(
+            "contains a carriage return. Save the file that sets it with Unix line ends (LF)."
+        )
     return value
 
 
@@ -50,16 +51,14 @@ def parse_host(text: str) -> str:
     with contextlib.suppress(ValueError):
         return str(ip_address(text))
     if not NAME.fullmatch(text):
-        msg = f"must be a name, or an IP address without brackets and port. {REMEDY}"
-        raise ValueError(msg)
+        raise ValueError(f"must be a name, or an IP address without brackets and port. {REMEDY}")
     return text
 
 
 def parse_path(value: Path) -> Path:
     """Return the path if it is printable."""
     if not str(value).isprintable():
-        msg = "contains a character that is not printable. Remove it."
-        raise ValueError(msg)
+        raise ValueError("contains a character that is not printable. Remove it.")
     return value
 
 

@@ -114,8 +114,7 @@ class Secret:
         try:
             return read_text(self.path, MAX_BYTES, "the secret")
         except FileError as error:
-            msg = f"{self.name}: {self.place} {error}"
-            raise SecretError(msg) from None
+            raise SecretError(f"{self.name}: {self.place} {error}") from None
 
 
 class FileError(Exception):
@@ -147,18 +146,15 @@ def read_text(path: Path, max_bytes: int, content: str) -> str:
 
 def _read_text(path: Path, max_bytes: int, content: str) -> str:
     if not stat.S_ISREG(path.stat().st_mode):
-        msg = "is not a file. Replace it with a file."
-        raise FileError(msg)
+        raise FileError("is not a file. Replace it with a file.")
     with path.open("rb") as file:
         data = file.read(max_bytes + 1)
     if len(data) > max_bytes:
         most = f"{max_bytes >> 20} MB" if max_bytes >> 20 else f"{max_bytes >> 10} KB"
-        msg = f"holds more than {most}. Write only {content} into it."
-        raise FileError(msg)
+        raise FileError(f"holds more than {most}. Write only {content} into it.")
     text = data.decode().removesuffix("\n").removesuffix("\r")
     if not text:
-        msg = f"is empty. Write {content} into it."
-        raise FileError(msg)
+        raise FileError(f"is empty. Write {content} into it.")
     return text
 
 
@@ -177,24 +173,23 @@ def find_secret(name: str, folder: Path, environ: Mapping[str, str]) -> Secret:
         SecretError: there is more than one file, or the value itself is in the environment.
     """
     if environ.get(name.upper()):
-        msg = (
+        raise SecretError(
             f"{name.upper()}: a secret is not allowed in the environment. Unset it, and use a file "
             "instead."
         )
-        raise SecretError(msg)
     variable = f"{name.upper()}_FILE"
     named = environ.get(variable, "")
     if not named.isprintable():
-        msg = f"{name}: {variable} contains a character that is not printable. Remove it."
-        raise SecretError(msg)
+        raise SecretError(
+            f"{name}: {variable} contains a character that is not printable. Remove it."
+        )
     found = [path for path in (folder / name, folder / f"{name}.txt") if _exists(path)]
     candidates = [Secret(name, path) for path in found or ([] if named else [folder / name])]
     if named:
         candidates.insert(0, Secret(name, Path(named), variable))
     if any(not is_same_file(candidates[0].path, other.path) for other in candidates[1:]):
         places = " and ".join(one.place for one in candidates)
-        msg = f"{name}: {places} both offer it. Keep one."
-        raise SecretError(msg)
+        raise SecretError(f"{name}: {places} both offer it. Keep one.")
     return candidates[0]
 
 
@@ -263,12 +258,10 @@ def read_signing_key(secret: Secret) -> str:
     text = secret.read()
     if len(text.encode()) < MIN_KEY_BYTES:
         problem = f"is shorter than {MIN_KEY_BYTES} bytes. Write a longer one."
-        msg = f"{secret.name}: {secret.place} {problem}"
-        raise SecretError(msg)
+        raise SecretError(f"{secret.name}: {secret.place} {problem}")
     try:
         jwt.get_algorithm_by_name(ALGORITHM).prepare_key(text)
     except jwt.InvalidKeyError:
         problem = "contains a key of a key pair. Write random text into it."
-        msg = f"{secret.name}: {secret.place} {problem}"
-        raise SecretError(msg) from None
+        raise SecretError(f"{secret.name}: {secret.place} {problem}") from None
     return text

@@ -52,8 +52,7 @@ class Run:
             except subprocess.TimeoutExpired:
                 continue
             break
-        msg = f"{pattern} is not in {self.text()}"
-        raise AssertionError(msg)
+        raise AssertionError(f"{pattern} is not in {self.text()}")
 
     def service(self) -> Service:
         """The service, once it serves and its checks have passed."""

@@ -94,8 +94,7 @@ class ProbeProcess:
         try:
             return await asyncio.wait_for(future, ORDER_TIMEOUT)
         except TimeoutError:
-            msg = f"has not answered for {ORDER_TIMEOUT} s"
-            raise DiedError(msg) from None
+            raise DiedError(f"has not answered for {ORDER_TIMEOUT} s") from None
 
     async def _read_reports(self) -> None:
         assert self._process.stdout

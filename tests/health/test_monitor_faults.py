@@ -10,8 +10,7 @@ from tests.health.helpers import at, check, make_monitor, summary
 
 class Unprintable(Exception):  # noqa: N818 - the cause shows this name
     def __str__(self) -> str:
-        msg = "no text"
-        raise ValueError(msg)
+        raise ValueError("no text")
 
 
 async def cancel_all_other_tasks() -> None:

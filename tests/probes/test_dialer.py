@@ -181,8 +181,7 @@ async def test_a_lookup_that_could_not_start_is_not_waited_for(
     dialer = Dialer("localhost", port_of(listener))
 
     def refuse(_: threading.Thread) -> None:
-        msg = "can't start new thread"
-        raise RuntimeError(msg)
+        raise RuntimeError("can't start new thread")
 
     with monkeypatch.context() as short:
         short.setattr(threading.Thread, "start", refuse)
