@@ -10,6 +10,7 @@ from app.health.monitor import CLOSE_GRACE
 from app.logs.handler import FLUSH_TIMEOUT
 from app.probe_config import (
     ANSWER,
+    PROCESS_END,
     STARTUP_RULE,
     STOP_RULE,
     Guarantees,
@@ -22,7 +23,6 @@ from app.probe_config import (
     rotation_rules,
     startup_probe,
 )
-from app.probe_config.guarantees import PROCESS_END
 from app.server.server import LINGER
 from app.settings import Settings
 from tests.written_figures import broken, find

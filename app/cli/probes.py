@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from textwrap import wrap
 from typing import Any
@@ -35,11 +36,7 @@ KUBERNETES_GRACE = 30
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A configuration without its text.
-
-    Attributes:
-        values: what the template needs, by name.
-    """
+    """The rules that a configuration keeps, and the values of its template."""
 
     rules: list[Rule]
     values: Mapping[str, Any]
@@ -81,17 +78,9 @@ def kubernetes(guarantees: Guarantees) -> Plan:
     return Plan(rules, {"probe": readiness, "grace": grace, "probes": probes})
 
 
-def haproxy(guarantees: Guarantees) -> Plan:
+def load_balancer(configure: Callable[[Guarantees], ProbeConfig], guarantees: Guarantees) -> Plan:
     """Plan a load balancer that probes."""
-    return _load_balancer(probe_config.haproxy(guarantees), guarantees)
-
-
-def caddy(guarantees: Guarantees) -> Plan:
-    """Plan a load balancer that probes."""
-    return _load_balancer(probe_config.caddy(guarantees), guarantees)
-
-
-def _load_balancer(probe: ProbeConfig, guarantees: Guarantees) -> Plan:
+    probe = configure(guarantees)
     values = {
         "probe": probe,
         "request_timeout": REQUEST_TIMEOUT,
@@ -122,8 +111,8 @@ PLANS: Mapping[str, Callable[[Guarantees], Plan]] = {
     "docker": docker,
     "compose": docker,
     "kubernetes": kubernetes,
-    "haproxy": haproxy,
-    "caddy": caddy,
+    "haproxy": partial(load_balancer, probe_config.haproxy),
+    "caddy": partial(load_balancer, probe_config.caddy),
     "nginx": nginx,
 }
 
@@ -165,11 +154,7 @@ def probes(kind: str) -> None:
 
 
 def render_configuration(kind: str) -> str:
-    """Return a configuration for the current settings.
-
-    Raises:
-        click.ClickException: a setting is wrong, or no configuration keeps the rules.
-    """
+    """Return a configuration for the current settings, or raise what to change in them."""
     settings, problems = load_with_problems()
     if used := [line for line in problems if line.partition(":")[0].partition(",")[0] in USED]:
         raise InvalidSettings(used[0])

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from app.probe_config.guarantees import worst_case_delay
+from app.probe_config import worst_case_delay
 from app.settings import Settings
 
 

@@ -1,11 +1,89 @@
-"""The configuration of each prober: the least frequent probes that meet the guarantees."""
+"""Probe configurations: the least frequent probes that meet what the settings guarantee."""
 
 import operator
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import product
 
-from app.probe_config.guarantees import ANSWER, Guarantees, ProbeConfig
+from app.settings import Settings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProbeConfig:
+    """How a prober, such as HAProxy, probes an instance.
+
+    Attributes:
+        interval: seconds from one probe to the next.
+        fall: failures in a row after which the prober sends no more requests.
+        rise: successes in a row after which it sends requests again.
+    """
+
+    prober: str
+    interval: float
+    timeout: float
+    fall: int
+    rise: int = 1
+
+    @property
+    def removal_delay(self) -> float:
+        """Seconds at most from the first failure of an instance to its last new request."""
+        return round(worst_case_delay(self.fall, self.interval, self.timeout), 3)
+
+    @property
+    def return_delay(self) -> float:
+        """Seconds at most from the first success of an instance to its next request."""
+        return round(worst_case_delay(self.rise, self.interval, self.timeout), 3)
+
+
+def worst_case_delay(count: int, interval: float, timeout: float) -> float:
+    """Return the seconds at most from a change to the end of *count* probes that see it."""
+    # One probe may begin just before the change, and each may take its whole timeout.
+    return (count - 1) * max(interval, timeout) + interval + timeout
+
+
+# Seconds within which an answer arrives, however busy the machine is.
+ANSWER = 0.5
+
+# Seconds that the start and the end of a process take beyond what the settings say.
+PROCESS_START = 5.0
+PROCESS_END = 2.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Guarantees:
+    """The highest delays with the current settings, in seconds.
+
+    Attributes:
+        fault_delay: from a fault of a required check to the first answer that shows it.
+        repair_delay: from the repair to the first answer that shows it.
+        startup: from the start of the process to the first result of every check.
+        drain: from SIGTERM, when readiness fails, to the end of accepting connections.
+        shutdown: from SIGTERM to the end of the process.
+    """
+
+    fault_delay: float
+    repair_delay: float
+    startup: float
+    drain: float
+    shutdown: float
+
+
+def compute_guarantees(settings: Settings) -> Guarantees:
+    """Compute the guarantees of the settings."""
+    # Without a configured check, assume one with the general terms.
+    checks = [spec.options for spec in settings.check_specs] or [settings.general_terms]
+    # If no check is required, the optional ones stand in.
+    required = [check for check in checks if check.required] or checks
+    faults = (worst_case_delay(c.failure_threshold, c.interval, c.timeout) for c in required)
+    repairs = (worst_case_delay(c.success_threshold, c.interval, c.timeout) for c in required)
+    drain, shutdown = settings.drain_seconds, settings.shutdown_seconds
+    return Guarantees(
+        fault_delay=round(max(faults) + ANSWER, 3),
+        repair_delay=round(max(repairs) + ANSWER, 3),
+        startup=round(max(check.timeout for check in checks) + ANSWER + PROCESS_START, 3),
+        drain=drain,
+        shutdown=round(drain + shutdown + PROCESS_END, 3),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -13,7 +91,7 @@ class Rule:
     """A rule with its figures.
 
     Attributes:
-        field: the field of the prober's configuration that the rule is about.
+        field: the field of the prober's configuration that the rule limits.
         claim: a sentence that is true if the rule holds.
         remedy: what is wrong if it does not hold, and which setting to change.
     """
@@ -139,14 +217,11 @@ def caddy(guarantees: Guarantees) -> ProbeConfig:
 
 def readiness_probe(guarantees: Guarantees) -> ProbeConfig:
     """Return a Kubernetes readiness probe, which has whole seconds only."""
-    candidates = product((2, 1), (10.0, 5.0, 2.0, 1.0))
-    return _least_frequent(
-        (
-            ProbeConfig(prober="Kubernetes", interval=interval, timeout=1, fall=fall)
-            for fall, interval in candidates
-        ),
-        guarantees,
-    )
+    candidates = [
+        ProbeConfig(prober="Kubernetes", interval=interval, timeout=1, fall=fall)
+        for fall, interval in product((2, 1), (10.0, 5.0, 2.0, 1.0))
+    ]
+    return _least_frequent(candidates, guarantees)
 
 
 def liveness_probe() -> ProbeConfig:
@@ -175,16 +250,16 @@ def round_up_to_tens(seconds: float) -> int:
     return int(-(-seconds // 10) * 10)
 
 
-def _candidates(prober: str, fall: int) -> Iterable[ProbeConfig]:
-    for timeout, interval in product(TIMEOUTS, INTERVALS):
-        yield ProbeConfig(prober=prober, interval=interval, timeout=timeout, fall=fall)
+def _candidates(prober: str, fall: int) -> list[ProbeConfig]:
+    return [
+        ProbeConfig(prober=prober, interval=interval, timeout=timeout, fall=fall)
+        for timeout, interval in product(TIMEOUTS, INTERVALS)
+    ]
 
 
-def _least_frequent(candidates: Iterable[ProbeConfig], guarantees: Guarantees) -> ProbeConfig:
+def _least_frequent(candidates: Sequence[ProbeConfig], guarantees: Guarantees) -> ProbeConfig:
     """Return the first that keeps every rule. If none does, return the last: its rules say why."""
-    probe = None
     for probe in candidates:
         if all(rule.holds for rule in rotation_rules(probe, guarantees)):
             return probe
-    assert probe  # noqa: S101 - there are candidates
-    return probe
+    return candidates[-1]
