@@ -15,7 +15,6 @@ import tempfile
 import time
 from abc import ABC, abstractmethod
 from pathlib import Path
-from types import TracebackType
 from typing import IO, NoReturn, Self, cast
 
 
@@ -35,7 +34,7 @@ def server_user() -> int | None:
 
 
 def give(path: Path) -> None:
-    """Change the owner of a file or folder to the user that servers run as."""
+    """Make the user that servers run as the owner of a file or folder."""
     if owner := server_user():
         os.chown(path, owner, owner, follow_symlinks=False)
 
@@ -46,12 +45,8 @@ def find_program(wheel: str, path: str, folder: Path) -> Path:
     The wheel is not imported, because its import may have side effects.
 
     Args:
-        wheel: the name of the distribution, which is also that of its package.
-        path: a glob pattern below the package.
+        path: a glob pattern below the wheel's package.
         folder: where the package is copied to if the servers' user can't run the program.
-
-    Raises:
-        EmbeddedServerError: the wheel is not installed, or has no program for this platform.
     """
     name = wheel.replace("-", "_")
     package = importlib.util.find_spec(name)
@@ -89,20 +84,16 @@ SUPERVISOR = Path(__file__).with_name("supervisor.py")
 class SupervisorClient:
     """Starts the supervisor, which runs one program at a time.
 
-    The supervisor ends the program and removes *folder* when this process ends, for any reason.
+    The supervisor ends the program and removes its folder when this process ends, for any reason.
 
     Args:
-        folder: the working folder of the program.
         log: where the program's output goes.
-        ending: the name of the signal that makes the program exit.
-        title: how the command lines of the program's child processes begin.
-        user: the uid and gid of the program; None for those of this process.
+        stop_signal: the name of the signal that makes the program exit.
+        title_prefix: how the command lines of the program's child processes begin.
     """
 
-    def __init__(
-        self, folder: Path, log: Path, *, ending: str, title: str, user: int | None
-    ) -> None:
-        arguments = [ending, title, str(folder), "" if user is None else str(user)]
+    def __init__(self, folder: Path, log: Path, stop_signal: str, title_prefix: str) -> None:
+        arguments = [stop_signal, title_prefix, str(folder), str(server_user() or "")]
         with log.open("ab") as errors:
             self._process = subprocess.Popen(  # noqa: S603 - runs a file of this package
                 [sys.executable, "-I", "-S", str(SUPERVISOR), *arguments],
@@ -165,13 +156,12 @@ class DevServer(ABC):
     """A server with a password and a temporary folder for all its files.
 
     Attributes:
-        ending: the name of the signal that makes the server exit at once.
+        stop_signal: the name of the signal that makes the server exit at once.
         port: reserved until `close`, also while the server does not run.
-        password_file: has the password of the user `vitals`.
         arguments: further command-line arguments from the next start on.
     """
 
-    ending = "SIGTERM"
+    stop_signal = "SIGTERM"
     give = staticmethod(give)
 
     def __init__(self) -> None:
@@ -181,7 +171,7 @@ class DevServer(ABC):
         self.folder = Path(tempfile.mkdtemp(prefix="vitals-"))
         self.log = self.folder / "log"
         self._supervisor = SupervisorClient(
-            self.folder, self.log, ending=self.ending, title=self.title, user=server_user()
+            self.folder, self.log, self.stop_signal, self.title_prefix
         )
         self.password_file = self.folder / "password"
         self.password_file.write_text(secrets.token_urlsafe(24))
@@ -196,7 +186,7 @@ class DevServer(ABC):
 
     @property
     @abstractmethod
-    def title(self) -> str:
+    def title_prefix(self) -> str:
         """How the command lines of its processes begin, and those of no other process."""
 
     @abstractmethod
@@ -209,21 +199,13 @@ class DevServer(ABC):
 
     @property
     def pid(self) -> int:
-        """The id of the server's main process.
-
-        Raises:
-            EmbeddedServerError: the server is not running.
-        """
+        """The id of the server's main process."""
         if not self._pid:
             raise EmbeddedServerError(f"the embedded {type(self).__name__} is not running")
         return self._pid
 
     def start(self) -> None:
-        """Start or restart the server, and wait until it answers.
-
-        Raises:
-            EmbeddedServerError: the server can't run here, or does not start.
-        """
+        """Start or restart the server, and wait until it answers."""
         self.stop()
         self._pid = self._supervisor.run(*self.command())
         deadline = time.monotonic() + START_TIMEOUT
@@ -243,11 +225,7 @@ class DevServer(ABC):
         self._pid = 0
 
     def initialize(self, command: list[str]) -> None:
-        """Run a program as the server's user, and wait until it exits.
-
-        Raises:
-            EmbeddedServerError: the program failed or timed out.
-        """
+        """Run a program as the server's user, and wait until it exits."""
         self._supervisor.run(command)
         if self._supervisor.wait(START_TIMEOUT) != 0:
             self._fail("can't be initialized")
@@ -255,9 +233,9 @@ class DevServer(ABC):
     def _fail(self, problem: str) -> NoReturn:
         self.stop()
         lines = [line for line in self.log.read_text(errors="replace").splitlines() if line.strip()]
-        last = " | ".join(lines[-LAST_LINES:])
+        last = " | ".join(lines[-LAST_LINES:]) or "(empty)"
         raise EmbeddedServerError(
-            f"the embedded {type(self).__name__} {problem}. Its log ends: {last or '(empty)'}"
+            f"the embedded {type(self).__name__} {problem}. Its log ends: {last}"
         )
 
     def __enter__(self) -> Self:
@@ -268,12 +246,7 @@ class DevServer(ABC):
             raise
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 
@@ -286,9 +259,6 @@ def reserve() -> socket.socket:
 
     Ephemeral ports are not used: the system assigns them to outgoing connections, and a client
     could even connect to itself while the server is down.
-
-    Raises:
-        EmbeddedServerError: no port is free.
     """
     for port in secrets.SystemRandom().sample(PORTS, len(PORTS)):
         with contextlib.suppress(OSError), contextlib.ExitStack() as failing:
@@ -316,7 +286,7 @@ PID, STATE = 0, 7
 class Postgres(DevServer):
     """A PostgreSQL whose superuser is `vitals`."""
 
-    ending = "SIGQUIT"
+    stop_signal = "SIGQUIT"
 
     @property
     def url(self) -> str:
@@ -324,7 +294,7 @@ class Postgres(DevServer):
         return f"postgresql://vitals@127.0.0.1:{self.port}/postgres"
 
     @property
-    def title(self) -> str:
+    def title_prefix(self) -> str:
         """How the titles of its processes begin, which contain the cluster's name."""
         return f"postgres: {self.folder.name}: "
 
@@ -358,12 +328,11 @@ class Postgres(DevServer):
         A standby that accepts no connections counts as ready too.
         """
         try:
-            state = [line.strip() for line in self.lock.read_text().splitlines()]
+            lines = [line.strip() for line in self.lock.read_text().splitlines()]
         except FileNotFoundError:
             return False
-        if len(state) <= STATE or state[PID] != str(self._pid):
-            return False
-        return state[STATE] in {"ready", "standby"}
+        is_ours = len(lines) > STATE and lines[PID] == str(self._pid)
+        return is_ours and lines[STATE] in {"ready", "standby"}
 
     def _init_data(self, postgres: Path) -> None:
         options = [
@@ -382,7 +351,7 @@ class Valkey(DevServer):
         return f"redis://127.0.0.1:{self.port}/0"
 
     @property
-    def title(self) -> str:
+    def title_prefix(self) -> str:
         """How the titles of its processes begin."""
         return f"{self.folder.name} "
 
@@ -394,7 +363,7 @@ class Valkey(DevServer):
             "port": self.port,
             "requirepass": self._password(),
             "save": '""',
-            "proc-title-template": f'"{self.title}{{title}} {{listen-addr}}"',
+            "proc-title-template": f'"{self.title_prefix}{{title}} {{listen-addr}}"',
         }
         lines = [f"{name} {value}\n" for name, value in settings.items()]
         return [str(valkey), "-", "--dir", str(self.folder), *self.arguments], "".join(lines)

@@ -25,9 +25,9 @@ STOP_TIMEOUT = 8
 class Run:
     """A running program, and a thread that waits for its exit."""
 
-    def __init__(self, command: list[str], text: str, title: str, user: int | None) -> None:
+    def __init__(self, command: list[str], text: str, title_prefix: str, user: int | None) -> None:
         # Until a child sets its title, it has its parent's command line, which contains the folder.
-        self.prefixes = (title.encode(), "\0".join(command).encode())
+        self.prefixes = (title_prefix.encode(), "\0".join(command).encode())
         self.process = subprocess.Popen(  # noqa: S603 - the command is the owner's
             command,
             stdin=subprocess.PIPE,
@@ -49,11 +49,11 @@ class Run:
             time.sleep(0.005)
         reply(self.process.returncode)
 
-    def stop(self, ending: signal.Signals) -> None:
-        """Send the *ending* signal, and kill the program if it does not exit in time."""
+    def stop(self, stop_signal: signal.Signals) -> None:
+        """Send the signal, and kill the program if it does not exit in time."""
         send(signal.SIGCONT, find_processes(self.prefixes))  # a frozen process handles no signal
         self.process.send_signal(signal.SIGCONT)
-        self.process.send_signal(ending)
+        self.process.send_signal(stop_signal)
         self.waiter.join(STOP_TIMEOUT)
         self.process.kill()
         self.waiter.join()
@@ -87,12 +87,12 @@ def reply(number: int) -> None:
         os.write(sys.stdout.fileno(), b"%d\n" % number)
 
 
-def main(ending: str, title: str, folder: str, user: str) -> None:
+def main(stop_signal: str, title_prefix: str, folder: str, user: str) -> None:
     """Handle requests until the owner ends.
 
     Args:
-        ending: the name of the signal that makes the server exit at once.
-        title: how the command lines of the server's processes begin, and those of no other process.
+        stop_signal: the name of the signal that makes the server exit at once.
+        title_prefix: how the command lines of the server's processes begin.
         folder: the server's folder, which is removed at the end.
         user: the uid and gid of the server; empty for those of this process.
     """
@@ -101,15 +101,15 @@ def main(ending: str, title: str, folder: str, user: str) -> None:
         if request.strip():
             command, text = json.loads(request)
             try:
-                run = Run(command, text, title, int(user) if user else None)
+                run = Run(command, text, title_prefix, int(user) if user else None)
             except OSError as error:
                 sys.stderr.write(f"{error}\n")
                 reply(0)
                 reply(127)  # as a shell does
         elif run:
-            run.stop(signal.Signals[ending])
+            run.stop(signal.Signals[stop_signal])
     if run:
-        run.stop(signal.Signals[ending])
+        run.stop(signal.Signals[stop_signal])
     shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -40,7 +40,7 @@ class Proxy(DevServer):
 
     """
 
-    ending = "SIGKILL"  # it has no data to save
+    stop_signal = "SIGKILL"  # it has no data to save
     kind = ""
     name = ""
 
@@ -69,7 +69,7 @@ class Proxy(DevServer):
         return f"http://127.0.0.1:{self.port}"
 
     @property
-    def title(self) -> str:
+    def title_prefix(self) -> str:
         """A prefix that no process has: a proxy leaves no processes behind."""
         return f"{self.folder.name} "
 
@@ -144,7 +144,7 @@ class SecureCaddy(Caddy):
 class Nginx(Proxy):
     """The system's nginx."""
 
-    ending = "SIGTERM"  # SIGKILL would leave its workers running
+    stop_signal = "SIGTERM"  # SIGKILL would leave its workers running
     kind = "nginx"
     name = "nginx.conf"
 

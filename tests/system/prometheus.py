@@ -35,7 +35,7 @@ class Prometheus(DevServer):
 
     """
 
-    ending = "SIGKILL"  # its data is not needed
+    stop_signal = "SIGKILL"  # its data is not needed
 
     def __init__(self, **targets: str) -> None:
         super().__init__()
@@ -58,7 +58,7 @@ class Prometheus(DevServer):
         return f"http://127.0.0.1:{self.port}"
 
     @property
-    def title(self) -> str:
+    def title_prefix(self) -> str:
         """A prefix that no process title has: it starts no child processes."""
         return f"{self.folder.name} "
 

@@ -74,7 +74,7 @@ class PgBouncer(DevServer):
 
     """
 
-    ending = "SIGKILL"  # it has no data, and the effect of other signals depends on its version
+    stop_signal = "SIGKILL"  # it has no data, and other signals depend on its version
 
     def __init__(self, backend: Postgres) -> None:
         super().__init__()
@@ -89,7 +89,7 @@ class PgBouncer(DevServer):
         return self._backend.url.replace(str(self._backend.port), str(self.port))
 
     @property
-    def title(self) -> str:
+    def title_prefix(self) -> str:
         """A prefix that no process title has: it starts no child processes."""
         return f"{self.folder.name} "
 
