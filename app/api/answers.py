@@ -1,13 +1,11 @@
 """Status code, headers and body of each answer, while the service runs and while it does not."""
 
 import logging
-from abc import abstractmethod
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
 from http import HTTPStatus
-from typing import Protocol
 
-from app.api.formats import TEXT, Format
+from app.api.formats import HTML, TEXT, Format
 from app.api.json_bodies import ErrorBody
 from app.api.metrics import Metrics
 from app.api.verdict import HealthQuery, HistoryStore, ServiceState, Snapshot, Verdict
@@ -39,36 +37,7 @@ class Answer:
     body: bytes
 
 
-class AnswerProvider(Protocol):
-    """What the routes get their answers from: `app.state.answers`."""
-
-    @abstractmethod
-    def snapshot(self) -> Snapshot:
-        """Return the state from which one request is answered."""
-
-    @abstractmethod
-    def respond(
-        self, query: HealthQuery, response_format: Format, authorization: str, snapshot: Snapshot
-    ) -> Answer:
-        """Answer a health query.
-
-        Args:
-            authorization: the request's `Authorization` header, which may be empty.
-        """
-
-    @abstractmethod
-    def respond_to_scrape(self, accept: str, authorization: str, snapshot: Snapshot) -> Answer:
-        """Answer `GET /metrics`."""
-
-    @abstractmethod
-    def request_recorder(self, endpoint: str, code: int) -> Callable[[bytes, float], None]:
-        """Return a function that counts one answer.
-
-        It takes the client's `User-Agent` and the time on the steady clock.
-        """
-
-
-class Answers(AnswerProvider):
+class Answers:
     """The answers of a running service.
 
     A page takes a hundred times as long to render as any other answer. Clients without a token
@@ -85,16 +54,20 @@ class Answers(AnswerProvider):
         self._pages: dict[Hashable, Answer] = {}
 
     def snapshot(self) -> Snapshot:
-        """Return the present state."""
+        """Return the state from which one request is answered."""
         return self._state.snapshot()
 
     def respond(
         self, query: HealthQuery, response_format: Format, authorization: str, snapshot: Snapshot
     ) -> Answer:
-        """Answer a health query with the details that the client may see."""
+        """Answer a health query with the details that the client may see.
+
+        Args:
+            authorization: the request's `Authorization` header, which may be empty.
+        """
         details = self._access.shows_details(authorization)
         verdict = query(snapshot.report, snapshot.phase)
-        if verdict is None or response_format.policy is None:
+        if verdict is None or response_format is not HTML:
             return _answer(verdict, response_format, details=details)
         if self._access.is_operator(authorization):
             history = self._history_store.snapshot(snapshot.now, operator=True)
@@ -116,7 +89,10 @@ class Answers(AnswerProvider):
         return Answer(HTTPStatus.OK, _headers(content_type, phase, passes=True), body)
 
     def request_recorder(self, endpoint: str, code: int) -> Callable[[bytes, float], None]:
-        """Return a function that counts one answer and remembers the client."""
+        """Return a function that counts one answer and remembers the client.
+
+        It takes the client's `User-Agent` and the time on the steady clock.
+        """
         counter = self._metrics.recorder.requests[endpoint, code]
         remember = self._history_store.clients.record
 
@@ -131,12 +107,13 @@ def _answer(verdict: Verdict | None, response_format: Format, *, details: bool) 
     if verdict is None or (verdict.is_single_check and not details):
         return error_answer(HTTPStatus.NOT_FOUND, "no such check")
     headers = _headers(response_format.content_type, verdict.phase, passes=verdict.passes)
-    if response_format.policy:
-        headers["content-security-policy"] = response_format.policy()
+    if response_format is HTML:
+        from app.api.page import POLICY  # noqa: PLC0415 - as where the page is rendered
+
+        headers["content-security-policy"] = POLICY
     code = HTTPStatus.OK if verdict.passes else HTTPStatus.SERVICE_UNAVAILABLE
-    return Answer(
-        code, headers, response_format.write(verdict if details else verdict.without_details)
-    )
+    shown = verdict if details else verdict.without_details
+    return Answer(code, headers, response_format.write(shown))
 
 
 def _headers(content_type: str, phase: Phase, *, passes: bool) -> dict[str, str]:
@@ -183,10 +160,10 @@ ENDED = UnavailableCause(
 )
 
 
-class UnavailableAnswers(AnswerProvider):
+class UnavailableAnswers:
     """The answers while the lifespan does not run: always 503, with the cause.
 
-    The first request logs the cause and the remedy.
+    It has the methods of `Answers`. The first request logs the cause and the remedy.
     """
 
     def __init__(self, cause: UnavailableCause) -> None:
@@ -202,14 +179,14 @@ class UnavailableAnswers(AnswerProvider):
     ) -> Answer:
         """Return a failure in the requested format."""
         del query, authorization
-        self._log()
+        self._log_once()
         verdict = Verdict(status=Status.FAIL, phase=snapshot.phase, detail=self._cause.detail)
         return _answer(verdict, response_format, details=False)
 
     def respond_to_scrape(self, accept: str, authorization: str, snapshot: Snapshot) -> Answer:
         """Return a failure, so that Prometheus shows the target as down."""
         del accept, authorization, snapshot
-        self._log()
+        self._log_once()
         headers = {**HEADERS, "content-type": TEXT.content_type, "retry-after": RETRY_AFTER}
         return Answer(HTTPStatus.SERVICE_UNAVAILABLE, headers, f"{self._cause.detail}\n".encode())
 
@@ -218,12 +195,9 @@ class UnavailableAnswers(AnswerProvider):
         del endpoint, code
         return lambda _client, _now: None
 
-    def _log(self) -> None:
+    def _log_once(self) -> None:
         # One text with everything in it: a log that is not configured shows only the text.
         if not self._logged:
-            logger.error(
-                "health endpoints unavailable: %s Remedy: %s.",
-                self._cause.detail,
-                self._cause.remedy,
-            )
+            text = "health endpoints unavailable: %s Remedy: %s."
+            logger.error(text, self._cause.detail, self._cause.remedy)
         self._logged = True

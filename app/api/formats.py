@@ -34,9 +34,9 @@ def negotiate_media_type(accept: str, offered: Sequence[str]) -> str:
 
 def write_text(verdict: Verdict) -> bytes:
     """Return a verdict as Kubernetes' `?verbose` does: a line for each check, then a summary."""
-    lines = []
+    lines = list[str]()
     if verdict.report is not None:
-        lines = [_line(observation) for observation in verdict.report.checks]
+        lines += map(_line, verdict.report.checks)
         if verdict.phase is not Phase.SERVING and not verdict.is_single_check:
             lines.append(f"[-]phase failed: {verdict.phase}")
         # A name from the query must not add lines.
@@ -51,9 +51,8 @@ def _line(observation: Observation) -> str:
     if observation.status is Status.PASS:
         return f"[+]{observation.check.name} ok"
     severity = "failed" if observation.check.required else "warn"
-    return (
-        f"[-]{observation.check.name} {severity}: {observation.reason or observation.status.word}"
-    )
+    cause = observation.reason or observation.status.word
+    return f"[-]{observation.check.name} {severity}: {cause}"
 
 
 # The endpoints that fail with a required check.
@@ -108,13 +107,11 @@ class Format:
     Attributes:
         name: its name in `?format=`.
         content_type: its media type, with the charset if it has one.
-        policy: returns the `Content-Security-Policy` of a page; None if it is not HTML.
     """
 
     name: str
     content_type: str
     write: Callable[[Verdict], bytes]
-    policy: Callable[[], str] | None = None
 
     @property
     def media_type(self) -> str:
@@ -129,22 +126,13 @@ def _write_page(verdict: Verdict) -> bytes:
     return render_page(verdict)
 
 
-def _page_policy() -> str:
-    from app.api.page import POLICY  # noqa: PLC0415
-
-    return POLICY
-
-
 JSON = Format("json", "application/json", write_json)
+HEALTH_JSON = Format("health+json", "application/health+json", write_health_json)
 TEXT = Format("text", "text/plain; charset=utf-8", write_text)
+HTML = Format("html", "text/html; charset=utf-8", _write_page)
 
 # In the order of preference where a client accepts several formats equally.
-FORMATS = (
-    JSON,
-    Format("health+json", "application/health+json", write_health_json),
-    TEXT,
-    Format("html", "text/html; charset=utf-8", _write_page, _page_policy),
-)
+FORMATS = (JSON, HEALTH_JSON, TEXT, HTML)
 
 
 def negotiate(accept: str, formats: Sequence[Format] = FORMATS) -> Format:

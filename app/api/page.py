@@ -1,7 +1,7 @@
 """The HTML page: one self-contained document."""
 
 from base64 import b64encode
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from hashlib import sha256
 from http import HTTPStatus
@@ -23,7 +23,6 @@ from app.api.page_format import (
 )
 from app.api.verdict import HistorySnapshot, Verdict
 from app.health import History, Instant, Observation, Reason, Report, Status
-from app.health.reasons import Advice
 from app.lifecycle import Phase
 from app.text import format_time
 
@@ -37,84 +36,64 @@ class Banner:
     words: str
 
 
+SERVING = {
+    Status.PASS: ("pass", "Healthy", "Every check passes. This instance accepts traffic."),
+    Status.WARN: (
+        "warn",
+        "Degraded",
+        "{summary} {optional}, so this instance still accepts traffic.",
+    ),
+    Status.FAIL: ("fail", "Failing", "{required}, so this instance is not ready for traffic."),
+}
+PHASES = {
+    Phase.STARTING: (
+        "unknown",
+        "Starting",
+        "This instance is not ready for traffic until the first result{of_unknown} arrives.",
+    ),
+    Phase.MAINTENANCE: (
+        "maintenance",
+        "In maintenance",
+        "An operator has taken this instance out of rotation. {summary}",
+    ),
+    Phase.DRAINING: (
+        "draining",
+        "Draining",
+        "This instance is shutting down and accepts no new traffic. {summary}",
+    ),
+}
+SINGLE_CHECK = {
+    Status.PASS: ("pass", "Passing", "{names} passes."),
+    Status.FAIL: ("fail", "Failing", "{summary}"),
+    Status.UNKNOWN: ("unknown", "No result yet", "{names} has no result yet."),
+}
+
+
 def banner(verdict: Verdict, report: Report) -> Banner:
     """Return the banner. Screen readers announce it, so it changes only with the verdict."""
     texts = SINGLE_CHECK[verdict.status] if verdict.is_single_check else PHASES.get(verdict.phase)
-    kind, title, describe = texts or SERVING[verdict.status]
-    return Banner(kind, title, describe(report))
-
-
-def _passing(report: Report) -> str:
-    return f"{_names(list(report.checks))} passes."
-
-
-def _healthy(report: Report) -> str:
-    del report
-    return "Every check passes. This instance accepts traffic."
-
-
-def _degraded(report: Report) -> str:
-    optional = "It is optional" if len(_failing(report)) == 1 else "They are optional"
-    return f"{_summary(report)} {optional}, so this instance still accepts traffic."
-
-
-def _failed(report: Report) -> str:
-    required = [observation for observation in _failing(report) if observation.check.required]
-    return f"{_fail(required)}, so this instance is not ready for traffic."
-
-
-def _starting(report: Report) -> str:
-    unknown = [observation for observation in report.checks if observation.status is Status.UNKNOWN]
-    whose = f" of {_names(unknown)}" if unknown else ""
-    return f"This instance is not ready for traffic until the first result{whose} arrives."
-
-
-def _maintenance(report: Report) -> str:
-    return f"An operator has taken this instance out of rotation. {_summary(report)}"
-
-
-def _draining(report: Report) -> str:
-    return f"This instance is shutting down and accepts no new traffic. {_summary(report)}"
-
-
-def _unknown(report: Report) -> str:
-    return f"{_names(list(report.checks))} has no result yet."
-
-
-def _summary(report: Report) -> str:
-    failing = _failing(report)
-    return f"{_fail(failing)}." if failing else "Every check passes."
-
-
-def _failing(report: Report) -> list[Observation]:
-    return [observation for observation in report.checks if observation.status is not Status.PASS]
+    kind, title, words = texts or SERVING[verdict.status]
+    failing = [
+        observation for observation in report.checks if observation.status is not Status.PASS
+    ]
+    required = [observation for observation in failing if observation.check.required]
+    unknown = [observation for observation in failing if observation.status is Status.UNKNOWN]
+    words = words.format(
+        names=_names(report.checks),
+        summary=f"{_fail(failing)}." if failing else "Every check passes.",
+        optional="It is optional" if len(failing) == 1 else "They are optional",
+        required=_fail(required),
+        of_unknown=f" of {_names(unknown)}" if unknown else "",
+    )
+    return Banner(kind, title, words)
 
 
 def _fail(failing: list[Observation]) -> str:
     return f"{_names(failing)} {'fails' if len(failing) == 1 else 'fail'}"
 
 
-def _names(checks: list[Observation]) -> str:
+def _names(checks: Iterable[Observation]) -> str:
     return join_names([observation.check.name for observation in checks])
-
-
-BannerTexts = tuple[str, str, Callable[[Report], str]]
-
-SERVING: Mapping[Status, BannerTexts] = {
-    Status.PASS: ("pass", "Healthy", _healthy),
-    Status.WARN: ("warn", "Degraded", _degraded),
-    Status.FAIL: ("fail", "Failing", _failed),
-}
-PHASES: Mapping[Phase, BannerTexts] = {
-    Phase.STARTING: ("unknown", "Starting", _starting),
-    Phase.MAINTENANCE: ("maintenance", "In maintenance", _maintenance),
-    Phase.DRAINING: ("draining", "Draining", _draining),
-}
-SINGLE_CHECK: Mapping[Status, BannerTexts] = {
-    Status.PASS: ("pass", "Passing", _passing),
-    Status.FAIL: ("fail", "Failing", _summary),
-    Status.UNKNOWN: ("unknown", "No result yet", _unknown),
-}
 
 
 # The transitions that a page shows, for each check and in total: a page of thirty flapping checks
@@ -141,25 +120,17 @@ class CheckRow:
 
     Attributes:
         kind: selects colour and icon.
-        lasted: how long the status has lasted.
-        highest: the highest latency of the sparkline.
-        observed: the time over which the availability is computed.
+        availability: a share in percent, of the time *observed*.
         earlier: the number of transitions that are not shown.
     """
 
-    name: str
+    observation: Observation
     kind: str
     words: str
-    required: bool
-    since: Instant
-    lasted: str
     latency: str | None
-    highest: str | None
     sparkline: Sparkline
     availability: str | None
     observed: str | None
-    advice: Advice | None
-    reason: str | None
     transitions: list[TransitionRow]
     earlier: int
 
@@ -176,35 +147,27 @@ def check_rows(report: Report, snapshot: HistorySnapshot) -> list[CheckRow]:
 
 def _check_row(observation: Observation, history: History, now: Instant, limit: int) -> CheckRow:
     availability = history.availability(observation, now)
-    drawn = sparkline(history.trend.at(now))
     transitions, earlier = _transition_rows(observation, history, now, limit)
     # The latest attempt: the time that a failure took is no latency.
     succeeded = (
         observation.observed and not observation.failures and observation.reason is not Reason.STALE
     )
     return CheckRow(
-        name=observation.check.name,
+        observation=observation,
         kind=_kind(observation),
         words=_status_words(observation),
-        required=observation.check.required,
-        since=observation.since,
-        lasted=format_duration(now - observation.since),
         latency=format_latency(observation.latency) if succeeded else None,
-        highest=None if drawn.highest is None else format_latency(drawn.highest),
-        sparkline=drawn,
+        sparkline=sparkline(history.trend.at(now)),
         availability=None if availability is None else format_share(availability),
         observed=format_duration(now - history.begun) if history.begun else None,
-        advice=observation.advice,
-        reason=observation.reason,
         transitions=transitions,
         earlier=earlier,
     )
 
 
 def _kind(observation: Observation) -> str:
-    return (
-        observation.status if observation.status is Status.UNKNOWN else observation.severity
-    ).word
+    is_unknown = observation.status is Status.UNKNOWN
+    return (Status.UNKNOWN if is_unknown else observation.severity).word
 
 
 def _status_words(observation: Observation) -> str:
@@ -257,7 +220,11 @@ TEMPLATES = Environment(
     undefined=StrictUndefined,
 )
 TEMPLATES.filters.update(
-    clock=format_clock, duration=format_duration, iso=format_time, rate=format_rate
+    clock=format_clock,
+    duration=format_duration,
+    iso=format_time,
+    latency=format_latency,
+    rate=format_rate,
 )
 
 
@@ -289,15 +256,7 @@ def _hash(name: str) -> str:
 
 # The browser accepts only the page's own style and script, sends requests to this instance only,
 # and does not show the page in a frame.
-POLICY = "; ".join(
-    (
-        "default-src 'none'",
-        f"style-src {_hash('page.css')}",
-        f"script-src {_hash('page.js')}",
-        "connect-src 'self'",
-        "img-src data:",
-        "base-uri 'none'",
-        "form-action 'none'",
-        "frame-ancestors 'none'",
-    )
+POLICY = (
+    f"default-src 'none'; style-src {_hash('page.css')}; script-src {_hash('page.js')}; "
+    "connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )

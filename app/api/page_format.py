@@ -52,7 +52,7 @@ def join_names(names: list[str], limit: int = 3) -> str:
     shown = names[:limit]
     if len(names) > limit:
         shown.append(f"{len(names) - limit} more")
-    return " and ".join(filter(None, (", ".join(shown[:-1]), shown[-1])))
+    return " and ".join(filter(None, (", ".join(shown[:-1]), *shown[-1:])))
 
 
 def format_rate(per_second: float) -> str:

@@ -15,7 +15,7 @@ from app.api.answers import (
     HEADERS,
     NEVER_RUN,
     Answer,
-    AnswerProvider,
+    Answers,
     UnavailableAnswers,
     error_answer,
 )
@@ -68,7 +68,6 @@ OPERATOR = HTTPBearer(
     "and the body shows what `HEALTH_DETAILS` shows to every client.",
     auto_error=False,
 )
-NO_SECURITY: dict[str, list[str]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +87,7 @@ class Endpoint:
 
     @property
     def responses(self) -> dict[int | str, dict[str, Any]]:
-        """The responses for OpenAPI."""
+        """The documented responses."""
         if self.health_query is None:
             return {200: {"content": {one: {"schema": {"type": "string"}} for one in WRITERS}}}
         bodies = {**self.bodies, 400: ErrorBody}
@@ -216,14 +215,14 @@ def _add_endpoint(app: FastAPI, endpoint: Endpoint) -> None:
         response_class=JSONResponse if endpoint.health_query else PlainTextResponse,
         responses=endpoint.responses,
         dependencies=[Security(OPERATOR)],
-        openapi_extra={"parameters": list(endpoint.parameters), "security": [NO_SECURITY]},
+        openapi_extra={"parameters": list(endpoint.parameters), "security": [{}]},
     )
     for path in endpoint.path_variants:
         app.add_route(path, handle, methods=list(METHODS), include_in_schema=False)
 
 
-def _answers(request: Request) -> AnswerProvider:
-    answers: AnswerProvider = request.app.state.answers
+def _answers(request: Request) -> Answers | UnavailableAnswers:
+    answers: Answers | UnavailableAnswers = request.app.state.answers
     return answers
 
 

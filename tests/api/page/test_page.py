@@ -56,7 +56,12 @@ def test_failing_checks_come_first() -> None:
     """The required ones before the optional ones, otherwise in the order of the settings."""
     state = PageState().check("a").check("b", failing_for(9, Reason.DNS), required=False)
     state.check("c", failing_for(9, Reason.TLS)).check("d")
-    assert [row.name for row in check_rows(state.report, state.snapshot())] == ["c", "b", "a", "d"]
+    assert [row.observation.check.name for row in check_rows(state.report, state.snapshot())] == [
+        "c",
+        "b",
+        "a",
+        "d",
+    ]
 
 
 def test_a_check_with_one_status_has_no_transitions() -> None:
@@ -93,7 +98,7 @@ def test_attempts_below_a_threshold_are_shown() -> None:
         known, history = simulate_check(check, behavior, 60)
         (row,) = check_rows(Report((known,)), HistorySnapshot(now=NOW, histories={"it": history}))
         assert row.words == words
-        assert row.advice
+        assert row.observation.advice
         assert (row.latency is None) is (known.failures > 0)
 
 
