@@ -124,7 +124,7 @@ BROKEN = [
         "DATABASE_URL",
         f"{PG}?sslrootcert=/{CANARY}",
         (
-            "DATABASE_URL: the file of sslrootcert can't be used. "
+            "DATABASE_URL: sslrootcert: the file can't be used. "
             "Mount a PEM file there, or correct the path."
         ),
     ),
@@ -164,7 +164,7 @@ BROKEN = [
         "REDIS_URL",
         "rediss://host?ssl_ca_certs=/etc/hostname",
         (
-            "REDIS_URL: the file of ssl_ca_certs can't be used. "
+            "REDIS_URL: ssl_ca_certs: the file can't be used. "
             "Mount a PEM file there, or correct the path."
         ),
     ),

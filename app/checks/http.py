@@ -13,7 +13,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from app.checks.connection import BoundedConnection
 from app.checks.errors import CredentialError, ProtocolError, read_credential
-from app.checks.kind import SECRET_NAME, CheckSpec, Kind, Options, Resources
+from app.checks.kind import SECRET_NAME, CheckSpec, Kind, Resources, TlsOptions
 from app.checks.network import BlockingCall, Dialer, Stage, enter_stage, explain_network
 from app.checks.tls import TrustStore
 from app.checks.urls import ensure, split_url
@@ -83,7 +83,7 @@ def _header_problems(headers: Mapping[str, Any]) -> Iterator[str]:
         earlier.add(name.lower())
 
 
-class HttpOptions(Options):
+class HttpOptions(TlsOptions):
     """The options of an HTTP check.
 
     Attributes:
@@ -205,7 +205,7 @@ async def open_http(spec: CheckSpec[HttpOptions], resources: Resources) -> Async
         request=BlockingCall(partial(_build_request, url, headers), "read headers"),
         expect=options.expect,
         host=host,
-        trust=resources.trust if url.scheme == "https" else None,
+        trust=options.trust(resources.trust),
     )
 
 

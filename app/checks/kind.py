@@ -1,16 +1,18 @@
 """What a kind of check consists of, and the options that several kinds share."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Annotated, Any, Generic, Literal, Protocol, TypeVar
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from app.checks.errors import read_credential
 from app.checks.network import BlockingCall
 from app.checks.tls import TrustStore
+from app.checks.urls import find_tls_problems
 from app.health import Probe, Reason
 
 
@@ -74,6 +76,49 @@ class Options(Terms):
         """Return the names of the secrets that the check *name* needs."""
         del name
         return frozenset()
+
+    def find_problems(self) -> Iterator[tuple[str, str]]:
+        """Yield the options that do not fit to the others, each with the problem."""
+        return iter(())
+
+
+File = Annotated[str, Field(pattern=r"^[^\x00]+$", description="the path of a file")]
+TLS_SCHEMES = ("https", "tls")
+NEEDS_TLS = "needs https:// or tls:// in the URL. Correct the URL, or remove the option."
+
+
+class TlsOptions(Options):
+    """The options of a kind whose URL may ask for TLS.
+
+    Attributes:
+        ca: the file of the CAs to trust; empty for the system's.
+        certificate: the file of the client's certificate.
+        key: the file of the certificate's key, if it has one of its own.
+    """
+
+    ca: File = ""
+    certificate: File = ""
+    key: File = ""
+
+    def find_problems(self) -> Iterator[tuple[str, str]]:
+        """Yield files that can't be used."""
+        names = "ca", "certificate", "key"
+        files = {name: path for name in names if (path := getattr(self, name))}
+        if self.url and not self._has_tls:
+            yield from ((name, NEEDS_TLS) for name in files)
+        else:
+            yield from find_tls_problems(files, names)
+
+    def trust(self, system: TrustStore) -> TrustStore | None:
+        """Return the servers to trust, *system* if no file is configured; None without TLS."""
+        if not self._has_tls:
+            return None
+        files = [path or None for path in (self.ca, self.certificate, self.key)]
+        return TrustStore(*files) if any(files) else system
+
+    @property
+    def _has_tls(self) -> bool:
+        return urlsplit(self.url).scheme in TLS_SCHEMES
 
 
 class StoreOptions(Options):

@@ -10,7 +10,7 @@ from pydantic import AfterValidator
 
 from app.checks.kind import CheckSpec, Kind, Resources, StoreOptions
 from app.checks.session import SessionProbe
-from app.checks.urls import PASSWORD, WHITESPACE, ensure, ensure_ca_file, is_plain, is_port
+from app.checks.urls import PASSWORD, WHITESPACE, ensure, ensure_tls_files, is_plain, is_port
 from app.health import Reason
 
 
@@ -59,7 +59,7 @@ def parse_postgres_url(text: str) -> str:
     )
     mode = query.get("sslmode", "prefer")
     ensure(mode in SSL_MODES, f"unknown sslmode. Use one of {', '.join(SSL_MODES)}.")
-    ensure_ca_file(query.get("sslrootcert"), "sslrootcert")
+    ensure_tls_files(query, ("sslrootcert", "sslcert", "sslkey"))
     verifies = mode in {"require", "verify-ca", "verify-full"} or "sslrootcert" not in query
     ensure(verifies, "sslrootcert needs verification. Add sslmode=verify-full.")
     return text

@@ -10,7 +10,7 @@ from pydantic import AfterValidator
 
 from app.checks.kind import CheckSpec, Kind, Resources, StoreOptions
 from app.checks.session import SessionProbe
-from app.checks.urls import PASSWORD, WHITESPACE, ensure, ensure_ca_file, is_plain, is_port
+from app.checks.urls import PASSWORD, WHITESPACE, ensure, ensure_tls_files, is_plain, is_port
 from app.health import Reason
 
 
@@ -43,7 +43,7 @@ def parse_redis_url(text: str) -> str:
     ensure(not database or database.isdecimal(), "the database must be a number. Correct it.")
     verifies = url.scheme == "rediss" or "ssl_ca_certs" not in query
     ensure(verifies, "ssl_ca_certs needs TLS. Use rediss://.")
-    ensure_ca_file(query.get("ssl_ca_certs"), "ssl_ca_certs")
+    ensure_tls_files(query, ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile"))
     return text
 
 

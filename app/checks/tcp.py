@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import AfterValidator
 
 from app.checks.connection import BoundedConnection
-from app.checks.kind import CheckSpec, Kind, Options, Resources
+from app.checks.kind import CheckSpec, Kind, Resources, TlsOptions
 from app.checks.network import Dialer, explain_network
 from app.checks.tls import TrustStore
 from app.checks.urls import ensure, split_url
@@ -27,7 +27,7 @@ def parse_tcp_url(text: str) -> str:
     return text
 
 
-class TcpOptions(Options):
+class TcpOptions(TlsOptions):
     """The options of a TCP check."""
 
     url: Annotated[str, AfterValidator(parse_tcp_url)] = ""
@@ -71,8 +71,7 @@ async def open_tcp(spec: CheckSpec[TcpOptions], resources: Resources) -> AsyncIt
     """Provide a probe of a TCP port."""
     url = split_url(spec.options.url, FORM)
     host = url.hostname or ""
-    trust = resources.trust if url.scheme == "tls" else None
-    yield TcpProbe(Dialer(host, url.port or 0), host, trust)
+    yield TcpProbe(Dialer(host, url.port or 0), host, spec.options.trust(resources.trust))
 
 
 KIND = Kind("tcp", SCHEMES, TcpOptions, open_tcp)

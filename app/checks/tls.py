@@ -11,7 +11,7 @@ from app.checks.errors import PlainAnswerError
 from app.checks.network import BlockingCall, run_in_thread
 
 
-# Bytes of a CA file. The bundle of a Linux distribution has a quarter of a megabyte.
+# Bytes of a file. The CA bundle of a Linux distribution has a quarter of a megabyte.
 MAX_FILE = 2_000_000
 
 # The names under which OpenSSL looks for a certificate in a directory during a handshake.
@@ -27,19 +27,23 @@ NO_CERTIFICATE = (
     "or run `openssl rehash` on the directory in SSL_CERT_DIR."
 )
 
+# How the errors call the files.
+CA_FILE = "CA file"
+CLIENT_FILES = ("client certificate", "client key")
+
 # Path, device, inode, size, and the times of the last change, which change if a file is replaced.
 FileIdentity = tuple[str, int, int, int, int, int]
 
 
-class CaCertificateError(ssl.SSLError):
-    """The CA certificates can't be used. The message names the file and the remedy."""
+class CertificateFileError(ssl.SSLError):
+    """CA certificates, or those of the client, can't be used. The message has file and remedy."""
 
     def __init__(self, problem: str) -> None:
         super().__init__(0, problem)
 
 
 class TrustStore:
-    """Decides which servers a TLS client trusts.
+    """Decides which servers a TLS client trusts, and which certificate it presents to them.
 
     Private CAs often lack what RFC 5280 demands, so `VERIFY_X509_STRICT`, which Python 3.13 sets
     by default and psql and redis-cli do not, is off. `VERIFY_X509_PARTIAL_CHAIN`, which 3.13 sets
@@ -48,25 +52,34 @@ class TrustStore:
     Args:
         ca_file: PEM file with the trusted CAs. Without one, the system's CAs are trusted, or those
             that OpenSSL's variables `SSL_CERT_FILE` and `SSL_CERT_DIR` name.
+        certificate_file: PEM file with the client's certificate, and its chain if there is one.
+        key_file: PEM file with the key of that certificate, if it is not in the same file.
         check_hostname: whether the certificate must be issued for the host.
         verify: whether the certificate is verified at all.
     """
 
     def __init__(
-        self, ca_file: str | None = None, *, check_hostname: bool = True, verify: bool = True
+        self,
+        ca_file: str | None = None,
+        certificate_file: str | None = None,
+        key_file: str | None = None,
+        *,
+        check_hostname: bool = True,
+        verify: bool = True,
     ) -> None:
         self._ca_file = ca_file
+        self._client_files = [file for file in (certificate_file, key_file) if file]
         self._check_hostname = check_hostname and verify
         self._verify = verify
         # One tuple, as several threads may load at once.
         self._cached: tuple[list[FileIdentity], ssl.SSLContext] | None = None
-        self._load = BlockingCall(self.load, "load CA certificates")
+        self._load = BlockingCall(self.load, "load certificates")
 
     async def context(self) -> ssl.SSLContext:
         """Return the context for the next connection, without blocking the event loop.
 
         Raises:
-            CaCertificateError: the CA certificates can't be used.
+            CertificateFileError: certificates can't be used.
         """
         return await self._load()
 
@@ -74,11 +87,13 @@ class TrustStore:
         """Return the context for the next connection: the cached one unless a file has changed.
 
         Raises:
-            CaCertificateError: the CA certificates can't be used.
+            CertificateFileError: certificates can't be used.
         """
         file, folders = self._locations() if self._verify else (None, [])
         # Identified before they are read: the next call notices a replacement in between.
-        sources = [*([_identify_file(Path(file))] if file else []), *_identify_folders(folders)]
+        files = [(CA_FILE, file), *zip(CLIENT_FILES, self._client_files, strict=False)]
+        sources = [_identify_file(Path(path), title) for title, path in files if path]
+        sources += _identify_folders(folders)
         # Entries count even if no handshake has needed them: OpenSSL caches an entry that it reads,
         # and before Python 3.11.9, asking which ones it has read is a race with a handshake.
         sources += (entries := _identify_entries(folders))
@@ -86,7 +101,7 @@ class TrustStore:
         if cached and cached[0] == sources:
             return cached[1]
         if self._verify and not (file or entries):
-            raise CaCertificateError(NO_CERTIFICATE)
+            raise CertificateFileError(NO_CERTIFICATE)
         context = self._create_context(file, folders)
         self._cached = sources, context
         return context
@@ -114,24 +129,41 @@ class TrustStore:
             try:
                 context.load_verify_locations(cafile=file)
             except ssl.SSLError:
-                raise _ca_file_error(file, "is not PEM") from None
+                raise _file_error(file, "is not PEM") from None
             except OSError as error:
-                raise _ca_file_error(file, f"can't be read ({error.strerror})") from None
+                raise _file_error(file, f"can't be read ({error.strerror})") from None
             if not context.cert_store_stats()["x509"]:
-                raise _ca_file_error(file, "holds no certificate")
+                raise _file_error(file, "holds no certificate")
+        if self._client_files:
+            self._load_client_certificate(context)
         return context
 
+    def _load_client_certificate(self, context: ssl.SSLContext) -> None:
+        paths = " and ".join(self._client_files)
+        try:
+            # OpenSSL would ask on the terminal for the password of an encrypted key.
+            context.load_cert_chain(*self._client_files, password="")
+        except ssl.SSLError as error:
+            if error.reason == "KEY_VALUES_MISMATCH":
+                problem = "must hold a certificate and its own key, not that of another one"
+            else:
+                problem = "must hold a certificate and its key, both as PEM and without a password"
+            raise _file_error(paths, problem, CLIENT_FILES[0]) from None
+        except OSError as error:
+            problem = f"can't be read ({error.strerror})"
+            raise _file_error(paths, problem, CLIENT_FILES[0]) from None
 
-def _identify_file(path: Path) -> FileIdentity:
+
+def _identify_file(path: Path, title: str = CA_FILE) -> FileIdentity:
     """Return the identity of a file that OpenSSL can read without hanging or using much memory."""
     try:
         found = path.stat()
     except OSError as error:
-        raise _ca_file_error(path, f"can't be read ({error.strerror})") from None
+        raise _file_error(path, f"can't be read ({error.strerror})", title) from None
     if not stat.S_ISREG(found.st_mode):
-        raise _ca_file_error(path, "is not a file")
+        raise _file_error(path, "is not a file", title)
     if found.st_size > MAX_FILE:
-        raise _ca_file_error(path, f"has more than {MAX_FILE} bytes")
+        raise _file_error(path, f"has more than {MAX_FILE} bytes", title)
     return _identity(path, found)
 
 
@@ -159,9 +191,9 @@ def _identity(path: Path, found: os.stat_result) -> FileIdentity:
     return str(path), found.st_dev, found.st_ino, found.st_size, *times
 
 
-def _ca_file_error(path: str | Path, problem: str) -> CaCertificateError:
-    msg = f"CA file {path} {problem}. Put a PEM file there, or correct its path."
-    return CaCertificateError(msg)
+def _file_error(path: str | Path, problem: str, title: str = CA_FILE) -> CertificateFileError:
+    msg = f"{title} {path} {problem}. Put a PEM file there, or correct its path."
+    return CertificateFileError(msg)
 
 
 # A record starts with one of these types, and its version with 3. No answer in plain text does.

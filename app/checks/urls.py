@@ -1,9 +1,10 @@
 """Validation of the dependencies' URLs. No message contains a part of one."""
 
 import re
+from collections.abc import Iterator, Mapping
 from urllib.parse import SplitResult, urlsplit
 
-from app.checks.tls import CaCertificateError, TrustStore
+from app.checks.tls import CertificateFileError, TrustStore
 
 
 WHITESPACE = "contains a space or a line break. Remove it."
@@ -12,6 +13,9 @@ WHITESPACE = "contains a space or a line break. Remove it."
 PASSWORD = "a password is not allowed in the URL. Put it in the secret NAME_password."  # noqa: S105 - a message
 
 HIGHEST_PORT = 65535
+
+# The names of the options with the CA file, the client's certificate and the key of that.
+TlsNames = tuple[str, str, str]
 
 
 def ensure(condition: object, problem: str) -> None:
@@ -30,16 +34,30 @@ def is_port(port: int | None) -> bool:
     return port is None or 0 < port <= HIGHEST_PORT
 
 
-def ensure_ca_file(path: str | None, name: str) -> None:
-    """Raise a ValueError unless the CA file of the URL's option *name* is usable or missing."""
-    if path is None:
-        return
+def ensure_tls_files(query: Mapping[str, str], names: TlsNames) -> None:
+    """Raise a ValueError with a line for each option of the URL whose file can't be used."""
+    problems = [": ".join(found) for found in find_tls_problems(query, names)]
+    ensure(not problems, "\n".join(problems))
+
+
+def find_tls_problems(options: Mapping[str, str], names: TlsNames) -> Iterator[tuple[str, str]]:
+    """Yield the options whose files can't be used for TLS, each with the problem."""
+    ca, certificate, key = map(options.get, names)
+    if key and not certificate:
+        yield names[2], f"needs {names[1]}. Add it, or remove {names[2]}."
+    if ca is not None and not _is_usable(TrustStore(ca)):
+        yield names[0], "the file can't be used. Mount a PEM file there, or correct the path."
+    if certificate is not None and not _is_usable(TrustStore(None, certificate, key, verify=False)):
+        where = f"its key in the same file or in that of {names[2]}"
+        yield names[1], f"the client certificate can't be used. Mount it as PEM, with {where}."
+
+
+def _is_usable(trust: TrustStore) -> bool:
     try:
-        TrustStore(path).load()
-    except CaCertificateError:
-        raise ValueError(
-            f"the file of {name} can't be used. Mount a PEM file there, or correct the path."
-        ) from None
+        trust.load()
+    except CertificateFileError:
+        return False
+    return True
 
 
 def split_url(text: str, form: str) -> SplitResult:

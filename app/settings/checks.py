@@ -231,7 +231,8 @@ def _parse_check(
         return None, problems
     defaults = {**general, **source.defaults} | ({"required": False} if is_optional else {})
     options, found = _validate(kind.options, {**defaults, **members})
-    return CheckSpec(name, kind, options, source.setting, source.variables), problems + found
+    problems += [*found, *options.find_problems()]
+    return CheckSpec(name, kind, options, source.setting, source.variables), problems
 
 
 def _validate(model: type[M], members: Mapping[str, Any]) -> tuple[M, Problems]:

@@ -6,9 +6,15 @@ from pathlib import Path
 
 import pytest
 import trustme
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PrivateFormat,
+    load_pem_private_key,
+)
 
 from app.checks.network import Dialer, explain_network
-from app.checks.tls import MAX_FILE, CaCertificateError, TrustStore
+from app.checks.tls import MAX_FILE, CertificateFileError, TrustStore
 from app.health import Reason
 from tests.hanging_file import hanging
 from tests.private_ca import PrivateCA
@@ -137,7 +143,7 @@ async def test_the_error_names_an_unusable_file(tmp_path: Path, kind: str) -> No
     file, ca = tmp_path / "ca.pem", PrivateCA()
     trust = TrustStore(str(file))
     UNUSABLE[kind](file)
-    with pytest.raises(CaCertificateError) as caught:
+    with pytest.raises(CertificateFileError) as caught:
         await trust.context()
     assert explain_network(caught.value, Dialer(HOST)) is Reason.TLS
     assert str(file) in str(caught.value)
@@ -153,7 +159,7 @@ async def test_the_error_names_an_entry_that_would_hang_openssl(folder: Path) ->
     (folder / "01234567.0").symlink_to("gone")
     await TrustStore().context()
     os.mkfifo(folder / "01234567.1")
-    with pytest.raises(CaCertificateError, match=r"01234567\.1 is not a file"):
+    with pytest.raises(CertificateFileError, match=r"01234567\.1 is not a file"):
         await TrustStore().context()
 
 
@@ -165,7 +171,7 @@ async def test_the_error_explains_that_there_is_no_ca(
     monkeypatch.setattr(ssl, "get_default_verify_paths", lambda: paths)
     monkeypatch.delenv("SSL_CERT_FILE")
     (folder / "ca.pem").write_bytes(PrivateCA().pem)
-    with pytest.raises(CaCertificateError, match="openssl rehash"):
+    with pytest.raises(CertificateFileError, match="openssl rehash"):
         await TrustStore().context()
 
 
@@ -218,3 +224,86 @@ async def test_the_host_name_is_verified_unless_it_is_switched_off(tmp_path: Pat
     handshake(await TrustStore(str(file), check_hostname=False).context(), server)
     with pytest.raises(ssl.SSLCertVerificationError, match="Hostname mismatch"):
         handshake(await TrustStore(str(file)).context(), server)
+
+
+@pytest.fixture(name="authority")
+def _authority() -> trustme.CA:
+    """Create the CA of the client certificates."""
+    return trustme.CA()
+
+
+def serving_clients_of(authority: trustme.CA) -> ssl.SSLContext:
+    """Return the context of a server that requires a certificate of this CA."""
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    trustme.CA().issue_cert(HOST).configure_cert(server)
+    authority.configure_trust(server)
+    server.verify_mode = ssl.CERT_REQUIRED
+    return server
+
+
+@pytest.mark.parametrize("in_one_file", [False, True])
+@pytest.mark.parametrize("replace", REPLACING)
+async def test_a_replaced_client_certificate_is_used_at_once(
+    tmp_path: Path, authority: trustme.CA, replace: Replacing, in_one_file: bool
+) -> None:
+    """It may be in the file of its key, and may change together with it."""
+    own, other = authority.issue_cert("client"), trustme.CA().issue_cert("client")
+    pem, key = tmp_path / "certificate" / "pem", tmp_path / "key" / "pem"
+    pem.parent.mkdir()
+    key.parent.mkdir()
+    trust = TrustStore(None, str(pem), None if in_one_file else str(key), verify=False)
+    for number, (leaf, accepted) in enumerate([(own, True), (other, False), (own, True)]):
+        certificate = leaf.cert_chain_pems[0].bytes() + b"\n" * number
+        if in_one_file:
+            replace(pem, certificate + leaf.private_key_pem.bytes())
+        else:
+            replace(pem, certificate)
+            replace(key, leaf.private_key_pem.bytes() + b"\n" * number)
+        context = await trust.context()
+        assert await trust.context() is context
+        if accepted:
+            handshake(context, serving_clients_of(authority))
+        else:
+            with pytest.raises(ssl.SSLError):
+                handshake(context, serving_clients_of(authority))
+
+
+@pytest.mark.parametrize("kind", UNUSABLE)
+@pytest.mark.parametrize("wrong", ["pem", "key"])
+async def test_the_error_names_an_unusable_client_file(
+    tmp_path: Path, authority: trustme.CA, kind: str, wrong: str
+) -> None:
+    """An endless, huge or missing key is one too."""
+    leaf = authority.issue_cert("client")
+    pem, key = tmp_path / "pem", tmp_path / "key"
+    leaf.cert_chain_pems[0].write_to_path(pem)
+    leaf.private_key_pem.write_to_path(key)
+    (tmp_path / wrong).unlink()
+    UNUSABLE[kind](tmp_path / wrong)
+    with pytest.raises(CertificateFileError) as caught:
+        await TrustStore(None, str(pem), str(key), verify=False).context()
+    assert explain_network(caught.value, Dialer(HOST)) is Reason.TLS
+    assert str(tmp_path / wrong) in str(caught.value)
+    assert "Put a PEM file there" in str(caught.value)
+
+
+async def test_a_key_of_another_certificate_is_an_error(
+    tmp_path: Path, authority: trustme.CA
+) -> None:
+    pem, key = tmp_path / "pem", tmp_path / "key"
+    authority.issue_cert("client").cert_chain_pems[0].write_to_path(pem)
+    authority.issue_cert("client").private_key_pem.write_to_path(key)
+    with pytest.raises(CertificateFileError, match="its own key"):
+        await TrustStore(None, str(pem), str(key), verify=False).context()
+
+
+async def test_an_encrypted_key_is_an_error(tmp_path: Path, authority: trustme.CA) -> None:
+    """OpenSSL does not ask for its password."""
+    leaf = authority.issue_cert("client")
+    key = load_pem_private_key(leaf.private_key_pem.bytes(), None)
+    encryption = BestAvailableEncryption(b"a word")
+    encrypted = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption)
+    pem = tmp_path / "pem"
+    pem.write_bytes(leaf.cert_chain_pems[0].bytes() + encrypted)
+    with pytest.raises(CertificateFileError, match="without a password"):
+        await TrustStore(None, str(pem), verify=False).context()

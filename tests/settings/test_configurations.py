@@ -20,6 +20,7 @@ SCHEMES = (
     "postgres:// or postgresql:// or postgresql+asyncpg:// or redis:// or rediss:// or unix:// or "
     "http:// or https:// or tcp:// or tls://"
 )
+FILES = "ca, certificate, key"
 SECONDS = "a number of seconds from 0.01 to 86400"
 THRESHOLD = "a whole number from 1 to 20"
 USED = "the name is in use. Rename it."
@@ -151,13 +152,36 @@ REFUSED: list[tuple[dict[str, str], str]] = [
         for option, what, values in WRONG_REDIS
         for value in values
     ],
+    *[
+        (
+            checks(url=url, **{option: CANARY}),
+            f"CHECKS: a: {option}: needs https:// or tls:// in the URL. Correct the URL, or remove",
+        )
+        for url, option in [("http://h", "ca"), ("tcp://h:1", "certificate"), ("http://h", "key")]
+    ],
+    (
+        checks(url="https://h", key=CANARY),
+        "CHECKS: a: key: needs certificate. Add it, or remove key.",
+    ),
+    (
+        checks(url="https://h", ca=f"/{CANARY}"),
+        "CHECKS: a: ca: the file can't be used. Mount a PEM file there, or correct the path.",
+    ),
+    (
+        checks(url="tls://h:1", certificate=f"/{CANARY}", key=f"/{CANARY}"),
+        "CHECKS: a: certificate: the client certificate can't be used. Mount it as PEM, with its",
+    ),
+    *[
+        (checks(url="https://h", ca=value), "CHECKS: a: ca: must be the path of a file.")
+        for value in ("", f"{CANARY}\0", [CANARY])
+    ],
     (
         checks(url="tcp://h:1", auth="none"),
-        f"CHECKS: a: has an unknown option: auth. Remove it, or use one of {TERMS}, url.",
+        f"CHECKS: a: has an unknown option: auth. Remove it, or use one of {TERMS}, url, {FILES}.",
     ),
     (
         checks(url="tcp://h:1", **{CANARY: CANARY}),
-        f"CHECKS: a: has an unknown option. Remove it, or use one of {TERMS}, url.",
+        f"CHECKS: a: has an unknown option. Remove it, or use one of {TERMS}, url, {FILES}.",
     ),
     (
         {"CHECKS": f'{{"a": {{"url": "{CANARY}", "url": "{URL}"}}}}'},

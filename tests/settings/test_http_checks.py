@@ -1,7 +1,9 @@
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 
 from app.checks.http import HttpOptions
 from app.settings import Settings
@@ -43,10 +45,15 @@ def test_a_url_is_enough() -> None:
     assert parse("").parsed_checks == parse("{}").parsed_checks == ((), ())
 
 
-def test_every_member_is_accepted() -> None:
+def test_every_member_is_accepted(tmp_path: Path) -> None:
     """The example of the documentation, and the other members."""
+    pem, leaf = str(tmp_path / "pem"), trustme.CA().issue_cert("client")
+    leaf.private_key_and_cert_chain_pem.write_to_path(pem)
     members = {
         "url": "https://[::1]:8443?a=b",
+        "ca": pem,
+        "certificate": pem,
+        "key": pem,
         "expect": 204,
         "headers": {"x-key": "secret:stack_auth_secret"},
         "interval": 0.5,
@@ -98,7 +105,7 @@ TAKEN = "the name is in use. Rename it."
 CHECK = f'{{"url": "{URL}"}}'
 KNOWN = (
     "Remove it, or use one of required, interval, timeout, failure_threshold, success_threshold, "
-    "url, expect, headers."
+    "url, ca, certificate, key, expect, headers."
 )
 OBJECT = 'must be an object such as {"url": "http://minio:9000/"}. Correct it.'
 

@@ -26,7 +26,7 @@ from tests.cli.test_secrets_check import PLAINLY
             "DATABASE_URL",
             "postgresql://user@host/db?sslmode=verify-full&sslrootcert=/nowhere/root.pem",
             (
-                "DATABASE_URL: the file of sslrootcert can't be used. "
+                "DATABASE_URL: sslrootcert: the file can't be used. "
                 "Mount a PEM file there, or correct the path."
             ),
         ),
