@@ -60,7 +60,7 @@ def http(
             del read_secret
             return dict(headers())
 
-    spec = CheckSpec("http", HTTP, Scripted.model_construct(url=url, expect=expect))
+    spec = CheckSpec("http", HTTP, Scripted.model_construct(url=url, expect=frozenset({expect})))
     return open_http(spec, Resources(str, 15, trust or TrustStore()))
 
 

@@ -1,7 +1,7 @@
 """The check of an HTTP service: one GET request over a new connection."""
 
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -33,6 +33,9 @@ BLANK_LINE_OVERLAP = 3
 
 # Characters that are not allowed in a header, https://www.rfc-editor.org/rfc/rfc9110#section-5.5
 FORBIDDEN = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+
+FINAL_STATUSES = range(200, 600)
+STATUS_CLASS = re.compile("[2-5]xx")
 
 PORTS = {"http": 80, "https": 443}
 
@@ -83,18 +86,34 @@ def _header_problems(headers: Mapping[str, Any]) -> Iterator[str]:
         earlier.add(name.lower())
 
 
+def parse_statuses(value: Any) -> Any:
+    """Return the statuses of `204`, `"2xx"` or `["2xx", 404]`; none if a part of it is wrong."""
+    parts = list(map(_statuses, value if isinstance(value, list) else [value]))
+    return frozenset[int]().union(*parts) if all(parts) else frozenset()
+
+
+def _statuses(value: Any) -> Collection[int]:
+    if isinstance(value, str) and STATUS_CLASS.fullmatch(value):
+        return range(int(value[0]) * 100, int(value[0]) * 100 + 100)
+    return {value} if type(value) is int and value in FINAL_STATUSES else ()
+
+
+EXPECT: Any = Field(
+    min_length=1,
+    description='a status from 200 to 599, a class such as "2xx", or a list of both',
+)
+
+
 class HttpOptions(TlsOptions):
     """The options of an HTTP check.
 
     Attributes:
-        expect: the status that passes.
+        expect: the statuses that pass.
         headers: `secret:NAME` in a value stands for the secret.
     """
 
     url: Annotated[str, AfterValidator(parse_http_url)] = ""
-    expect: Annotated[int, Field(ge=200, le=599, description="a whole number from 200 to 599")] = (
-        200
-    )
+    expect: Annotated[frozenset[int], BeforeValidator(parse_statuses), EXPECT] = frozenset({200})
     headers: Annotated[dict[str, str], BeforeValidator(parse_headers)] = Field(default_factory=dict)
 
     def secret_names(self, name: str) -> frozenset[str]:
@@ -111,7 +130,7 @@ class HttpOptions(TlsOptions):
 
 
 class StatusError(Exception):
-    """The response has another status than the expected one."""
+    """The response has a status that is not expected."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,15 +148,15 @@ class HttpProbe:
 
     dialer: Dialer
     request: Callable[[], Awaitable[bytes]]
-    expect: int
+    expect: frozenset[int]
     host: str
     trust: TrustStore | None
 
     async def __call__(self) -> None:
-        """Send a request and compare the status with the expected one. Redirects aren't followed.
+        """Send a request and compare the status with the expected ones. Redirects aren't followed.
 
         Raises:
-            StatusError: the response has another status.
+            StatusError: the status is not expected.
             CredentialError: a secret can't be read or can't be sent.
             ProtocolError: the response is not HTTP, or too long.
             OSError, EOFError: the network or TLS (`ssl.SSLError`) failed.
@@ -156,7 +175,7 @@ class HttpProbe:
                 status = await _read_status(connection)
         finally:
             connection.abort()
-        if status != self.expect:
+        if status not in self.expect:
             raise StatusError(f"HTTP status {status}")
 
     def explain(self, error: BaseException) -> Reason:

@@ -117,7 +117,7 @@ ADVICE: Mapping[Reason, Advice] = {
     ),
     Reason.HTTP_STATUS: Advice(
         "It answers with another status code than the expected one.",
-        "Request its URL by hand, and read its log. The expected code is the option expect.",
+        "Request its URL by hand, and read its log. The expected codes are the option expect.",
     ),
     Reason.STUCK: Advice(
         "An attempt hangs and can't be cancelled.",

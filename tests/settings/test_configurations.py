@@ -22,6 +22,7 @@ SCHEMES = (
 )
 FILES = "ca, certificate, key"
 SECONDS = "a number of seconds from 0.01 to 86400"
+STATUSES = 'a status from 200 to 599, a class such as "2xx", or a list of both'
 THRESHOLD = "a whole number from 1 to 20"
 USED = "the name is in use. Rename it."
 PASSWORD = "a password is not allowed in the URL. Put it in the secret"  # noqa: S105 - a message
@@ -91,7 +92,7 @@ WRONG_HTTP: list[tuple[str, str, list[Any]]] = [
     ("failure_threshold", THRESHOLD, [0, 21, 1.5, "2", True]),
     ("success_threshold", THRESHOLD, [-1, None]),
     ("required", "true or false", [1, "true", CANARY, None]),
-    ("expect", "a whole number from 200 to 599", [199, "2xx", 200.0]),
+    ("expect", STATUSES, [199, "7xx", 200.0, [CANARY]]),
 ]
 WRONG_REDIS: list[tuple[str, str, list[Any]]] = [
     ("auth", "password or none", [CANARY, True]),

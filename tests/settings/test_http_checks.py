@@ -62,7 +62,7 @@ def test_every_member_is_accepted(tmp_path: Path) -> None:
         "success_threshold": 2,
         "required": False,
     }
-    assert options(**members).model_dump() == members
+    assert options(**members).model_dump() == members | {"expect": {204}}
     assert not member_problems(**members)
 
 
@@ -180,11 +180,26 @@ def test_a_url_with_credentials_is_rejected(user: str) -> None:
     assert member_problems(url=f"http://{user}@host/") == [remedy]
 
 
-@pytest.mark.parametrize("expect", [99, 199, 600, 200.0, "200", True, None, [200], 10**400])
+@pytest.mark.parametrize(
+    "expect", [99, 199, 600, 200.0, "200", "1xx", "6xx", True, None, [], [200, "2x"], 10**400]
+)
 def test_an_invalid_status_is_reported(expect: Any) -> None:
-    """It must be a whole number and a final status."""
-    remedy = "expect: must be a whole number from 200 to 599. Correct it or remove it."
+    """A status must be final, and a number."""
+    remedy = (
+        'expect: must be a status from 200 to 599, a class such as "2xx", or a list of both. '
+        "Correct it or remove it."
+    )
     assert member_problems(expect=expect) == [remedy]
+
+
+@pytest.mark.parametrize(
+    ("expect", "some", "number"),
+    [(204, {204}, 1), ("2xx", {200, 299}, 100), (["2xx", 404, "5xx", 404], {200, 404, 599}, 201)],
+)
+def test_a_status_a_class_or_a_list_is_expected(expect: Any, some: set[int], number: int) -> None:
+    statuses = options(expect=expect).expect
+    assert statuses >= some
+    assert len(statuses) == number
 
 
 @pytest.mark.parametrize("member", ["interval", "timeout"])
