@@ -110,7 +110,7 @@ BROKEN = [
     (
         "DATABASE_URL",
         f"{PG}?{CANARY}=1",
-        "DATABASE_URL: the query may contain only host, sslmode and sslrootcert. Remove the rest.",
+        "DATABASE_URL: the query option is not supported. Remove it.",
     ),
     (
         "DATABASE_URL",
@@ -122,7 +122,7 @@ BROKEN = [
     ),
     (
         "DATABASE_URL",
-        f"{PG}?sslrootcert=/{CANARY}",
+        f"{PG}?sslmode=require&sslrootcert=/{CANARY}",
         (
             "DATABASE_URL: sslrootcert: the file can't be used. "
             "Mount a PEM file there, or correct the path."
@@ -170,8 +170,16 @@ BROKEN = [
     ),
     (
         "DATABASE_URL",
-        f"postgresql://user@/db?host={CANARY}",
-        "DATABASE_URL: the host in the query must be the folder of a Unix socket. Correct it.",
+        f"{PG}?password={CANARY}",
+        (
+            "DATABASE_URL: a password is not allowed in the URL. "
+            "Put it in the secret postgres_password."
+        ),
+    ),
+    (
+        "DATABASE_URL",
+        f"{PG}?channel_binding={CANARY}",
+        "DATABASE_URL: the query option channel_binding is not supported. Remove it.",
     ),
     *[
         (name, url, f"{name}: contains a space or a line break. Remove it.")

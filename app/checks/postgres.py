@@ -9,15 +9,14 @@ from typing import Annotated
 from pydantic import AfterValidator
 
 from app.checks.kind import CheckSpec, Kind, Resources, StoreOptions
+from app.checks.postgres_url import PostgresTarget
 from app.checks.session import SessionProbe
-from app.checks.urls import PASSWORD, WHITESPACE, ensure, ensure_tls_files, is_plain, is_port
+from app.checks.urls import ensure_tls_files
 from app.health import Reason
 
 
-FORM = "must have the form postgresql://user@host:port/database. Correct it."
-SCHEMES = ("postgres", "postgresql", "postgresql+asyncpg")
-QUERY = {"host", "sslmode", "sslrootcert"}
-SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
+SCHEMES = ("postgres", "postgresql", "postgresql+DRIVER")
+TLS_FILES = ("sslrootcert", "sslcert", "sslkey")
 
 
 # A statement without parameters uses the simple protocol: one round trip, and no prepared
@@ -36,32 +35,8 @@ STATEMENTS = {
 
 def parse_postgres_url(text: str) -> str:
     """Return a valid URL, or raise a ValueError with the remedy."""
-    from sqlalchemy import make_url  # noqa: PLC0415 - see `Kind`
-    from sqlalchemy.exc import ArgumentError  # noqa: PLC0415 - as above
-
-    try:
-        url = make_url(text)
-    except (ArgumentError, ValueError):
-        raise ValueError(FORM) from None
-    query = {key: str(value) for key, value in url.query.items()}
-    ensure(is_plain(text), WHITESPACE)
-    ensure(url.drivername in SCHEMES, FORM)
-    ensure(url.password is None, PASSWORD)
-    ensure(url.username and (url.host or query.get("host")), FORM)
-    ensure(
-        query.get("host", "/").startswith("/"),
-        "the host in the query must be the folder of a Unix socket. Correct it.",
-    )
-    ensure(is_port(url.port), FORM)
-    ensure(
-        set(query) <= QUERY,
-        "the query may contain only host, sslmode and sslrootcert. Remove the rest.",
-    )
-    mode = query.get("sslmode", "prefer")
-    ensure(mode in SSL_MODES, f"unknown sslmode. Use one of {', '.join(SSL_MODES)}.")
-    ensure_tls_files(query, ("sslrootcert", "sslcert", "sslkey"))
-    verifies = mode in {"require", "verify-ca", "verify-full"} or "sslrootcert" not in query
-    ensure(verifies, "sslrootcert needs verification. Add sslmode=verify-full.")
+    target = PostgresTarget.parse(text)
+    ensure_tls_files({"sslrootcert": target.ca_file} if target.ca_file else {}, TLS_FILES)
     return text
 
 
@@ -86,7 +61,7 @@ async def open_postgres(
     # refuse it.
     limit = f"SET LOCAL statement_timeout = {math.ceil(options.timeout * 1000)}; "
     statement = STATEMENTS[options.depth] and limit + STATEMENTS[options.depth]
-    server = PostgresServer.from_url(options.url, statement)
+    server = PostgresServer.of_target(PostgresTarget.parse(options.url), statement)
     read = options.password_reader(spec.name, resources.read_secret)
 
     async def open_session() -> PostgresSession:

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import asyncpg
-from sqlalchemy import make_url
 
 from app.checks.connection import BoundedConnection
 from app.checks.errors import PlainAnswerError, ProtocolError, UnansweredError
@@ -15,6 +14,7 @@ from app.checks.network import Dialer, Stage, enter_stage
 from app.checks.postgres_driver import AsyncpgLoop, PostgresSession
 from app.checks.postgres_errors import explain_postgres
 from app.checks.postgres_protocol import PostgresLogin, ServerError
+from app.checks.postgres_url import PostgresTarget
 from app.checks.scram import KeyDerivation
 from app.checks.session import SessionOpener
 from app.checks.tls import TrustStore
@@ -34,7 +34,7 @@ class TlsAttempt:
     is_required: bool = False
 
 
-def tls_attempts(mode: str | None, root: str | None) -> list[TlsAttempt]:
+def tls_attempts(mode: str, root: str | None) -> list[TlsAttempt]:
     """Return what `sslmode` and `sslrootcert` allow, in the order in which libpq tries it.
 
     Without a root file the system's CAs are trusted. Unlike libpq, this reads no files in the home
@@ -89,19 +89,15 @@ class PostgresServer:
     )
 
     @classmethod
-    def from_url(cls, url: str, statement: str) -> "PostgresServer":
-        """Parse a URL."""
-        target = make_url(url)
-        query = {key: str(value) for key, value in target.query.items()}
-        folder = query.get("host", "")
-        host, port, user = target.host or "localhost", target.port or 5432, target.username or ""
-        if folder:
+    def of_target(cls, target: PostgresTarget, statement: str) -> "PostgresServer":
+        """Return the server that a URL names."""
+        ((host, port),) = target.hosts
+        if host.startswith("/"):
             # Without TLS, like libpq: no one can intercept a Unix socket.
-            dialer, attempts = Dialer(f"{folder}/.s.PGSQL.{port}"), [TlsAttempt(None)]
+            dialer, attempts = Dialer(f"{host}/.s.PGSQL.{port}"), [TlsAttempt(None)]
         else:
-            dialer = Dialer(host, port)
-            attempts = tls_attempts(query.get("sslmode"), query.get("sslrootcert"))
-        return cls(dialer, host, attempts, user, target.database or user, statement)
+            dialer, attempts = Dialer(host, port), tls_attempts(target.ssl_mode, target.ca_file)
+        return cls(dialer, host, attempts, target.user, target.database, statement)
 
     async def open_session(self, password: str) -> PostgresSession:
         """Connect and log in, with TLS or without, as `sslmode` allows.

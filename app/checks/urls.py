@@ -1,7 +1,7 @@
 """Validation of the dependencies' URLs. No message contains a part of one."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from urllib.parse import SplitResult, urlsplit
 
 from app.checks.tls import CertificateFileError, TrustStore
@@ -16,6 +16,8 @@ HIGHEST_PORT = 65535
 
 # The names of the options with the CA file, the client's certificate and the key of that.
 TlsNames = tuple[str, str, str]
+
+OPTION = re.compile(r"[a-z_]{1,32}")
 
 
 def ensure(condition: object, problem: str) -> None:
@@ -58,6 +60,17 @@ def _is_usable(trust: TrustStore) -> bool:
     except CertificateFileError:
         return False
     return True
+
+
+def ensure_known(options: Iterable[str], known: Container[str]) -> None:
+    """Raise a ValueError with a line for each option of the query that is not known.
+
+    An option that does not look like one may be a secret, and is not shown.
+    """
+    unknown = [name for name in options if name not in known]
+    shown = [f" {name}" if OPTION.fullmatch(name) else "" for name in unknown]
+    problems = [f"the query option{name} is not supported. Remove it." for name in shown]
+    ensure(not problems, "\n".join(problems))
 
 
 def split_url(text: str, form: str) -> SplitResult:

@@ -16,7 +16,7 @@ from app.checks.http import KIND as HTTP
 from app.checks.kind import CheckSpec, Kind, Options, StoreOptions, Terms, default_password
 from app.checks.postgres import KIND as POSTGRESQL
 from app.checks.redis import KIND as REDIS
-from app.checks.registry import BY_SCHEME
+from app.checks.registry import BY_SCHEME, find_kind
 from app.settings.secrets import FileError, read_text
 
 
@@ -222,7 +222,7 @@ def _parse_check(
     else:
         url = members["url"] if isinstance(members["url"], str) else ""
         members = {**members, "url": url}
-        if not (kind := kind or BY_SCHEME.get(url.partition(":")[0].lower())):
+        if not (kind := kind or find_kind(url)):
             schemes = " or ".join(f"{scheme}://" for scheme in BY_SCHEME)
             problems.append(("url", f"must begin with {schemes}. Correct it."))
     if is_optional and "required" in members:

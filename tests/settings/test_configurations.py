@@ -17,7 +17,7 @@ from tests.service import ROOT
 URL = "http://host/"
 TERMS = "required, interval, timeout, failure_threshold, success_threshold"
 SCHEMES = (
-    "postgres:// or postgresql:// or postgresql+asyncpg:// or redis:// or rediss:// or unix:// or "
+    "postgres:// or postgresql:// or postgresql+DRIVER:// or redis:// or rediss:// or unix:// or "
     "http:// or https:// or tcp:// or tls://"
 )
 FILES = "ca, certificate, key"
@@ -62,6 +62,7 @@ ACCEPTED = [
     (checks(url="postgres://u@host/db", auth="none"), {"a": "postgresql"}),
     (checks(url="postgresql://u@host/db", auth="none", interval=5), {"a": "postgresql"}),
     (checks(url="postgresql://u@/db?host=/run", auth="none"), {"a": "postgresql"}),
+    (checks(url="postgresql+psycopg2://u@host/db", auth="none"), {"a": "postgresql"}),
     (checks(url=URL, interval=1, timeout=0.01, failure_threshold=20), {"a": "http"}),
     (checks(url=URL, required=False), {"a": "http"}),
     ({"DATABASE_URL": "postgresql://u@host/db"}, {"postgres": "postgresql"}),
@@ -138,7 +139,7 @@ REFUSED: list[tuple[dict[str, str], str]] = [
     ),
     (
         checks(url=f"postgresql://u@h/d?{CANARY}=1", auth="none"),
-        "CHECKS: a: url: the query may contain only host, sslmode and sslrootcert.",
+        "CHECKS: a: url: the query option is not supported. Remove it.",
     ),
     *[
         (checks(**{"url": URL, option: value}), f"CHECKS: a: {option}: must be {what}.")

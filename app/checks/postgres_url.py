@@ -1,0 +1,115 @@
+"""The URLs of PostgreSQL, as libpq, SQLAlchemy and asyncpg read them.
+
+https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING-URIS
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from urllib.parse import unquote
+
+from app.checks.urls import PASSWORD, WHITESPACE, ensure, ensure_known, is_plain, is_port
+
+
+FORM = "must have the form postgresql://user@host:port/database. Correct it."
+URL = re.compile(
+    r"postgres(?:ql(?:\+\w+)?)?://(?:([^/?#]*)@)?([^/?#@]*)(?:/([^?#]*))?(?:\?([^#]*))?",
+    re.IGNORECASE,
+)
+
+# A name or a path, an IPv6 address in brackets, or, in the query, one without brackets.
+HOST = re.compile(r"(?:\[([^][]+)\]|([^][:]*))(?::(\d*))?|([0-9a-fA-F:.]+)")
+DEFAULT_PORT = 5432
+
+SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
+
+# The options that decide where and how to connect, and those that change nothing for a check.
+USED = {"dbname", "host", "password", "port", "ssl", "sslmode", "sslrootcert", "user"}
+IGNORED = {
+    "application_name",
+    "client_encoding",
+    "connect_timeout",
+    "fallback_application_name",
+    "keepalives",
+    "keepalives_count",
+    "keepalives_idle",
+    "keepalives_interval",
+    "load_balance_hosts",
+    "prepared_statement_cache_size",
+    "sslsni",
+    "tcp_user_timeout",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresTarget:
+    """What a URL says.
+
+    Attributes:
+        hosts: each a name or an address, or the folder of a Unix socket, and its port.
+        ca_file: the CAs to trust; None for the system's.
+    """
+
+    hosts: tuple[tuple[str, int], ...]
+    user: str
+    database: str
+    ssl_mode: str
+    ca_file: str | None
+
+    @classmethod
+    def parse(cls, text: str) -> "PostgresTarget":
+        """Return what a URL says, or raise a ValueError with the remedy."""
+        ensure(is_plain(text), WHITESPACE)
+        if not (match := URL.fullmatch(text)):
+            raise ValueError(FORM)
+        user, netloc, path, query = (part or "" for part in match.groups())
+        options = {name: value for name, value in map(_split_option, query.split("&")) if name}
+        user, has_password, _ = user.partition(":")
+        ensure(not has_password and "password" not in options, PASSWORD)
+        ensure_known(options, USED | IGNORED)
+        hosts = tuple(_split_hosts(options.get("host") or unquote(netloc), options.get("port")))
+        ensure(len(hosts) == 1, FORM)
+        user = options.get("user") or unquote(user)
+        database = options.get("dbname") or unquote(path) or user
+        ensure(user and all(map(str.isprintable, (user, database))), FORM)
+        return cls(hosts, user, database, *_ssl_options(options))
+
+
+def _split_option(text: str) -> tuple[str, str]:
+    name, _, value = text.partition("=")
+    return unquote(name), unquote(value)
+
+
+def _split_hosts(text: str, ports: str | None) -> Iterator[tuple[str, int]]:
+    """Yield each host with its port. A port in *ports* replaces that beside the host."""
+    hosts = text.split(",")
+    listed = (ports or "").split(",")
+    numbers = listed * len(hosts) if len(listed) == 1 else listed
+    ensure(len(numbers) == len(hosts), "must name one port, or one for each host. Correct it.")
+    for host, number in zip(hosts, numbers, strict=True):
+        if not (match := HOST.fullmatch(host)):
+            raise ValueError(FORM)
+        bracketed, name, port, address = match.groups()
+        known = bracketed or name or address
+        found = number or port or str(DEFAULT_PORT)
+        ensure(known and host.isprintable() and found.isdecimal() and is_port(int(found)), FORM)
+        yield known, int(found)
+
+
+def _ssl_options(options: dict[str, str]) -> tuple[str, str | None]:
+    """Return the mode and the CA file.
+
+    SQLAlchemy passes `ssl` to asyncpg, where it means the same as `sslmode`. Of JDBC, libpq knows
+    `ssl=true`.
+    """
+    root = options.get("sslrootcert")
+    default = "verify-full" if root == "system" else "prefer"
+    mode = options.get("sslmode") or options.get("ssl") or default
+    mode = "require" if mode == "true" else mode
+    ensure(mode in SSL_MODES, f"unknown sslmode. Use one of {', '.join(SSL_MODES)}.")
+    if root == "system":
+        ensure(mode == default, "sslrootcert=system needs sslmode=verify-full. Write that.")
+        return mode, None
+    verifies = mode in {"require", "verify-ca", "verify-full"} or root is None
+    ensure(verifies, "sslrootcert needs verification. Add sslmode=verify-full.")
+    return mode, root
