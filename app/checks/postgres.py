@@ -9,14 +9,13 @@ from typing import Annotated
 from pydantic import AfterValidator
 
 from app.checks.kind import CheckSpec, Kind, Resources, StoreOptions
-from app.checks.postgres_url import PostgresTarget
+from app.checks.postgres_url import TLS_FILES, PostgresTarget
 from app.checks.session import SessionProbe
 from app.checks.urls import ensure_tls_files
 from app.health import Reason
 
 
 SCHEMES = ("postgres", "postgresql", "postgresql+DRIVER")
-TLS_FILES = ("sslrootcert", "sslcert", "sslkey")
 
 
 # A statement without parameters uses the simple protocol: one round trip, and no prepared
@@ -35,8 +34,7 @@ STATEMENTS = {
 
 def parse_postgres_url(text: str) -> str:
     """Return a valid URL, or raise a ValueError with the remedy."""
-    target = PostgresTarget.parse(text)
-    ensure_tls_files({"sslrootcert": target.ca_file} if target.ca_file else {}, TLS_FILES)
+    ensure_tls_files(PostgresTarget.parse(text).tls_files, TLS_FILES)
     return text
 
 

@@ -26,6 +26,9 @@ SQLSTATES = {
     "57P05": Reason.DISCONNECTED,
 }
 
+# A part of PostgreSQL's message, which has the SQLSTATE of many refusals.
+CERTIFICATE_REQUIRED = "client certificate"
+
 # PgBouncer has one SQLSTATE, 08P01, for its own errors and those of the server, so a part of the
 # text decides.
 PGBOUNCER = {
@@ -51,6 +54,8 @@ def explain_postgres(error: BaseException, dialer: Dialer) -> Reason:
     if not isinstance(error, ServerError):
         return explain_network(error, dialer)
     state = error.sqlstate
+    if CERTIFICATE_REQUIRED in error.text:
+        return Reason.TLS
     if state[:2] == "08":
         for text, reason in PGBOUNCER.items():
             if text in error.text:

@@ -14,7 +14,7 @@ from app.checks.network import Dialer, Stage, enter_stage
 from app.checks.postgres_driver import AsyncpgLoop, PostgresSession
 from app.checks.postgres_errors import explain_postgres
 from app.checks.postgres_protocol import PostgresLogin, ServerError
-from app.checks.postgres_url import PostgresTarget
+from app.checks.postgres_url import TLS_FILES, PostgresTarget
 from app.checks.scram import KeyDerivation
 from app.checks.session import SessionOpener
 from app.checks.tls import TrustStore
@@ -34,8 +34,8 @@ class TlsAttempt:
     is_required: bool = False
 
 
-def tls_attempts(mode: str, root: str | None) -> list[TlsAttempt]:
-    """Return what `sslmode` and `sslrootcert` allow, in the order in which libpq tries it.
+def tls_attempts(mode: str, files: Mapping[str, str]) -> list[TlsAttempt]:
+    """Return what `sslmode` and the files allow, in the order in which libpq tries it.
 
     Without a root file the system's CAs are trusted. Unlike libpq, this reads no files in the home
     directory.
@@ -44,10 +44,11 @@ def tls_attempts(mode: str, root: str | None) -> list[TlsAttempt]:
     """
     if mode == "disable":
         return [TlsAttempt(None)]
+    root, *client = map(files.get, TLS_FILES)
     if mode in {"verify-ca", "verify-full"} or (mode == "require" and root):
-        trust = TrustStore(root, check_hostname=mode == "verify-full")
+        trust = TrustStore(root, *client, check_hostname=mode == "verify-full")
         return [TlsAttempt(trust, is_required=True)]
-    unverified = TrustStore(verify=False)
+    unverified = TrustStore(None, *client, verify=False)
     if mode == "require":
         return [TlsAttempt(unverified, is_required=True)]
     if mode == "allow":
@@ -96,7 +97,7 @@ class PostgresServer:
             # Without TLS, like libpq: no one can intercept a Unix socket.
             dialer, attempts = Dialer(f"{host}/.s.PGSQL.{port}"), [TlsAttempt(None)]
         else:
-            dialer, attempts = Dialer(host, port), tls_attempts(target.ssl_mode, target.ca_file)
+            dialer, attempts = Dialer(host, port), tls_attempts(target.ssl_mode, target.tls_files)
         return cls(dialer, host, attempts, target.user, target.database, statement)
 
     async def open_session(self, password: str) -> PostgresSession:

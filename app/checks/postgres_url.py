@@ -4,7 +4,7 @@ https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING-URIS
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from urllib.parse import unquote
 
@@ -24,7 +24,8 @@ DEFAULT_PORT = 5432
 SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 
 # The options that decide where and how to connect, and those that change nothing for a check.
-USED = {"dbname", "host", "password", "port", "ssl", "sslmode", "sslrootcert", "user"}
+TLS_FILES = ("sslrootcert", "sslcert", "sslkey")
+USED = {"dbname", "host", "password", "port", "ssl", "sslmode", "user", *TLS_FILES}
 IGNORED = {
     "application_name",
     "client_encoding",
@@ -47,14 +48,14 @@ class PostgresTarget:
 
     Attributes:
         hosts: each a name or an address, or the folder of a Unix socket, and its port.
-        ca_file: the CAs to trust; None for the system's.
+        tls_files: the files of `TLS_FILES`. Without CAs, the system's are trusted.
     """
 
     hosts: tuple[tuple[str, int], ...]
     user: str
     database: str
     ssl_mode: str
-    ca_file: str | None
+    tls_files: Mapping[str, str]
 
     @classmethod
     def parse(cls, text: str) -> "PostgresTarget":
@@ -96,20 +97,22 @@ def _split_hosts(text: str, ports: str | None) -> Iterator[tuple[str, int]]:
         yield known, int(found)
 
 
-def _ssl_options(options: dict[str, str]) -> tuple[str, str | None]:
-    """Return the mode and the CA file.
+def _ssl_options(options: Mapping[str, str]) -> tuple[str, Mapping[str, str]]:
+    """Return the mode and the files.
 
     SQLAlchemy passes `ssl` to asyncpg, where it means the same as `sslmode`. Of JDBC, libpq knows
     `ssl=true`.
     """
-    root = options.get("sslrootcert")
+    files = {name: options[name] for name in TLS_FILES if name in options}
+    root = files.get("sslrootcert")
     default = "verify-full" if root == "system" else "prefer"
     mode = options.get("sslmode") or options.get("ssl") or default
     mode = "require" if mode == "true" else mode
     ensure(mode in SSL_MODES, f"unknown sslmode. Use one of {', '.join(SSL_MODES)}.")
     if root == "system":
         ensure(mode == default, "sslrootcert=system needs sslmode=verify-full. Write that.")
-        return mode, None
+        del files["sslrootcert"]
+        return mode, files
     verifies = mode in {"require", "verify-ca", "verify-full"} or root is None
     ensure(verifies, "sslrootcert needs verification. Add sslmode=verify-full.")
-    return mode, root
+    return mode, files

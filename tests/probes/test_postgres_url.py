@@ -12,7 +12,7 @@ DEFAULTS: dict[str, Any] = {
     "user": "app",
     "database": "app",
     "ssl_mode": "prefer",
-    "ca_file": None,
+    "tls_files": {},
 }
 SOCKET = {"hosts": (("/run/pg", 5432),)}
 
@@ -48,7 +48,11 @@ SOCKET = {"hosts": (("/run/pg", 5432),)}
         ("postgresql://app@db/app?sslrootcert=system", {"ssl_mode": "verify-full"}),
         (
             "postgresql://app@db/app?sslmode=require&sslrootcert=/etc/my%20ca.pem",
-            {"ssl_mode": "require", "ca_file": "/etc/my ca.pem"},
+            {"ssl_mode": "require", "tls_files": {"sslrootcert": "/etc/my ca.pem"}},
+        ),
+        (
+            "postgresql://app@db?sslrootcert=system&sslcert=/pem&sslkey=/key",
+            {"ssl_mode": "verify-full", "tls_files": {"sslcert": "/pem", "sslkey": "/key"}},
         ),
         (
             "postgresql://app@db/app?application_name=a+b&connect_timeout=3&keepalives_count=3",
