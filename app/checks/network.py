@@ -21,6 +21,7 @@ from app.checks.errors import (
     ProtocolError,
     lookup_by_class,
 )
+from app.checks.race import race
 from app.health import Reason
 
 
@@ -164,7 +165,7 @@ class Dialer:
         self._lookup = BlockingCall(partial(_lookup_addresses, host, port), f"resolve {host}")
 
     async def dial(self) -> socket.socket:
-        """Connect to the first address that accepts, in the resolver's order.
+        """Connect to the address that accepts first. They are tried in the resolver's order.
 
         Raises:
             OSError: the name has no address (`socket.gaierror`), or no address accepts.
@@ -173,7 +174,8 @@ class Dialer:
         addresses = await self._resolve()
         self.timeout_reason = Reason.CONNECT_TIMEOUT
         enter_stage(Stage.TCP)
-        connected = await _connect_any(addresses)
+        attempts = [partial(_connect, *address) for address in addresses[:MAX_ADDRESSES]]
+        connected = await race(attempts, socket.socket.close)
         self.timeout_reason = Reason.TIMEOUT
         return connected
 
@@ -192,16 +194,6 @@ def _lookup_addresses(host: str, port: int, flags: int = 0) -> list[Address]:
         return [(socket.AF_UNIX, host)]
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=flags)
     return [(family, address) for family, _, _, _, address in found]
-
-
-async def _connect_any(addresses: list[Address]) -> socket.socket:
-    first: OSError | None = None
-    for family, address in addresses[:MAX_ADDRESSES]:
-        try:
-            return await _connect(family, address)
-        except OSError as error:
-            first = first or error  # the resolver prefers the first address
-    raise first or OSError("the host has no address")
 
 
 async def _connect(family: socket.AddressFamily, address: Any) -> socket.socket:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from app.checks.network import MAX_CALLS, Dialer, explain_network
+from app.checks.race import START_DELAY
 from app.health import Reason
 from tests.probes.attempt import eventually
 
@@ -43,6 +44,20 @@ def _resolver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Resolver]:
 @pytest.fixture(name="listener")
 def _listener() -> Iterator[socket.socket]:
     with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield listener
+
+
+@pytest.fixture(name="silent")
+def _silent() -> Iterator[socket.socket]:
+    """Run a listener with a full backlog, which answers no SYN, like a host that drops packets."""
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(socket.socket())
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        for _ in range(4):
+            filler = stack.enter_context(socket.socket())
+            filler.settimeout(0)
+            filler.connect_ex(listener.getsockname())
         yield listener
 
 
@@ -155,23 +170,11 @@ def test_a_lookup_may_outlive_the_event_loop(resolver: Resolver) -> None:
             assert not thread.is_alive()
 
 
-async def test_a_server_that_does_not_accept_is_a_connect_timeout() -> None:
-    """A listener with a full backlog answers no SYN, so no connection is established."""
-    with contextlib.ExitStack() as stack:
-        listener = stack.enter_context(socket.socket())
-        listener.bind(("127.0.0.1", 0))
-        listener.listen(0)
-        for _ in range(4):
-            filler = stack.enter_context(socket.socket())
-            filler.settimeout(0)
-            filler.connect_ex(listener.getsockname())
-        dialer = Dialer("127.0.0.1", port_of(listener))
-        dialing = asyncio.create_task(dialer.dial())
-        await asyncio.wait({dialing}, timeout=0.1)
-        assert explain_network(TimeoutError(), dialer) is Reason.CONNECT_TIMEOUT
-        dialing.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await dialing
+async def test_a_server_that_does_not_accept_is_a_connect_timeout(silent: socket.socket) -> None:
+    """No connection is established."""
+    dialer = Dialer("127.0.0.1", port_of(silent))
+    await dial_until_timeout(dialer, 0.1)
+    assert explain_network(TimeoutError(), dialer) is Reason.CONNECT_TIMEOUT
 
 
 async def test_a_lookup_that_could_not_start_is_not_waited_for(
@@ -202,14 +205,27 @@ async def test_the_first_address_that_accepts_is_used(
         (socket.AF_INET, ("255.255.255.255", 1)),
     )
 
-    def resolve(addresses: list[Any]) -> Dialer:
-        answer = [(family, socket.SOCK_STREAM, 6, "", address) for family, address in addresses]
-        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: answer)
-        return Dialer("db.test", 1)
-
-    (await resolve([closed, working]).dial()).close()
+    (await resolve(monkeypatch, [closed, working]).dial()).close()
     with pytest.raises(ConnectionRefusedError):
-        await resolve([closed, unroutable]).dial()
+        await resolve(monkeypatch, [closed, unroutable]).dial()
+
+
+def resolve(monkeypatch: pytest.MonkeyPatch, addresses: list[Any]) -> Dialer:
+    """Return a dialer of a name with these addresses."""
+    answer = [(family, socket.SOCK_STREAM, 6, "", address) for family, address in addresses]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: answer)
+    return Dialer("db.test", 1)
+
+
+async def test_an_address_that_drops_packets_does_not_hide_another(
+    monkeypatch: pytest.MonkeyPatch, silent: socket.socket, listener: socket.socket
+) -> None:
+    """The second address is tried while the first one is silent."""
+    addresses = [(socket.AF_INET, one.getsockname()) for one in (silent, listener)]
+    dialer = resolve(monkeypatch, addresses)
+    async with asyncio.timeout(START_DELAY + 0.5):
+        with await dialer.dial() as connected:
+            assert connected.getpeername() == listener.getsockname()
 
 
 async def test_an_invalid_name_is_dns() -> None:
