@@ -1,7 +1,6 @@
 """The check of a PostgreSQL: one statement over a session of its own."""
 
 import contextlib
-import math
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from typing import Annotated
@@ -9,6 +8,7 @@ from typing import Annotated
 from pydantic import AfterValidator
 
 from app.checks.kind import CheckSpec, Kind, Resources, StoreOptions
+from app.checks.postgres_statement import DEPTHS, Statement
 from app.checks.postgres_url import TLS_FILES, PostgresTarget
 from app.checks.session import SessionProbe
 from app.checks.urls import ensure_tls_files
@@ -16,20 +16,6 @@ from app.health import Reason
 
 
 SCHEMES = ("postgres", "postgresql", "postgresql+DRIVER")
-
-
-# A statement without parameters uses the simple protocol: one round trip, and no prepared
-# statement, which would break PgBouncer's transaction mode. asyncpg returns no rows there, so
-# `writable` raises an error if the server refuses writes; during recovery every transaction is
-# read-only. No grant is needed.
-# Each query has another number, so that no earlier result, nor one from a proxy's cache, can be
-# mistaken for its result.
-STATEMENTS = {
-    "connect": "",
-    "query": "SELECT {number}",
-    "writable": "SELECT {number} / (current_setting('transaction_read_only') = 'off')::int"
-    " /* vitals: divides by zero where writes are refused */",
-}
 
 
 def parse_postgres_url(text: str) -> str:
@@ -53,12 +39,8 @@ async def open_postgres(
     from app.checks.postgres_server import PostgresServer  # noqa: PLC0415 - as above
 
     options = spec.options
-    # The server cancels the statement in time. It does not notice that a client has gone, so each
-    # attempt would leave a busy backend behind. In one message the two statements are one
-    # transaction, after which the setting is gone. As a parameter of the session, PgBouncer would
-    # refuse it.
-    limit = f"SET LOCAL statement_timeout = {math.ceil(options.timeout * 1000)}; "
-    statement = STATEMENTS[options.depth] and limit + STATEMENTS[options.depth]
+    requirements = DEPTHS.get(options.depth)
+    statement = None if requirements is None else Statement(options.timeout, requirements)
     server = PostgresServer.of_target(PostgresTarget.parse(options.url), statement)
     read = options.password_reader(spec.name, resources.read_secret)
 

@@ -7,7 +7,6 @@ gets only the messages that it needs, each whole, expected and valid.
 import asyncio
 import contextlib
 import secrets
-import struct
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,8 +20,10 @@ from app.checks.postgres_protocol import (
     PostgresLogin,
     encode_message,
     is_ascii_string,
+    parse_row,
     read_message,
 )
+from app.checks.postgres_statement import Statement
 from app.checks.session import ignore_outcome
 
 
@@ -37,6 +38,8 @@ READY_FOR_QUERY = {encode_message(b"Z", status) for status in (b"I", b"T", b"E")
 # for which an earlier client of a pooler has asked.
 ASYNC_MESSAGES = frozenset({b"S", b"N", b"A"})
 RESULT_MESSAGES = frozenset({b"T", b"D", b"C", b"Z"})
+
+WRONG_RESULT = "a result that does not belong to the query"
 
 
 class AsyncpgTransport(asyncio.Transport):
@@ -88,24 +91,26 @@ class AsyncpgTransport(asyncio.Transport):
             await read_message(self.connection, ASYNC_MESSAGES)
         self.connection.reset_budget()
 
-    async def relay_result(self, value: str) -> None:
+    async def relay_result(self) -> list[bytes | None]:
         """Pass the result of a query to asyncpg. On an error, end asyncpg's wait for it.
 
-        Args:
-            value: what the second statement of the query returns; the first returns nothing.
+        Returns:
+            The values of the one row of the second statement. The first returns nothing.
 
         Raises:
             as `drop_async_messages`.
         """
         try:
-            self._protocol.data_received(await self._read_result(value.encode()))
+            messages, values = await self._read_result()
+            self._protocol.data_received(messages)
         except BaseException as error:
             lost = error if isinstance(error, Exception) else None
             self._protocol.connection_lost(lost)
             raise
+        return values
 
-    async def _read_result(self, value: bytes) -> bytes:
-        """Read a result to its end, and return the messages of it that asyncpg needs."""
+    async def _read_result(self) -> tuple[bytes, list[bytes | None]]:
+        """Read a result; return the messages of it that asyncpg needs, and the row."""
         kinds, row, complete, kind, content = b"", b"", b"", b"", b""
         while kind != b"Z":
             kind, content = await read_message(self.connection, ASYNC_MESSAGES | RESULT_MESSAGES)
@@ -116,9 +121,9 @@ class AsyncpgTransport(asyncio.Transport):
                 complete = encode_message(kind, content)
                 if not is_ascii_string(content):
                     raise ProtocolError("the end of a statement without its tag")
-        if kinds != b"CTDCZ" or row != struct.pack("!hi", 1, len(value)) + value:
-            raise ProtocolError("a result that does not belong to the query")
-        return complete + _ready_for_query(content)
+        if kinds != b"CTDCZ":
+            raise ProtocolError(WRONG_RESULT)
+        return complete + _ready_for_query(content), parse_row(row)
 
 
 def _ready_for_query(status: bytes) -> bytes:
@@ -177,24 +182,29 @@ class PostgresSession:
     Attributes:
         driver: asyncpg's connection.
         transport: the transport below it.
-        statement: a template with `{number}`; empty if connecting is all that is checked.
+        statement: None if connecting is all that is checked.
     """
 
     driver: Any
     transport: AsyncpgTransport
-    statement: str
+    statement: Statement | None
 
     async def query(self) -> None:
-        """Run the statement."""
+        """Run the statement.
+
+        Raises:
+            RequirementError: the server does not meet a requirement.
+        """
         if not self.statement:
             return
         enter_stage(Stage.QUERY)
         await self.transport.drop_async_messages()
-        number = str(secrets.randbelow(NUMBERS))
-        result = asyncio.create_task(self.transport.relay_result(number), name="read a result")
+        number = secrets.randbelow(NUMBERS)
+        result = asyncio.create_task(self.transport.relay_result(), name="read a result")
         result.add_done_callback(ignore_outcome)
         try:
-            await self.driver.execute(self.statement.format(number=number))
+            await self.driver.execute(self.statement.compose(number))
+            values = await result
         except asyncpg.InterfaceError as error:
             # The connection ended before asyncpg sent the query.
             raise EOFError(error) from None
@@ -203,6 +213,9 @@ class PostgresSession:
             raise
         finally:
             result.cancel()
+        if values[:1] != [str(number).encode()]:
+            raise ProtocolError(WRONG_RESULT)
+        self.statement.verify(values[1:])
 
     async def close(self) -> None:
         """End the session, and wait a moment for the server: then its slot is free."""

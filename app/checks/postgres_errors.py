@@ -2,6 +2,7 @@
 
 from app.checks.network import Dialer, explain_network
 from app.checks.postgres_protocol import ServerError
+from app.checks.postgres_statement import RequirementError
 from app.health import Reason
 
 
@@ -10,7 +11,6 @@ from app.health import Reason
 SQLSTATES = {
     "08": Reason.DISCONNECTED,
     "08P01": Reason.PROTOCOL,
-    "22012": Reason.READ_ONLY,  # the `writable` statement divides by zero
     "25006": Reason.READ_ONLY,
     "28": Reason.DENIED,
     "28P01": Reason.AUTH,
@@ -50,7 +50,9 @@ PGBOUNCER = {
 
 
 def explain_postgres(error: BaseException, dialer: Dialer) -> Reason:
-    """Return the reason for an error of PostgreSQL or PgBouncer, or of the network."""
+    """Return the reason for an error of PostgreSQL, PgBouncer or the network, or for an answer."""
+    if isinstance(error, RequirementError):
+        return error.reason
     if not isinstance(error, ServerError):
         return explain_network(error, dialer)
     state = error.sqlstate

@@ -70,6 +70,27 @@ def parse_error(content: bytes) -> ServerError:
     return ServerError(state.decode(), text)
 
 
+def parse_row(content: bytes) -> list[bytes | None]:
+    """Return the values of a row in their text format.
+
+    Raises:
+        ProtocolError: the lengths do not add up.
+    """
+    values = list[bytes | None]()
+    end = 2
+    try:
+        for _ in range(*struct.unpack_from("!h", content)):
+            (length,) = struct.unpack_from("!i", content, end)
+            start, end = end + INT_SIZE, end + INT_SIZE + max(length, 0)
+            values.append(content[start:end] if length >= 0 else None)
+    except struct.error:
+        end = -1
+    if end != len(content):
+        msg = "a row whose lengths do not add up"
+        raise ProtocolError(msg)
+    return values
+
+
 def encode_message(kind: bytes, content: bytes) -> bytes:
     """Return the bytes of a message."""
     return kind + struct.pack("!i", len(content) + INT_SIZE) + content

@@ -14,6 +14,7 @@ from app.checks.network import Dialer, Stage, enter_stage
 from app.checks.postgres_driver import AsyncpgLoop, PostgresSession
 from app.checks.postgres_errors import explain_postgres
 from app.checks.postgres_protocol import PostgresLogin, ServerError
+from app.checks.postgres_statement import Statement
 from app.checks.postgres_url import TLS_FILES, PostgresTarget
 from app.checks.scram import KeyDerivation
 from app.checks.session import SessionOpener
@@ -75,7 +76,7 @@ class PostgresServer:
     Attributes:
         host: the host that the server's certificate must name.
         attempts: with TLS and without, in the order in which they are tried.
-        statement: what each session runs.
+        statement: what each session runs; None if connecting is all that is checked.
     """
 
     dialer: Dialer
@@ -83,14 +84,14 @@ class PostgresServer:
     attempts: Sequence[TlsAttempt]
     user: str
     database: str
-    statement: str
+    statement: Statement | None
     derive: KeyDerivation = field(default_factory=KeyDerivation)
     opener: SessionOpener[PostgresSession] = field(
         default_factory=lambda: SessionOpener(time.monotonic, PostgresSession.terminate)
     )
 
     @classmethod
-    def of_target(cls, target: PostgresTarget, statement: str) -> "PostgresServer":
+    def of_target(cls, target: PostgresTarget, statement: Statement | None) -> "PostgresServer":
         """Return the server that a URL names."""
         ((host, port),) = target.hosts
         if host.startswith("/"):
