@@ -6,6 +6,7 @@ from functools import partial
 
 from app.checks.errors import (
     UNANSWERED_HANDSHAKE,
+    ClientCertificateError,
     PlainAnswerError,
     TlsAnswerError,
     UnansweredError,
@@ -23,11 +24,20 @@ from app.settings import Settings
 USE_PLAIN_TEXT = "write http:// or redis:// in the URL, or sslmode=disable"
 USE_TLS = "write https:// or rediss:// in the URL, or sslmode=require"
 
+CERTIFICATE_OPTIONS = (
+    "certificate (https:// and tls://), ssl_certfile (rediss://) or sslcert (postgresql://)"
+)
+
 # Advice if one side may use TLS and the other one plain text, by the class of the error.
 ADVICE_BY_ERROR: Mapping[type[BaseException], Advice] = {
     TlsAnswerError: Advice(
         "It answers with TLS, and the URL asks for plain text.",
         f"Correct the port, or {USE_TLS}.",
+    ),
+    ClientCertificateError: Advice(
+        "It refuses this client in the TLS handshake.",
+        f"If it requires a client certificate, name a valid one: {CERTIFICATE_OPTIONS}. Otherwise "
+        "make it offer TLS 1.3 or ECDHE. Its log has the cause.",
     ),
     PlainAnswerError: Advice(
         "It answers in plain text, and the URL asks for TLS.",

@@ -1,6 +1,7 @@
 """A connection to a dependency, which limits what the dependency may send."""
 
 import asyncio
+import contextlib
 import re
 import ssl
 from typing import Any, Self
@@ -18,6 +19,9 @@ MAX_READS = 8 * 1024
 
 # Characters of a server's error message that are kept for the log.
 MAX_ERROR_TEXT = 300
+
+# Seconds for a server to reject a client's certificate after the handshake.
+MAX_JUDGING = 0.25
 
 CLOSED = "closed the connection"
 
@@ -94,6 +98,21 @@ class BoundedConnection(asyncio.Protocol):
         self._send(tls.outgoing.read())
         self._tls = tls
         self._receive(self._take(len(self._received)))
+
+    async def end_tls(self) -> None:
+        """End TLS, and wait for the server to end it too or to send something, but not for long.
+
+        With TLS 1.3, the server judges the client's certificate after the handshake has ended here.
+
+        Raises:
+            ClientCertificateError: the server requires one, or rejects the one that it got.
+        """
+        assert self._tls  # noqa: S101 - the handshake is complete
+        self._tls.close()
+        self._send(self._tls.outgoing.read())
+        with contextlib.suppress(TimeoutError, EOFError, ConnectionError):
+            async with asyncio.timeout(MAX_JUDGING):
+                await self.read(1)
 
     def write(self, data: bytes) -> None:
         """Send data. If the connection has ended, the next read raises the reason."""

@@ -36,6 +36,10 @@ class PlainAnswerError(ssl.SSLError):
         super().__init__(0, text)
 
 
+class ClientCertificateError(ssl.SSLError):
+    """A server requires a client certificate, or rejects the one that it got."""
+
+
 class UnansweredError(EOFError):
     """A dependency closed a plain-text connection before it sent anything.
 

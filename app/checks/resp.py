@@ -107,7 +107,8 @@ class RespConnection(Connection):
             ProtocolError: the reply is another one.
             redis.ResponseError: the server refuses.
         """
-        return _expect(await super().read_response(*arguments, **options), b"OK")
+        del arguments, options
+        return _expect(await self._read_reply(), b"OK")
 
     async def execute(self, commands: Iterable[tuple[str, ...]], replies: Iterable[bytes]) -> None:
         """Send commands in one piece, and read their replies.
@@ -121,7 +122,14 @@ class RespConnection(Connection):
         """
         await self.send_packed_command(self.pack_commands(commands))
         for expected in replies:
-            _expect(await super().read_response(), expected)
+            _expect(await self._read_reply(), expected)
+
+    async def _read_reply(self) -> Any:
+        """Return a reply. Unlike in redis-py, an error of the network stays as it is."""
+        reply = await self._parser.read_response()
+        if isinstance(reply, exceptions.ResponseError):
+            raise reply
+        return reply
 
     def terminate(self) -> None:
         """Close the connection at once."""

@@ -35,7 +35,7 @@ class TcpOptions(TlsOptions):
 
 @dataclass(frozen=True, slots=True)
 class TcpProbe:
-    """Connects, verifies the server's certificate if it uses TLS, and closes the connection.
+    """Connects, does a verified handshake if it uses TLS, and closes the connection.
 
     Attributes:
         host: the host that the certificate must name.
@@ -58,6 +58,7 @@ class TcpProbe:
         try:
             if context:
                 await connection.start_tls(context, self.host)
+                await connection.end_tls()
         finally:
             connection.abort()
 

@@ -7,7 +7,7 @@ import ssl
 import stat
 from pathlib import Path
 
-from app.checks.errors import PlainAnswerError
+from app.checks.errors import ClientCertificateError, PlainAnswerError
 from app.checks.network import BlockingCall, run_in_thread
 
 
@@ -265,7 +265,7 @@ class TlsStream:
         if isinstance(outcome, ssl.SSLWantReadError):
             return False
         if isinstance(outcome, Exception):
-            raise outcome
+            raise _explain_alert(outcome)
         return True
 
     def read(self) -> bytes:
@@ -281,4 +281,24 @@ class TlsStream:
             self.is_closed = True
         except ssl.SSLWantReadError:
             pass
+        except ssl.SSLZeroReturnError:  # both sides have announced the end
+            self.is_closed = True
+        except ssl.SSLError as error:
+            raise _explain_alert(error) from None
         return bytes(data)
+
+    def close(self) -> None:
+        """Announce the end of the client's data."""
+        with contextlib.suppress(ssl.SSLError):  # OpenSSL has no answer yet
+            self.ssl_object.unwrap()
+
+
+# OpenSSL's names of the alerts about a client's certificate or the lack of one, which in TLS 1.2
+# has no alert of its own. https://www.rfc-editor.org/rfc/rfc8446#section-6.2
+REJECTION = re.compile("ALERT_.*(CERTIFICATE|UNKNOWN_CA|HANDSHAKE_FAILURE)")
+
+
+def _explain_alert(error: Exception) -> Exception:
+    """Return a `ClientCertificateError` if the server sent such an alert, otherwise *error*."""
+    is_rejection = REJECTION.search(getattr(error, "reason", None) or "")
+    return ClientCertificateError(*error.args) if is_rejection else error

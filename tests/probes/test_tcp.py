@@ -61,6 +61,22 @@ async def test_a_verified_handshake_passes(server_context: ssl.SSLContext) -> No
         await probe()
 
 
+async def test_a_server_that_keeps_the_connection_passes(server_context: ssl.SSLContext) -> None:
+    """It neither sends anything nor closes when TLS ends."""
+    closed = asyncio.Event()
+
+    async def stay(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.transport.pause_reading()  # type: ignore[attr-defined]
+        await closed.wait()
+        writer.transport.abort()
+
+    async with await asyncio.start_server(stay, "127.0.0.1", ssl=server_context) as server:
+        port = server.sockets[0].getsockname()[1]
+        async with opened(f"tls://localhost:{port}") as probe:
+            await probe()
+        closed.set()
+
+
 async def test_a_certificate_for_another_name_is_tls(server_context: ssl.SSLContext) -> None:
     """The certificate names `localhost`, not the address."""
     async with (

@@ -11,6 +11,7 @@ from tests.private_ca import PrivateCA
 # `VERIFY_X509_STRICT` would refuse the private one, but no client of these servers sets it.
 KINDS = ("good", "private", "expired", "misnamed", "untrusted")
 HOSTS = ("localhost", "127.0.0.1")
+YESTERDAY = datetime.now(UTC) - timedelta(days=1)
 
 
 class Certificates:
@@ -23,10 +24,9 @@ class Certificates:
 
     def __init__(self, folder: Path) -> None:
         own, other = CA(), CA()
-        yesterday = datetime.now(UTC) - timedelta(days=1)
         self._issued = {
             "good": own.issue_cert(*HOSTS),
-            "expired": own.issue_cert(*HOSTS, not_after=yesterday),
+            "expired": own.issue_cert(*HOSTS, not_after=YESTERDAY),
             "misnamed": own.issue_cert("127.0.0.1"),  # the address of the server, but not its name
             "rsa": own.issue_cert(*HOSTS, key_type=KeyType.RSA),
             "untrusted": other.issue_cert(*HOSTS),
