@@ -90,6 +90,8 @@ class RespConnection(Connection):
         bounded: the connection to the server.
     """
 
+    _parser: RespParser
+
     def __init__(self, bounded: BoundedConnection, **options: Any) -> None:
         # Without retries: the monitor repeats a failed attempt, and keeps the deadline.
         super().__init__(

@@ -29,7 +29,7 @@ NO_CERTIFICATE = (
 
 # How the errors call the files.
 CA_FILE = "CA file"
-CLIENT_FILES = ("client certificate", "client key")
+CERTIFICATE, KEY = "client certificate", "client key"
 
 # Path, device, inode, size, and the times of the last change, which change if a file is replaced.
 FileIdentity = tuple[str, int, int, int, int, int]
@@ -68,7 +68,7 @@ class TrustStore:
         verify: bool = True,
     ) -> None:
         self._ca_file = ca_file
-        self._client_files = [file for file in (certificate_file, key_file) if file]
+        self._certificate_file, self._key_file = certificate_file, key_file
         self._check_hostname = check_hostname and verify
         self._verify = verify
         # One tuple, as several threads may load at once.
@@ -91,7 +91,7 @@ class TrustStore:
         """
         file, folders = self._locations() if self._verify else (None, [])
         # Identified before they are read: the next call notices a replacement in between.
-        files = [(CA_FILE, file), *zip(CLIENT_FILES, self._client_files, strict=False)]
+        files = (CA_FILE, file), (CERTIFICATE, self._certificate_file), (KEY, self._key_file)
         sources = [_identify_file(Path(path), title) for title, path in files if path]
         sources += _identify_folders(folders)
         # Entries count even if no handshake has needed them: OpenSSL caches an entry that it reads,
@@ -134,24 +134,25 @@ class TrustStore:
                 raise _file_error(file, f"can't be read ({error.strerror})") from None
             if not context.cert_store_stats()["x509"]:
                 raise _file_error(file, "holds no certificate")
-        if self._client_files:
-            self._load_client_certificate(context)
+        if self._certificate_file:
+            _load_certificate(context, self._certificate_file, self._key_file)
         return context
 
-    def _load_client_certificate(self, context: ssl.SSLContext) -> None:
-        paths = " and ".join(self._client_files)
-        try:
-            # OpenSSL would ask on the terminal for the password of an encrypted key.
-            context.load_cert_chain(*self._client_files, password="")
-        except ssl.SSLError as error:
-            if error.reason == "KEY_VALUES_MISMATCH":
-                problem = "must hold a certificate and its own key, not that of another one"
-            else:
-                problem = "must hold a certificate and its key, both as PEM and without a password"
-            raise _file_error(paths, problem, CLIENT_FILES[0]) from None
-        except OSError as error:
-            problem = f"can't be read ({error.strerror})"
-            raise _file_error(paths, problem, CLIENT_FILES[0]) from None
+
+def _load_certificate(context: ssl.SSLContext, certificate: str, key: str | None) -> None:
+    """Load the client's certificate and its key."""
+    files = " and ".join(path for path in (certificate, key) if path)
+    try:
+        # OpenSSL would ask on the terminal for the password of an encrypted key.
+        context.load_cert_chain(certificate, key, password="")
+    except ssl.SSLError as error:
+        if error.reason == "KEY_VALUES_MISMATCH":
+            problem = "must hold a certificate and its own key, not that of another one"
+        else:
+            problem = "must hold a certificate and its key, both as PEM and without a password"
+        raise _file_error(files, problem, CERTIFICATE) from None
+    except OSError as error:
+        raise _file_error(files, f"can't be read ({error.strerror})", CERTIFICATE) from None
 
 
 def _identify_file(path: Path, title: str = CA_FILE) -> FileIdentity:
