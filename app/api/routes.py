@@ -21,7 +21,7 @@ from app.api.answers import (
 )
 from app.api.formats import FORMATS, JSON, TEXT, Format, negotiate
 from app.api.json_bodies import CheckBody, ErrorBody, HealthBody, StatusBody
-from app.api.metrics import WRITERS
+from app.api.metrics import MEDIA_TYPES
 from app.api.response_cache import CachedResponse
 from app.api.verdict import HealthQuery, Snapshot, liveness, readiness, single_check, startup
 from app.health import Instant
@@ -89,7 +89,7 @@ class Endpoint:
     def responses(self) -> dict[int | str, dict[str, Any]]:
         """The documented responses."""
         if self.health_query is None:
-            return {200: {"content": {one: {"schema": {"type": "string"}} for one in WRITERS}}}
+            return {200: {"content": {one: {"schema": {"type": "string"}} for one in MEDIA_TYPES}}}
         bodies = {**self.bodies, 400: ErrorBody}
         return {code: _document_response(code, body) for code, body in bodies.items()}
 

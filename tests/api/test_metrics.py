@@ -1,17 +1,16 @@
 """The metrics of an application whose state the tests set."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
-from prometheus_client import Metric
 from prometheus_client.openmetrics.parser import (
     text_string_to_metric_families as openmetrics_families,
 )
 from prometheus_client.parser import text_string_to_metric_families as families
 
 from app import __version__
-from app.api.metrics import _check_metrics as check_metrics
+from app.api.exposition import Samples, check_samples
+from app.api.metrics import MetricsRecorder
 from app.health import Reason, Report, Result, Status, Transition
 from tests.api.desk import START, ApiClient, observation
 
@@ -231,11 +230,11 @@ def test_the_metrics_of_checks_are_rendered_once_a_change(
     """However often Prometheus scrapes: rendering them takes longer than all the rest."""
     rendered = list[Report]()
 
-    def count(report: Report) -> Iterator[Metric]:
+    def count(report: Report, recorder: MetricsRecorder) -> Samples:
         rendered.append(report)
-        return check_metrics(report)
+        return check_samples(report, recorder)
 
-    monkeypatch.setattr("app.api.metrics._check_metrics", count)
+    monkeypatch.setattr("app.api.exposition.check_samples", count)
 
     def renders() -> int:
         before = len(rendered)
