@@ -8,7 +8,6 @@ import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from types import FrameType
@@ -34,10 +33,9 @@ STARTING, SERVING, MAINTENANCE, DRAINING = Phase
 
 
 class Lifecycle:
-    """The state that decides on the phase of this instance. Draining is final.
+    """The state that decides on the phase of this instance.
 
     Attributes:
-        draining: whether the instance drains.
         maintenance: whether an operator has taken the instance out of rotation.
     """
 
@@ -46,15 +44,11 @@ class Lifecycle:
         self.draining = False
 
     def drain(self) -> None:
-        """Start to drain. There is no way back."""
+        """Start to drain. This is final."""
         self.draining = True
 
     def phase(self, *, started: bool) -> Phase:
-        """Return the phase: the first that applies of draining, starting, maintenance and serving.
-
-        Args:
-            started: whether every check has a first result.
-        """
+        """Return the first phase that applies. *started*: every check has a first result."""
         if self.draining:
             return DRAINING
         if not started:
@@ -102,65 +96,63 @@ def watch_file(file: Path, lifecycle: Lifecycle) -> AbstractContextManager[None]
     return run_periodically(poll, "maintenance")
 
 
-@dataclass(frozen=True, slots=True)
-class DrainHandler:
-    """Runs before the server's own handler of a signal.
-
-    Attributes:
-        seconds: length of the drain.
-        server_handlers: the handlers that the server has installed.
-        loop: the event loop that delays the server's handler.
-    """
-
-    lifecycle: Lifecycle
-    seconds: float
-    server_handlers: Mapping[signal.Signals, Callable[[int, FrameType | None], Any] | int | None]
-    loop: asyncio.AbstractEventLoop
-
-    def handle(self, number: int, frame: FrameType | None) -> None:
-        """Start the drain, and forward the signal: a first SIGTERM after it, others at once."""
-        is_second = self.lifecycle.draining
-        if number in LIKE_SIGTERM:
-            if is_second:  # the kernel repeats SIGXCPU
-                return
-            number = signal.SIGTERM
-        self.lifecycle.drain()
-        if number == signal.SIGTERM and not is_second:
-            self.loop.call_soon_threadsafe(self._forward_later, number, frame)
-            return
-        self._forward(number, frame)
-        if is_second:  # uvicorn exits at once on SIGINT after another signal
-            self._forward(signal.SIGINT, frame)
-
-    def _forward_later(self, number: int, frame: FrameType | None) -> None:
-        self.loop.call_later(self.seconds, self._forward, number, frame)
-        logger.info("drain started", extra={"duration_s": self.seconds})
-
-    def _forward(self, number: int, frame: FrameType | None) -> None:
-        if callable(handler := self.server_handlers[signal.Signals(number)]):
-            handler(number, frame)
+SignalHandler = Callable[[int, FrameType | None], Any]
 
 
 @contextlib.contextmanager
 def drain_on_signal(lifecycle: Lifecycle, seconds: float) -> Iterator[None]:
     """Delay SIGTERM for the server until load balancers have seen that readiness fails.
 
-    A server closes its listener at SIGTERM, before the application learns of it. So its handlers
-    are called later: for SIGTERM after the drain, for SIGINT at once. A second signal makes uvicorn
-    exit at once. Outside the main thread no handler can be installed, and nothing changes. Signals
-    that do not ask a process to end, such as SIGHUP, are ignored within the block.
+    A server closes its listener on SIGTERM, before the application learns of it. So the drain
+    starts first, and the server's own handler is called after it, or at once for SIGINT. A second
+    signal makes uvicorn exit at once. Outside the main thread no handler can be installed, and
+    nothing changes. Signals that do not ask a process to end, such as SIGHUP, are ignored within
+    the block.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     numbers = (signal.SIGTERM, signal.SIGINT, *LIKE_SIGTERM)
     server_handlers = {number: signal.getsignal(number) for number in numbers}
-    drain = DrainHandler(lifecycle, seconds, server_handlers, asyncio.get_running_loop())
+    handle = _drain_handler(lifecycle, seconds, server_handlers)
     for number in server_handlers:
-        signal.signal(number, drain.handle)
+        signal.signal(number, handle)
     try:
         with ignoring():
             yield
     finally:
         for number, handler in server_handlers.items():
             signal.signal(number, handler)
+
+
+def _drain_handler(
+    lifecycle: Lifecycle,
+    seconds: float,
+    server_handlers: Mapping[signal.Signals, SignalHandler | int | None],
+) -> SignalHandler:
+    """Return a handler that drains and forwards: a first SIGTERM later, other signals at once."""
+    loop = asyncio.get_running_loop()
+
+    def forward(number: int, frame: FrameType | None) -> None:
+        if callable(handler := server_handlers[signal.Signals(number)]):
+            handler(number, frame)
+
+    def forward_later(number: int, frame: FrameType | None) -> None:
+        loop.call_later(seconds, forward, number, frame)
+        logger.info("drain started", extra={"duration_s": seconds})
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        is_second = lifecycle.draining
+        if number in LIKE_SIGTERM:
+            if is_second:  # the kernel repeats SIGXCPU
+                return
+            number = signal.SIGTERM
+        lifecycle.drain()
+        if number == signal.SIGTERM and not is_second:
+            loop.call_soon_threadsafe(forward_later, number, frame)
+            return
+        forward(number, frame)
+        if is_second:  # uvicorn exits at once on SIGINT after another signal
+            forward(signal.SIGINT, frame)
+
+    return handle
