@@ -33,14 +33,10 @@ MAX_WAITING = 1000
 def create_app(
     read_settings: Callable[[], Settings] = load, *, trust_all_clients: bool = False
 ) -> Vitals:
-    """Return the application. It reads its settings when its lifespan starts.
+    """Return the application. Its lifespan reads the settings, and raises ConfigurationError.
 
     Args:
-        read_settings: reads and validates the settings.
         trust_all_clients: whether every client is an operator, as on a developer's machine.
-
-    Raises:
-        ConfigurationError: at the start of the lifespan, if the settings are invalid.
     """
     application = Vitals(
         title="Vitals",
@@ -81,7 +77,7 @@ async def lifespan(
             ENDED if application.response_cache else NOT_STARTED
         )
         application.lifecycle = application.response_cache = None
-        application.admissions = {}
+        application.admission = application.slow_admission = None
 
 
 async def open_service(
@@ -99,25 +95,24 @@ async def open_service(
     for setting, advice in find_deprecated(settings).items():
         log_deprecated(setting, advice)
     clock, recorder, lag = Clock(), MetricsRecorder(checks), LoopLag()
-    monitor = await stack.enter_async_context(monitored(checks, clock, recorder, secrets.redact))
-    stack.enter_context(lag.measured())
-    stack.enter_context(StallDetector(lag, recorder.record_stall).watched())
+    monitor = create_monitor(checks, clock, recorder, secrets.redact)
+    await stack.enter_async_context(monitor)
+    stack.enter_context(lag.measure())
+    stack.enter_context(StallDetector(lag, recorder.record_stall).watch())
     tokens = TokenVerifier(partial(settings.secret, SIGNING_KEY))
     stack.enter_context(run_periodically(tokens.poll, "tokens"))
     history_store = HistoryStore(
-        histories=monitor.history,
-        clients=Clients(),
-        settings=effective_settings(settings),
+        histories=monitor.history, clients=Clients(), settings=effective_settings(settings)
     )
     access = Access(settings.health_details, tokens.is_valid, trust_all_clients=trust_all_clients)
     state = ServiceState(monitor, lifecycle, clock)
     metrics = Metrics(recorder, lag.worst)
     application.state.answers = Answers(state, access, metrics, history_store)
-    application.admissions = {False: Admission(math.inf), True: Admission(MAX_WAITING)}
+    application.admission, application.slow_admission = Admission(math.inf), Admission(MAX_WAITING)
     application.response_cache = ResponseCache(cacheable_renderers(application), state)
 
 
-def monitored(
+def create_monitor(
     checks: Iterable[Check], clock: Clock, recorder: MetricsRecorder, redact: Callable[[str], str]
 ) -> Monitor:
     """Return the monitor of the checks, with metrics and log as its subscribers."""

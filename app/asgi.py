@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import nullcontext
 from typing import Any
 
@@ -43,16 +43,16 @@ class Vitals(FastAPI):
     Traces contain neither the requests of probes nor the checks, which would fill them.
 
     Attributes:
-        lifecycle: the phase; None while the application does not serve.
-        response_cache: the cached responses; None while the application does not serve.
-        admissions: limits on the requests that are not cached, by whether they are slow. A fast
-            request never waits for slow ones. Empty while the application does not serve.
+        lifecycle: None, as the next three, while the application does not serve.
+        admission: limits the requests that are not cached, except slow ones.
+        slow_admission: limits slow requests, so that others never wait for them.
         own_routes: the number of routes without those that the user has added.
     """
 
     lifecycle: Lifecycle | None = None
     response_cache: ResponseCache | None = None
-    admissions: Mapping[bool, Admission] = {}
+    admission: Admission | None = None
+    slow_admission: Admission | None = None
     own_routes = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -77,15 +77,16 @@ class Vitals(FastAPI):
                 await super().__call__(scope, receive, send)
 
     async def _admits(self, scope: Scope) -> bool:
-        """Wait until a request may start; return False if too many are waiting.
+        """Wait until a request may start, and return whether it may.
 
         Liveness never waits, and neither do routes that the user has added.
         """
         path = route_path(scope)
         is_own = is_probe(path) or path == self.openapi_url or len(self.routes) == self.own_routes
-        if not self.admissions or not is_own or is_liveness(path):
+        if not is_own or is_liveness(path):
             return True
-        return await self.admissions[is_slow(scope)].admitted()
+        admission = self.slow_admission if is_slow(scope) else self.admission
+        return admission is None or await admission.acquire()
 
     def _describe_failure(self, send: Send) -> Send:
         """Replace the traceback of a failed start or an interrupted stop with one clear message."""

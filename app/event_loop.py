@@ -36,19 +36,19 @@ class LoopLag:
         return max(self._delays)
 
     @contextlib.contextmanager
-    def measured(self) -> Iterator[None]:
+    def measure(self) -> Iterator[None]:
         """Measure the lag of the running loop within the block."""
         loop = asyncio.get_running_loop()
         timer: asyncio.Handle
 
-        def measure(due: float) -> None:
+        def add_delay(due: float) -> None:
             nonlocal timer
             now = loop.time()
             self.iterations += 1
             self._delays.append(max(0.0, now - due))
-            timer = loop.call_at(now + MEASURE_EVERY, measure, now + MEASURE_EVERY)
+            timer = loop.call_at(now + MEASURE_EVERY, add_delay, now + MEASURE_EVERY)
 
-        timer = loop.call_soon(measure, loop.time())
+        timer = loop.call_soon(add_delay, loop.time())
         try:
             yield
         finally:
@@ -71,9 +71,6 @@ class StallDetector:
     process is stopped or starved, the thread is as late as the loop. Of such time only the CPU time
     of this process counts: C code that holds the GIL uses it. A stall in such code is logged when
     the code returns.
-
-    Args:
-        on_stall: called once for each stall.
     """
 
     def __init__(self, lag: LoopLag, on_stall: Callable[[], None]) -> None:
@@ -83,7 +80,7 @@ class StallDetector:
         self._checked_at = self._cpu_time = self._blocked = 0.0
         self._is_reported = False
 
-    def watched(self) -> AbstractContextManager[None]:
+    def watch(self) -> AbstractContextManager[None]:
         """Watch the event loop of the calling thread within the block."""
         thread = threading.get_ident()
         return run_periodically(lambda: self.check(thread), "stalls", every=MEASURE_EVERY)
@@ -121,9 +118,6 @@ class Admission:
     Otherwise the loop would start all requests of a burst in one iteration, and accept and read
     nothing meanwhile, not even a liveness probe. After a request that blocked the loop for more
     than SHORT_REQUEST, the next one waits as long: the loop accepts one connection per iteration.
-
-    Args:
-        max_waiting: requests that may wait to be admitted.
     """
 
     def __init__(self, max_waiting: float) -> None:
@@ -131,7 +125,7 @@ class Admission:
         self._lock = asyncio.Lock()
         self._waiting = 0
 
-    async def admitted(self) -> bool:
+    async def acquire(self) -> bool:
         """Wait until a request may start. Return False at once if the queue is full."""
         if self._waiting >= self._max_waiting:
             return False

@@ -24,7 +24,7 @@ def test_an_ended_service_answers_503() -> None:
 class FullAdmission(Admission):
     """An admission that refuses every request."""
 
-    async def admitted(self) -> bool:
+    async def acquire(self) -> bool:
         """Return False."""
         return False
 
@@ -34,7 +34,7 @@ def test_too_many_slow_requests_get_503_at_once() -> None:
     url = f"redis://127.0.0.1:{free_port()}"
     app = create_app(lambda: Settings(redis_url=url, redis_auth="none"))
     with TestClient(app) as client:
-        app.admissions = {**app.admissions, True: FullAdmission(0)}
+        app.slow_admission = FullAdmission(0)
         refused = client.get("/health/ready?format=html")
         assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
         assert refused.json() == {"detail": "too many requests at once"}

@@ -11,7 +11,7 @@ async def test_one_request_starts_in_each_iteration_of_the_loop() -> None:
     admission, started, iteration = Admission(99), list[tuple[int, int]](), 0
 
     async def request(number: int) -> None:
-        assert await admission.admitted()
+        assert await admission.acquire()
         started.append((number, iteration))
 
     requests = [asyncio.create_task(request(number)) for number in range(50)]
@@ -27,7 +27,7 @@ async def test_a_long_request_is_followed_by_an_equally_long_pause() -> None:
     admission, times = Admission(999), list[float]()
 
     async def request() -> None:
-        await admission.admitted()
+        await admission.acquire()
         times.append(time.perf_counter())
         time.sleep(10 * SHORT_REQUEST)  # noqa: ASYNC251 - blocks the loop as rendering a page does
         times.append(time.perf_counter())
@@ -40,12 +40,12 @@ async def test_a_long_request_is_followed_by_an_equally_long_pause() -> None:
 async def test_requests_are_rejected_when_the_queue_is_full() -> None:
     """A request that is cancelled while it waits frees its place."""
     admission = Admission(2)
-    assert await admission.admitted()
-    waiting = [asyncio.create_task(admission.admitted()) for _ in range(3)]
+    assert await admission.acquire()
+    waiting = [asyncio.create_task(admission.acquire()) for _ in range(3)]
     await asyncio.sleep(0)
     assert waiting[2].done()
     assert not waiting[2].result()
     waiting[0].cancel()
     async with asyncio.timeout(5):
         assert await waiting[1]
-        assert await admission.admitted()
+        assert await admission.acquire()

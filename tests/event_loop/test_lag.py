@@ -9,7 +9,7 @@ def test_the_worst_lag_is_reported_for_a_minute() -> None:
 
     async def main() -> None:
         lag = LoopLag()
-        with lag.measured():
+        with lag.measure():
             await asyncio.sleep(MEASURE_EVERY * 1.5)
             assert lag.worst() == 0
             block(MEASURE_EVERY * 2.5)
@@ -28,7 +28,7 @@ def test_measuring_stops_at_the_end_of_the_block() -> None:
 
     async def main() -> None:
         lag = LoopLag()
-        with lag.measured():
+        with lag.measure():
             await asyncio.sleep(1)
         block(2)
         await asyncio.sleep(1)
