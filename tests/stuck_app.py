@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack
 
 from app import application, check_factory
 from app.health import Check
-from app.health.model import unexplained
+from app.health.model import default_reason
 from app.server.server import create_server
 from app.settings import Settings, load
 from tests.fakes import deaf
@@ -16,7 +16,7 @@ from tests.specs import spec_of
 class StuckProbe:
     """A probe that never ends, even if cancelled."""
 
-    explain = staticmethod(unexplained)
+    explain = staticmethod(default_reason)
 
     async def __call__(self) -> None:
         """Never return."""

@@ -26,7 +26,8 @@ class Slot:
     latency: float | None
     failed: bool
 
-    def __or__(self, other: "Slot") -> "Slot":
+    def merge(self, other: "Slot") -> "Slot":
+        """Return the worst of both."""
         latencies = [slot.latency for slot in (self, other) if slot.latency is not None]
         return Slot(self.number, max(latencies, default=None), self.failed or other.failed)
 
@@ -42,7 +43,7 @@ class LatencyTrend:
         failed = result.reason is not None
         slot = Slot(_number(result.at), None if failed else result.latency, failed)
         if self._slots and self._slots[-1].number == slot.number:
-            slot |= self._slots.pop()
+            slot = slot.merge(self._slots.pop())
         self._slots.append(slot)
 
     def at(self, now: Instant) -> list[Slot | None]:
@@ -73,7 +74,7 @@ class Transition:
 
 
 def detect_transition(before: Observation, after: Observation) -> Transition | None:
-    """Return the transition between two observations of a check; None if the status is equal."""
+    """Return the transition between two observations of a check, if their statuses differ."""
     if before.status is after.status:
         return None
     return Transition(

@@ -26,14 +26,9 @@ class Status(IntEnum):
 
 
 def _since_boot() -> Callable[[], float]:
-    """Return a clock that never steps back, and goes on while the machine is suspended.
-
-    It is a partial, because every request calls it.
-    """
-    return partial(time.clock_gettime, _BOOTTIME)
-
-
-_BOOTTIME = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+    """Return a clock that never steps back, and goes on while the machine is suspended."""
+    # A partial, because every request calls it.
+    return partial(time.clock_gettime, getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -77,14 +72,9 @@ class Probe(Protocol):
         """Check the dependency."""
 
 
-def unexplained(error: BaseException) -> Reason:
+def default_reason(error: BaseException) -> Reason:
     """Return TIMEOUT for a missed deadline, and ERROR for anything else."""
     return Reason.TIMEOUT if isinstance(error, TimeoutError) else Reason.ERROR
-
-
-def unadvised(error: BaseException | None) -> None:
-    """Return None: the advice follows from the reason."""
-    del error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +82,7 @@ class Check:
     """A named probe with its schedule and thresholds.
 
     Attributes:
-        kind: what is checked, such as `postgres` or `http`; for the log.
+        kind: what is checked, such as `redis` or `http`; for the log.
         explain: returns the reason for an error of the probe. A missed deadline is a
             `TimeoutError`; the attempt still runs then.
         advise: returns advice that is better than that of the reason, if there is any. It gets the
@@ -107,8 +97,8 @@ class Check:
     name: str
     probe: Probe
     kind: str = ""
-    explain: Callable[[BaseException], Reason] = unexplained
-    advise: Callable[[BaseException | None], Advice | None] = unadvised
+    explain: Callable[[BaseException], Reason] = default_reason
+    advise: Callable[[BaseException | None], Advice | None] = lambda _: None
     interval: float = 1.0
     timeout: float = 1.0
     failure_threshold: int = 1
@@ -121,14 +111,14 @@ class Check:
         return self.interval + self.timeout + STALE_AFTER
 
     def reason_for(self, error: BaseException) -> Reason:
-        """Return the reason for an error, or ERROR if `explain` fails itself."""
+        """Return the reason for an error, even if `explain` fails."""
         try:
             return self.explain(error)
         except BaseException:  # noqa: BLE001 - a bug in `explain` must not stop the check
             return Reason.ERROR
 
     def hint_after(self, error: BaseException | None) -> Advice | None:
-        """Return the advice after an attempt, or None if `advise` fails itself."""
+        """Return the advice after an attempt, even if `advise` fails."""
         try:
             return self.advise(error)
         except BaseException:  # noqa: BLE001 - as above
@@ -137,7 +127,7 @@ class Check:
 
 # These reasons say that nothing is known, so thresholds apply neither to them nor to the first
 # result after them.
-IMMEDIATE = frozenset({Reason.STUCK, Reason.STALE})
+BYPASS_THRESHOLDS = frozenset({Reason.STUCK, Reason.STALE})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,7 +135,6 @@ class Result:
     """The outcome of one attempt; without a reason it is a success.
 
     Attributes:
-        at: when the outcome was known.
         latency: seconds that the attempt took, until its deadline at most.
         cause: class and text of the error, for the log only.
         hint: advice that is better than that of the reason; a success may have one, too.
@@ -165,10 +154,8 @@ class Observation:
     Attributes:
         since: when the status last changed.
         observed: time of the last result; None before the first.
-        latency: seconds that the last attempt took.
         failures: consecutive failed results.
         successes: consecutive successful results.
-        hint: the hint of the last result.
     """
 
     check: Check
@@ -187,8 +174,8 @@ class Observation:
 
     @property
     def expires(self) -> float:
-        """The steady time at which this becomes stale without another result."""
-        if self.observed is None or self.reason in IMMEDIATE:
+        """The steady time after which this is stale without another result."""
+        if self.observed is None or self.reason in BYPASS_THRESHOLDS:
             return math.inf
         return self.observed.steady + self.check.lifetime
 
@@ -235,7 +222,7 @@ class Observation:
 
 def _reaches_threshold(known: Observation, result: Result) -> bool:
     """Return whether a result, already counted in *known*, decides on the status."""
-    if known.status is Status.UNKNOWN or {known.reason, result.reason} & IMMEDIATE:
+    if known.status is Status.UNKNOWN or {known.reason, result.reason} & BYPASS_THRESHOLDS:
         return True
     if result.reason is None:
         return known.successes >= known.check.success_threshold
@@ -251,22 +238,22 @@ class Report:
     @property
     def status(self) -> Status:
         """The worst severity of all checks."""
-        return max((known.severity for known in self.checks), default=Status.PASS)
+        return max((one.severity for one in self.checks), default=Status.PASS)
 
     @property
     def complete(self) -> bool:
         """Whether every check has a first result."""
-        return all(known.status is not Status.UNKNOWN for known in self.checks)
+        return all(one.status is not Status.UNKNOWN for one in self.checks)
 
     @property
     def expires(self) -> float:
-        """The steady time at which the first check becomes stale without another result."""
-        return min((known.expires for known in self.checks), default=math.inf)
+        """The steady time after which the first check is stale without another result."""
+        return min((one.expires for one in self.checks), default=math.inf)
 
     def at(self, now: Instant) -> "Report":
         """Return the report at *now*: results that are too old by then are stale."""
-        return Report(tuple(known.at(now) for known in self.checks))
+        return Report(tuple(one.at(now) for one in self.checks))
 
     def without(self, names: Collection[str]) -> "Report":
         """Return the report without the checks of these names."""
-        return Report(tuple(known for known in self.checks if known.check.name not in names))
+        return Report(tuple(one for one in self.checks if one.check.name not in names))

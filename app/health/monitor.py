@@ -3,7 +3,6 @@
 import asyncio
 import random
 from collections.abc import Callable, Iterable
-from types import TracebackType
 from typing import Self
 
 from app.health.history import History, Transition, detect_transition
@@ -46,7 +45,7 @@ class CheckRunner:
     """Runs one check forever, and enforces its deadline even if a driver ignores cancellation.
 
     Attributes:
-        observation: what is known of the check. Each result replaces it.
+        observation: the state of the check. Each result replaces it.
     """
 
     def __init__(
@@ -82,25 +81,20 @@ class CheckRunner:
             await self._close()
 
     async def _await_result(self, attempt: Attempt, started: float) -> Result:
-        """Wait for an attempt until its deadline, cancel it if it is late, and return its result.
-
-        `asyncio.timeout()` and `wait_for()` would return only after the driver's own cleanup, which
-        may take seconds.
-        """
+        """Return the result of an attempt. Cancel the attempt if it misses its deadline."""
+        # `asyncio.timeout()` and `wait_for()` would return only after the driver's own cleanup,
+        # which may take seconds.
         await asyncio.wait({attempt}, timeout=self.check.timeout)
         await _drain_iterations(attempt)
         latency = self._clock.steady() - started
-        if attempt.done():
-            error = _error_of(attempt)
-            if error is None:
-                # An answer that is read late proves nothing about the time after its deadline.
-                at = self._clock.now() + min(0.0, self.check.timeout - latency)
-                return Result(at=at, latency=latency, hint=self.check.hint_after(None))
-            reason = self.check.reason_for(error)
-        else:
-            error = TimeoutError("no answer within the deadline")
-            # Explained before the cancellation, which hides what the attempt was waiting for.
-            reason = self.check.reason_for(error)
+        error = _error_of(attempt)
+        if error is None:
+            # An answer that is read late proves nothing about the time after its deadline.
+            at = self._clock.now() + min(0.0, self.check.timeout - latency)
+            return Result(at=at, latency=latency, hint=self.check.hint_after(None))
+        # Explained before the cancellation, which hides what the attempt was waiting for.
+        reason = self.check.reason_for(error)
+        if not attempt.done():
             attempt.cancel()
             await _drain_iterations(attempt)
             await asyncio.wait({attempt}, timeout=CANCEL_GRACE)
@@ -115,7 +109,7 @@ class CheckRunner:
         )
 
     def _record(self, result: Result) -> None:
-        """Update the observation, after recording that it had gone stale, if it had."""
+        """Update the observation. If it had gone stale before, record that first."""
         for observation, cause in (
             (self.observation.at(result.at), "no result in time"),
             (self.observation.after(result), result.cause),
@@ -174,6 +168,8 @@ def _describe(error: BaseException) -> str:
 
 
 def _error_of(attempt: Attempt) -> BaseException | None:
+    if not attempt.done():
+        return TimeoutError("no answer within the deadline")
     if attempt.cancelled():
         return asyncio.CancelledError("cancelled by the driver")
     return attempt.result()
@@ -188,13 +184,10 @@ class Monitor:
 
     Attributes:
         latest: the report after the last result, which replaces it. It holds until it expires.
-        history: the transitions and the latency trend of each check, by its name.
+        history: by the name of the check.
 
     Args:
         jitter: returns a random number from 0 to 1.
-
-    Raises:
-        ValueError: two checks have the same name.
     """
 
     def __init__(
@@ -260,12 +253,7 @@ class Monitor:
             self._tasks.append(task)
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
