@@ -198,6 +198,9 @@ class UnavailableAnswers:
     def _log_once(self) -> None:
         # One text with everything in it: a log that is not configured shows only the text.
         if not self._logged:
-            text = "health endpoints unavailable: %s Remedy: %s."
-            logger.error(text, self._cause.detail, self._cause.remedy)
+            logger.error(
+                "health endpoints unavailable: %s Remedy: %s.",
+                self._cause.detail,
+                self._cause.remedy,
+            )
         self._logged = True

@@ -101,7 +101,7 @@ def test_the_docs_state_its_computed_times(environ: pytest.MonkeyPatch) -> None:
         "a frozen process is killed": liveness.shortest_delay,
         "a stop": guarantees.shutdown,
     }
-    slower = compute_guarantees(settings.model_copy(update=production())).fault_delay
+    slower = compute_guarantees(Settings(**dict(settings) | production())).fault_delay
     assert re.findall(r"in `production` ([\d.]+)", page) == [
         f"{slower:g}",
         f"{slower + readiness.longest_delay:g}",

@@ -26,6 +26,9 @@ class Checkout:
     def make(self, *arguments: str) -> str:
         """Return the commands that `make run` would execute."""
         environ = {**clean(os.environ), "PATH": f"{sys.prefix}/bin:{os.environ['PATH']}"}
+        # `make test PYTHON=...` exports these.
+        for name in ("MAKEOVERRIDES", "PYTHON", "COVERAGE"):
+            environ.pop(name, None)
         command = ("make", "--dry-run", "run", *arguments)
         done = subprocess.run(
             command,
