@@ -21,6 +21,7 @@ from app.health import Check, Clock, Monitor
 from app.lifecycle import Lifecycle, drain_on_signal, watch_file
 from app.logs import configure_if_unconfigured, filter_probe_logs
 from app.logs.events import CheckLogger, log_deprecated, log_start
+from app.notifications import monitor_notifications
 from app.settings import ConfigurationError, Settings, load
 from app.settings.loading import effective_settings, find_deprecated
 from app.settings.secrets import SIGNING_KEY, SecretStore
@@ -106,6 +107,9 @@ async def open_service(
     )
     access = Access(settings.health_details, tokens.is_valid, trust_all_clients=trust_all_clients)
     state = ServiceState(monitor, lifecycle, clock)
+    await stack.enter_async_context(
+        monitor_notifications(settings, secrets, state.snapshot, recorder.record_notification)
+    )
     metrics = Metrics(recorder, lag.worst)
     application.state.answers = Answers(state, access, metrics, history_store)
     application.admission, application.slow_admission = Admission(math.inf), Admission(MAX_WAITING)

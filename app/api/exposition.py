@@ -26,6 +26,11 @@ FAMILIES: Mapping[str, tuple[Callable[..., Any], str, tuple[str, ...]]] = {
     "health_event_loop_lag_seconds": (Gauge, "Longest delay of the event loop in a minute.", ()),
     "health_build": (Info, "Version of Vitals.", ()),
     "health_requests": (Counter, "Answered requests.", ("endpoint", "code")),
+    "health_notifications": (
+        Counter,
+        "Notifications and heartbeats, by result.",
+        ("kind", "result"),
+    ),
     "health_event_loop_stalls": (
         Counter,
         "Times that the event loop was blocked for more than a second.",
@@ -78,6 +83,7 @@ def instance_samples(
         "health_event_loop_lag_seconds": {(): lag},
         "health_build": {(): {"version": app.__version__}},
         "health_requests": {(name, str(code)): one.count for (name, code), one in requests},
+        "health_notifications": recorder.notifications,
         "health_event_loop_stalls": {(): recorder.stalls},
     }
 

@@ -68,6 +68,7 @@ class MetricsRecorder:
     def __init__(self, checks: Iterable[Check]) -> None:
         self.checks = {check.name: CheckCounts() for check in checks}
         self.requests: defaultdict[tuple[str, int], RequestCount] = defaultdict(RequestCount)
+        self.notifications: defaultdict[tuple[str, ...], int] = defaultdict(int)
         self.stalls = 0
         self.generation = 0
 
@@ -89,6 +90,10 @@ class MetricsRecorder:
     def record_stall(self) -> None:
         """Count a stall of the event loop. Only the thread that watches it calls this."""
         self.stalls += 1
+
+    def record_notification(self, kind: str, result: str, count: int) -> None:
+        """Count requests of a kind with a result, such as `sent` or `failed`."""
+        self.notifications[kind, result] += count
 
 
 class Metrics:

@@ -202,14 +202,37 @@ async def _read_status(connection: BoundedConnection) -> int:
     raise ProtocolError("not an HTTP response")
 
 
-def _build_request(url: SplitResult, headers: Callable[[], Mapping[str, str]]) -> bytes:
+def build_request(
+    url: SplitResult,
+    headers: Callable[[], Mapping[str, str]],
+    method: str = "GET",
+    body: bytes = b"",
+) -> bytes:
+    """Return a request for a URL; a body is JSON.
+
+    Raises:
+        CredentialError: a secret in the headers can't be read or can't be sent.
+    """
     own = {"Host": url.netloc, "User-Agent": USER_AGENT, "Accept": "*/*", "Connection": "close"}
+    if body:
+        own |= {"Content-Type": "application/json", "Content-Length": str(len(body))}
     target = (url.path or "/") + (f"?{url.query}" if url.query else "")
     added = {name.title(): value for name, value in read_credential(headers).items()}
     if any(FORBIDDEN.search(value) for value in added.values()):
         raise CredentialError("a secret holds a character that is not allowed in a header")
-    lines = [f"GET {target} HTTP/1.1", *(f"{name}: {text}" for name, text in (own | added).items())]
-    return "\r\n".join([*lines, "", ""]).encode()
+    fields = (f"{name}: {text}" for name, text in (own | added).items())
+    return "\r\n".join([f"{method} {target} HTTP/1.1", *fields, "", ""]).encode() + body
+
+
+def create_probe(
+    url: SplitResult,
+    request: Callable[[], Awaitable[bytes]],
+    expect: frozenset[int],
+    trust: TrustStore | None,
+) -> HttpProbe:
+    """Return a probe that sends a request to the server of a URL."""
+    host = url.hostname or "localhost"
+    return HttpProbe(Dialer(host, url.port or PORTS[url.scheme]), request, expect, host, trust)
 
 
 @asynccontextmanager
@@ -217,15 +240,9 @@ async def open_http(spec: CheckSpec[HttpOptions], resources: Resources) -> Async
     """Provide a probe of an HTTP service. It connects at its first attempt."""
     options = spec.options
     url = urlsplit(options.url)
-    host = url.hostname or "localhost"
     headers = partial(options.resolve_headers, resources.read_secret)
-    yield HttpProbe(
-        dialer=Dialer(host, url.port or PORTS[url.scheme]),
-        request=BlockingCall(partial(_build_request, url, headers), "read headers"),
-        expect=options.expect,
-        host=host,
-        trust=options.trust(resources.trust),
-    )
+    request = BlockingCall(partial(build_request, url, headers), "read headers")
+    yield create_probe(url, request, options.expect, options.trust(resources.trust))
 
 
 KIND = Kind("http", tuple(PORTS), HttpOptions, open_http)

@@ -19,6 +19,7 @@ from app.checks.network import STAGE_LISTENER, Stage
 from app.cli.serve import find_bind_problems
 from app.health import Check, Clock, Monitor, Observation, Probe, Reason
 from app.health.reasons import Advice
+from app.notifications import open_connection_checks
 from app.settings import Settings, load_with_problems
 from app.settings.loading import effective_settings, find_deprecated, find_misspelled
 from app.settings.secrets import SecretError, find_hints
@@ -122,9 +123,10 @@ class StageRecorder:
 
 
 async def run_checks(settings: Settings) -> list[ProbeTrace]:
-    """Run every configured check once, all at the same time, each within its timeout."""
+    """Run every check once, and connect to the receivers of notifications, all at the same time."""
     async with AsyncExitStack() as stack:
-        return await run_once(await open_checks(settings, settings.read_secret, stack))
+        checks = await open_checks(settings, settings.read_secret, stack)
+        return await run_once(checks + await open_connection_checks(settings, stack))
 
 
 async def run_once(checks: list[Check]) -> list[ProbeTrace]:

@@ -16,6 +16,7 @@ from typing import IO
 import click
 
 from app.settings.secrets import (
+    OPTIONAL_SECRETS,
     SECRETS,
     Secret,
     SecretError,
@@ -121,7 +122,8 @@ def is_expected(entry: Path) -> bool:
     """Return whether an entry may be in a secrets folder, also while a secret is being created."""
     if entry.name in OTHER_ENTRIES or entry.name.startswith(DRAFT_PREFIX):
         return True
-    return entry.name.removesuffix(".txt") in SECRETS and not entry.is_dir()
+    names = {*SECRETS, *OPTIONAL_SECRETS}
+    return entry.name.removesuffix(".txt") in names and not entry.is_dir()
 
 
 def generate(name: str) -> str:
@@ -261,9 +263,10 @@ def check(folder: Path) -> None:
     directory = SecretsDirectory(folder)
     with one_line_errors(folder):
         require_folder(folder)
-        problems = {name: list(directory.problems(name)) for name in SECRETS}
+        names = [*SECRETS, *filter(directory.files, OPTIONAL_SECRETS)]
+        problems = {name: list(directory.problems(name)) for name in names}
         problems["folder"] = list(directory.mode_problems())
-        hints = {name: list(directory.hints(name)) for name in SECRETS}
+        hints = {name: list(directory.hints(name)) for name in names}
     for name, lines in problems.items():
         parts = lines or ["ok, but" if hints.get(name) else "ok"]
         click.echo(f"{name}: {' '.join([*parts, *hints.get(name, ())])}")

@@ -9,9 +9,16 @@ from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
+from app.checks.http import parse_http_url
 from app.checks.kind import CheckSpec, Options
 from app.settings.model import REMEDY, Settings
-from app.settings.secrets import SECRETS, SIGNING_KEY, SecretError, read_signing_key
+from app.settings.secrets import (
+    OPTIONAL_SECRETS,
+    SECRETS,
+    SIGNING_KEY,
+    SecretError,
+    read_signing_key,
+)
 from app.text import escape_unprintable
 
 
@@ -99,6 +106,14 @@ def _find_unusable_secrets(settings: Settings, needed: set[str]) -> Iterator[str
                 read_signing_key(secret) if name == SIGNING_KEY else secret.read()
         except SecretError as error:
             yield str(error)
+    for name in OPTIONAL_SECRETS:
+        try:
+            if (secret := settings.secret(name)).exists:
+                parse_http_url(secret.read())
+        except SecretError as error:
+            yield str(error)
+        except ValueError as error:
+            yield f"{name}: {secret.place} {error}"
 
 
 def find_deprecated(settings: Settings) -> dict[str, str]:
@@ -152,7 +167,10 @@ def effective_settings(settings: Settings) -> dict[str, str]:
 
     A check of `CHECKS` has its URL without the query, and no headers: they may contain a secret.
     """
-    values = settings.model_dump(exclude_none=True) | {"maintenance_file": settings.maintenance}
+    values = settings.model_dump(exclude_none=True) | {
+        "instance_name": settings.instance,
+        "maintenance_file": settings.maintenance,
+    }
     for name in ("database_url", "redis_url", "checks", "http_checks"):
         specs = [spec for spec in settings.check_specs if spec.source == name.upper()]
         values[name] = ", ".join(map(_format_check, specs))

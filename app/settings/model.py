@@ -3,6 +3,7 @@
 import contextlib
 import os
 import re
+import socket
 import tempfile
 from functools import cached_property
 from ipaddress import ip_address
@@ -25,7 +26,7 @@ from app.checks.kind import (
 )
 from app.checks.urls import HIGHEST_PORT
 from app.settings.checks import GENERAL, Specs, parse_checks
-from app.settings.secrets import SECRETS, Secret, find_secret
+from app.settings.secrets import OPTIONAL_SECRETS, SECRETS, Secret, find_secret
 
 
 REMEDY = "Correct it or unset it."
@@ -131,6 +132,11 @@ class Settings(BaseSettings):
     shutdown_seconds: Grace = 3
     health_details: Details = "always"
     maintenance_file: Annotated[Path, AfterValidator(parse_path)] | None = None
+    instance_name: Annotated[
+        str | None,
+        Field(max_length=64, pattern="^[ -~]+$", description="up to 64 ASCII characters"),
+    ] = None
+    heartbeat_interval: Seconds = 30
     secrets_dir: Annotated[Path, AfterValidator(parse_path)] = Path("/run/secrets")
 
     _carriage_returns = field_validator("*", mode="before")(refuse_carriage_return)
@@ -145,6 +151,11 @@ class Settings(BaseSettings):
         """The file that takes this instance out of rotation while it exists."""
         return self.maintenance_file or default_file(self.port)
 
+    @property
+    def instance(self) -> str:
+        """The name of this instance."""
+        return self.instance_name or socket.gethostname()
+
     def secret(self, name: str) -> Secret:
         """Return the file of a secret.
 
@@ -152,7 +163,11 @@ class Settings(BaseSettings):
             SecretError: there is more than one.
         """
         # A secret that a header names may have the name of an unrelated variable.
-        own = {*SECRETS, *(default_password(spec.name) for spec in self.check_specs)}
+        own = {
+            *SECRETS,
+            *OPTIONAL_SECRETS,
+            *(default_password(spec.name) for spec in self.check_specs),
+        }
         return find_secret(name, self.secrets_dir, os.environ if name in own else {})
 
     @cached_property
@@ -174,7 +189,11 @@ class Settings(BaseSettings):
     def secret_names(self) -> list[str]:
         """The names of all secrets, needed or not."""
         return sorted(
-            {*SECRETS, *(name for spec in self.check_specs for name in spec.secret_names)}
+            {
+                *SECRETS,
+                *OPTIONAL_SECRETS,
+                *(name for spec in self.check_specs for name in spec.secret_names),
+            }
         )
 
     def read_secret(self, name: str) -> str:

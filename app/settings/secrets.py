@@ -78,6 +78,9 @@ SECRETS = (
     "minio_password",
 )
 
+# The URLs to which requests go if the secret exists.
+NOTIFY_URL, HEARTBEAT_URL = OPTIONAL_SECRETS = "notify_url", "heartbeat_url"
+
 # A larger file is a mistake, and may have any size.
 MAX_BYTES = 64 * 1024
 
@@ -104,6 +107,11 @@ class Secret:
     def place(self) -> str:
         """The file for a message, with the variable that names it, if there is one."""
         return f"{self.path} ({self.variable})" if self.variable else str(self.path)
+
+    @property
+    def exists(self) -> bool:
+        """Whether there is such a file. False if its folder can't be entered."""
+        return _exists(self.path)
 
     def read(self) -> str:
         """Read the secret, without the one newline that editors leave at the end.
