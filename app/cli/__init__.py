@@ -3,7 +3,9 @@
 import gc
 import os
 import sys
+from functools import partial
 from importlib import import_module
+from pathlib import Path
 
 import click
 
@@ -71,16 +73,23 @@ def vitals(context: click.Context) -> None:
         click.echo(context.get_help())
 
 
-def parse_port(text: str) -> int:
-    """Parse a TCP port.
+# An option whose help shows its default and its environment variable.
+option = partial(click.option, show_default=True, show_envvar=True)
 
-    Raises:
-        click.BadParameter: *text* is not a whole number from 1 to 65535.
-    """
+FILE = click.Path(path_type=Path, readable=False)
+
+
+def parse_port(text: str) -> int:
+    """Parse a TCP port."""
     port = int(text) if text.isascii() and text.isdecimal() and len(text) <= len("65535") else 0
     if not 0 < port <= HIGHEST_PORT:
         raise click.BadParameter(f"PORT must be a whole number from 1 to {HIGHEST_PORT}.")
     return port
+
+
+def format_url(host: str, port: int) -> str:
+    """Return the URL of a service."""
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def main() -> None:

@@ -13,7 +13,7 @@ from urllib.parse import SplitResult, urlsplit
 
 import click
 
-from app.cli import parse_port
+from app.cli import format_url, option, parse_port
 
 
 # Leaves Python time to start and to exit within 5 seconds.
@@ -34,27 +34,11 @@ Answer = tuple[int, bytes]
 
 @click.command()
 @click.argument("names", metavar="[live|ready|started|NAME]", nargs=-1)
-@click.option(
-    "--url", metavar="URL", help="The service's URL.", show_default="http://HOST:PORT", default=""
+@option(
+    "--url", metavar="URL", default="", show_default="http://HOST:PORT", help="The service's URL."
 )
-@click.option(
-    "--host",
-    metavar="HOST",
-    envvar="HOST",
-    default="127.0.0.1",
-    help="The service's address.",
-    show_default=True,
-    show_envvar=True,
-)
-@click.option(
-    "--port",
-    metavar="PORT",
-    envvar="PORT",
-    default="8000",
-    help="The service's port.",
-    show_default=True,
-    show_envvar=True,
-)
+@option("--host", metavar="HOST", envvar="HOST", default="127.0.0.1", help="The service's address.")
+@option("--port", metavar="PORT", envvar="PORT", default="8000", help="The service's port.")
 def check(names: tuple[str, ...], url: str, host: str, port: str) -> None:
     """Check a running service.
 
@@ -71,13 +55,9 @@ def check(names: tuple[str, ...], url: str, host: str, port: str) -> None:
 
 
 def parse_names(names: tuple[str, ...]) -> str:
-    """Return the one name, or `ready` if there is none.
-
-    Raises:
-        click.UsageError: there is more than one, or a check can't have such a name. A URL is not
-            repeated, because it may hold a password.
-    """
+    """Return the one name, or `ready` if there is none."""
     if any(re.search(r"://|^[\w.-]*[\w.]:\d+/?$", name) for name in names):
+        # The message does not repeat the URL, because it may hold a password.
         raise click.UsageError("A URL is not the name of a check. Use --url URL.")
     if len(names) > 1:
         raise click.UsageError(f"Expected one name, got {len(names)}.")
@@ -89,17 +69,11 @@ def parse_names(names: tuple[str, ...]) -> str:
 
 def local_url(host: str, port: str) -> str:
     """Return the URL of the service on this machine."""
-    host = UNSPECIFIED.get(host, host)
-    number = parse_port(port)
-    return f"http://[{host}]:{number}" if ":" in host else f"http://{host}:{number}"
+    return format_url(UNSPECIFIED.get(host, host), parse_port(port))
 
 
 def parse_url(url: str) -> SplitResult:
-    """Parse the URL of a service.
-
-    Raises:
-        click.BadParameter: it is not an HTTP URL, or it has credentials, a query or a fragment.
-    """
+    """Parse an HTTP URL without credentials, query and fragment."""
     with contextlib.suppress(ValueError):
         parts = urlsplit(url)
         plain = url.isascii() and url.isprintable() and not set(url) & set(" @?#")
@@ -124,11 +98,7 @@ def fetch_status(name: str, url: SplitResult) -> tuple[bool, str]:
 
 
 def fetch_within_timeout(url: SplitResult, path: str) -> Answer:
-    """Fetch on a daemon thread, because a name look-up can't be interrupted.
-
-    Raises:
-        OSError, HTTPException, ValueError: there is no answer.
-    """
+    """Fetch on a daemon thread, because a name look-up can't be interrupted."""
     outcome = SimpleQueue[Answer | Exception]()
 
     def run() -> None:
@@ -178,7 +148,7 @@ def parse_answer(answer: Answer, url: str) -> tuple[bool, str]:
 
 
 def format_reasons(document: Any) -> str:
-    """Return the phase and the reason of each check that does not pass, in brackets."""
+    """Return the phase and the reason of each check that does not pass, in parentheses."""
     reasons = [document.get("reason"), document.get("phase")]
     checks = document.get("checks")
     for name, state in checks.items() if isinstance(checks, dict) else ():

@@ -3,11 +3,10 @@
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import click
 
-from app.cli import parse_port
+from app.cli import FILE, option, parse_port
 from app.settings.model import default_file
 
 
@@ -16,70 +15,59 @@ def maintenance() -> None:
     """Take this instance out of rotation, or put it back."""
 
 
-def instance_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options that name an instance."""
-    port = click.option(
-        "--port",
-        type=parse_port,
-        metavar="PORT",
-        envvar="PORT",
-        default="8000",
-        help="The port of the instance.",
-        show_default=True,
-        show_envvar=True,
-    )
-    file = click.option(
-        "--file",
-        type=click.Path(path_type=Path, readable=False),
-        metavar="FILE",
-        envvar="MAINTENANCE_FILE",
-        help="The maintenance file.",
-        show_default="vitals-PORT.maintenance in the temporary folder",
-        show_envvar=True,
-    )
-    return file(port(command))
+file_option = option(
+    "--file",
+    type=FILE,
+    metavar="FILE",
+    envvar="MAINTENANCE_FILE",
+    show_default="vitals-PORT.maintenance in the temporary folder",
+    help="The maintenance file.",
+)
+port_option = option(
+    "--port",
+    type=parse_port,
+    metavar="PORT",
+    envvar="PORT",
+    default="8000",
+    help="The port of the instance.",
+)
 
 
 @maintenance.command()
-@instance_options
+@file_option
+@port_option
 def on(file: Path | None, port: int) -> None:
     """Take this instance out of rotation.
 
     Readiness fails within 2 seconds. Everything else continues.
     """
-    file = file or default_file(port)
-    try:
-        already = "" if create(file) else " already"
-    except OSError as error:
-        raise click.ClickException(
-            f"Can't turn maintenance on: {file}: {error.strerror}."
-        ) from None
-    click.echo(f"Maintenance is on{already}: {file} exists.")
+    switch("on", "exists", create, file or default_file(port))
 
 
 @maintenance.command()
-@instance_options
+@file_option
+@port_option
 def off(file: Path | None, port: int) -> None:
     """Put this instance back into rotation.
 
     Readiness follows the checks again within 2 seconds.
     """
-    file = file or default_file(port)
+    switch("off", "does not exist", remove, file or default_file(port))
+
+
+def switch(state: str, result: str, change: Callable[[Path], bool], file: Path) -> None:
+    """Change the file, and print the result."""
     try:
-        already = "" if remove(file) else " already"
+        already = "" if change(file) else " already"
     except OSError as error:
         raise click.ClickException(
-            f"Can't turn maintenance off: {file}: {error.strerror}."
+            f"Can't turn maintenance {state}: {file}: {error.strerror}."
         ) from None
-    click.echo(f"Maintenance is off{already}: {file} does not exist.")
+    click.echo(f"Maintenance is {state}{already}: {file} {result}.")
 
 
 def create(file: Path) -> bool:
-    """Create the file, and return whether it is new. A symbolic link is never followed.
-
-    Raises:
-        OSError: it can't be created, or something other than a file has its name.
-    """
+    """Create the file, and return whether it is new. A symbolic link is never followed."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
     try:
         descriptor = os.open(file, flags, 0o644)
@@ -93,11 +81,7 @@ def create(file: Path) -> bool:
 
 
 def remove(file: Path) -> bool:
-    """Remove the file, and return whether it existed.
-
-    Raises:
-        OSError: it can't be removed.
-    """
+    """Remove the file, and return whether it existed."""
     try:
         file.unlink()
     except FileNotFoundError:

@@ -15,6 +15,7 @@ from typing import IO
 
 import click
 
+from app.cli import FILE, option
 from app.settings.secrets import (
     OPTIONAL_SECRETS,
     SECRETS,
@@ -41,13 +42,9 @@ class SecretsDirectory:
     path: Path
 
     def restrict(self) -> bool:
-        """Create the folder, or restrict it to its owner.
+        """Create the folder, or restrict it to its owner, and return whether its mode changed.
 
-        Returns:
-            Whether its mode changed.
-
-        Raises:
-            SecretError: others can enter it, and it holds more than secrets, as `/etc` does.
+        A folder that holds more than secrets, as `/etc` does, is refused.
         """
         self.path.mkdir(FOLDER_MODE, parents=True, exist_ok=True)
         if get_mode(self.path) == FOLDER_MODE:
@@ -85,11 +82,7 @@ class SecretsDirectory:
         return f"kept {' and '.join(map(str, self.files(name)))}"
 
     def rotate(self, name: str) -> Path:
-        """Write a new secret into the existing file.
-
-        Raises:
-            SecretError: there is no file, or more than one.
-        """
+        """Write a new secret into the existing file, and return the file."""
         file = find_secret(name, self.path, {}).path
         if not file.is_file():
             raise SecretError(f"{name}: {self.path} has no file for it. Run vitals secrets init.")
@@ -132,11 +125,7 @@ def generate(name: str) -> str:
 
 
 def write(file: Path, value: str) -> None:
-    """Create a file atomically.
-
-    Raises:
-        FileExistsError: it exists already.
-    """
+    """Create a file atomically, or raise FileExistsError."""
     with TemporaryDirectory(dir=file.parent, prefix=DRAFT_PREFIX) as folder:
         draft = Path(folder, file.name)
         with draft.open("xb") as content:
@@ -171,7 +160,7 @@ def write_to_disk(content: IO[bytes], value: str) -> None:
 
 
 def check_file(secret: Secret) -> Iterator[str]:
-    """Yield what is wrong with one file."""
+    """Yield what is wrong with the file of a secret."""
     file = secret.path
     if not file.exists():
         yield f"{file} is a broken link. Remove it, or create its target."
@@ -219,14 +208,13 @@ NEXT_STEPS = {
     "minio_password": "Restart MinIO.",
 }
 
-dir_option = click.option(
+dir_option = option(
     "--dir",
     "folder",
-    type=click.Path(path_type=Path, readable=False),
+    type=FILE,
     metavar="DIR",
     default="secrets",
     help="The folder with the secret files.",
-    show_default=True,
 )
 
 
@@ -268,8 +256,9 @@ def check(folder: Path) -> None:
         problems["folder"] = list(directory.mode_problems())
         hints = {name: list(directory.hints(name)) for name in names}
     for name, lines in problems.items():
-        parts = lines or ["ok, but" if hints.get(name) else "ok"]
-        click.echo(f"{name}: {' '.join([*parts, *hints.get(name, ())])}")
+        remarks = hints.get(name, [])
+        texts = lines or ["ok, but" if remarks else "ok"]
+        click.echo(f"{name}: {' '.join([*texts, *remarks])}")
     sys.exit(1 if any(problems.values()) else 0)
 
 
@@ -292,11 +281,7 @@ def rotate(name: str, folder: Path) -> None:
 
 
 def require_folder(folder: Path) -> None:
-    """Check that the folder exists and can be read.
-
-    Raises:
-        SecretError: it does not exist, or this user can't enter it.
-    """
+    """Raise an error unless the folder exists and can be read."""
     if not folder.is_dir():
         raise SecretError(f"{folder} is not a folder. Run vitals secrets init.")
     if not os.access(folder, os.R_OK | os.X_OK):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from app.cli import HIGHEST_PORT, InvalidSettings
+from app.cli import HIGHEST_PORT, InvalidSettings, format_url
 from app.signals import LIKE_SIGTERM, ignore
 
 
@@ -81,11 +81,7 @@ def load_settings() -> "Settings":
 def run(
     settings: "Settings", sockets: list[socket.socket], *, trust_all_clients: bool = False
 ) -> None:
-    """Run the service on sockets that listen already.
-
-    Args:
-        trust_all_clients: whether every client is an operator.
-    """
+    """Run the service on sockets that listen already."""
     from app.application import create_app
     from app.server.server import create_server
     from app.settings.loading import find_misspelled
@@ -95,14 +91,8 @@ def run(
             "environment variable unknown", extra={"variable": variable, "similar": similar}
         )
     application = create_app(lambda: settings, trust_all_clients=trust_all_clients)
-    application.state.addresses = [format_address(listener) for listener in sockets]
+    application.state.addresses = [format_url(*one.getsockname()[:2]) for one in sockets]
     create_server(application, settings).run(sockets)
-
-
-def format_address(listener: socket.socket) -> str:
-    """Return the URL of a listener."""
-    host, port = listener.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def listen(host: str, port: int, attempts: int = 1) -> list[socket.socket]:
@@ -110,9 +100,6 @@ def listen(host: str, port: int, attempts: int = 1) -> list[socket.socket]:
 
     Args:
         attempts: how many ports to try, from *port* on.
-
-    Raises:
-        click.ClickException: no port is free, or the host or the port can't be used.
     """
     for candidate in range(port, min(port + attempts, HIGHEST_PORT + 1)):
         try:
@@ -123,18 +110,12 @@ def listen(host: str, port: int, attempts: int = 1) -> list[socket.socket]:
                 return listen(ANY_IPV4, port, attempts)
             if getattr(error, "errno", None) != errno.EADDRINUSE:
                 raise InvalidSettings(describe_bind_error(error, candidate)) from None
-    if attempts == 1:
-        msg = f"PORT: port {port} is in use. Set PORT to another port."
-    else:
-        msg = f"PORT: no port from {port} on is free. Set PORT to another port."
-    raise click.ClickException(msg)
+    problem = f"port {port} is in use" if attempts == 1 else f"no port from {port} on is free"
+    raise click.ClickException(f"PORT: {problem}. Set PORT to another port.")
 
 
 def find_bind_problems(host: str, port: int) -> list[str]:
-    """Return the error that `listen` would raise, if any, without listening.
-
-    A port in use is not a problem: the running service may use it.
-    """
+    """Return the error that `listen` would raise, unless it is that the port is in use."""
     try:
         bind(host, port, listens=False)
     except (OSError, UnicodeError) as error:
@@ -153,10 +134,6 @@ def bind(host: str, port: int, *, listens: bool = True) -> list[socket.socket]:
 
     Args:
         listens: whether the sockets listen and stay open. Otherwise they are closed again.
-
-    Raises:
-        OSError: an address can't be bound.
-        UnicodeError: the host is not a valid name.
     """
     sockets = list[socket.socket]()
     unsupported = None
