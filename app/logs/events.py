@@ -49,12 +49,7 @@ def log_deprecated(setting: str, advice: str) -> None:
 
 
 class CheckLogger:
-    """Logs each transition, and a reminder every five minutes while a check fails.
-
-    Args:
-        report: returns the current report.
-        redact: removes secrets from the text of an error.
-    """
+    """Logs each transition, and a reminder every five minutes while a check fails."""
 
     def __init__(self, report: Callable[[], Report], redact: Callable[[str], str]) -> None:
         self._report = report
@@ -73,7 +68,7 @@ class CheckLogger:
             )
 
     def on_transition(self, transition: Transition, cause: str) -> None:
-        """Log a transition, and schedule the reminder. The cause appears nowhere but in the log."""
+        """Log a transition with its cause, which appears nowhere else. Schedule a reminder."""
         logger.log(
             logging.INFO if transition.after is Status.PASS else logging.WARNING,
             "check status changed",
@@ -96,8 +91,8 @@ class CheckLogger:
 
     def _schedule_reminder(self, transition: Transition) -> None:
         loop = asyncio.get_running_loop()
-        timer = loop.call_later(REMIND_EVERY, self._remind, transition)
-        self._reminders[transition.name] = timer
+        reminder = loop.call_later(REMIND_EVERY, self._remind, transition)
+        self._reminders[transition.name] = reminder
 
     def _remind(self, transition: Transition) -> None:
         for known in self._report().checks:

@@ -36,27 +36,19 @@ def format_traceback(error: BaseException) -> str:
 
 def _format_one_traceback(error: BaseException) -> str:
     calls = traceback.format_tb(error.__traceback__, -MAX_CALLS)
-    notes = islice(getattr(error, "__notes__", ()), MAX_ERRORS)
-    lines = [
-        *(cut(call.rstrip()) for call in calls),
-        _format_error(error),
-        *(cut(str(note)) for note in notes),
-    ]
-    return "\n".join(["Traceback (most recent call last):", *lines] if calls else lines)
+    head = ["Traceback (most recent call last):", *(cut(call.rstrip()) for call in calls)]
+    notes = (cut(str(note)) for note in islice(getattr(error, "__notes__", ()), MAX_ERRORS))
+    return "\n".join([*(head if calls else ()), _format_error(error), *notes])
 
 
 def _format_error(error: BaseException) -> str:
     kind = type(error)
-    name = (
-        kind.__qualname__
-        if kind.__module__ == "builtins"
-        else f"{kind.__module__}.{kind.__qualname__}"
-    )
+    module = "" if kind.__module__ == "builtins" else f"{kind.__module__}."
     try:
         text = cut(str(error))
     except Exception:  # noqa: BLE001 - __str__ may raise; the name of the class remains
         text = "<no text>"
-    return f"{name}: {text}" if text else name
+    return f"{module}{kind.__qualname__}" + (f": {text}" if text else "")
 
 
 # Attributes that every record has. All others are fields of the event.
@@ -110,8 +102,7 @@ class Formatter(logging.Formatter):
     """Writes a record's time, level, logger, event and fields, and cuts long texts.
 
     Texts are cut before they are encoded, so neither the line nor the work on it grows with the
-    input of a client or a server. Fields without a value are left out. uvicorn's messages get
-    names like our own events.
+    input of a client or a server. uvicorn's messages get names like our own events.
     """
 
     def format(self, record: logging.LogRecord) -> str:
@@ -124,16 +115,10 @@ class Formatter(logging.Formatter):
             "logger": "vitals" if record.name == "uvicorn.error" else cut(record.name),
             "event": event,
         }
+        # Fields without a value are left out.
+        given = {cut(name): _bounded(value) for name, value in fields if value not in (None, "")}
         error = record.exc_info and record.exc_info[1]
-        line = self.write(
-            known
-            | {
-                cut(name): _bounded(value)
-                for name, value in fields
-                if value is not None and not (isinstance(value, str) and not value)
-            }
-            | ({"error": format_traceback(error)} if error else {})
-        )
+        line = self.write(known | given | ({"error": format_traceback(error)} if error else {}))
         if len(line) <= MAX_LINE:
             return line
         return self.write(known | {"event": cut(event), "cut": len(line)})

@@ -65,9 +65,6 @@ class ProbeAccessFilter(RepetitionFilter):
 
     The same failing answer to the same client is logged once a minute. Otherwise the access lines
     of an outage would hide its cause.
-
-    Args:
-        is_probe: returns whether a path is one of the health paths.
     """
 
     def __init__(self, is_probe: Callable[[str], bool]) -> None:
@@ -94,10 +91,7 @@ class ProbeAccessFilter(RepetitionFilter):
 @contextlib.contextmanager
 def filter_probe_logs(is_probe: Callable[[str], bool]) -> Iterator[None]:
     """Filter uvicorn's logs within the block, no matter who configured logging."""
-    filters = {
-        "uvicorn.access": ProbeAccessFilter(is_probe),
-        "uvicorn.error": RepetitionFilter(),
-    }
+    filters = {"uvicorn.access": ProbeAccessFilter(is_probe), "uvicorn.error": RepetitionFilter()}
     for name, log_filter in filters.items():
         logging.getLogger(name).addFilter(log_filter)
     try:
@@ -111,7 +105,6 @@ def configure(level: str, log_format: str | None) -> None:
     """Send the records of all loggers, uvicorn's too, to standard error, if it is open.
 
     Args:
-        level: the lowest level that is logged.
         log_format: `json` or `console`. None means `console` on a terminal, otherwise `json`.
     """
     # None if it was closed. Its number may belong to a connection by now.
