@@ -14,6 +14,7 @@ from app.checks.errors import (
     lookup_by_class,
 )
 from app.checks.kind import CheckSpec, ExplainingProbe, Options, Resources, StoreOptions
+from app.checks.secret_url import WrongUrlError, open_secret_url
 from app.checks.session import LOGINS_BLOCKED
 from app.health import Check, Reason
 from app.health.reasons import Advice
@@ -47,6 +48,10 @@ ADVICE_BY_ERROR: Mapping[type[BaseException], Advice] = {
         "It closes the connection before it sends anything.",
         f"See whether it restarts or crashes; its log has the cause. If it expects TLS, {USE_TLS}.",
     ),
+    WrongUrlError: Advice(
+        "The secret with its URL has another scheme than at the start, or is invalid.",
+        "Correct the secret's file, or restart this instance to use another scheme.",
+    ),
 }
 
 # Advice after a missed deadline, by the start of the note that a probe added to the error.
@@ -75,7 +80,8 @@ async def open_checks(
     for spec in settings.check_specs:
         # The settings refuse a check without a URL. Only `vitals doctor` still gets here then.
         if spec.options.url:
-            probe = await stack.enter_async_context(spec.kind.open(spec, resources))
+            open_probe = open_secret_url if spec.url_secret else spec.kind.open
+            probe = await stack.enter_async_context(open_probe(spec, resources))
             checks.append(make_check(spec, probe))
     return checks
 
@@ -114,7 +120,7 @@ def advise(
     options = spec.options
     if not isinstance(options, StoreOptions):
         return None
-    setting = spec.variables["auth"].upper() if spec.variables else "auth"
+    setting = spec.setting_of("auth")
     password_not_requested = (
         is_password_unwanted(error)
         if error is not None
@@ -129,6 +135,6 @@ def advise(
         return Advice(
             f"It asks for a password, but {setting} is none.",
             f"Unset {setting}, and put the password into the secret "
-            f"{options.password_name(spec.name)}.",
+            f"{spec.url_secret or options.password_name(spec.name)}.",
         )
     return None

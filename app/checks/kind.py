@@ -170,6 +170,8 @@ class CheckSpec(Generic[T_co]):
         options: its URL, its terms and the options of its kind.
         source: the setting that configures it, such as `CHECKS`.
         variables: the settings that hold single options, by the names of the options.
+        url_secret: the name of the secret that holds the URL. The URL of *options* refers to it.
+        address: what operators may see of the URL in the secret.
     """
 
     name: str
@@ -177,11 +179,24 @@ class CheckSpec(Generic[T_co]):
     options: T_co
     source: str = ""
     variables: Mapping[str, str] = field(default_factory=dict)
+    url_secret: str = ""
+    address: str = ""
 
     @property
     def secret_names(self) -> frozenset[str]:
         """The secrets that it needs."""
-        return self.options.secret_names(self.name)
+        names = self.options.secret_names(self.name)
+        return names - {self.url_password} | {self.url_secret} if self.url_secret else names
+
+    @property
+    def url_password(self) -> str | None:
+        """The name of the secret that the password of a secret URL stands for."""
+        has_password = self.url_secret and isinstance(self.options, StoreOptions)
+        return default_password(self.name) if has_password else None
+
+    def setting_of(self, option: str) -> str:
+        """Return the name of an option as its source spells it."""
+        return self.variables[option].upper() if option in self.variables else option
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,20 +4,18 @@ import json
 import re
 import tomllib
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from pydantic import ValidationError
 
-from app.checks.http import KIND as HTTP
 from app.checks.kind import CheckSpec, Kind, Options, StoreOptions, Terms, default_password
-from app.checks.postgres import KIND as POSTGRESQL
-from app.checks.redis import KIND as REDIS
 from app.checks.registry import BY_SCHEME, find_kind
-from app.settings.secrets import FileError, read_text
+from app.checks.secret_url import REFERENCE, ensure_password, public_address, split_password
+from app.settings.secrets import FileError, SecretError, read_text
 
 
 NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
@@ -46,6 +44,8 @@ class Source:
         kind: the kind of its checks; None if the scheme of the URL selects it.
         defaults: the terms of checks that have none of their own.
         variables: the settings that hold single options, by the names of the options.
+        problems: what is wrong with the setting as a whole.
+        is_readable: whether *checks* has all of its checks.
     """
 
     setting: str
@@ -53,6 +53,8 @@ class Source:
     kind: Kind | None = None
     defaults: Mapping[str, Any] = field(default_factory=dict)
     variables: Mapping[str, str] = field(default_factory=dict)
+    problems: Sequence[str] = ()
+    is_readable: bool = True
 
     def describe(self, name: str, option: str, problem: str) -> str:
         """Return a problem after the setting, the check and the option that it belongs to."""
@@ -62,29 +64,9 @@ class Source:
         return f"{self.setting}: {name}: {f'{option}: ' if option else ''}{problem}"
 
 
-# The checks with settings of their own.
-SHORTHANDS: Mapping[str, tuple[Kind, Mapping[str, str]]] = {
-    "postgres": (
-        POSTGRESQL,
-        {
-            "url": "database_url",
-            "auth": "postgres_auth",
-            "depth": "postgres_require",
-            "interval": "postgres_check_interval",
-            "timeout": "postgres_check_timeout",
-        },
-    ),
-    "redis": (
-        REDIS,
-        {
-            "url": "redis_url",
-            "auth": "redis_auth",
-            "depth": "redis_require",
-            "interval": "redis_check_interval",
-            "timeout": "redis_check_timeout",
-        },
-    ),
-}
+# The checks with settings of their own: by the name of the check, a scheme of its kind, and the
+# setting with its URL.
+SHORTHANDS = {"postgres": ("postgresql", "database_url"), "redis": ("redis", "redis_url")}
 
 # The settings with the terms of checks that have none of their own.
 GENERAL = {
@@ -102,28 +84,44 @@ Problems = list[tuple[str, str]]
 M = TypeVar("M", bound=Terms)
 
 
+class ParsedChecks(NamedTuple):
+    """What the settings say about checks.
+
+    Attributes:
+        specs: the checks. One with a wrong name, an unknown kind, or a URL in a secret that can't
+            be read is left out. Another one has the default for an option that is wrong.
+        problems: all of them, each with its remedy, except those of secrets.
+        names: of all checks, also of invalid ones; None if a source can't be read.
+        secrets: the names of the secrets that the checks need.
+    """
+
+    specs: Specs
+    problems: tuple[str, ...]
+    names: tuple[str, ...] | None
+    secrets: frozenset[str]
+
+
 def parse_checks(
-    settings: Mapping[str, Any], optional: Collection[str]
-) -> tuple[Specs, tuple[str, ...]]:
+    settings: Mapping[str, Any], optional: Collection[str], read_secret: Callable[[str], str]
+) -> ParsedChecks:
     """Parse the checks of all sources.
 
     Args:
         settings: the values of the settings by their names.
         optional: the names in `OPTIONAL_CHECKS`.
-
-    Returns:
-        The checks, and every problem with its remedy. A check has the default for an option that
-        is wrong, so that the rest of it can be used. One with a wrong name or an unknown kind is
-        left out.
+        read_secret: returns the secret of a name, for a URL.
     """
+    general = {term: settings[name] for term, name in GENERAL.items()}
+    parser = CheckParser(general, optional, read_secret)
     specs = dict[str, CheckSpec[Options]]()
     problems = list[str]()
-    general = {term: settings[name] for term, name in GENERAL.items()}
-    for source in _read_sources(settings, problems):
+    sources = list(_read_sources(settings))
+    for source in sources:
+        problems += source.problems
         repeated = getattr(source.checks, "repeated", ())
         for number, (name, members) in enumerate(source.checks.items(), 1):
             is_valid = NAME.fullmatch(name)
-            spec, found = _parse_check(source, name, members, general, is_optional=name in optional)
+            spec, found = parser.parse(source, name, members)
             if not is_valid:
                 found.insert(0, ("", NAME_PROBLEM))
             elif name in specs or name in repeated:
@@ -135,28 +133,58 @@ def parse_checks(
             problems += [source.describe(label, *problem) for problem in found]
             if spec and is_valid:
                 specs.setdefault(name, spec)
-    return tuple(specs.values()), tuple(problems)
+    names = tuple(name for source in sources for name in source.checks)
+    return ParsedChecks(
+        specs=tuple(specs.values()),
+        problems=tuple(problems),
+        names=names if all(source.is_readable for source in sources) else None,
+        secrets=_find_secrets(sources).union(*(spec.secret_names for spec in specs.values())),
+    )
 
 
-def _read_sources(settings: Mapping[str, Any], problems: list[str]) -> Iterator[Source]:
-    """Yield the sources that are set. Append what is wrong with a whole source to *problems*."""
-    for name, (kind, variables) in SHORTHANDS.items():
-        values = {option: settings[variable] for option, variable in variables.items()}
-        if values["url"]:
+def _read_sources(settings: Mapping[str, Any]) -> Iterator[Source]:
+    """Yield the sources that are set."""
+    for name, (scheme, url) in SHORTHANDS.items():
+        file = f"{url}_file"
+        variables = {
+            "url": file if settings[file] else url,
+            "auth": f"{name}_auth",
+            "depth": f"{name}_require",
+            "interval": f"{name}_check_interval",
+            "timeout": f"{name}_check_timeout",
+        }
+        if settings[url] or settings[file]:
+            excludes = f"{file.upper()}: excludes {url.upper()}. Unset one of the two."
+            values = {option: settings[variable] for option, variable in variables.items()}
             members = {option: value for option, value in values.items() if value is not None}
-            setting = variables["url"].upper()
-            yield Source(setting, {name: members}, kind, variables=variables)
+            members["url"] = f"secret:{url}" if settings[file] else settings[url]
+            yield Source(
+                setting=variables["url"].upper(),
+                checks={name: members},
+                kind=BY_SCHEME[scheme],
+                variables=variables,
+                problems=[excludes] if settings[url] and settings[file] else [],
+            )
     readers: dict[str, Callable[[str, Any], Source]] = {
         "checks": _read_json,
-        "checks_file": partial(_read_toml, problems=problems),
-        "http_checks": partial(_read_json, kind=HTTP),
+        "checks_file": _read_toml,
+        "http_checks": partial(_read_json, kind=BY_SCHEME["http"]),
     }
     for name, read in readers.items():
+        setting = name.upper()
         try:
             if settings[name]:
-                yield read(name.upper(), settings[name])
+                yield read(setting, settings[name])
         except ValueError as error:
-            problems.append(f"{name.upper()}: {error}")
+            yield Source(setting, {}, problems=[f"{setting}: {error}"], is_readable=False)
+
+
+def _find_secrets(sources: Iterable[Source]) -> frozenset[str]:
+    """Return the names of the secrets that hold URLs, also if they can't be read."""
+    checks = (members for source in sources for members in source.checks.values())
+    urls = (members.get("url") for members in checks if isinstance(members, dict))
+    found = (REFERENCE.fullmatch(url) for url in urls if isinstance(url, str))
+    return frozenset(one[1] for one in found if one)
 
 
 class JsonObject(dict[str, Any]):
@@ -184,7 +212,7 @@ def _read_json(setting: str, text: str, kind: Kind | None = None) -> Source:
     return Source(setting, checks, kind)
 
 
-def _read_toml(setting: str, path: Path, problems: list[str]) -> Source:
+def _read_toml(setting: str, path: Path) -> Source:
     try:
         document = tomllib.loads(read_text(path, MAX_FILE_BYTES, "the checks"))
     except FileError as error:
@@ -202,37 +230,101 @@ def _read_toml(setting: str, path: Path, problems: list[str]) -> Source:
         )
     terms, found = _validate(Terms, defaults)
     source = Source(setting, checks, defaults=terms.model_dump(exclude_unset=True))
-    problems += [source.describe("[defaults]", *problem) for problem in found]
-    return source
+    problems = [source.describe("[defaults]", *problem) for problem in found]
+    return replace(source, problems=problems)
 
 
-def _parse_check(
-    source: Source, name: str, members: Any, general: Mapping[str, Any], *, is_optional: bool
-) -> tuple[CheckSpec[Options] | None, Problems]:
-    """Return a check, unless its kind is unknown, and its problems."""
-    if not isinstance(members, dict):
-        return None, [("", 'must be an object such as {"url": "http://minio:9000/"}. Correct it.')]
-    kind = source.kind
+@dataclass(frozen=True, slots=True)
+class CheckParser:
+    """Validates one check after the other.
+
+    Attributes:
+        general: the terms of a check that has none of its own.
+        optional: the names in `OPTIONAL_CHECKS`.
+        read_secret: returns the secret of a name, for a URL.
+    """
+
+    general: Mapping[str, Any]
+    optional: Collection[str]
+    read_secret: Callable[[str], str]
+
+    def parse(
+        self, source: Source, name: str, members: Any
+    ) -> tuple[CheckSpec[Options] | None, Problems]:
+        """Return a check, unless its kind is unknown, and its problems."""
+        if not isinstance(members, dict):
+            msg = 'must be an object such as {"url": "http://minio:9000/"}. Correct it.'
+            return None, [("", msg)]
+        problems = _find_repetitions(members)
+        defaults = {**self.general, **source.defaults}
+        if name in self.optional:
+            defaults["required"] = False
+            if "required" in members:
+                line = "contradicts OPTIONAL_CHECKS. Remove one of the two."
+                problems.append(("required", line))
+        try:
+            url, secret = self._read_url(members.get("url"))
+        except SecretError:
+            return None, problems  # the line about the secret comes with the others
+        subject = f"the URL in {secret} " if secret and not source.variables else ""
+        kind = source.kind or find_kind(url)
+        if "url" not in members:
+            problems.append(("", "has no url. Add one."))
+        elif not kind:
+            schemes = " or ".join(f"{scheme}://" for scheme in BY_SCHEME)
+            problems.append(("url", f"{subject}must begin with {schemes}. Correct it."))
+        if not kind:
+            return None, problems
+        url, password = split_password(url, kind) if secret else (url, "")
+        given = {"url": url} if "url" in members else {}
+        options, found = _validate(kind.options, {**defaults, **members, **given})
+        found += options.find_problems()
+        spec = CheckSpec(name, kind, options, source.setting, source.variables)
+        if secret:
+            found += _check_password(spec, password)
+            spec = _refer(spec, secret)
+        for option, line in found:
+            problems.append((option, subject + line if option == "url" else line))
+        return spec, problems
+
+    def _read_url(self, url: Any) -> tuple[str, str]:
+        """Return a URL, and the name of the secret that holds it; "" if it is literal.
+
+        Raises:
+            SecretError: the secret can't be read.
+        """
+        text = url if isinstance(url, str) else ""
+        if reference := REFERENCE.fullmatch(text):
+            return self.read_secret(reference[1]), reference[1]
+        return text, ""
+
+
+def _find_repetitions(members: Mapping[str, Any]) -> Problems:
     repeated = getattr(members, "repeated", ())
     problems = [("", f"has an option twice{_show(option)}. Keep one.") for option in repeated]
     if getattr(members.get("headers"), "repeated", ()):
         problems.append(("headers", "has a name twice. Keep one."))
-    if "url" not in members:
-        problems.append(("", "has no url. Add one."))
-    else:
-        url = members["url"] if isinstance(members["url"], str) else ""
-        members = {**members, "url": url}
-        if not (kind := kind or find_kind(url)):
-            schemes = " or ".join(f"{scheme}://" for scheme in BY_SCHEME)
-            problems.append(("url", f"must begin with {schemes}. Correct it."))
-    if is_optional and "required" in members:
-        problems.append(("required", "contradicts OPTIONAL_CHECKS. Remove one of the two."))
-    if not kind:
-        return None, problems
-    defaults = {**general, **source.defaults} | ({"required": False} if is_optional else {})
-    options, found = _validate(kind.options, {**defaults, **members})
-    problems += [*found, *options.find_problems()]
-    return CheckSpec(name, kind, options, source.setting, source.variables), problems
+    return problems
+
+
+def _check_password(spec: CheckSpec[Options], password: str) -> Problems:
+    """Return what is wrong with the password of a URL from a secret."""
+    problems: Problems = []
+    if isinstance(spec.options, StoreOptions) and spec.options.password:
+        problems.append(("password", "excludes a URL from a secret, which has it. Remove it."))
+    try:
+        ensure_password(spec, password)
+    except ValueError as error:
+        problems.append(("url", str(error)))
+    return problems
+
+
+def _refer(spec: CheckSpec[Options], secret: str) -> CheckSpec[Options]:
+    """Return the check with a reference to the secret instead of its URL."""
+    url = spec.options.url
+    options = spec.options.model_copy(update={"url": url and f"secret:{secret}"})
+    address = public_address(url, spec.kind)
+    return replace(spec, options=options, url_secret=secret, address=address)
 
 
 def _validate(model: type[M], members: Mapping[str, Any]) -> tuple[M, Problems]:

@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Collection, Container, Iterator, Mapping
 from difflib import SequenceMatcher, get_close_matches
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -11,6 +12,7 @@ from pydantic import ValidationError
 
 from app.checks.http import parse_http_url
 from app.checks.kind import CheckSpec, Options
+from app.settings.checks import NAME
 from app.settings.model import REMEDY, Settings
 from app.settings.secrets import (
     OPTIONAL_SECRETS,
@@ -22,8 +24,9 @@ from app.settings.secrets import (
 from app.text import escape_unprintable
 
 
-# The settings that configure checks, without the deprecated one.
+# The settings that configure checks, and those that users are not pointed to.
 SOURCES = ("database_url", "redis_url", "checks", "checks_file")
+OTHER_SOURCES = ("database_url_file", "redis_url_file", "http_checks")
 
 # Variables that Kubernetes sets for each service, such as REDIS_PORT or CHECK_SERVICE_HOST, and
 # HOST and PORT, which are as close to unrelated names as to misspelled ones.
@@ -81,17 +84,16 @@ def _describe(name: str, details: Any) -> str:
 
 def _find_contradictions(settings: Settings, wrong: Container[str]) -> Iterator[str]:
     """Yield the problems that involve several settings."""
-    specs, problems = settings.parsed_checks
-    yield from problems
-    names = [spec.name for spec in specs]
-    # A problem of these sources may hide checks. The names of the others are fixed.
-    is_complete = not any(line.startswith(("CHECKS", "HTTP_CHECKS")) for line in problems)
-    if is_complete and not any(source in wrong for source in SOURCES):
-        if not names:
+    checks = settings.parsed_checks
+    yield from checks.problems
+    is_complete = not any(source in wrong for source in (*SOURCES, *OTHER_SOURCES))
+    if checks.names is not None and is_complete:
+        if not checks.names:
             yield f"{', '.join(map(str.upper, SOURCES))}: none of them is set. Set at least one."
-        for name in sorted(settings.optional.difference(names)):
-            yield f"OPTIONAL_CHECKS: {name} is not a check. Use {' or '.join(names)}."
-    needed = {name for spec in specs for name in spec.secret_names}
+        for name in sorted(settings.optional.difference(checks.names)):
+            known = " or ".join(filter(NAME.fullmatch, checks.names))
+            yield f"OPTIONAL_CHECKS: {name} is not a check. Use {known or 'the name of one'}."
+    needed = set(checks.secrets)
     if settings.health_details == "authorized":
         needed.add(SIGNING_KEY)
     yield from _find_unusable_secrets(settings, needed)
@@ -165,15 +167,16 @@ def _has_similar_words(one: str, other: str) -> bool:
 def effective_settings(settings: Settings) -> dict[str, str]:
     """Return each setting that has a value, by its name in the environment.
 
-    A check of `CHECKS` has its URL without the query, and no headers: they may contain a secret.
+    Those of checks with a name have URLs without the query, and no headers: these may be secret.
     """
     values = settings.model_dump(exclude_none=True) | {
         "instance_name": settings.instance,
         "maintenance_file": settings.maintenance,
     }
-    for name in ("database_url", "redis_url", "checks", "http_checks"):
+    for name in (*SOURCES, *OTHER_SOURCES):
         specs = [spec for spec in settings.check_specs if spec.source == name.upper()]
-        values[name] = ", ".join(map(_format_check, specs))
+        file = [str(value)] if isinstance(value := values.get(name), Path) else []
+        values[name] = ": ".join(file + [", ".join(map(_format_check, specs))] * bool(specs))
     texts = {name: _format(values.get(name, "")) for name in Settings.model_fields}
     return {name.upper(): text for name, text in texts.items() if text}
 
@@ -184,5 +187,6 @@ def _format(value: Any) -> str:
 
 def _format_check(spec: CheckSpec[Options]) -> str:
     if "url" in spec.variables:
-        return spec.options.url
-    return f"{spec.name}: {urlsplit(spec.options.url)._replace(query='', fragment='').geturl()}"
+        return spec.address or spec.options.url
+    url = urlsplit(spec.options.url)._replace(query="", fragment="").geturl()
+    return f"{spec.name}: {spec.address or url}"

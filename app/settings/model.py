@@ -5,6 +5,7 @@ import os
 import re
 import socket
 import tempfile
+from collections.abc import Mapping
 from functools import cached_property
 from ipaddress import ip_address
 from pathlib import Path
@@ -25,7 +26,7 @@ from app.checks.kind import (
     lower,
 )
 from app.checks.urls import HIGHEST_PORT
-from app.settings.checks import GENERAL, Specs, parse_checks
+from app.settings.checks import GENERAL, ParsedChecks, Specs, parse_checks
 from app.settings.secrets import OPTIONAL_SECRETS, SECRETS, Secret, find_secret
 
 
@@ -111,6 +112,8 @@ class Settings(BaseSettings):
     ] = None
     database_url: str | None = None
     redis_url: str | None = None
+    database_url_file: Annotated[Path, AfterValidator(parse_path)] | None = None
+    redis_url_file: Annotated[Path, AfterValidator(parse_path)] | None = None
     postgres_auth: Auth = "password"
     redis_auth: Auth = "password"
     postgres_require: Depth = "query"
@@ -168,17 +171,25 @@ class Settings(BaseSettings):
             *OPTIONAL_SECRETS,
             *(default_password(spec.name) for spec in self.check_specs),
         }
-        return find_secret(name, self.secrets_dir, os.environ if name in own else {})
+        return self._find_secret(name, os.environ if name in own else {})
+
+    def _find_secret(self, name: str, environ: Mapping[str, str]) -> Secret:
+        url_files = {"database_url": self.database_url_file, "redis_url": self.redis_url_file}
+        if file := url_files.get(name):
+            return Secret(name, file, f"{name}_file".upper())
+        return find_secret(name, self.secrets_dir, environ)
 
     @cached_property
-    def parsed_checks(self) -> tuple[Specs, tuple[str, ...]]:
+    def parsed_checks(self) -> ParsedChecks:
         """The configured checks, and the problems of their settings."""
-        return parse_checks(dict(self), self.optional)
+        return parse_checks(
+            dict(self), self.optional, lambda name: self._find_secret(name, {}).read()
+        )
 
     @property
     def check_specs(self) -> Specs:
         """The configured checks."""
-        return self.parsed_checks[0]
+        return self.parsed_checks.specs
 
     @property
     def general_terms(self) -> Options:
@@ -188,13 +199,7 @@ class Settings(BaseSettings):
     @property
     def secret_names(self) -> list[str]:
         """The names of all secrets, needed or not."""
-        return sorted(
-            {
-                *SECRETS,
-                *OPTIONAL_SECRETS,
-                *(name for spec in self.check_specs for name in spec.secret_names),
-            }
-        )
+        return sorted({*SECRETS, *OPTIONAL_SECRETS, *self.parsed_checks.secrets})
 
     def read_secret(self, name: str) -> str:
         """Read a secret from its file.

@@ -6,7 +6,7 @@ from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Iterable, Iterator
 from itertools import groupby, takewhile
 from operator import itemgetter
-from urllib.parse import quote, quote_plus
+from urllib.parse import quote, quote_plus, unquote
 
 from app.text import MAX_LENGTH, cut
 
@@ -27,6 +27,22 @@ CREDENTIALS = re.compile(
 # A prefix of a secret that has at least so many characters is removed too, because a text may be
 # truncated. Of a shorter secret only the whole is removed, and no encoding: too much would match.
 MIN_PREFIX = 8
+
+
+# The authority of a URL, and the rest of it.
+URL = re.compile(r"[a-z][a-z0-9+.-]*://([^/?#]*)(.*)", re.DOTALL)
+
+
+def sensitive_parts(secret: str) -> list[str]:
+    """Return what no text may contain: a secret, or the secret parts of a URL.
+
+    These are its password, and its path and query, which may contain a token. Operators may know
+    the host, and each URL begins with the same characters as others.
+    """
+    authority, rest = found.groups() if (found := URL.fullmatch(secret)) else ("", "")
+    password = authority.rpartition("@")[0].partition(":")[2]
+    parts = [password, unquote(password), rest if len(rest) >= MIN_PREFIX else ""]
+    return [part for part in parts if part] or [secret]
 
 
 def redact(text: str, secrets: Iterable[str]) -> str:

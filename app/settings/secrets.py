@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.settings.redaction import redact
+from app.settings.redaction import redact, sensitive_parts
 
 
 BOM = "\ufeff"
@@ -242,7 +242,8 @@ class SecretStore:
 
     def redact(self, text: str) -> str:
         """Return a text without credentials and without the secrets that were read."""
-        return redact(text, tuple(self._values.values()))
+        values = tuple(self._values.values())
+        return redact(text, (part for value in values for part in sensitive_parts(value)))
 
 
 # The key that signs tokens.

@@ -139,6 +139,29 @@ def test_the_value_that_was_read_last_is_removed() -> None:
     assert store.redact("the new one") == "***"
 
 
+@pytest.mark.parametrize(
+    ("url", "text", "redacted"),
+    [
+        (
+            "postgresql://a:p%40ss@db/o",
+            "postgresql db rejects p@ss, p%40ss",
+            "postgresql db rejects ***, ***",
+        ),
+        ("redis://:p@s:s@cache/0", "redis cache rejects p@s:s", "redis cache rejects ***"),
+        ("https://host/hook/T0K?k=S3", "https://host/hook/T0K?k=S3 fails", "https://host*** fails"),
+        ("tcp://host:1", "tcp://host:1 fails", "*** fails"),
+    ],
+)
+def test_the_secret_parts_of_a_url_are_removed(url: str, text: str, redacted: str) -> None:
+    """The password, also decoded, and the path with the query. The scheme and the host stay."""
+    assert store_of(url).redact(text) == redacted
+
+
+def test_a_long_url_takes_no_time() -> None:
+    """A backtracking pattern would take hours."""
+    assert store_of("redis://" + "a:@" * (MAX_BYTES // 3)).redact("redis fails") == "redis fails"
+
+
 @pytest.mark.parametrize("encoding", ENCODINGS)
 def test_a_secret_is_removed_in_every_encoding(encoding: str) -> None:
     """Of base64 the first and the last letters may stay."""

@@ -42,7 +42,7 @@ def options(**members: Any) -> HttpOptions:
 def test_a_url_is_enough() -> None:
     """The other members have defaults. An empty text has no checks."""
     assert options() == HttpOptions(url=URL)
-    assert parse("").parsed_checks == parse("{}").parsed_checks == ((), ())
+    assert parse("").parsed_checks == parse("{}").parsed_checks == ((), (), (), frozenset())
 
 
 def test_every_member_is_accepted(tmp_path: Path) -> None:
@@ -262,7 +262,7 @@ def test_all_problems_are_reported_at_once() -> None:
         "a": {"url": CANARY, "expect": 0, "headers": {"x": "secret:x"}, "timeout": 0},
         "B": {"headers": {"": 7, "y": "\n"}},
     }
-    [spec], lines = parse(json.dumps(checks)).parsed_checks
+    [spec], lines, *_ = parse(json.dumps(checks)).parsed_checks
     assert spec.options == HttpOptions(headers={"x": "secret:x"})
     assert [line.split(" must")[0].removeprefix("HTTP_CHECKS: ") for line in lines] == [
         "a: timeout:",
