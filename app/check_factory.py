@@ -16,7 +16,8 @@ from app.checks.errors import (
 from app.checks.kind import CheckSpec, ExplainingProbe, Options, Resources, StoreOptions
 from app.checks.secret_url import WrongUrlError, open_secret_url
 from app.checks.session import LOGINS_BLOCKED
-from app.health import Check, Reason
+from app.health import Check, Facts, Reason
+from app.health.model import DAY
 from app.health.reasons import Advice
 from app.settings import Settings
 
@@ -82,11 +83,13 @@ async def open_checks(
         if spec.options.url:
             open_probe = open_secret_url if spec.url_secret else spec.kind.open
             probe = await stack.enter_async_context(open_probe(spec, resources))
-            checks.append(make_check(spec, probe))
+            checks.append(make_check(spec, probe, settings.certificate_warn_days * DAY))
     return checks
 
 
-def make_check(spec: CheckSpec[Options], probe: ExplainingProbe) -> Check:
+def make_check(
+    spec: CheckSpec[Options], probe: ExplainingProbe, certificate_warning: float = 0
+) -> Check:
     """Return a check with the terms of its specification."""
     terms = spec.options
     return Check(
@@ -95,6 +98,8 @@ def make_check(spec: CheckSpec[Options], probe: ExplainingProbe) -> Check:
         kind=spec.kind.name,
         explain=probe.explain,
         advise=partial(advise, spec, probe),
+        facts=getattr(probe, "facts", Facts),
+        certificate_warning=certificate_warning,
         interval=terms.interval,
         timeout=terms.timeout,
         failure_threshold=terms.failure_threshold,

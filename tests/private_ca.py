@@ -42,25 +42,37 @@ class PrivateCA:
         """Return the certificate of the CA."""
         return self._certificate.public_bytes(Encoding.PEM)
 
-    def issue(self, file: Path, *hosts: str) -> Path:
-        """Write a certificate for hosts and its key into a file, and return the file."""
+    def issue(
+        self, file: Path, *hosts: str, begins: timedelta = -DAY, ends: timedelta = DAY
+    ) -> Path:
+        """Write a certificate for hosts and its key into a file, and return the file.
+
+        Args:
+            begins: when its validity begins, from now on.
+            ends: when its validity ends, from now on.
+
+        """
         key = ec.generate_private_key(ec.SECP256R1())
         names = x509.SubjectAlternativeName([_host(host) for host in hosts])
-        certificate = self._sign("server", key, names)
+        certificate = self._sign("server", key, names, (begins, ends))
         form = Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
         file.write_bytes(key.private_bytes(*form) + certificate.public_bytes(Encoding.PEM))
         file.chmod(0o600)
         return file
 
     def _sign(
-        self, common_name: str, key: ec.EllipticCurvePrivateKey, extension: x509.ExtensionType
+        self,
+        common_name: str,
+        key: ec.EllipticCurvePrivateKey,
+        extension: x509.ExtensionType,
+        validity: tuple[timedelta, timedelta] = (-DAY, DAY),
     ) -> x509.Certificate:
         now = datetime.now(UTC)
         return (
             x509.CertificateBuilder(subject("Private CA"), subject(common_name), key.public_key())
             .serial_number(x509.random_serial_number())
-            .not_valid_before(now - DAY)
-            .not_valid_after(now + DAY)
+            .not_valid_before(now + validity[0])
+            .not_valid_after(now + validity[1])
             .add_extension(extension, critical=False)
             .sign(self._key, hashes.SHA256())
         )

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -117,6 +117,14 @@ class Service:
             seen.append(now)
             time.sleep(pause)
         raise AssertionError(f"{name} is not {reason or 'pass'} within {within} s, but {seen[-1]}")
+
+
+def wait_for(condition: Callable[[], bool], within: float = 5) -> None:
+    """Wait until a condition holds."""
+    deadline = time.monotonic() + within
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {within} s"
+        time.sleep(0.01)
 
 
 def start(environ: Mapping[str, str], log: Path, command: Sequence[str], port: int) -> Service:

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ from tests.fakes import answers
 from tests.faults.servers import killed
 from tests.ports import free_port
 from tests.probes.http_server import resets, says, serving
-from tests.service import on, running
+from tests.service import on, running, wait_for
 
 
 CHECK = Check(name="redis", probe=answers)
@@ -234,14 +233,6 @@ async def test_a_service_notifies_of_an_outage_and_its_end(
 
         await asyncio.to_thread(observe)
     assert hook.asked[0].startswith("POST /hook HTTP/1.1\r\n")
-
-
-def wait_for(condition: Callable[[], bool], within: float = 5) -> None:
-    """Wait until a condition holds."""
-    deadline = time.monotonic() + within
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 async def test_dead_and_hanging_receivers_change_no_status(valkey: Valkey, tmp_path: Path) -> None:

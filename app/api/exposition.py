@@ -40,6 +40,17 @@ FAMILIES: Mapping[str, tuple[Callable[..., Any], str, tuple[str, ...]]] = {
     "health_check_required": (Gauge, "1 if readiness fails with this check.", ("check",)),
     "health_check_consecutive_failures": (Gauge, "Failed attempts in a row.", ("check",)),
     "health_check_reason": (Gauge, "1 for the reason why attempts fail now.", ("check", "reason")),
+    "health_check_certificate_expiry_timestamp_seconds": (
+        Gauge,
+        "Unix time at which the server's certificate expires.",
+        ("check",),
+    ),
+    "health_check_certificate_expiring": (
+        Gauge,
+        "1 if a certificate is about to expire.",
+        ("check",),
+    ),
+    "health_replication_lag_seconds": (Gauge, "Replay lag of a replica.", ("check",)),
     "health_check_runs": (Counter, "Check attempts, by result.", ("check", "result")),
     "health_check_duration_seconds": (Histogram, "Duration of check attempts.", ("check",)),
     "health_check_transitions": (Counter, "Status changes of a check.", ("check", "from", "to")),
@@ -99,6 +110,15 @@ def check_samples(report: Report, recorder: MetricsRecorder) -> Samples:
         "health_check_required": {(n,): one.check.required for n, one in checks},
         "health_check_consecutive_failures": {(n,): one.failures for n, one in checks},
         "health_check_reason": {(n, one.reason): 1 for n, one in checks if one.reason},
+        "health_check_certificate_expiry_timestamp_seconds": {
+            (n,): found.expires_at for n, one in checks if (found := one.facts.certificate)
+        },
+        "health_check_certificate_expiring": {
+            (n,): one.expiring is not None for n, one in checks if one.facts.certificate
+        },
+        "health_replication_lag_seconds": {
+            (n,): lag for n, one in checks if (lag := one.facts.replication_lag) is not None
+        },
         "health_check_runs": {
             (n, status.word): count for n, one in counts for status, count in one.results.items()
         },

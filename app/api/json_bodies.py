@@ -32,7 +32,8 @@ class StatusBody(BaseModel):
 class CheckBody(BaseModel):
     """The state of one check.
 
-    `reason`, `latency_ms`, `observed_at` and `failures` are absent if they have no value.
+    `reason`, `latency_ms`, `observed_at`, `failures` and `certificate_expires_at` are absent if
+    they have no value.
     """
 
     status: Annotated[str, enum_of("pass", "fail", "unknown")]
@@ -42,10 +43,12 @@ class CheckBody(BaseModel):
     observed_at: Timestamp | None = None
     since: Timestamp
     failures: Annotated[int | None, Field(ge=1)] = None
+    certificate_expires_at: Timestamp | None = None
 
     @classmethod
     def from_observation(cls, observation: Observation) -> "CheckBody":
         """Convert an observation."""
+        certificate = observation.facts.certificate
         return cls(
             status=observation.status.word,
             required=observation.check.required,
@@ -54,6 +57,7 @@ class CheckBody(BaseModel):
             observed_at=format_time(observation.observed.wall) if observation.observed else None,
             since=format_time(observation.since.wall),
             failures=observation.failures or None,
+            certificate_expires_at=format_time(certificate.expires_at) if certificate else None,
         )
 
 

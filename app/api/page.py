@@ -45,6 +45,11 @@ SERVING = {
     ),
     Status.FAIL: ("fail", "Failing", "{required}, so this instance is not ready for traffic."),
 }
+EXPIRING = (
+    "warn",
+    "Certificate expires soon",
+    "Every check passes. Renew the certificate{expiring}.",
+)
 PHASES = {
     Phase.STARTING: (
         "unknown",
@@ -72,10 +77,13 @@ SINGLE_CHECK = {
 def banner(verdict: Verdict, report: Report) -> Banner:
     """Return the banner. Screen readers announce it, so it changes only with the verdict."""
     texts = SINGLE_CHECK[verdict.status] if verdict.is_single_check else PHASES.get(verdict.phase)
-    kind, title, words = texts or SERVING[verdict.status]
     failing = [
         observation for observation in report.checks if observation.status is not Status.PASS
     ]
+    if verdict.status is Status.WARN and not failing:
+        texts = texts or EXPIRING
+    kind, title, words = texts or SERVING[verdict.status]
+    expiring = [observation for observation in report.checks if observation.expiring]
     required = [observation for observation in failing if observation.check.required]
     unknown = [observation for observation in failing if observation.status is Status.UNKNOWN]
     words = words.format(
@@ -83,6 +91,7 @@ def banner(verdict: Verdict, report: Report) -> Banner:
         summary=f"{_fail(failing)}." if failing else "Every check passes.",
         optional="It is optional" if len(failing) == 1 else "They are optional",
         required=_fail(required),
+        expiring=f" of {_names(expiring)}" if expiring else "",
         of_unknown=f" of {_names(unknown)}" if unknown else "",
     )
     return Banner(kind, title, words)

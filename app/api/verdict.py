@@ -1,6 +1,6 @@
 """What a health query finds: the verdict, and the state that it is derived from."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
@@ -9,6 +9,7 @@ from typing import Protocol
 from app.api.clients import Client, Clients
 from app.health import Clock, History, Instant, Report, Status
 from app.lifecycle import Lifecycle, Phase
+from app.text import format_time
 
 
 class ReportSource(Protocol):
@@ -155,12 +156,20 @@ def _readiness(exclude: Collection[str], report: Report, phase: Phase) -> Verdic
     included = report.without(frozenset(exclude))
     names = {observation.check.name for observation in report.checks}
     unknown = (name[:MAX_NAME_LENGTH] for name in exclude if name not in names)
+    warnings = [f"no check is named {name}" for name in islice(unknown, MAX_WARNINGS)]
     return Verdict(
         status=included.status if phase is Phase.SERVING else Status.FAIL,
         phase=phase,
         report=included,
-        warnings=tuple(f"no check is named {name}" for name in islice(unknown, MAX_WARNINGS)),
+        warnings=(*warnings, *islice(_certificate_warnings(included), MAX_WARNINGS)),
     )
+
+
+def _certificate_warnings(report: Report) -> Iterator[str]:
+    for one in report.checks:
+        if one.expiring:
+            time = format_time(one.expiring.expires_at)
+            yield f"the certificate of {one.check.name} expires at {time}"
 
 
 def _single_check(name: str, report: Report, phase: Phase) -> Verdict | None:

@@ -96,6 +96,7 @@ class BoundedConnection(asyncio.Protocol):
             self._send(tls.outgoing.read())  # the alert, which shows in the server's log
             raise
         self._send(tls.outgoing.read())
+        self._dialer.certificate = tls.certificate
         self._tls = tls
         self._receive(self._take(len(self._received)))
 

@@ -17,7 +17,7 @@ from app.checks.kind import SECRET_NAME, CheckSpec, Kind, Resources, TlsOptions
 from app.checks.network import BlockingCall, Dialer, Stage, enter_stage, explain_network
 from app.checks.tls import TrustStore
 from app.checks.urls import ensure, split_url
-from app.health import Reason
+from app.health import Facts, Reason
 
 
 # The User-Agent header, which shows in the service's access log.
@@ -177,6 +177,10 @@ class HttpProbe:
             connection.abort()
         if status not in self.expect:
             raise StatusError(f"HTTP status {status}")
+
+    def facts(self) -> Facts:
+        """Return when the server's certificate expires."""
+        return Facts(certificate=self.dialer.certificate)
 
     def explain(self, error: BaseException) -> Reason:
         """Return why an attempt failed."""

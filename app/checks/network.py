@@ -22,7 +22,7 @@ from app.checks.errors import (
     lookup_by_class,
 )
 from app.checks.race import race
-from app.health import Reason
+from app.health import Certificate, Reason
 
 
 class Stage(StrEnum):
@@ -155,11 +155,13 @@ class Dialer:
     Attributes:
         timeout_reason: the reason if a deadline passes now.
         awaits_tls: whether the server has yet to answer a TLS handshake.
+        certificate: of the newest verified connection.
     """
 
     def __init__(self, host: str, port: int = 0) -> None:
         self.timeout_reason = Reason.TIMEOUT
         self.awaits_tls = False
+        self.certificate: Certificate | None = None
         self._host = host
         self._port = port
         self._lookup = BlockingCall(partial(_lookup_addresses, host, port), f"resolve {host}")

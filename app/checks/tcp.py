@@ -12,7 +12,7 @@ from app.checks.kind import CheckSpec, Kind, Resources, TlsOptions
 from app.checks.network import Dialer, explain_network
 from app.checks.tls import TrustStore
 from app.checks.urls import ensure, split_url
-from app.health import Reason
+from app.health import Facts, Reason
 
 
 SCHEMES = ("tcp", "tls")
@@ -61,6 +61,10 @@ class TcpProbe:
                 await connection.end_tls()
         finally:
             connection.abort()
+
+    def facts(self) -> Facts:
+        """Return when the server's certificate expires."""
+        return Facts(certificate=self.dialer.certificate)
 
     def explain(self, error: BaseException) -> Reason:
         """Return why an attempt failed."""

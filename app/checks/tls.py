@@ -9,6 +9,7 @@ from pathlib import Path
 
 from app.checks.errors import ClientCertificateError, PlainAnswerError
 from app.checks.network import BlockingCall, run_in_thread
+from app.health import Certificate
 
 
 # Bytes of a file. The CA bundle of a Linux distribution has a quarter of a megabyte.
@@ -215,10 +216,12 @@ class TlsStream:
     Attributes:
         is_closed: whether the server has announced the end of its data.
         outgoing: the bytes to send to the server.
+        certificate: of the server, once it is verified.
     """
 
     def __init__(self, context: ssl.SSLContext, server_name: str | None) -> None:
         self.is_closed = False
+        self.certificate: Certificate | None = None
         self.outgoing = ssl.MemoryBIO()
         self._incoming = ssl.MemoryBIO()
         self._partial = bytearray()
@@ -262,12 +265,19 @@ class TlsStream:
         Raises:
             ssl.SSLError: the handshake failed.
         """
-        outcome = await run_in_thread(self.ssl_object.do_handshake, "TLS handshake")
+        outcome = await run_in_thread(self._continue_handshake, "TLS handshake")
         if isinstance(outcome, ssl.SSLWantReadError):
             return False
         if isinstance(outcome, Exception):
             raise _explain_alert(outcome)
         return True
+
+    def _continue_handshake(self) -> None:
+        self.ssl_object.do_handshake()
+        # Empty without verification. It may be long, so that it is decoded on this thread too.
+        if found := self.ssl_object.getpeercert():
+            times = (str(found[name]) for name in ("notBefore", "notAfter"))
+            self.certificate = Certificate(*map(ssl.cert_time_to_seconds, times))
 
     def read(self) -> bytes:
         """Return the decrypted data that has arrived.

@@ -17,13 +17,13 @@ import click
 from app.check_factory import open_checks
 from app.checks.network import STAGE_LISTENER, Stage
 from app.cli.serve import find_bind_problems
-from app.health import Check, Clock, Monitor, Observation, Probe, Reason
+from app.health import Certificate, Check, Clock, Monitor, Observation, Probe, Reason
 from app.health.reasons import Advice
 from app.notifications import open_connection_checks
 from app.settings import Settings, load_with_problems
 from app.settings.loading import effective_settings, find_deprecated, find_misspelled
 from app.settings.secrets import SecretError, find_hints
-from app.text import escape_unprintable
+from app.text import escape_unprintable, format_time
 
 
 WIDTH = 80
@@ -83,12 +83,14 @@ class ProbeTrace:
         seconds: duration of each step that was reached.
         failed: the step that failed and the reason, or None if the attempt passed.
         advice: what to do. An attempt that passed may have some too.
+        certificate: of the server, if it was verified.
     """
 
     name: str
     seconds: Mapping[Stage, float]
     failed: tuple[Stage, Reason] | None
     advice: Advice | None
+    certificate: Certificate | None = None
 
 
 class StageRecorder:
@@ -119,6 +121,7 @@ class StageRecorder:
             seconds=seconds,
             failed=(last, observation.reason) if observation.reason else None,
             advice=observation.advice,
+            certificate=observation.facts.certificate,
         )
 
 
@@ -277,13 +280,14 @@ def check_row(trace: ProbeTrace, settings: Settings) -> DiagnosisRow:
     """Return how far an attempt got, and what to do if it failed."""
     step, reason = trace.failed or (None, None)
     texts = [get_advice(trace, settings)] if trace.advice else []
+    expiry = format_expiry(trace)
     steps = {step: round(seconds * 1000, 1) for step, seconds in trace.seconds.items()}
     return DiagnosisRow(
         name=trace.name,
         cells=(*format_times(trace), reason or "pass"),
         facts={"steps_ms": steps, "failed": step, "reason": reason},
         problems=texts if reason else [],
-        notes=[] if reason else texts,
+        notes=[*([] if reason else texts), *expiry],
     )
 
 
@@ -296,6 +300,14 @@ def get_advice(trace: ProbeTrace, settings: Settings) -> str:
     secrets = (secret for spec in specs for secret in sorted(spec.secret_names))
     found = [hint for secret in secrets for hint in secret_hints(settings, secret)]
     return " ".join([str(trace.advice), *(f"The secret's file {hint}" for hint in found)])
+
+
+def format_expiry(trace: ProbeTrace) -> Iterator[str]:
+    """Yield when the server's certificate expires, if TLS was used."""
+    if trace.certificate:
+        yield f"The certificate expires at {format_time(trace.certificate.expires_at)}."
+    elif not trace.failed and Stage.TLS in trace.seconds:
+        yield "The certificate is not verified, so that its end is not known."
 
 
 def format_times(trace: ProbeTrace) -> Iterator[str]:

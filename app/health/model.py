@@ -72,6 +72,37 @@ class Probe(Protocol):
         """Check the dependency."""
 
 
+DAY = 86400
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """When a verified server certificate is valid, as Unix times."""
+
+    begins_at: float
+    expires_at: float
+
+    def is_expiring(self, now: float, warning: float) -> bool:
+        """Return whether it ends in less than *warning* seconds and a third of its validity.
+
+        A PKI that issues for a day renews on the last day, so that alone is no reason to warn.
+        """
+        return self.expires_at - now < min(warning, (self.expires_at - self.begins_at) / 3)
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a probe has learned besides whether the dependency is well.
+
+    Attributes:
+        certificate: of the newest connection; None without TLS or without verification.
+        replication_lag: seconds.
+    """
+
+    certificate: Certificate | None = None
+    replication_lag: float | None = None
+
+
 def default_reason(error: BaseException) -> Reason:
     """Return TIMEOUT for a missed deadline, and ERROR for anything else."""
     return Reason.TIMEOUT if isinstance(error, TimeoutError) else Reason.ERROR
@@ -87,11 +118,13 @@ class Check:
             `TimeoutError`; the attempt still runs then.
         advise: returns advice that is better than that of the reason, if there is any. It gets the
             error of the probe, or None after a success.
+        facts: returns what the probe has learned.
         interval: seconds from the start of one attempt to the start of the next.
         timeout: seconds that an attempt may take.
         failure_threshold: consecutive failures after which a passing check fails.
         success_threshold: consecutive successes after which a failing check passes.
         required: whether its failure makes the service unready, or is only a warning.
+        certificate_warning: seconds before the end of a certificate from which on it is a warning.
     """
 
     name: str
@@ -99,11 +132,13 @@ class Check:
     kind: str = ""
     explain: Callable[[BaseException], Reason] = default_reason
     advise: Callable[[BaseException | None], Advice | None] = lambda _: None
+    facts: Callable[[], Facts] = Facts
     interval: float = 1.0
     timeout: float = 1.0
     failure_threshold: int = 1
     success_threshold: int = 1
     required: bool = True
+    certificate_warning: float = 14 * DAY
 
     @property
     def lifetime(self) -> float:
@@ -145,6 +180,7 @@ class Result:
     reason: Reason | None = None
     cause: str = ""
     hint: Advice | None = None
+    facts: Facts = field(default_factory=Facts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,6 +192,7 @@ class Observation:
         observed: time of the last result; None before the first.
         failures: consecutive failed results.
         successes: consecutive successful results.
+        expiring: the certificate, if it was about to expire at the last result.
     """
 
     check: Check
@@ -167,6 +204,8 @@ class Observation:
     failures: int = 0
     successes: int = 0
     hint: Advice | None = None
+    facts: Facts = field(default_factory=Facts)
+    expiring: Certificate | None = None
 
     def __hash__(self) -> int:
         # Not of all fields, as a probe may be unhashable.
@@ -197,6 +236,8 @@ class Observation:
             failures=known.failures + 1 if failed else 0,
             successes=0 if failed else known.successes + 1,
             hint=result.hint,
+            facts=result.facts,
+            expiring=_find_expiring(result, self.check.certificate_warning),
         )
         target = Status.FAIL if failed else Status.PASS
         status = target if _reaches_threshold(counted, result) else known.status
@@ -216,8 +257,13 @@ class Observation:
     def severity(self) -> Status:
         """This check's contribution to the status of the report."""
         if self.status is Status.PASS:
-            return Status.PASS
+            return Status.WARN if self.expiring else Status.PASS
         return Status.FAIL if self.check.required else Status.WARN
+
+
+def _find_expiring(result: Result, warning: float) -> Certificate | None:
+    certificate = result.facts.certificate
+    return certificate if certificate and certificate.is_expiring(result.at.wall, warning) else None
 
 
 def _reaches_threshold(known: Observation, result: Result) -> bool:

@@ -91,7 +91,8 @@ class CheckRunner:
         if error is None:
             # An answer that is read late proves nothing about the time after its deadline.
             at = self._clock.now() + min(0.0, self.check.timeout - latency)
-            return Result(at=at, latency=latency, hint=self.check.hint_after(None))
+            hint, facts = self.check.hint_after(None), self.check.facts()
+            return Result(at=at, latency=latency, hint=hint, facts=facts)
         # Explained before the cancellation, which hides what the attempt was waiting for.
         reason = self.check.reason_for(error)
         if not attempt.done():
@@ -106,6 +107,7 @@ class CheckRunner:
             reason=reason,
             cause=_describe(error),
             hint=self.check.hint_after(error),
+            facts=self.check.facts(),
         )
 
     def _record(self, result: Result) -> None:

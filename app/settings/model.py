@@ -131,6 +131,9 @@ class Settings(BaseSettings):
     reconnect_interval: Seconds = 15
     failure_threshold: Threshold = 1
     success_threshold: Threshold = 1
+    certificate_warn_days: Annotated[
+        float, Field(ge=0, le=3650, description="a number of days from 0 to 3650")
+    ] = 14
     drain_seconds: Grace = 5
     shutdown_seconds: Grace = 3
     health_details: Details = "always"
