@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
+from typing import Any
 
 from app.checks.http import KIND as HTTP
 from app.checks.http import HttpOptions, HttpProbe, open_http
@@ -33,7 +34,7 @@ Password = Callable[[], str] | None
 
 def postgres(
     url: str, password: Password, *, require: str, renew_after: float, give_up_after: float = 60
-) -> AbstractAsyncContextManager[SessionProbe]:
+) -> AbstractAsyncContextManager[Any]:
     """Open a probe of a PostgreSQL. Its URL is not validated."""
     spec = _store(POSTGRESQL, url, password, require, give_up_after)
     return open_postgres(spec, _resources(password, renew_after))

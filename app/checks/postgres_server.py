@@ -2,7 +2,7 @@
 
 import ssl
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,7 +17,7 @@ from app.checks.postgres_protocol import PostgresLogin, ServerError
 from app.checks.postgres_statement import Statement
 from app.checks.postgres_url import TLS_FILES, PostgresTarget
 from app.checks.scram import KeyDerivation
-from app.checks.session import SessionOpener
+from app.checks.session import SessionOpener, SessionProbe
 from app.checks.tls import TrustStore
 from app.health import Reason
 
@@ -91,15 +91,19 @@ class PostgresServer:
     )
 
     @classmethod
-    def of_target(cls, target: PostgresTarget, statement: Statement | None) -> "PostgresServer":
-        """Return the server that a URL names."""
-        ((host, port),) = target.hosts
-        if host.startswith("/"):
+    def of_target(
+        cls, target: PostgresTarget, statement: Statement | None
+    ) -> "list[PostgresServer]":
+        """Return the servers that a URL names."""
+        encrypted = tls_attempts(target.ssl_mode, target.tls_files)
+        servers = []
+        for host, port in target.hosts:
             # Without TLS, like libpq: no one can intercept a Unix socket.
-            dialer, attempts = Dialer(f"{host}/.s.PGSQL.{port}"), [TlsAttempt(None)]
-        else:
-            dialer, attempts = Dialer(host, port), tls_attempts(target.ssl_mode, target.tls_files)
-        return cls(dialer, host, attempts, target.user, target.database, statement)
+            is_folder = host.startswith("/")
+            dialer = Dialer(f"{host}/.s.PGSQL.{port}") if is_folder else Dialer(host, port)
+            attempts = [TlsAttempt(None)] if is_folder else encrypted
+            servers.append(cls(dialer, host, attempts, target.user, target.database, statement))
+        return servers
 
     async def open_session(self, password: str) -> PostgresSession:
         """Connect and log in, with TLS or without, as `sslmode` allows.
@@ -181,3 +185,29 @@ class PostgresServer:
         if isinstance(error, TimeoutError) and (note := self.opener.describe()):
             error.add_note(note)
         return explain_postgres(error, self.dialer)
+
+
+class PostgresProbe(SessionProbe):
+    """A probe of one server."""
+
+    def __init__(
+        self,
+        server: PostgresServer,
+        read_password: Callable[[], Awaitable[str]] | None,
+        renew_after: float,
+    ) -> None:
+        super().__init__(self._open_session, server.explain, renew_after)
+        self._server = server
+        self._read_password = read_password
+
+    async def _open_session(self) -> PostgresSession:
+        self._server.dialer.timeout_reason = Reason.TIMEOUT
+        read = self._read_password
+        session = await self._server.open_session(await read() if read else "")
+        self.password_not_requested = bool(read) and not session.transport.password_requested
+        return session
+
+    async def aclose(self) -> None:
+        """Close the kept session, and give up the logins that are not complete."""
+        self._server.opener.close()
+        await super().aclose()

@@ -37,7 +37,18 @@ STANDBY = "pg_is_in_recovery()"
 
 Requirements = tuple[Requirement, ...]
 
+# By `target_session_attrs`. A client that prefers a standby uses any other server too.
+ATTRIBUTES: Mapping[str, Requirements] = {
+    "any": (),
+    "read-write": (Requirement(READ_WRITE, Reason.NO_PRIMARY),),
+    "read-only": (Requirement(READ_ONLY, Reason.NOT_REPLICA),),
+    "primary": (Requirement(PRIMARY, Reason.NO_PRIMARY),),
+    "standby": (Requirement(STANDBY, Reason.NOT_REPLICA),),
+    "prefer-standby": (),
+}
+
 DEPTHS: Mapping[str, Requirements] = {
+    "connect": (),
     "query": (),
     "writable": (Requirement(READ_WRITE, Reason.READ_ONLY),),
 }

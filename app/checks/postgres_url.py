@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from urllib.parse import unquote
 
+from app.checks.postgres_statement import ATTRIBUTES
 from app.checks.urls import PASSWORD, WHITESPACE, ensure, ensure_known, is_plain, is_port
 
 
@@ -25,7 +26,17 @@ SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full"
 
 # The options that decide where and how to connect, and those that change nothing for a check.
 TLS_FILES = ("sslrootcert", "sslcert", "sslkey")
-USED = {"dbname", "host", "password", "port", "ssl", "sslmode", "user", *TLS_FILES}
+USED = {
+    "dbname",
+    "host",
+    "password",
+    "port",
+    "ssl",
+    "sslmode",
+    "target_session_attrs",
+    "user",
+    *TLS_FILES,
+}
 IGNORED = {
     "application_name",
     "client_encoding",
@@ -48,6 +59,7 @@ class PostgresTarget:
 
     Attributes:
         hosts: each a name or an address, or the folder of a Unix socket, and its port.
+        attributes: of the sessions that are wanted, a key of `ATTRIBUTES`.
         tls_files: the files of `TLS_FILES`. Without CAs, the system's are trusted.
     """
 
@@ -56,6 +68,7 @@ class PostgresTarget:
     database: str
     ssl_mode: str
     tls_files: Mapping[str, str]
+    attributes: str
 
     @classmethod
     def parse(cls, text: str) -> "PostgresTarget":
@@ -64,16 +77,21 @@ class PostgresTarget:
         if not (match := URL.fullmatch(text)):
             raise ValueError(FORM)
         user, netloc, path, query = (part or "" for part in match.groups())
-        options = {name: value for name, value in map(_split_option, query.split("&")) if name}
+        pairs = [pair for pair in map(_split_option, query.split("&")) if pair[0]]
+        options = dict(pairs)
         user, has_password, _ = user.partition(":")
         ensure(not has_password and "password" not in options, PASSWORD)
         ensure_known(options, USED | IGNORED)
-        hosts = tuple(_split_hosts(options.get("host") or unquote(netloc), options.get("port")))
-        ensure(len(hosts) == 1, FORM)
+        # SQLAlchemy repeats the option for each host.
+        listed = ",".join(value for name, value in pairs if name == "host")
+        hosts = tuple(_split_hosts(listed or unquote(netloc), options.get("port")))
         user = options.get("user") or unquote(user)
         database = options.get("dbname") or unquote(path) or user
         ensure(user and all(map(str.isprintable, (user, database))), FORM)
-        return cls(hosts, user, database, *_ssl_options(options))
+        attributes = options.get("target_session_attrs", "any")
+        problem = f"unknown target_session_attrs. Use one of {', '.join(ATTRIBUTES)}."
+        ensure(attributes in ATTRIBUTES, problem)
+        return cls(hosts, user, database, *_ssl_options(options), attributes)
 
 
 def _split_option(text: str) -> tuple[str, str]:

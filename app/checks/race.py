@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 async def race(
     attempts: Sequence[Callable[[], Coroutine[Any, Any, T]]],
-    discard: Callable[[T], object],
+    discard: Callable[[T], object] = lambda _: None,
     delay: float = START_DELAY,
 ) -> T:
     """Return the result of the attempt that succeeds first, and cancel the others.

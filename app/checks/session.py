@@ -26,6 +26,21 @@ class Session(Protocol):
         """Close the connection at once."""
 
 
+def explain_once(
+    probe: object, error: BaseException, explain: Callable[[BaseException], Reason]
+) -> Reason:
+    """Return why an attempt of *probe* failed.
+
+    The reason is kept in the error, because the probe, the monitor and the advice need it, and
+    only the first can explain a deadline: later the attempt no longer waits for anything.
+    """
+    explained = vars(error).get(EXPLAINED)
+    if not explained or explained[0] is not probe:
+        vars(error)[EXPLAINED] = explained = probe, explain(error)
+    reason: Reason = explained[1]
+    return reason
+
+
 class SessionProbe:
     """Queries over a session, which is replaced after a failure and at regular times.
 
@@ -75,16 +90,8 @@ class SessionProbe:
             await self._query_new_session()
 
     def explain(self, error: BaseException) -> Reason:
-        """Return why an attempt failed.
-
-        The reason is kept in the error, because the probe, the monitor and the advice need it, and
-        only the first can explain a deadline: later the attempt no longer waits for anything.
-        """
-        explained = vars(error).get(EXPLAINED)
-        if not explained or explained[0] is not self:
-            vars(error)[EXPLAINED] = explained = self, self._explain(error)
-        reason: Reason = explained[1]
-        return reason
+        """Return why an attempt failed."""
+        return explain_once(self, error, self._explain)
 
     async def _try_kept_session(self, session: Session, opened: float) -> bool:
         """Return whether the kept session is young enough and answers."""

@@ -21,6 +21,7 @@ class Reason(StrEnum):
     STARTING = "starting"
     READ_ONLY = "read_only"
     NO_PRIMARY = "no_primary"
+    NOT_REPLICA = "not_replica"
     OUT_OF_MEMORY = "out_of_memory"
     PERSISTENCE = "persistence"
     MISCONFIGURED = "misconfigured"
@@ -96,8 +97,12 @@ ADVICE: Mapping[Reason, Advice] = {
         "Check whether there was a failover, and point the URL at the primary.",
     ),
     Reason.NO_PRIMARY: Advice(
-        "It is a replica without a connection to its primary.",
+        "No host is a primary, or a replica has lost the connection to its primary.",
         "Repair the primary, or promote a replica.",
+    ),
+    Reason.NOT_REPLICA: Advice(
+        "No host is a replica.",
+        "Check whether there was a failover, and point the URL at a replica.",
     ),
     Reason.OUT_OF_MEMORY: Advice(
         "It is out of memory.",

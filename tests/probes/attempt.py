@@ -3,11 +3,11 @@
 import asyncio
 from collections.abc import Callable
 
-from app.checks.session import SessionProbe
+from app.checks.kind import ExplainingProbe
 from app.health import Reason
 
 
-async def failure(probe: SessionProbe, within: float = 0.5) -> Reason:
+async def failure(probe: ExplainingProbe, within: float = 0.5) -> Reason:
     """Run an attempt that fails; return its reason."""
     attempt = asyncio.create_task(probe())
     await asyncio.wait({attempt}, timeout=within)

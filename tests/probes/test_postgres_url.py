@@ -13,6 +13,7 @@ DEFAULTS: dict[str, Any] = {
     "database": "app",
     "ssl_mode": "prefer",
     "tls_files": {},
+    "attributes": "any",
 }
 SOCKET = {"hosts": (("/run/pg", 5432),)}
 
@@ -42,6 +43,15 @@ SOCKET = {"hosts": (("/run/pg", 5432),)}
             "postgresql://app@/?host=::1&dbname=orders",
             {"hosts": (("::1", 5432),), "database": "orders"},
         ),
+        (
+            "postgresql://app@db-1,db-2:5433,[::1]:1/app?target_session_attrs=read-write",
+            {"hosts": (("db-1", 5432), ("db-2", 5433), ("::1", 1)), "attributes": "read-write"},
+        ),
+        ("postgresql://app@/app?host=a,/run/pg", {"hosts": (("a", 5432), ("/run/pg", 5432))}),
+        ("postgresql://app@/app?host=a,b&port=1", {"hosts": (("a", 1), ("b", 1))}),
+        ("postgresql://app@a,b/app?port=1,2", {"hosts": (("a", 1), ("b", 2))}),
+        ("postgresql://app@a,b/app?port=,2", {"hosts": (("a", 5432), ("b", 2))}),
+        ("postgresql://app@/app?host=a:1&host=b:2", {"hosts": (("a", 1), ("b", 2))}),
         ("postgresql://app@db/app?sslmode=require", {"ssl_mode": "require"}),
         ("postgresql+asyncpg://app@db/app?ssl=verify-ca", {"ssl_mode": "verify-ca"}),
         ("postgresql://app@db/app?ssl=true", {"ssl_mode": "require"}),
@@ -88,6 +98,10 @@ PASSWORD = "a password is not allowed in the URL."  # noqa: S105 - a message
         ("postgresql://app@db/app%00", FORM),
         ("postgresql://app@db/app?port=x", FORM),
         ("postgresql://app@db/app?port=1,2", PORTS),
+        ("postgresql://app@a,b,c/app?port=1,2", PORTS),
+        ("postgresql://app@a,,b/app", FORM),
+        ("postgresql://app@a,b:0/app", FORM),
+        ("postgresql://app@a/app?target_session_attrs=master", "unknown target_session_attrs."),
         ("postgresql://app:word@db/app", PASSWORD),
         ("postgresql://app:@db/app", PASSWORD),
         ("postgresql://app@db/app?password=word", PASSWORD),
