@@ -95,8 +95,9 @@ class BoundedConnection(asyncio.Protocol):
         except ssl.SSLError:
             self._send(tls.outgoing.read())  # the alert, which shows in the server's log
             raise
-        self._send(tls.outgoing.read())
         self._dialer.certificate = tls.certificate
+        # The end of the handshake leaves with the first data. A server that rejects the client's
+        # certificate resets the connection: a second write could fail before its alert is read.
         self._tls = tls
         self._receive(self._take(len(self._received)))
 
@@ -110,7 +111,6 @@ class BoundedConnection(asyncio.Protocol):
         """
         assert self._tls  # noqa: S101 - the handshake is complete
         self._tls.close()
-        self._send(self._tls.outgoing.read())
         with contextlib.suppress(TimeoutError, EOFError, ConnectionError):
             async with asyncio.timeout(MAX_JUDGING):
                 await self.read(1)
@@ -207,7 +207,6 @@ class BoundedConnection(asyncio.Protocol):
             records = self._tls.receive(data, self._frames + 1)
             self._received += self._tls.read()
             self.count_frames(records)
-            self._send(self._tls.outgoing.read())  # the answer to a key update
             if self._tls.is_closed:
                 raise EOFError(CLOSED)
             return
@@ -232,6 +231,8 @@ class BoundedConnection(asyncio.Protocol):
     async def _wait_for_data(self) -> None:
         if self._failure:
             raise self._failure
+        if self._tls:  # the end of the handshake, or the answer to a key update
+            self._send(self._tls.outgoing.read())
         self._arrival = asyncio.get_running_loop().create_future()
         await self._arrival
 
