@@ -142,6 +142,8 @@ BROKEN = [
             f"http://{CANARY}",
             "redis://",
             f"redis://{CANARY}:99999",
+            f"redis://{CANARY}?port=1{CANARY}",
+            f"redis://{CANARY}:{'9' * 5000}",
             "unix://",
         )
     ],
@@ -152,13 +154,18 @@ BROKEN = [
     ),
     (
         "REDIS_URL",
+        f"redis://host?password={CANARY}",
+        "REDIS_URL: a password is not allowed in the URL. Put it in the secret redis_password.",
+    ),
+    (
+        "REDIS_URL",
         f"redis://host/{CANARY}",
         "REDIS_URL: the database must be a number. Correct it.",
     ),
     (
         "REDIS_URL",
-        "redis://host?port=6379",
-        "REDIS_URL: the query may contain only db and ssl_ca_certs. Remove the rest.",
+        "redis://host?ssl_min_version=771",
+        "REDIS_URL: the query option ssl_min_version is not supported. Remove it.",
     ),
     (
         "REDIS_URL",
@@ -206,6 +213,6 @@ BROKEN = [
     (
         "REDIS_URL",
         f"{REDIS}?{CANARY}=1",
-        "REDIS_URL: the query may contain only db and ssl_ca_certs. Remove the rest.",
+        "REDIS_URL: the query option is not supported. Remove it.",
     ),
 ]

@@ -3,19 +3,16 @@
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from functools import partial
-from typing import Annotated, Any
-from urllib.parse import parse_qsl, urlsplit
+from typing import Annotated
 
 from pydantic import AfterValidator
 
 from app.checks.kind import CheckSpec, Kind, Resources, StoreOptions
+from app.checks.redis_url import TLS_FILES, RedisTarget
 from app.checks.session import SessionProbe
-from app.checks.urls import PASSWORD, WHITESPACE, ensure, ensure_tls_files, is_plain, is_port
+from app.checks.urls import PASSWORD, ensure, ensure_tls_files
 from app.health import Reason
 
-
-FORM = "must have the form redis://host:port/0, rediss://host:port/0 or unix:///path. Correct it."
-QUERY = {"db", "ssl_ca_certs"}
 
 # The name of the session in CLIENT LIST.
 CLIENT_NAME = "vitals"
@@ -23,27 +20,9 @@ CLIENT_NAME = "vitals"
 
 def parse_redis_url(text: str) -> str:
     """Return a valid URL, or raise a ValueError with the remedy."""
-    from redis.asyncio.connection import parse_url  # noqa: PLC0415 - see `Kind`
-
-    try:
-        url = urlsplit(text)
-        parts: dict[str, Any] = dict(parse_url(url._replace(query="").geturl()))
-        query = dict(parse_qsl(url.query, keep_blank_values=True))
-    except ValueError:
-        raise ValueError(FORM) from None
-    ensure(is_plain(text), WHITESPACE)
-    ensure("password" not in parts, PASSWORD)
-    ensure(parts.get("path") if url.scheme == "unix" else parts.get("host"), FORM)
-    ensure(url.scheme != "unix" or not url.hostname, FORM)
-    ensure(is_port(parts.get("port")), FORM)
-    ensure(
-        query.keys() <= QUERY, "the query may contain only db and ssl_ca_certs. Remove the rest."
-    )
-    database = query.get("db") or ("" if "path" in parts else url.path.strip("/"))
-    ensure(not database or database.isdecimal(), "the database must be a number. Correct it.")
-    verifies = url.scheme == "rediss" or "ssl_ca_certs" not in query
-    ensure(verifies, "ssl_ca_certs needs TLS. Use rediss://.")
-    ensure_tls_files(query, ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile"))
+    target = RedisTarget.parse(text)
+    ensure(not target.password, PASSWORD)
+    ensure_tls_files(target.tls.files if target.tls else {}, TLS_FILES)
     return text
 
 
@@ -67,7 +46,7 @@ async def open_redis(
     )
 
     options = spec.options
-    server = RedisServer.from_url(options.url)
+    server = RedisServer.of_target(RedisTarget.parse(options.url), resources.trust)
     read = options.password_reader(spec.name, resources.read_secret)
 
     async def open_session() -> RedisSession:

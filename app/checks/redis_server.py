@@ -5,14 +5,13 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
 from redis import exceptions
-from redis.asyncio.connection import parse_url
 
 from app.checks.connection import BoundedConnection
 from app.checks.errors import PASSWORD_UNWANTED, lookup_by_class
 from app.checks.network import Dialer, Stage, enter_stage, explain_network
+from app.checks.redis_url import RedisTarget
 from app.checks.resp import RespConnection
 from app.checks.tls import TrustStore
 from app.health import Reason
@@ -72,18 +71,16 @@ class RedisServer:
     options: Mapping[str, Any]
 
     @classmethod
-    def from_url(cls, url: str) -> "RedisServer":
-        """Parse a URL."""
-        target: dict[str, Any] = dict(parse_url(url))
-        host = target.get("path") or target.get("host") or "localhost"
-        has_tls = urlsplit(url).scheme == "rediss"
+    def of_target(cls, target: RedisTarget, system: TrustStore) -> "RedisServer":
+        """Return the server that a URL names. *system* trusts the CAs of the system."""
+        ((host, port),) = target.hosts
         return cls(
-            dialer=Dialer(host, target.get("port", 6379)),
+            dialer=Dialer(host, port),
             host=host,
-            trust=TrustStore(target.get("ssl_ca_certs")) if has_tls else None,
+            trust=target.tls.trust(system) if target.tls else None,
             options={
-                "db": target.get("db", 0),
-                "username": target.get("username"),
+                "db": target.database,
+                "username": target.username or None,
                 "protocol": 2,
                 "driver_info": None,
             },

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Container, Iterable, Iterator, Mapping
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from app.checks.tls import CertificateFileError, TrustStore
 
@@ -60,6 +60,37 @@ def _is_usable(trust: TrustStore) -> bool:
     except CertificateFileError:
         return False
     return True
+
+
+def split_query(query: str) -> dict[str, str]:
+    """Return the options of a query. Unlike in a form, a plus is no space."""
+    pairs = (option.partition("=") for option in query.split("&") if option)
+    return {unquote(name): unquote(value) for name, _, value in pairs}
+
+
+# A name or a path, an IPv6 address in brackets, or, in the query, one without brackets.
+HOST = re.compile(r"(?:\[([^][]+)\]|([^][:]*))(?::(\d*))?|([0-9a-fA-F:.]+)")
+
+
+def split_hosts(text: str, ports: str | None, default: int, form: str) -> Iterator[tuple[str, int]]:
+    """Yield each host with its port, or raise *form* as a ValueError.
+
+    Args:
+        ports: one port for all hosts or one for each, which replaces that beside the host.
+    """
+    hosts = text.split(",")
+    listed = (ports or "").split(",")
+    numbers = listed * len(hosts) if len(listed) == 1 else listed
+    ensure(len(numbers) == len(hosts), "must name one port, or one for each host. Correct it.")
+    for host, number in zip(hosts, numbers, strict=True):
+        if not (match := HOST.fullmatch(host)):
+            raise ValueError(form)
+        bracketed, name, port, address = match.groups()
+        known = bracketed or name or address
+        found = number or port or str(default)
+        is_number = re.fullmatch("[0-9]{1,5}", found)
+        ensure(known and host.isprintable() and is_number and is_port(int(found)), form)
+        yield known, int(found)
 
 
 def ensure_known(options: Iterable[str], known: Container[str]) -> None:

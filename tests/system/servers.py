@@ -52,16 +52,20 @@ class SystemRedis(Valkey):
         """Return whether it accepts the password, or with TLS, presents a certificate."""
         if not self.tls:
             return super().ready()
-        with contextlib.suppress(OSError):
+        try:
             return bool(ssl.get_server_certificate(("127.0.0.1", self.port), timeout=1))
-        return False
+        except ssl.SSLError:  # it requires a client certificate
+            return True
+        except OSError:
+            return False
 
-    def use_certificate(self, certificate: Path) -> None:
-        """Restart with TLS only."""
+    def use_certificate(self, certificate: Path, clients: Path | None = None) -> None:
+        """Restart with TLS only. Require a client certificate of the CAs in the file *clients*."""
         self.give(certificate)
         ports = "--port", "0", "--tls-port", str(self.port)
         files = "--tls-cert-file", str(certificate), "--tls-key-file", str(certificate)
-        self.arguments = (*ports, *files, "--tls-auth-clients", "no")
+        demand = ("--tls-ca-cert-file", str(clients)) if clients else ("--tls-auth-clients", "no")
+        self.arguments = (*ports, *files, *demand)
         self.tls = True
         self.start()
 

@@ -24,7 +24,12 @@ POSTGRES = [
     ("sslmode=verify-full", ""),
     ("sslmode=verify-full&sslrootcert=ROOT", "good private"),
 ]
-REDIS = [("", ""), ("ssl_ca_certs=ROOT", "good private")]
+REDIS = [
+    ("", ""),
+    ("ssl_ca_certs=ROOT", "good private"),
+    ("ssl_ca_certs=ROOT&ssl_check_hostname=false", "good private misnamed"),
+    ("ssl_cert_reqs=none", EVERY),
+]
 
 
 @pytest.fixture(name="presented", scope="module", params=KINDS)

@@ -1,7 +1,8 @@
 """Servers that require a client certificate, with each one that a client may have or lack."""
 
+import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from app.health import Reason
 from tests.ports import free_port
 from tests.probes.attempt import failure
 from tests.system.certificates import HOSTS, YESTERDAY
-from tests.system.servers import program
+from tests.system.servers import SystemRedis, program
 
 
 VERSIONS = ("1.2", "1.3")
@@ -71,48 +72,107 @@ def _clients(tmp_path: Path) -> Clients:
     return Clients(tmp_path)
 
 
-Open = Callable[..., AbstractAsyncContextManager[Any]]
+# Returns a check, with the client certificate or without.
+Make = Callable[..., CheckSpec[Options]]
 
 
-@pytest.fixture(name="spec", params=[(s, v) for s in ("https", "tls") for v in VERSIONS])
-def _spec(request: pytest.FixtureRequest, clients: Clients) -> Iterator[CheckSpec[Options]]:
-    """Run a server, and yield a check of it that has a certificate."""
+@pytest.fixture(
+    name="make", params=[(scheme, one) for scheme in ("https", "tls") for one in VERSIONS]
+)
+def _make(request: pytest.FixtureRequest, clients: Clients) -> Iterator[Make]:
+    """Run a server of OpenSSL."""
     scheme, version = request.param
-    kind = BY_SCHEME[scheme]
     with openssl(clients, version) as port:
-        files = {"ca": clients.ca, "certificate": clients.presented, "key": clients.key}
-        options = {name: str(path) for name, path in files.items()}
-        url = f"{scheme}://localhost:{port}"
-        yield CheckSpec("it", kind, kind.options.model_validate({"url": url, **options}))
+
+        def make(*, has_certificate: bool) -> CheckSpec[Options]:
+            files = {"certificate": str(clients.presented), "key": str(clients.key)}
+            own = files if has_certificate else {}
+            url = f"{scheme}://localhost:{port}"
+            return check({"url": url, "ca": str(clients.ca), **own})
+
+        yield make
 
 
-def opened(spec: CheckSpec[Options]) -> AbstractAsyncContextManager[Any]:
-    """Open the probe of a check that needs no secret."""
-    return spec.kind.open(spec, Resources(str, reconnect_interval=15))
+@pytest.fixture(name="make_redis", params=VERSIONS)
+def _make_redis(request: pytest.FixtureRequest, clients: Clients, tls_redis: SystemRedis) -> Make:
+    """Run a Redis that requires a client certificate."""
+    for file in (clients.ca, clients.server):
+        shutil.copy(file, tls_redis.folder)
+        tls_redis.give(tls_redis.folder / file.name)
+    folder = tls_redis.folder
+    tls_redis.use_certificate(folder / clients.server.name, folder / clients.ca.name)
+    tls_redis.arguments += ("--tls-protocols", f"TLSv{request.param}")
+    tls_redis.start()
+
+    def make(*, has_certificate: bool) -> CheckSpec[Options]:
+        own = f"&ssl_certfile={clients.presented}&ssl_keyfile={clients.key}"
+        query = f"ssl_ca_certs={clients.ca}{own if has_certificate else ''}"
+        url = tls_redis.url.replace("127.0.0.1", "localhost")
+        return check({"url": f"{url}?{query}", "depth": "connect"})
+
+    return make
 
 
-async def test_a_server_without_a_certificate_from_the_client_is_tls(
-    spec: CheckSpec[Options], clients: Clients
-) -> None:
-    """The advice names the option."""
-    bare = spec.kind.options.model_validate({"url": spec.options.url, "ca": str(clients.ca)})
-    async with opened(CheckSpec("it", spec.kind, bare)) as probe:
+def check(options: Mapping[str, str]) -> CheckSpec[Options]:
+    """Return a check of the kind that the URL selects."""
+    kind = BY_SCHEME[options["url"].partition(":")[0]]
+    return CheckSpec("it", kind, kind.options.model_validate(options))
+
+
+def opened(
+    spec: CheckSpec[Options], read_secret: Callable[[str], str] = str
+) -> AbstractAsyncContextManager[Any]:
+    """Open the probe of a check."""
+    return spec.kind.open(spec, Resources(read_secret, reconnect_interval=15))
+
+
+async def assert_missing_is_tls(make: Make, read_secret: Callable[[str], str] = str) -> None:
+    """Assert that a check without a certificate is `tls`, and that the advice names the option."""
+    spec = make(has_certificate=False)
+    async with opened(spec, read_secret) as probe:
         with pytest.raises(ClientCertificateError) as caught:
             await probe()
         assert probe.explain(caught.value) is Reason.TLS
         advice = advise(spec, probe, caught.value)
     assert advice is ADVICE_BY_ERROR[ClientCertificateError]
-    assert "certificate (https:// and tls://)" in advice.remedy
+    assert "certificate (https:// and tls://), ssl_certfile" in advice.remedy
 
 
-@pytest.mark.parametrize("refused", ["wrong", "expired"])
-async def test_a_replaced_certificate_is_used_from_the_next_connection_on(
-    spec: CheckSpec[Options], clients: Clients, refused: str
+async def assert_replaced_is_used(
+    make: Make, clients: Clients, refused: str, read_secret: Callable[[str], str] = str
 ) -> None:
-    """One that the server rejects is `tls`."""
-    async with opened(spec) as probe:
+    """Assert that a replaced certificate is used, and one that the server rejects is `tls`."""
+    async with opened(make(has_certificate=True), read_secret) as probe:
         await probe()
         clients.use(refused)
         assert await failure(probe, within=5) is Reason.TLS
         clients.use("right")
         await probe()
+
+
+async def test_no_certificate_is_tls(make: Make) -> None:
+    await assert_missing_is_tls(make)
+
+
+@pytest.mark.parametrize("refused", ["wrong", "expired"])
+async def test_a_replaced_certificate_is_used_from_the_next_connection_on(
+    make: Make, clients: Clients, refused: str
+) -> None:
+    """One that the server rejects is `tls`."""
+    await assert_replaced_is_used(make, clients, refused)
+
+
+async def test_no_certificate_for_redis_is_tls(make_redis: Make, tls_redis: SystemRedis) -> None:
+    await assert_missing_is_tls(make_redis, lambda _: tls_redis.password_file.read_text())
+
+
+@pytest.mark.parametrize("refused", ["wrong", "expired"])
+async def test_a_replaced_certificate_is_used_from_the_next_connection_to_redis_on(
+    make_redis: Make, tls_redis: SystemRedis, clients: Clients, refused: str
+) -> None:
+    """One that the server rejects is `tls`."""
+
+    def read_secret(_: str) -> str:
+        return tls_redis.password_file.read_text()
+
+    await assert_replaced_is_used(make_redis, clients, refused, read_secret)
