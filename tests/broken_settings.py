@@ -51,9 +51,9 @@ BROKEN = [
         "POSTGRES_AUTH: must be password or none. Correct it or unset it.",
     ),
     (
-        "REDIS_REQUIRE",
+        "REDIS_DEPTH",
         CANARY,
-        "REDIS_REQUIRE: must be connect, query or writable. Correct it or unset it.",
+        "REDIS_DEPTH: must be connect, query or writable. Correct it or unset it.",
     ),
     *[
         (

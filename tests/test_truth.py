@@ -34,8 +34,8 @@ class Environment:
         environ = {
             **on(postgres, valkey),
             "DATABASE_URL": f"postgresql://probed@127.0.0.1:{postgres.port}/probed",
-            "POSTGRES_REQUIRE": "writable",
-            "REDIS_REQUIRE": "writable",
+            "POSTGRES_DEPTH": "writable",
+            "REDIS_DEPTH": "writable",
         }
         self.required = stack.enter_context(running(environ, logs / "required"))
         environ["OPTIONAL_CHECKS"] = "postgres, redis"

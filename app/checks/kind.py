@@ -41,11 +41,8 @@ def lower(value: Any) -> Any:
 
 ANY_CASE = BeforeValidator(lower)
 Auth = Annotated[Literal["password", "none"], ANY_CASE, Field(description="password or none")]
-Depth = Annotated[
-    Literal["connect", "query", "writable"],
-    ANY_CASE,
-    Field(description="connect, query or writable"),
-]
+DEPTH: Any = Field(description="connect, query or writable")
+Depth = Annotated[Literal["connect", "query", "writable"], ANY_CASE, DEPTH]
 
 # How a file in the folder of secrets may be named.
 SECRET_NAME = r"[A-Za-z0-9_.-]+"  # noqa: S105 - a pattern

@@ -145,26 +145,8 @@ def parse_checks(
 def _read_sources(settings: Mapping[str, Any]) -> Iterator[Source]:
     """Yield the sources that are set."""
     for name, (scheme, url) in SHORTHANDS.items():
-        file = f"{url}_file"
-        variables = {
-            "url": file if settings[file] else url,
-            "auth": f"{name}_auth",
-            "depth": f"{name}_require",
-            "interval": f"{name}_check_interval",
-            "timeout": f"{name}_check_timeout",
-        }
-        if settings[url] or settings[file]:
-            excludes = f"{file.upper()}: excludes {url.upper()}. Unset one of the two."
-            values = {option: settings[variable] for option, variable in variables.items()}
-            members = {option: value for option, value in values.items() if value is not None}
-            members["url"] = f"secret:{url}" if settings[file] else settings[url]
-            yield Source(
-                setting=variables["url"].upper(),
-                checks={name: members},
-                kind=BY_SCHEME[scheme],
-                variables=variables,
-                problems=[excludes] if settings[url] and settings[file] else [],
-            )
+        if settings[url] or settings[f"{url}_file"]:
+            yield _read_variables(settings, name, scheme, url)
     readers: dict[str, Callable[[str, Any], Source]] = {
         "checks": _read_json,
         "checks_file": _read_toml,
@@ -177,6 +159,29 @@ def _read_sources(settings: Mapping[str, Any]) -> Iterator[Source]:
                 yield read(setting, settings[name])
         except ValueError as error:
             yield Source(setting, {}, problems=[f"{setting}: {error}"], is_readable=False)
+
+
+def _read_variables(settings: Mapping[str, Any], name: str, scheme: str, url: str) -> Source:
+    """Return a check with settings of its own."""
+    file, former = f"{url}_file", f"{name}_require"
+    variables = {
+        "url": file if settings[file] else url,
+        "auth": f"{name}_auth",
+        "depth": former if settings[former] else f"{name}_depth",
+        "interval": f"{name}_check_interval",
+        "timeout": f"{name}_check_timeout",
+    }
+    values = {option: settings[variable] for option, variable in variables.items()}
+    members = {option: value for option, value in values.items() if value is not None}
+    members["url"] = f"secret:{url}" if settings[file] else settings[url]
+    excludes = f"{file.upper()}: excludes {url.upper()}. Unset one of the two."
+    return Source(
+        setting=variables["url"].upper(),
+        checks={name: members},
+        kind=BY_SCHEME[scheme],
+        variables=variables,
+        problems=[excludes] if settings[url] and settings[file] else [],
+    )
 
 
 def _find_secrets(sources: Iterable[Source]) -> frozenset[str]:

@@ -28,6 +28,13 @@ from app.text import escape_unprintable
 SOURCES = ("database_url", "redis_url", "checks", "checks_file")
 OTHER_SOURCES = ("database_url_file", "redis_url_file", "http_checks")
 
+# The former names of settings, which are accepted until version 3.0, and the names to use.
+FORMER_NAMES = {
+    "http_checks": "checks",
+    "postgres_require": "postgres_depth",
+    "redis_require": "redis_depth",
+}
+
 # Variables that Kubernetes sets for each service, such as REDIS_PORT or CHECK_SERVICE_HOST, and
 # HOST and PORT, which are as close to unrelated names as to misspelled ones.
 # https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables
@@ -93,6 +100,9 @@ def _find_contradictions(settings: Settings, wrong: Container[str]) -> Iterator[
         for name in sorted(settings.optional.difference(checks.names)):
             known = " or ".join(filter(NAME.fullmatch, checks.names))
             yield f"OPTIONAL_CHECKS: {name} is not a check. Use {known or 'the name of one'}."
+    for former, name in FORMER_NAMES.items():
+        if former != "http_checks" and {former, name} <= settings.model_fields_set:
+            yield f"{former.upper()}: is the former name of {name.upper()}. Unset it."
     needed = set(checks.secrets)
     if settings.health_details == "authorized":
         needed.add(SIGNING_KEY)
@@ -120,9 +130,12 @@ def _find_unusable_secrets(settings: Settings, needed: set[str]) -> Iterator[str
 
 def find_deprecated(settings: Settings) -> dict[str, str]:
     """Return what to do about each deprecated setting that is used, by its name."""
-    if not settings.http_checks:
-        return {}
-    return {"HTTP_CHECKS": "deprecated. Rename it to CHECKS; version 3.0 will not read it."}
+    values = dict(settings)
+    return {
+        former.upper(): f"deprecated. Rename it to {name.upper()}; version 3.0 will not read it."
+        for former, name in FORMER_NAMES.items()
+        if values[former]
+    }
 
 
 def find_misspelled(

@@ -16,6 +16,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from app.checks.kind import (
     ANY_CASE,
+    DEPTH,
     SECONDS,
     Auth,
     Depth,
@@ -86,6 +87,7 @@ Details = Annotated[
     ANY_CASE,
     Field(description="always, authorized or never"),
 ]
+FormerDepth = Annotated[Depth | None, DEPTH]
 OwnSeconds = Annotated[float | None, SECONDS]
 Grace = Annotated[float, Field(ge=0, le=3600, description="a number of seconds from 0 to 3600")]
 
@@ -116,8 +118,10 @@ class Settings(BaseSettings):
     redis_url_file: Annotated[Path, AfterValidator(parse_path)] | None = None
     postgres_auth: Auth = "password"
     redis_auth: Auth = "password"
-    postgres_require: Depth = "query"
-    redis_require: Depth = "query"
+    postgres_depth: Depth = "query"
+    redis_depth: Depth = "query"
+    postgres_require: FormerDepth = None
+    redis_require: FormerDepth = None
     checks: str = ""
     checks_file: Annotated[Path, AfterValidator(parse_path)] | None = None
     http_checks: str = ""

@@ -57,7 +57,7 @@ class Fleet:
 
     def _create_instance(self) -> Monitor:
         now = asyncio.get_running_loop().time
-        opens_each_time = self._settings.postgres_require == "connect"
+        opens_each_time = self._settings.postgres_depth == "connect"
 
         async def connect() -> Session:
             session = await self._database.connect()

@@ -21,7 +21,7 @@ ACCEPTS, BACKLOG = 200, 4096
 
 LOAD_SETTINGS: Sequence[Mapping[str, Any]] = (
     {},
-    {"postgres_require": "connect"},
+    {"postgres_depth": "connect"},
     {"check_interval": 5},
     {"check_interval": 10, "reconnect_interval": 60},
     {"check_interval": 30, "reconnect_interval": 300},

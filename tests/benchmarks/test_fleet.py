@@ -26,7 +26,7 @@ def test_connections_are_renewed_once_per_reconnect_interval() -> None:
     """With `require=connect`, each attempt opens a connection and runs no statement."""
     costs = steady(make_settings(reconnect_interval=10), SIZE, 30)
     assert costs.renewals == pytest.approx(1 / 10, rel=0.02)
-    costs = steady(make_settings(postgres_require="connect"), SIZE, 20)
+    costs = steady(make_settings(postgres_depth="connect"), SIZE, 20)
     assert costs.renewals == pytest.approx(1 / (1 - JITTER / 2), rel=0.02)
     assert costs.statements == 0
 

@@ -64,8 +64,8 @@ class Environment:
             **self.check_url("postgres"),
             **self.check_url("redis"),
             **self.check_url("http"),
-            "POSTGRES_REQUIRE": "writable",
-            "REDIS_REQUIRE": "writable",
+            "POSTGRES_DEPTH": "writable",
+            "REDIS_DEPTH": "writable",
         }
 
     def use_certificate(self, kind: str) -> None:

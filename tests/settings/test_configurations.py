@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from app.checks.kind import StoreOptions
 from app.settings import ConfigurationError, load
 from app.settings.loading import find_deprecated
 from tests.broken_settings import CANARY
@@ -363,6 +364,34 @@ def test_http_checks_are_deprecated(configured: pytest.MonkeyPatch) -> None:
     assert not find_deprecated(load())
     configured.setenv("HTTP_CHECKS", json.dumps({"b": {"url": URL}}))
     assert find_deprecated(load()).keys() == {"HTTP_CHECKS"}
+
+
+@pytest.mark.parametrize("store", ["POSTGRES", "REDIS"])
+def test_the_former_name_of_a_depth_is_deprecated(environ: pytest.MonkeyPatch, store: str) -> None:
+    """It works, but not beside the new name."""
+    environ.setenv(f"{store}_REQUIRE", "Connect")
+    settings = load()
+    depths = {
+        spec.name: spec.options.depth
+        for spec in settings.check_specs
+        if isinstance(spec.options, StoreOptions)
+    }
+    assert depths == {"postgres": "query", "redis": "query"} | {store.lower(): "connect"}
+    advice = f"deprecated. Rename it to {store}_DEPTH; version 3.0 will not read it."
+    assert find_deprecated(settings) == {f"{store}_REQUIRE": advice}
+    environ.setenv(f"{store}_DEPTH", "connect")
+    with pytest.raises(ConfigurationError) as caught:
+        load()
+    problem = f"{store}_REQUIRE: is the former name of {store}_DEPTH. Unset it."
+    assert caught.value.problems == [problem]
+
+
+def test_the_former_name_of_a_depth_is_named_in_its_problem(environ: pytest.MonkeyPatch) -> None:
+    environ.setenv("REDIS_REQUIRE", CANARY)
+    with pytest.raises(ConfigurationError) as caught:
+        load()
+    remedy = "Correct it or unset it."
+    assert caught.value.problems == [f"REDIS_REQUIRE: must be connect, query or writable. {remedy}"]
 
 
 def test_loading_the_settings_imports_no_driver() -> None:

@@ -24,7 +24,7 @@ def test_the_defaults_are_the_documented_ones(environ: pytest.MonkeyPatch) -> No
     assert (settings.host, settings.port) == ("127.0.0.1", 8000)
     assert (settings.check_interval, settings.check_timeout) == (1, 1)
     assert (settings.reconnect_interval, settings.failure_threshold) == (15, 1)
-    assert settings.postgres_require == settings.redis_require == "query"
+    assert settings.postgres_depth == settings.redis_depth == "query"
     assert settings.optional == frozenset()
     assert settings.health_details == "always"
     assert [spec.name for spec in settings.check_specs] == ["postgres", "redis"]
@@ -65,8 +65,8 @@ def test_the_documented_values_are_accepted(
         ("LOG_FORMAT", "JSON", "json"),
         ("POSTGRES_AUTH", "None", "none"),
         ("REDIS_AUTH", "PASSWORD", "password"),
-        ("POSTGRES_REQUIRE", "Writable", "writable"),
-        ("REDIS_REQUIRE", "CONNECT", "connect"),
+        ("POSTGRES_DEPTH", "Writable", "writable"),
+        ("REDIS_DEPTH", "CONNECT", "connect"),
         ("HEALTH_DETAILS", "Always", "always"),
     ],
 )

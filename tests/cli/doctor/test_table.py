@@ -42,11 +42,11 @@ def test_a_healthy_setup_has_no_problems(
 def test_the_json_document_has_the_same_facts(well: pytest.MonkeyPatch, call: Call) -> None:
     """A step that was not needed has no time. Resolving a name has one."""
     well.setenv("REDIS_URL", os.environ["REDIS_URL"].replace("127.0.0.1", "localhost"))
-    well.setenv("POSTGRES_REQUIRE", "connect")
+    well.setenv("POSTGRES_DEPTH", "connect")
     result = call("doctor", "--json")
     document = json.loads(result.out)
     assert (result.code, document["status"], document["uid"]) == (0, "pass", os.geteuid())
-    assert document["settings"]["POSTGRES_REQUIRE"] == {
+    assert document["settings"]["POSTGRES_DEPTH"] == {
         "value": "connect",
         "source": "environment",
         "notes": [],
