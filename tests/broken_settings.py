@@ -36,6 +36,21 @@ BROKEN = [
         )
     ],
     *[
+        (name, value, f"{name}: is in quotes, which are part of the value. Remove them.")
+        for name, value in (
+            ("HOST", '"127.0.0.1"'),
+            ("PORT", '"8000"'),
+            ("LOG_LEVEL", "'info'"),
+            ("DATABASE_URL", f'"{PG}"'),
+            ("REDIS_URL", f"'{REDIS}'"),
+            ("CHECK_INTERVAL", '"1"'),
+            ("CHECKS", "'{}'"),
+            ("CHECKS_FILE", f'"/{CANARY}"'),
+            ("HEALTH_DETAILS", "`always`"),
+            ("POSTGRES_DEPTH", '"query"'),
+        )
+    ],
+    *[
         (
             "MAINTENANCE_FILE",
             f"/{CANARY}{character}",

@@ -28,7 +28,7 @@ from app.checks.kind import (
 )
 from app.checks.urls import HIGHEST_PORT
 from app.settings.checks import GENERAL, ParsedChecks, Specs, parse_checks
-from app.settings.secrets import OPTIONAL_SECRETS, SECRETS, Secret, find_secret
+from app.settings.secrets import OPTIONAL_SECRETS, SECRETS, Secret, find_secret, is_quoted
 
 
 REMEDY = "Correct it or unset it."
@@ -39,13 +39,20 @@ NAME = re.compile(r"[\w.-]+")
 JSON_FIELDS = {"checks", "http_checks"}
 
 
-def refuse_carriage_return(value: Any, info: ValidationInfo) -> Any:
-    """Return the value unless it contains a carriage return, as from a file with CRLF line ends."""
+def refuse_file_syntax(value: Any, info: ValidationInfo) -> Any:
+    """Return the value unless it contains syntax of the file that sets it.
+
+    Not every program removes the carriage returns of a file with CRLF line ends. `docker run
+    --env-file` does not remove quotes.
+    """
+    text = value if isinstance(value, str) else ""
     # JSON may contain line ends between its members.
-    if isinstance(value, str) and "\r" in value and info.field_name not in JSON_FIELDS:
+    if "\r" in text and info.field_name not in JSON_FIELDS:
         raise ValueError(
             "contains a carriage return. Save the file that sets it with Unix line ends (LF)."
         )
+    if is_quoted(text):
+        raise ValueError("is in quotes, which are part of the value. Remove them.")
     return value
 
 
@@ -149,7 +156,7 @@ class Settings(BaseSettings):
     heartbeat_interval: Seconds = 30
     secrets_dir: Annotated[Path, AfterValidator(parse_path)] = Path("/run/secrets")
 
-    _carriage_returns = field_validator("*", mode="before")(refuse_carriage_return)
+    _file_syntax = field_validator("*", mode="before")(refuse_file_syntax)
 
     @property
     def optional(self) -> frozenset[str]:

@@ -52,12 +52,17 @@ def _hints(text: str) -> Iterator[str]:
         yield WHITESPACE
     if len(core.splitlines()) > 1:
         yield "has more than one line. Keep the line with the secret."
-    if len(core) > 1 and core[0] + core[-1] in QUOTES:
+    if is_quoted(core):
         yield "is in quotes, which are part of the secret. Remove them."
     if ASSIGNMENT.match(core[:LONGEST_NAME]):
         yield "looks like NAME=value. Keep only the value."
     if _is_encoded_text(core):
         yield "looks like a text in base64. Write the decoded text."
+
+
+def is_quoted(text: str) -> bool:
+    """Return whether quotes enclose a text."""
+    return len(text) > 1 and text[0] + text[-1] in QUOTES
 
 
 def _is_encoded_text(core: str) -> bool:
@@ -190,6 +195,10 @@ def find_secret(name: str, folder: Path, environ: Mapping[str, str]) -> Secret:
     if not named.isprintable():
         raise SecretError(
             f"{name}: {variable} contains a character that is not printable. Remove it."
+        )
+    if is_quoted(named):
+        raise SecretError(
+            f"{name}: {variable} is in quotes, which are part of the value. Remove them."
         )
     found = [path for path in (folder / name, folder / f"{name}.txt") if _exists(path)]
     candidates = [Secret(name, path) for path in found or ([] if named else [folder / name])]

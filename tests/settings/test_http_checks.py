@@ -89,7 +89,7 @@ JSON = 'must be an object such as {"minio": {"url": "http://minio:9000/"}}. Corr
         (f'{{"a": "{CANARY}\n"}}', "invalid JSON at line 1, column 14. Correct it."),
         ("1" * 5000, "a number is too long, or the nesting is too deep. Correct it."),
         ("[" * 100_000, "a number is too long, or the nesting is too deep. Correct it."),
-        (f'"{CANARY}"', JSON),
+        (f'"{CANARY}" ', JSON),
         (f'[["{CANARY}", {{"url": "{URL}"}}]]', JSON),
         ("null", JSON),
     ],

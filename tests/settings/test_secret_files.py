@@ -190,6 +190,14 @@ def test_an_unprintable_character_in_a_variable_is_reported(tmp_path: Path, end:
     )
 
 
+def test_quotes_in_a_variable_are_reported(tmp_path: Path) -> None:
+    with pytest.raises(SecretError) as caught:
+        find_secret("jwt_secret", tmp_path, {"JWT_SECRET_FILE": f'"{tmp_path}/jwt_secret"'})
+    assert str(caught.value) == (
+        "jwt_secret: JWT_SECRET_FILE is in quotes, which are part of the value. Remove them."
+    )
+
+
 def test_a_secret_in_the_environment_is_rejected(tmp_path: Path) -> None:
     """With its name and without its value. An empty value counts as unset."""
     find_secret("jwt_secret", tmp_path, {"JWT_SECRET": ""})
