@@ -36,7 +36,8 @@ def write_text(verdict: Verdict) -> bytes:
     """Return a verdict as Kubernetes' `?verbose` does: a line for each check, then a summary."""
     lines = list[str]()
     if verdict.report is not None:
-        lines += map(_line, verdict.report.checks)
+        lines += map(_line, verdict.listed)
+        lines += [f"[+]others ok: {verdict.others}"] if verdict.others else []
         if verdict.phase is not Phase.SERVING and not verdict.is_single_check:
             lines.append(f"[-]phase failed: {verdict.phase}")
         # A name from the query must not add lines.
@@ -69,12 +70,13 @@ def write_health_json(verdict: Verdict) -> bytes:
     if verdict.report is not None:
         body["checks"] = {
             f"{observation.check.name}:responseTime": [_draft_check(observation)]
-            for observation in verdict.report.checks
+            for observation in verdict.listed
         }
         if verdict.phase is not Phase.SERVING and not verdict.is_single_check:
             body["output"] = verdict.phase
-        if verdict.warnings:
-            body["notes"] = verdict.warnings
+        others = [f"{verdict.others} other checks pass"] if verdict.others else []
+        if notes := [*others, *verdict.warnings]:
+            body["notes"] = notes
     if verdict.detail:
         body["output"] = verdict.detail
     return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()

@@ -62,11 +62,15 @@ class CheckBody(BaseModel):
 
 
 class HealthBody(BaseModel):
-    """The state of this instance and of all its checks."""
+    """The state of this instance and of its checks.
+
+    With more than 30 checks, `checks` lists those that do not pass, and `others` counts the rest.
+    """
 
     status: Annotated[str, enum_of("pass", "warn", "fail")]
     phase: Phase
     checks: dict[str, CheckBody]
+    others: Annotated[int | None, Field(ge=1)] = None
     warnings: list[str] | None = None
 
 
@@ -87,7 +91,8 @@ def write_json(verdict: Verdict) -> bytes:
         body = HealthBody(
             status=verdict.status.word,
             phase=verdict.phase,
-            checks={one.check.name: _check_body(one) for one in verdict.report.checks},
+            checks={one.check.name: _check_body(one) for one in verdict.listed},
+            others=verdict.others or None,
             warnings=list(verdict.warnings) or None,
         )
     return body.model_dump_json(exclude_none=True).encode()

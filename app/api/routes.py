@@ -42,7 +42,8 @@ FORMAT: Parameter = {
 VERBOSE: Parameter = {
     "name": "verbose",
     "in": "query",
-    "description": "One line for each check, as in Kubernetes. `format` takes precedence.",
+    "description": "One line for each check, as in Kubernetes, even if there are more than 30. "
+    "`format` takes precedence.",
     "allowEmptyValue": True,
     "schema": {"type": "string"},
 }
@@ -50,6 +51,13 @@ EXCLUDE: Parameter = {
     "name": "exclude",
     "in": "query",
     "description": "A check to leave out; repeatable. `warnings` lists unknown names.",
+    "schema": {"type": "array", "items": {"type": "string"}},
+}
+ONLY: Parameter = {
+    "name": "only",
+    "in": "query",
+    "description": "A check that counts, without the others; repeatable. `exclude` takes "
+    "precedence. `warnings` lists unknown names. If all names are unknown, all checks count.",
     "schema": {"type": "array", "items": {"type": "string"}},
 }
 NAME: Parameter = {
@@ -100,7 +108,9 @@ class Endpoint:
 
 
 def _readiness_query(request: Request) -> HealthQuery:
-    return readiness(request.query_params.getlist("exclude"))
+    query = request.query_params
+    exclude, only = query.getlist("exclude"), query.getlist("only")
+    return readiness(exclude, only, is_verbose="verbose" in query)
 
 
 ENDPOINTS = (
@@ -109,14 +119,14 @@ ENDPOINTS = (
         ("/health", "/healthz"),
         _readiness_query,
         {200: HealthBody | StatusBody, 503: HealthBody | StatusBody},
-        (EXCLUDE, FORMAT, VERBOSE),
+        (EXCLUDE, ONLY, FORMAT, VERBOSE),
     ),
     Endpoint(
         "Whether this instance should receive traffic",
         ("/health/ready", "/readyz"),
         _readiness_query,
         {200: HealthBody | StatusBody, 503: HealthBody | StatusBody},
-        (EXCLUDE, FORMAT, VERBOSE),
+        (EXCLUDE, ONLY, FORMAT, VERBOSE),
     ),
     Endpoint(
         "Whether the process answers",
@@ -185,8 +195,8 @@ Vitals answers whether this deployment's dependencies can serve.
   /openapi.json             the API description
 
 The names from Kubernetes work too: /healthz /readyz /livez /startupz
-Query parameters: exclude=NAME leaves a check out, format=json|health+json|text|html selects the
-format, verbose means format=text
+Query parameters: exclude=NAME leaves a check out, only=NAME leaves the others out,
+format=json|health+json|text|html selects the format, verbose means format=text and lists all checks
 """
 
 

@@ -1,13 +1,12 @@
 """What a health query finds: the verdict, and the state that it is derived from."""
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from itertools import islice
 from typing import Protocol
 
 from app.api.clients import Client, Clients
-from app.health import Clock, History, Instant, Report, Status
+from app.health import Clock, History, Instant, Observation, Report, Status
 from app.lifecycle import Lifecycle, Phase
 from app.text import format_time
 
@@ -95,6 +94,9 @@ class HistoryStore:
 MAX_NAME_LENGTH = 64
 MAX_WARNINGS = 10
 
+# With more checks, an answer lists those that do not pass: a kubelet reads 10 KB.
+MAX_LISTED = 30
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
@@ -104,6 +106,7 @@ class Verdict:
         status: the overall status; `unknown` does not pass.
         report: the checks in question; None if the answer has only a status.
         is_single_check: whether the query was about one check only.
+        is_verbose: whether the answer lists all checks, however many there are.
         warnings: the parts of the query that were ignored.
         snapshot: the history; None where the answer does not show it.
         detail: why there is no report, if the application's lifespan does not run.
@@ -113,6 +116,7 @@ class Verdict:
     phase: Phase
     report: Report | None = None
     is_single_check: bool = False
+    is_verbose: bool = False
     warnings: tuple[str, ...] = ()
     snapshot: HistorySnapshot | None = None
     detail: str | None = None
@@ -121,6 +125,19 @@ class Verdict:
     def passes(self) -> bool:
         """Whether the answer is a 200."""
         return self.status in {Status.PASS, Status.WARN}
+
+    @property
+    def listed(self) -> Sequence[Observation]:
+        """The checks that the answer lists: those that do not pass if there are many."""
+        checks = self.report.checks if self.report else ()
+        if self.is_verbose or len(checks) <= MAX_LISTED:
+            return checks
+        return [observation for observation in checks if observation.status is not Status.PASS]
+
+    @property
+    def others(self) -> int:
+        """The number of passing checks that the answer does not list."""
+        return len(self.report.checks) - len(self.listed) if self.report else 0
 
     @property
     def without_details(self) -> "Verdict":
@@ -142,27 +159,46 @@ def startup(report: Report, phase: Phase) -> Verdict:
     return Verdict(status=Status.PASS if report.complete else Status.FAIL, phase=phase)
 
 
-def readiness(exclude: Collection[str] = ()) -> Callable[[Report, Phase], Verdict]:
-    """Return a query for whether this instance should get traffic, without the named checks."""
-    return partial(_readiness, exclude)
+def readiness(
+    exclude: Sequence[str] = (), only: Sequence[str] = (), *, is_verbose: bool = False
+) -> Callable[[Report, Phase], Verdict]:
+    """Return a query for whether this instance should get traffic.
+
+    Args:
+        exclude: the names of checks that do not count.
+        only: if a check has one of these names, the other checks do not count.
+        is_verbose: whether the answer lists all checks, however many there are.
+    """
+
+    def query(report: Report, phase: Phase) -> Verdict:
+        names = {observation.check.name for observation in report.checks}
+        # If only unknown names are asked for, all checks count: a misspelling must not pass.
+        others = names.difference(only) if names.intersection(only) else set()
+        included = report.without(others.union(exclude))
+        unknown = (name[:MAX_NAME_LENGTH] for name in (*exclude, *only) if name not in names)
+        warnings = [f"no check is named {name}" for name in islice(unknown, MAX_WARNINGS)]
+        return Verdict(
+            status=included.status if phase is Phase.SERVING else Status.FAIL,
+            phase=phase,
+            report=included,
+            is_verbose=is_verbose,
+            warnings=(*warnings, *islice(_certificate_warnings(included), MAX_WARNINGS)),
+        )
+
+    return query
 
 
 def single_check(name: str) -> HealthQuery:
     """Return a query for whether one check passes, required or not."""
-    return partial(_single_check, name)
 
+    def query(report: Report, phase: Phase) -> Verdict | None:
+        for one in report.checks:
+            if one.check.name == name:
+                only = Report((one,))
+                return Verdict(status=one.status, phase=phase, report=only, is_single_check=True)
+        return None
 
-def _readiness(exclude: Collection[str], report: Report, phase: Phase) -> Verdict:
-    included = report.without(frozenset(exclude))
-    names = {observation.check.name for observation in report.checks}
-    unknown = (name[:MAX_NAME_LENGTH] for name in exclude if name not in names)
-    warnings = [f"no check is named {name}" for name in islice(unknown, MAX_WARNINGS)]
-    return Verdict(
-        status=included.status if phase is Phase.SERVING else Status.FAIL,
-        phase=phase,
-        report=included,
-        warnings=(*warnings, *islice(_certificate_warnings(included), MAX_WARNINGS)),
-    )
+    return query
 
 
 def _certificate_warnings(report: Report) -> Iterator[str]:
@@ -170,13 +206,3 @@ def _certificate_warnings(report: Report) -> Iterator[str]:
         if one.expiring:
             time = format_time(one.expiring.expires_at)
             yield f"the certificate of {one.check.name} expires at {time}"
-
-
-def _single_check(name: str, report: Report, phase: Phase) -> Verdict | None:
-    for observation in report.checks:
-        if observation.check.name == name:
-            only = Report((observation,))
-            return Verdict(
-                status=observation.status, phase=phase, report=only, is_single_check=True
-            )
-    return None

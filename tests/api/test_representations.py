@@ -1,5 +1,6 @@
 """The text and JSON formats, on each path."""
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -203,6 +204,46 @@ def test_an_answer_without_details_has_only_the_status(
         assert reply.text == f"health check {word}\n"
     else:
         assert reply.json() == {"status": "pass" if reply.status_code == 200 else "fail"}
+
+
+def many(api_client: ApiClient, number: int) -> None:
+    """Give the client so many checks, of which two do not pass."""
+    passing = [observation(f"c{index}", Status.PASS) for index in range(number - 2)]
+    others = [observation("failed", Status.FAIL), observation("unknown", Status.UNKNOWN)]
+    api_client.observations = [*passing[:10], *others, *passing[10:]]
+
+
+def test_with_many_checks_those_that_do_not_pass_are_listed(api_client: ApiClient) -> None:
+    """In every format that programs read. The others are counted."""
+    many(api_client, 31)
+    body = api_client.get("/health").json()
+    assert (list(body["checks"]), body["others"]) == (["failed", "unknown"], 29)
+    draft = get_draft(api_client)
+    assert list(draft["checks"]) == ["failed:responseTime", "unknown:responseTime"]
+    assert draft["notes"] == ["29 other checks pass"]
+    assert api_client.get("/health?format=text").text.splitlines() == [
+        "[-]failed failed: fail",
+        "[-]unknown failed: unknown",
+        "[+]others ok: 29",
+        "[-]phase failed: starting",
+        "health check failed",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("number", "query", "listed"),
+    [(30, "", 30), (31, "&verbose", 31), (200, "&verbose=1", 200), (31, "&only=c3", 1)],
+)
+def test_all_checks_are_listed_if_they_are_few_or_asked_for(
+    api_client: ApiClient, number: int, query: str, listed: int
+) -> None:
+    """Checks that the query leaves out are not counted."""
+    many(api_client, number)
+    body = api_client.get(f"/health?format=json{query}").json()
+    assert len(body["checks"]) == listed
+    assert "others" not in body
+    names = [f"c{index}" for index in range(number - 2)]
+    assert set(names) < set(re.findall(r"\w+", api_client.get("/health?verbose").text))
 
 
 @pytest.mark.parametrize("name", CONTENT_TYPES)

@@ -169,6 +169,32 @@ def test_an_exclusion_does_not_end_the_start(api_client: ApiClient) -> None:
     assert api_client.get("/health?exclude=redis").json()["phase"] == "starting"
 
 
+@pytest.mark.parametrize("path", ["/health", "/healthz/", "/health/ready", "/readyz"])
+@pytest.mark.parametrize(
+    ("query", "names", "unknown"),
+    [
+        ("only=redis", ["redis"], []),
+        ("only=redis&only=postgres", ["postgres", "redis"], []),
+        ("only=redis&only=mysql", ["redis"], ["mysql"]),
+        ("only=mysql", ["postgres", "redis"], ["mysql"]),
+        ("only=", ["postgres", "redis"], [""]),
+        ("only=redis&only=postgres&exclude=redis", ["postgres"], []),
+        ("only=redis&exclude=redis", [], []),
+        ("only=redis&exclude=mysql", ["redis"], ["mysql"]),
+    ],
+)
+def test_other_checks_than_the_named_ones_do_not_count(
+    api_client: ApiClient, path: str, query: str, names: list[str], unknown: list[str]
+) -> None:
+    """Exclusions take precedence. If all names are unknown, all checks count."""
+    api_client.observations[1] = observation("redis", Status.FAIL)
+    reply = api_client.get(f"{path}?{query}")
+    body = reply.json()
+    assert reply.status_code == (503 if "redis" in names else 200)
+    assert list(body["checks"]) == names
+    assert body.get("warnings", []) == [f"no check is named {name}" for name in unknown]
+
+
 @pytest.mark.parametrize(
     ("query", "code"), [("?format=json", 200), ("?format=yaml", 400), ("?pretty=1&x", 200)]
 )
@@ -202,6 +228,7 @@ def test_openapi_documents_success_and_failure(api_client: ApiClient) -> None:
     assert set(ready["responses"]) == {"200", "400", "503"}
     assert {parameter["name"] for parameter in ready["parameters"]} == {
         "exclude",
+        "only",
         "format",
         "verbose",
     }

@@ -16,7 +16,7 @@ from tests.api.test_readymade import ask
 
 PATHS = [path for endpoint in ENDPOINTS for path in endpoint.paths]
 KEYS = st.sampled_from(
-    [b"exclude", b"format", b"verbose", b"ex%63lude", b"x", b"", b"%ff", b"\xff"]
+    [b"exclude", b"only", b"format", b"verbose", b"ex%63lude", b"x", b"", b"%ff", b"\xff"]
 )
 WORDS = st.sampled_from(
     [b"json", b"text", b"html", b"health+json", b"redis", b"postgres", b"%00", b"%ed%a0%80", b"%"]

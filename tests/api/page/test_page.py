@@ -22,6 +22,7 @@ from tests.api.scenes import (
     failing_for,
     intermittent,
     operator,
+    passes,
     simulate_check,
 )
 from tests.fakes import answers
@@ -168,6 +169,19 @@ def test_the_largest_page_is_small() -> None:
     shown = render_page(state.verdict(OperatorView(clients.all(NOW), settings)))
     assert len(check_rows(state.report, state.snapshot())[0].transitions) == 2
     assert len(shown) < 60_000
+
+
+def test_two_hundred_checks_are_shown_with_the_worst_first() -> None:
+    """Required checks that fail come before optional ones, and passing checks at the end."""
+    state = PageState()
+    for number in range(200):
+        behavior = failing_for(45, Reason.DNS) if number in {150, 160} else passes
+        state.check(f"service-{number:03}", behavior, required=number != 150)
+    shown = render_page(state.verdict())
+    names = re.findall(r"<h2>(service-\d+)</h2>", shown.decode())
+    assert names[:4] == ["service-160", "service-150", "service-000", "service-001"]
+    assert len(names) == 200
+    assert len(shown) < 200_000
 
 
 def test_the_policy_allows_only_style_and_script_of_the_page() -> None:
