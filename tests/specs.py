@@ -7,7 +7,7 @@ from typing import Any
 
 from app.checks.http import KIND as HTTP
 from app.checks.http import HttpOptions, HttpProbe, open_http
-from app.checks.kind import CheckSpec, Kind, Options, Resources, StoreOptions
+from app.checks.kind import CheckSpec, Kind, Options, Resources
 from app.checks.postgres import KIND as POSTGRESQL
 from app.checks.postgres import open_postgres
 from app.checks.redis import KIND as REDIS
@@ -33,10 +33,17 @@ Password = Callable[[], str] | None
 
 
 def postgres(
-    url: str, password: Password, *, require: str, renew_after: float, give_up_after: float = 60
+    url: str,
+    password: Password,
+    *,
+    require: str,
+    renew_after: float,
+    give_up_after: float = 60,
+    **options: Any,
 ) -> AbstractAsyncContextManager[Any]:
-    """Open a probe of a PostgreSQL. Its URL is not validated."""
-    spec = _store(POSTGRESQL, url, password, require, give_up_after)
+    """Open a probe of a PostgreSQL. Its URL and other options are not validated."""
+    options |= {"timeout": give_up_after}
+    spec = _store(POSTGRESQL, url, password, depth=require, **options)
     return open_postgres(spec, _resources(password, renew_after))
 
 
@@ -44,7 +51,9 @@ def redis(
     url: str, password: Password, *, require: str, renew_after: float
 ) -> AbstractAsyncContextManager[SessionProbe]:
     """Open a probe of a Redis. Its URL is not validated."""
-    return open_redis(_store(REDIS, url, password, require), _resources(password, renew_after))
+    return open_redis(
+        _store(REDIS, url, password, depth=require), _resources(password, renew_after)
+    )
 
 
 def http(
@@ -65,13 +74,9 @@ def http(
     return open_http(spec, Resources(str, 15, trust or TrustStore()))
 
 
-def _store(
-    kind: Kind, url: str, password: Password, depth: str, timeout: float = 60
-) -> CheckSpec[StoreOptions]:
+def _store(kind: Kind, url: str, password: Password, **options: Any) -> CheckSpec[Any]:
     auth = "password" if password else "none"
-    made = kind.options.model_construct(url=url, auth=auth, depth=depth, timeout=timeout)
-    assert isinstance(made, StoreOptions)
-    return CheckSpec(kind.name, kind, made)
+    return CheckSpec(kind.name, kind, kind.options.model_construct(url=url, auth=auth, **options))
 
 
 def _resources(password: Password, renew_after: float) -> Resources:

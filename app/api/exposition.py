@@ -15,7 +15,7 @@ from prometheus_client.openmetrics import exposition as openmetrics
 import app
 from app.api.metrics import BUCKETS, OPENMETRICS, PLAIN, MetricsRecorder
 from app.api.verdict import readiness
-from app.health import Report, Status
+from app.health import Reason, Report, Status
 from app.lifecycle import Phase
 
 
@@ -117,7 +117,11 @@ def check_samples(report: Report, recorder: MetricsRecorder) -> Samples:
             (n,): one.expiring is not None for n, one in checks if one.facts.certificate
         },
         "health_replication_lag_seconds": {
-            (n,): lag for n, one in checks if (lag := one.facts.replication_lag) is not None
+            # After another failure it is the lag of an earlier attempt.
+            (n,): lag
+            for n, one in checks
+            if (lag := one.facts.replication_lag) is not None
+            and one.reason in {None, Reason.LAGGING}
         },
         "health_check_runs": {
             (n, status.word): count for n, one in counts for status, count in one.results.items()

@@ -5,11 +5,11 @@ from functools import partial
 
 from app.checks.race import START_DELAY, race
 from app.checks.session import SessionProbe, explain_once
-from app.health import Reason
+from app.health import Facts, Reason
 
 
 # The reasons of a host that answers. Any other reason leaves open what the host would answer.
-ANSWERED = frozenset({Reason.NO_PRIMARY, Reason.NOT_REPLICA, Reason.READ_ONLY})
+ANSWERED = frozenset({Reason.NO_PRIMARY, Reason.NOT_REPLICA, Reason.READ_ONLY, Reason.LAGGING})
 
 
 class HostsProbe:
@@ -30,6 +30,10 @@ class HostsProbe:
     def password_not_requested(self) -> bool:
         """Whether the host that passed last did not ask for the configured password."""
         return self._preferred.password_not_requested
+
+    def facts(self) -> Facts:
+        """Return what is known of the host that passed last."""
+        return self._preferred.facts()
 
     async def __call__(self) -> None:
         """Ask the hosts.

@@ -124,14 +124,12 @@ class StoreOptions(Options):
     Attributes:
         password: the name of the secret; empty for the name of the check and `_password`.
         auth: `none` if the server wants no password.
-        depth: `connect`, `query` or `writable`.
     """
 
     password: Annotated[
         str, Field(pattern=f"^{SECRET_NAME}$", description="the name of a secret, without a path")
     ] = ""
     auth: Auth = "password"
-    depth: Depth = "query"
 
     def secret_names(self, name: str) -> frozenset[str]:
         """Return the name of the password's secret, if there is one."""

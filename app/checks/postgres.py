@@ -1,14 +1,14 @@
 """The check of a PostgreSQL: one statement over a session of its own."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
-from typing import Annotated
+from typing import Annotated, Literal
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, Field
 
 from app.checks.hosts import HostsProbe
-from app.checks.kind import CheckSpec, Kind, Resources, StoreOptions
-from app.checks.postgres_statement import ATTRIBUTES, DEPTHS, Statement
+from app.checks.kind import ANY_CASE, SECONDS, CheckSpec, Kind, Resources, StoreOptions
+from app.checks.postgres_statement import ATTRIBUTES, DEPTHS, ReplicationLag, Statement
 from app.checks.postgres_url import TLS_FILES, PostgresTarget
 from app.checks.session import SessionProbe
 from app.checks.urls import ensure_tls_files
@@ -23,15 +23,33 @@ def parse_postgres_url(text: str) -> str:
     return text
 
 
+PostgresDepth = Annotated[
+    Literal["connect", "query", "writable", "replica"],
+    ANY_CASE,
+    Field(description="connect, query, writable or replica"),
+]
+
+
 class PostgresOptions(StoreOptions):
-    """The options of a PostgreSQL check."""
+    """The options of a PostgreSQL check.
+
+    Attributes:
+        max_lag: seconds that a replica may be behind; None for any number.
+    """
 
     url: Annotated[str, AfterValidator(parse_postgres_url)] = ""
+    depth: PostgresDepth = "query"
+    max_lag: Annotated[float | None, SECONDS] = None
+
+    def find_problems(self) -> Iterator[tuple[str, str]]:
+        """Yield an option that needs another depth."""
+        if self.max_lag is not None and self.depth != "replica":
+            yield "max_lag", "needs the depth replica. Set it, or remove max_lag."
 
 
 @asynccontextmanager
 async def open_postgres(
-    spec: CheckSpec[StoreOptions], resources: Resources
+    spec: CheckSpec[PostgresOptions], resources: Resources
 ) -> AsyncIterator[SessionProbe | HostsProbe]:
     """Provide a probe of a PostgreSQL. It connects at its first attempt."""
     from app.checks.postgres_server import (  # noqa: PLC0415 - see `Kind`
@@ -42,13 +60,18 @@ async def open_postgres(
     options = spec.options
     target = PostgresTarget.parse(options.url)
     requirements = ATTRIBUTES[target.attributes] + DEPTHS[options.depth]
-    is_asked = requirements or options.depth != "connect"
-    statement = Statement(options.timeout, requirements) if is_asked else None
+
+    def make_statement() -> Statement | None:
+        if options.depth == "connect" and not requirements:
+            return None
+        lag = ReplicationLag(options.max_lag) if options.depth == "replica" else None
+        return Statement(options.timeout, requirements, lag)
+
     read = options.password_reader(spec.name, resources.read_secret)
     renew_after = 0 if options.depth == "connect" else resources.reconnect_interval
     async with AsyncExitStack() as stack:
         probes = list[SessionProbe]()
-        for server in PostgresServer.of_target(target, statement):
+        for server in PostgresServer.of_target(target, make_statement):
             probe = PostgresProbe(server, read, renew_after)
             probes.append(await stack.enter_async_context(aclosing(probe)))
         yield probes[0] if len(probes) == 1 else HostsProbe(probes, options.timeout)

@@ -19,7 +19,7 @@ from app.checks.postgres_url import TLS_FILES, PostgresTarget
 from app.checks.scram import KeyDerivation
 from app.checks.session import SessionOpener, SessionProbe
 from app.checks.tls import TrustStore
-from app.health import Reason
+from app.health import Facts, Reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +92,9 @@ class PostgresServer:
 
     @classmethod
     def of_target(
-        cls, target: PostgresTarget, statement: Statement | None
+        cls, target: PostgresTarget, make_statement: Callable[[], Statement | None]
     ) -> "list[PostgresServer]":
-        """Return the servers that a URL names."""
+        """Return the servers that a URL names, each with a statement of its own."""
         encrypted = tls_attempts(target.ssl_mode, target.tls_files)
         servers = []
         for host, port in target.hosts:
@@ -102,7 +102,9 @@ class PostgresServer:
             is_folder = host.startswith("/")
             dialer = Dialer(f"{host}/.s.PGSQL.{port}") if is_folder else Dialer(host, port)
             attempts = [TlsAttempt(None)] if is_folder else encrypted
-            servers.append(cls(dialer, host, attempts, target.user, target.database, statement))
+            servers.append(
+                cls(dialer, host, attempts, target.user, target.database, make_statement())
+            )
         return servers
 
     async def open_session(self, password: str) -> PostgresSession:
@@ -197,6 +199,7 @@ class PostgresProbe(SessionProbe):
         renew_after: float,
     ) -> None:
         super().__init__(self._open_session, server.explain, renew_after)
+        self.facts = self._find_facts
         self._server = server
         self._read_password = read_password
 
@@ -206,6 +209,10 @@ class PostgresProbe(SessionProbe):
         session = await self._server.open_session(await read() if read else "")
         self.password_not_requested = bool(read) and not session.transport.password_requested
         return session
+
+    def _find_facts(self) -> Facts:
+        lag = self._server.statement and self._server.statement.lag
+        return Facts(self._server.dialer.certificate, lag.seconds if lag else None)
 
     async def aclose(self) -> None:
         """Close the kept session, and give up the logins that are not complete."""

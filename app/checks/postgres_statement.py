@@ -1,6 +1,7 @@
 """What a check asks a PostgreSQL, and what must be true of the answer."""
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -24,9 +25,9 @@ class Requirement:
 class RequirementError(Exception):
     """The server answers, and does not meet a requirement."""
 
-    def __init__(self, requirement: Requirement) -> None:
-        super().__init__(f"the server answers that this is not true: {requirement.sql}")
-        self.reason = requirement.reason
+    def __init__(self, reason: Reason, text: str) -> None:
+        super().__init__(text)
+        self.reason = reason
 
 
 # During recovery every transaction is read-only.
@@ -51,7 +52,76 @@ DEPTHS: Mapping[str, Requirements] = {
     "connect": (),
     "query": (),
     "writable": (Requirement(READ_WRITE, Reason.READ_ONLY),),
+    "replica": (Requirement(STANDBY, Reason.NOT_REPLICA),),
 }
+
+
+# A position in the write-ahead log, and the one before all others.
+POSITION = re.compile(rb"[0-9A-F]{1,8}/[0-9A-F]{1,8}")
+FIRST_POSITION = "0/0"
+
+# Null if no transaction has been replayed since the start of the server.
+AGE = "round(extract(epoch FROM now() - pg_last_xact_replay_timestamp())::numeric, 3)"
+NUMBER = re.compile(rb"-?[0-9]{1,12}(\.[0-9]{3})?")
+
+HAS_SOURCE = Requirement(
+    "EXISTS (SELECT FROM pg_stat_wal_receiver) OR current_setting('restore_command', true) <> ''",
+    Reason.LAGGING,
+)
+
+
+class ReplicationLag:
+    """Measures how far a replica is behind: the age of the last transaction that it has replayed.
+
+    The age counts only if the replica has not replayed all that it had received at the previous
+    attempt. Otherwise an idle primary would look like a lag.
+
+    Attributes:
+        seconds: None if it is unknown.
+
+    Args:
+        limit: the seconds that are allowed; None for any number.
+    """
+
+    def __init__(self, limit: float | None) -> None:
+        self.seconds: float | None = None
+        self._limit = limit
+        self._received: str | None = None
+
+    @property
+    def is_new(self) -> bool:
+        """Whether there is no earlier position to compare with."""
+        return self._received is None
+
+    @property
+    def requirements(self) -> Requirements:
+        """What a limit requires."""
+        return () if self._limit is None else (HAS_SOURCE,)
+
+    @property
+    def columns(self) -> tuple[str, str]:
+        """The position that the replica has received, and its lag."""
+        is_behind = f"pg_last_wal_replay_lsn() < '{self._received or FIRST_POSITION}'"
+        return "pg_last_wal_receive_lsn()", f"CASE WHEN {is_behind} THEN {AGE} ELSE 0 END"
+
+    def update(self, received: bytes | None, lag: bytes | None) -> None:
+        """Keep the values of the columns.
+
+        Raises:
+            ProtocolError: they are not a position and a number.
+        """
+        if not POSITION.fullmatch(received or b"0/0") or not NUMBER.fullmatch(lag or b"0"):
+            msg = "a replica's position or lag that is none"
+            raise ProtocolError(msg)
+        self._received = received.decode() if received else FIRST_POSITION
+        # The clock of the replica may be behind that of the primary.
+        self.seconds = max(0.0, float(lag)) if received and lag else None
+
+    def verify(self) -> None:
+        """Raise a RequirementError if the lag exceeds the limit."""
+        if self._limit is not None and (self.seconds or 0.0) > self._limit:
+            msg = f"the replica is {self.seconds:.1f} s behind"
+            raise RequirementError(Reason.LAGGING, msg)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +137,12 @@ class Statement:
 
     Attributes:
         timeout: seconds.
+        lag: measured if it is given.
     """
 
     timeout: float
     requirements: Requirements
+    lag: ReplicationLag | None = None
 
     def compose(self, number: int) -> str:
         """Return the text of the statement.
@@ -79,7 +151,9 @@ class Statement:
             number: another one each time, so that no earlier result, nor one from a proxy's cache,
                 can be mistaken for the result.
         """
-        columns = [str(number), *(requirement.sql for requirement in self.requirements)]
+        columns = [str(number), *(requirement.sql for requirement in self._required)]
+        if self.lag:
+            columns += self.lag.columns
         limit = math.ceil(self.timeout * 1000)
         return f"SET LOCAL statement_timeout = {limit}; SELECT {', '.join(columns)}"
 
@@ -87,11 +161,22 @@ class Statement:
         """Raise a RequirementError for the first requirement that is not met.
 
         Raises:
-            ProtocolError: there are more or fewer values than requirements.
+            ProtocolError: the values don't fit to the columns.
         """
-        if len(values) != len(self.requirements):
+        required = self._required
+        met, measured = values[: len(required)], values[len(required) :]
+        if len(met) != len(required) or len(measured) != (2 if self.lag else 0):
             msg = "a row with another number of columns than the statement"
             raise ProtocolError(msg)
-        for requirement, value in zip(self.requirements, values, strict=True):
+        if self.lag:
+            self.lag.update(*measured)
+        for requirement, value in zip(required, met, strict=True):
             if value != b"t":
-                raise RequirementError(requirement)
+                msg = f"the server answers that this is not true: {requirement.sql}"
+                raise RequirementError(requirement.reason, msg)
+        if self.lag:
+            self.lag.verify()
+
+    @property
+    def _required(self) -> Requirements:
+        return self.requirements + (self.lag.requirements if self.lag else ())

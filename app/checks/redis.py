@@ -7,11 +7,11 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
-from app.checks.kind import CheckSpec, Kind, Resources, StoreOptions
+from app.checks.kind import CheckSpec, Depth, Kind, Resources, StoreOptions
 from app.checks.redis_url import TLS_FILES, RedisTarget
 from app.checks.session import SessionProbe
 from app.checks.urls import PASSWORD, ensure, ensure_tls_files
-from app.health import Reason
+from app.health import Facts, Reason
 
 
 # The name of the session in CLIENT LIST.
@@ -30,11 +30,12 @@ class RedisOptions(StoreOptions):
     """The options of a Redis check."""
 
     url: Annotated[str, AfterValidator(parse_redis_url)] = ""
+    depth: Depth = "query"
 
 
 @asynccontextmanager
 async def open_redis(
-    spec: CheckSpec[StoreOptions], resources: Resources
+    spec: CheckSpec[RedisOptions], resources: Resources
 ) -> AsyncIterator[SessionProbe]:
     """Provide a probe of a Redis. It connects at its first attempt."""
     from redis.exceptions import ResponseError  # noqa: PLC0415 - see `Kind`
@@ -66,6 +67,7 @@ async def open_redis(
     explain = partial(explain_redis, dialer=server.dialer)
     renew_after = 0 if options.depth == "connect" else resources.reconnect_interval
     probe = SessionProbe(open_session, explain, renew_after)
+    probe.facts = lambda: Facts(server.dialer.certificate)
     async with aclosing(probe):
         yield probe
 

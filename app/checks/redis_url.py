@@ -84,7 +84,8 @@ class RedisTarget:
         ensure_known(options, USED | IGNORED)
         if scheme.lower() == "unix":
             ensure(path.strip("/") and not netloc, FORM)
-            hosts, path = ((unquote(path), 0),), ""
+            hosts: tuple[tuple[str, int], ...] = ((unquote(path), 0),)
+            path = ""
         else:
             host = options.get("host") or unquote(netloc)
             hosts = tuple(split_hosts(host, options.get("port"), DEFAULT_PORT, FORM))

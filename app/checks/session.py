@@ -6,7 +6,7 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine, Hashable
 from typing import Any, Generic, Protocol, TypeVar
 
-from app.health import Reason
+from app.health import Facts, Reason
 
 
 # The attribute of an error that keeps its reason, and the probe that explained it.
@@ -51,6 +51,7 @@ class SessionProbe:
     Attributes:
         password_not_requested: whether the server opened the last session without asking for the
             configured password. *open_session* sets it.
+        facts: returns what the sessions have learned.
 
     Args:
         open_session: connects and authenticates.
@@ -69,6 +70,7 @@ class SessionProbe:
         clock: Callable[[], float] = time.monotonic,
         phase: Callable[[], float] = random.random,
     ) -> None:
+        self.facts: Callable[[], Facts] = Facts
         self.password_not_requested = False
         self._explain = explain
         self._open = open_session

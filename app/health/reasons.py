@@ -22,6 +22,7 @@ class Reason(StrEnum):
     READ_ONLY = "read_only"
     NO_PRIMARY = "no_primary"
     NOT_REPLICA = "not_replica"
+    LAGGING = "lagging"
     OUT_OF_MEMORY = "out_of_memory"
     PERSISTENCE = "persistence"
     MISCONFIGURED = "misconfigured"
@@ -103,6 +104,11 @@ ADVICE: Mapping[Reason, Advice] = {
     Reason.NOT_REPLICA: Advice(
         "No host is a replica.",
         "Check whether there was a failover, and point the URL at a replica.",
+    ),
+    Reason.LAGGING: Advice(
+        "It is a replica that is too far behind, or that receives nothing.",
+        "Check its connection to the primary, its load, and whether replay is paused. The limit is "
+        "the option max_lag.",
     ),
     Reason.OUT_OF_MEMORY: Advice(
         "It is out of memory.",

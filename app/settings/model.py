@@ -26,6 +26,7 @@ from app.checks.kind import (
     default_password,
     lower,
 )
+from app.checks.postgres import PostgresDepth
 from app.checks.urls import HIGHEST_PORT
 from app.settings.checks import GENERAL, ParsedChecks, Specs, parse_checks
 from app.settings.secrets import OPTIONAL_SECRETS, SECRETS, Secret, find_secret, is_quoted
@@ -125,7 +126,7 @@ class Settings(BaseSettings):
     redis_url_file: Annotated[Path, AfterValidator(parse_path)] | None = None
     postgres_auth: Auth = "password"
     redis_auth: Auth = "password"
-    postgres_depth: Depth = "query"
+    postgres_depth: PostgresDepth = "query"
     redis_depth: Depth = "query"
     postgres_require: FormerDepth = None
     redis_require: FormerDepth = None

@@ -11,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families as families
 from app import __version__
 from app.api.exposition import Samples, check_samples
 from app.api.metrics import MetricsRecorder
-from app.health import Reason, Report, Result, Status, Transition
+from app.health import Facts, Reason, Report, Result, Status, Transition
 from tests.api.desk import START, ApiClient, observation
 
 
@@ -69,6 +69,25 @@ def test_names_and_labels_are_the_documented_ones(api_client: ApiClient, accept:
     assert {(name, frozenset(key for key, _ in labels)) for name, labels in series} == {
         (name, frozenset(labels)) for name, labels in DOCUMENTED.items()
     }
+
+
+@pytest.mark.parametrize(
+    ("lag", "reason", "shown"),
+    [
+        (1.5, None, 1.5),
+        (90.0, Reason.LAGGING, 90.0),
+        (90.0, Reason.REFUSED, None),
+        (None, None, None),
+    ],
+)
+def test_a_replica_shows_its_lag(
+    api_client: ApiClient, lag: float | None, reason: Reason | None, shown: float | None
+) -> None:
+    """After another failure the lag is unknown."""
+    known = observation("postgres", Status.FAIL if reason else Status.PASS, reason)
+    api_client.observations[0] = replace(known, facts=Facts(replication_lag=lag))
+    labels = frozenset({("check", "postgres")})
+    assert scrape(api_client).get(("health_replication_lag_seconds", labels)) == shown
 
 
 def test_the_state_metrics_match_the_health_answer(api_client: ApiClient) -> None:
