@@ -9,7 +9,15 @@ from app.health import Facts, Reason
 
 
 # The reasons of a host that answers. Any other reason leaves open what the host would answer.
-ANSWERED = frozenset({Reason.NO_PRIMARY, Reason.NOT_REPLICA, Reason.READ_ONLY, Reason.LAGGING})
+ANSWERED = frozenset(
+    {
+        Reason.CONDITION,
+        Reason.LAGGING,
+        Reason.NOT_REPLICA,
+        Reason.NO_PRIMARY,
+        Reason.READ_ONLY,
+    }
+)
 
 
 class HostsProbe:

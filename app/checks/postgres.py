@@ -23,6 +23,9 @@ def parse_postgres_url(text: str) -> str:
     return text
 
 
+# It reaches the server as it is, as a text that ends with NUL.
+QUERY = r"^\s*(?i:select|with)\b[^\x00]*$"
+
 PostgresDepth = Annotated[
     Literal["connect", "query", "writable", "replica"],
     ANY_CASE,
@@ -35,16 +38,20 @@ class PostgresOptions(StoreOptions):
 
     Attributes:
         max_lag: seconds that a replica may be behind; None for any number.
+        condition: a query that must return true; empty for none.
     """
 
     url: Annotated[str, AfterValidator(parse_postgres_url)] = ""
     depth: PostgresDepth = "query"
     max_lag: Annotated[float | None, SECONDS] = None
+    condition: Annotated[str, Field(pattern=QUERY, description="one SELECT")] = ""
 
     def find_problems(self) -> Iterator[tuple[str, str]]:
-        """Yield an option that needs another depth."""
+        """Yield options that need another depth."""
         if self.max_lag is not None and self.depth != "replica":
             yield "max_lag", "needs the depth replica. Set it, or remove max_lag."
+        if self.condition and self.depth == "connect":
+            yield "condition", "needs another depth than connect. Set it, or remove condition."
 
 
 @asynccontextmanager
@@ -65,7 +72,7 @@ async def open_postgres(
         if options.depth == "connect" and not requirements:
             return None
         lag = ReplicationLag(options.max_lag) if options.depth == "replica" else None
-        return Statement(options.timeout, requirements, lag)
+        return Statement(options.timeout, requirements, lag, options.condition)
 
     read = options.password_reader(spec.name, resources.read_secret)
     renew_after = 0 if options.depth == "connect" else resources.reconnect_interval

@@ -15,7 +15,9 @@ import asyncpg
 from app.checks.connection import BoundedConnection
 from app.checks.errors import ProtocolError
 from app.checks.network import Stage, enter_stage
+from app.checks.postgres_condition import check_condition
 from app.checks.postgres_protocol import (
+    ASYNC_MESSAGES,
     LOGIN_NOTICES,
     PostgresLogin,
     encode_message,
@@ -34,9 +36,6 @@ SESSION_START = encode_message(b"R", bytes(4)) + encode_message(
 )
 READY_FOR_QUERY = {encode_message(b"Z", status) for status in (b"I", b"T", b"E")}
 
-# The messages that a server may send at any time: changed parameters, notices, and notifications
-# for which an earlier client of a pooler has asked.
-ASYNC_MESSAGES = frozenset({b"S", b"N", b"A"})
 RESULT_MESSAGES = frozenset({b"T", b"D", b"C", b"Z"})
 
 WRONG_RESULT = "a result that does not belong to the query"
@@ -193,7 +192,7 @@ class PostgresSession:
         """Run the statement.
 
         Raises:
-            RequirementError: the server does not meet a requirement.
+            RequirementError: the server does not meet a requirement, or the condition.
         """
         if not self.statement:
             return
@@ -202,6 +201,8 @@ class PostgresSession:
             # `vitals doctor` makes one attempt, which has no earlier position to compare with.
             await self._run(self.statement)
         await self._run(self.statement)
+        if condition := self.statement.condition:
+            await check_condition(self.transport.connection, condition, self.statement.limit)
 
     async def _run(self, statement: Statement) -> None:
         await self.transport.drop_async_messages()

@@ -16,6 +16,9 @@ SQLSTATES = {
     "28P01": Reason.AUTH,
     "3D000": Reason.MISCONFIGURED,
     "42501": Reason.DENIED,
+    "42601": Reason.MISCONFIGURED,  # a syntax error, an unknown column or table of the condition
+    "42703": Reason.MISCONFIGURED,
+    "42P01": Reason.MISCONFIGURED,
     "53200": Reason.OUT_OF_MEMORY,
     "53300": Reason.TOO_MANY_CONNECTIONS,
     "55000": Reason.DENIED,  # a database that allows no connections

@@ -33,6 +33,11 @@ class ServerError(Exception):
         self.text = text
 
 
+# The messages that a server may send at any time: changed parameters, notices, and notifications
+# for which an earlier client of a pooler has asked.
+ASYNC_MESSAGES = frozenset({b"S", b"N", b"A"})
+
+
 async def read_message(
     connection: BoundedConnection, kinds: Container[bytes]
 ) -> tuple[bytes, bytes]:

@@ -138,11 +138,18 @@ class Statement:
     Attributes:
         timeout: seconds.
         lag: measured if it is given.
+        condition: a query of the user, which runs after this statement if it is given.
     """
 
     timeout: float
     requirements: Requirements
     lag: ReplicationLag | None = None
+    condition: str = ""
+
+    @property
+    def limit(self) -> str:
+        """The command that sets the timeout."""
+        return f"SET LOCAL statement_timeout = {math.ceil(self.timeout * 1000)}"
 
     def compose(self, number: int) -> str:
         """Return the text of the statement.
@@ -154,8 +161,7 @@ class Statement:
         columns = [str(number), *(requirement.sql for requirement in self._required)]
         if self.lag:
             columns += self.lag.columns
-        limit = math.ceil(self.timeout * 1000)
-        return f"SET LOCAL statement_timeout = {limit}; SELECT {', '.join(columns)}"
+        return f"{self.limit}; SELECT {', '.join(columns)}"
 
     def verify(self, values: Sequence[bytes | None]) -> None:
         """Raise a RequirementError for the first requirement that is not met.

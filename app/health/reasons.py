@@ -23,6 +23,7 @@ class Reason(StrEnum):
     NO_PRIMARY = "no_primary"
     NOT_REPLICA = "not_replica"
     LAGGING = "lagging"
+    CONDITION = "condition"
     OUT_OF_MEMORY = "out_of_memory"
     PERSISTENCE = "persistence"
     MISCONFIGURED = "misconfigured"
@@ -110,6 +111,10 @@ ADVICE: Mapping[Reason, Advice] = {
         "Check its connection to the primary, its load, and whether replay is paused. The limit is "
         "the option max_lag.",
     ),
+    Reason.CONDITION: Advice(
+        "The query of the option condition returns something else than true.",
+        "Run it by hand, and repair what it watches.",
+    ),
     Reason.OUT_OF_MEMORY: Advice(
         "It is out of memory.",
         "Free memory, raise its limit, or set an eviction policy.",
@@ -119,8 +124,8 @@ ADVICE: Mapping[Reason, Advice] = {
         "Check free space and permissions of its data directory. Its log has the error.",
     ),
     Reason.MISCONFIGURED: Advice(
-        "The database does not exist.",
-        "Correct its name in the URL, or create it.",
+        "The database does not exist, or the query of the option condition can't work.",
+        "Correct the URL or the query, or create the database. The log has the error.",
     ),
     Reason.PROTOCOL: Advice(
         "The answer does not follow the expected protocol.",

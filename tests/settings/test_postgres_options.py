@@ -26,15 +26,15 @@ def options_of(settings: Settings) -> PostgresOptions:
     return spec.options
 
 
-def documented(heading: str) -> str:
-    """Return the example below a heading of the page."""
-    page = (ROOT / "docs/settings.md").read_text()
-    return page.partition(f"## {heading}\n")[2].partition("```toml\n")[2].partition("```")[0]
+def documented(page: str, heading: str) -> str:
+    """Return the TOML below a heading of a page."""
+    text = (ROOT / page).read_text()
+    return text.partition(f"## {heading}\n")[2].partition("```toml\n")[2].partition("```")[0]
 
 
 def test_the_documented_replica_is_accepted(configured: pytest.MonkeyPatch, tmp_path: Path) -> None:
     file = tmp_path / "checks.toml"
-    file.write_text(documented("PostgreSQL replicas") + 'auth = "none"')
+    file.write_text(documented("docs/settings.md", "PostgreSQL replicas") + 'auth = "none"')
     configured.setenv("CHECKS_FILE", str(file))
     options = options_of(load())
     assert (options.depth, options.max_lag) == ("replica", 30)
@@ -58,6 +58,14 @@ def test_postgres_alone_has_the_depth_replica(configured: pytest.MonkeyPatch) ->
             {"depth": "replica", "max_lag": "1"},
             "max_lag: must be a number of seconds from 0.01 to 86400. Correct it or remove it.",
         ),
+        (
+            {"depth": "connect", "condition": "SELECT true"},
+            "condition: needs another depth than connect. Set it, or remove condition.",
+        ),
+        *[
+            ({"condition": condition}, "condition: must be one SELECT. Correct it or remove it.")
+            for condition in ("", "DELETE FROM jobs", "SELECT 'a\0'", "SELECT '\ud800'", 7)
+        ],
         (
             {"depth": "primary"},
             "depth: must be connect, query, writable or replica. Correct it or remove it.",
