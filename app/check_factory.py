@@ -5,6 +5,7 @@ from contextlib import AsyncExitStack
 from functools import partial
 
 from app.checks.errors import (
+    PLAIN_TEXT_REFUSED,
     UNANSWERED_HANDSHAKE,
     ClientCertificateError,
     PlainAnswerError,
@@ -55,8 +56,13 @@ ADVICE_BY_ERROR: Mapping[type[BaseException], Advice] = {
     ),
 }
 
-# Advice after a missed deadline, by the start of the note that a probe added to the error.
+# Advice by the start of the note that a probe added to the error.
 ADVICE_BY_NOTE: Mapping[str, Advice] = {
+    PLAIN_TEXT_REFUSED: Advice(
+        "It refuses a connection without TLS.",
+        "If it requires TLS, write sslmode=require in the URL. Otherwise let its pg_hba.conf admit "
+        "this client.",
+    ),
     UNANSWERED_HANDSHAKE: Advice(
         "It accepts the connection, but does not answer the TLS handshake.",
         f"Look at its load; it may be frozen. If it speaks plain text, {USE_PLAIN_TEXT}.",

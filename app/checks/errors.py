@@ -17,6 +17,10 @@ PASSWORD_UNWANTED = (
 UNANSWERED_HANDSHAKE = "the server has not answered the TLS handshake"
 
 
+# Added as a note to the refusal of a connection without TLS.
+PLAIN_TEXT_REFUSED = "the URL asks for a connection without TLS"
+
+
 class CredentialError(Exception):
     """A credential can't be read or can't be sent."""
 

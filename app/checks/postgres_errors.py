@@ -29,27 +29,37 @@ SQLSTATES = {
     "57P05": Reason.DISCONNECTED,
 }
 
-# A part of PostgreSQL's message, which has the SQLSTATE of many refusals.
-CERTIFICATE_REQUIRED = "client certificate"
-
-# PgBouncer has one SQLSTATE, 08P01, for its own errors and those of the server, so a part of the
-# text decides.
-PGBOUNCER = {
+# Poolers have one SQLSTATE for their own errors and those of the server, so a part of the text in
+# lower case decides: PgBouncer 08P01, Supavisor and Neon XX000. The reason is the one that
+# PostgreSQL itself would have.
+POOLERS = {
     "authentication failed": Reason.AUTH,
     "no such database": Reason.MISCONFIGURED,
     "does not exist": Reason.MISCONFIGURED,
+    "tenant or user not found": Reason.MISCONFIGURED,
     "not permitted to log in": Reason.DENIED,
     "permission denied": Reason.DENIED,
     "is disabled": Reason.DENIED,
+    "login rejected": Reason.DENIED,
+    "ssl required": Reason.DENIED,
+    "connection is insecure": Reason.DENIED,
     "no more connections": Reason.TOO_MANY_CONNECTIONS,
     "remaining connection slots": Reason.TOO_MANY_CONNECTIONS,
+    "client connections reached": Reason.TOO_MANY_CONNECTIONS,
     "too many": Reason.TOO_MANY_CONNECTIONS,
     "the database system is": Reason.STARTING,
+    "shutting down": Reason.STARTING,
+    "server conn crashed": Reason.DISCONNECTED,
     "server_login_retry": Reason.UNREACHABLE,
     "query_wait_timeout": Reason.TIMEOUT,
     "query_timeout": Reason.TIMEOUT,
+    "query timeout": Reason.TIMEOUT,
     "client_login_timeout": Reason.TIMEOUT,
 }
+
+# Parts of the message to a client that has no certificate, and to one that does not use TLS.
+CERTIFICATE_REQUIRED = "client certificate"
+TLS_REQUIRED = ("SSL required", "connection is insecure", "no encryption")
 
 
 def explain_postgres(error: BaseException, dialer: Dialer) -> Reason:
@@ -59,10 +69,8 @@ def explain_postgres(error: BaseException, dialer: Dialer) -> Reason:
     if not isinstance(error, ServerError):
         return explain_network(error, dialer)
     state = error.sqlstate
-    if CERTIFICATE_REQUIRED in error.text:
-        return Reason.TLS
-    if state[:2] == "08":
-        for text, reason in PGBOUNCER.items():
-            if text in error.text:
+    if state[:2] == "08" or state == "XX000":
+        for text, reason in POOLERS.items():
+            if text in error.text.lower():
                 return reason
     return SQLSTATES.get(state) or SQLSTATES.get(state[:2]) or Reason.ERROR

@@ -9,10 +9,16 @@ from typing import Any
 import asyncpg
 
 from app.checks.connection import BoundedConnection
-from app.checks.errors import PlainAnswerError, ProtocolError, UnansweredError
+from app.checks.errors import (
+    PLAIN_TEXT_REFUSED,
+    ClientCertificateError,
+    PlainAnswerError,
+    ProtocolError,
+    UnansweredError,
+)
 from app.checks.network import Dialer, Stage, enter_stage
 from app.checks.postgres_driver import AsyncpgLoop, PostgresSession
-from app.checks.postgres_errors import explain_postgres
+from app.checks.postgres_errors import CERTIFICATE_REQUIRED, TLS_REQUIRED, explain_postgres
 from app.checks.postgres_protocol import PostgresLogin, ServerError
 from app.checks.postgres_statement import Statement
 from app.checks.postgres_url import TLS_FILES, PostgresTarget
@@ -35,7 +41,10 @@ class TlsAttempt:
     is_required: bool = False
 
 
-def tls_attempts(mode: str, files: Mapping[str, str]) -> list[TlsAttempt]:
+PLAIN_TEXT = (TlsAttempt(None),)
+
+
+def tls_attempts(mode: str, files: Mapping[str, str]) -> Sequence[TlsAttempt]:
     """Return what `sslmode` and the files allow, in the order in which libpq tries it.
 
     Without a root file the system's CAs are trusted. Unlike libpq, this reads no files in the home
@@ -44,7 +53,7 @@ def tls_attempts(mode: str, files: Mapping[str, str]) -> list[TlsAttempt]:
     https://www.postgresql.org/docs/current/libpq-ssl.html#LIBPQ-SSL-PROTECTION
     """
     if mode == "disable":
-        return [TlsAttempt(None)]
+        return PLAIN_TEXT
     root, *client = map(files.get, TLS_FILES)
     if mode in {"verify-ca", "verify-full"} or (mode == "require" and root):
         trust = TrustStore(root, *client, check_hostname=mode == "verify-full")
@@ -58,8 +67,10 @@ def tls_attempts(mode: str, files: Mapping[str, str]) -> list[TlsAttempt]:
 
 
 def should_try_next(error: BaseException) -> bool:
-    """Return whether the other TLS mode may succeed."""
-    return isinstance(error, ssl.SSLError) or getattr(error, "sqlstate", "") == "28000"
+    """Return whether the other TLS mode may succeed. PgBouncer has no SQLSTATE of its own."""
+    if isinstance(error, ServerError):
+        return error.sqlstate == "28000" or error.text == "SSL required"
+    return isinstance(error, ssl.SSLError)
 
 
 # The name of the session in pg_stat_activity and in the server's log.
@@ -101,7 +112,7 @@ class PostgresServer:
             # Without TLS, like libpq: no one can intercept a Unix socket.
             is_folder = host.startswith("/")
             dialer = Dialer(f"{host}/.s.PGSQL.{port}") if is_folder else Dialer(host, port)
-            attempts = [TlsAttempt(None)] if is_folder else encrypted
+            attempts = PLAIN_TEXT if is_folder else encrypted
             servers.append(
                 cls(dialer, host, attempts, target.user, target.database, make_statement())
             )
@@ -141,11 +152,24 @@ class PostgresServer:
                 await self._start_tls(connection, attempt.trust, is_required=attempt.is_required)
             loop = AsyncpgLoop(connection, PostgresLogin(self.user, password, self.derive))
             driver = await asyncpg.connect(**self._arguments(loop))
-        except BaseException:
+        except BaseException as error:
             connection.abort()
+            if isinstance(error, ServerError):
+                self._interpret(error)
             raise
         assert loop.transport  # noqa: S101 - asyncpg has connected
         return PostgresSession(driver, loop.transport, self.statement)
+
+    def _interpret(self, error: ServerError) -> None:
+        """Add what the text of a refusal says about TLS: it has the SQLSTATE of many others.
+
+        Raises:
+            ClientCertificateError: the server requires one.
+        """
+        if CERTIFICATE_REQUIRED in error.text:
+            raise ClientCertificateError(0, str(error)) from error
+        if self.attempts == PLAIN_TEXT and any(text in error.text for text in TLS_REQUIRED):
+            error.add_note(PLAIN_TEXT_REFUSED)
 
     async def _start_tls(
         self, connection: BoundedConnection, trust: TrustStore, *, is_required: bool

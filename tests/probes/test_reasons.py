@@ -77,6 +77,30 @@ def test_each_sqlstate_has_a_reason(state: str, reason: Reason) -> None:
     assert explain_postgres(ServerError(state, "text of the server"), DIALER) is reason
 
 
+@pytest.mark.parametrize("state", ["08P01", "XX000"])
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("SSL required", Reason.DENIED),
+        ("login rejected", Reason.DENIED),
+        ("connection is insecure (try using `sslmode=require`)", Reason.DENIED),
+        ("server shutting down", Reason.STARTING),
+        ("server conn crashed?", Reason.DISCONNECTED),
+        ("client_login_timeout (server down)", Reason.TIMEOUT),
+        ("query timeout", Reason.TIMEOUT),
+        ("Tenant or user not found", Reason.MISCONFIGURED),
+        ("Max client connections reached", Reason.TOO_MANY_CONNECTIONS),
+        ("(EMAXCONN) max client connections reached, limit: 200", Reason.TOO_MANY_CONNECTIONS),
+        ('password authentication failed for user "app"', Reason.AUTH),
+    ],
+)
+def test_the_words_of_a_pooler_have_the_reason_of_postgresql(
+    state: str, text: str, reason: Reason
+) -> None:
+    """PgBouncer has one SQLSTATE for all errors. Supavisor and Neon have another one."""
+    assert explain_postgres(ServerError(state, text), DIALER) is reason
+
+
 @pytest.mark.parametrize("explain", [explain_postgres, explain_redis, explain_http])
 def test_an_error_of_the_network_has_one_reason_for_every_kind(
     explain: Callable[[BaseException, Dialer], Reason],

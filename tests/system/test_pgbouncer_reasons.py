@@ -7,12 +7,15 @@ from typing import Any
 import asyncpg
 import pytest
 
+from app.check_factory import advise
+from app.checks.postgres_protocol import ServerError
 from app.checks.session import SessionProbe
 from app.health import Reason
 from tests.faults.servers import sql
 from tests.probes.attempt import eventually, failure
-from tests.specs import postgres
+from tests.specs import postgres, spec_of
 from tests.system.asking import console, open_probe, stopped
+from tests.system.certificates import Certificates
 from tests.system.servers import PgBouncer, SystemPostgres
 
 
@@ -122,6 +125,40 @@ async def test_a_postgres_that_is_down_behind_pgbouncer_is_unreachable(
             reasons = [await failure(probe) for _ in range(3)]
             assert reasons[-1] is Reason.UNREACHABLE
         await wait_until_passing(probe)
+
+
+@pytest.mark.parametrize(
+    ("query", "reason"), [("sslmode=disable", Reason.DENIED), ("sslmode=allow", None)]
+)
+async def test_a_pgbouncer_that_requires_tls_is_denied_without(
+    bouncer: PgBouncer, certificates: Certificates, query: str, reason: Reason | None
+) -> None:
+    """`allow` tries TLS then, as libpq does. The advice names the option."""
+    certificate = certificates.write("good", bouncer.folder)
+    bouncer.give(certificate)
+    files = {"client_tls_cert_file": str(certificate), "client_tls_key_file": str(certificate)}
+    bouncer.settings |= {"client_tls_sslmode": "require", **files}
+    bouncer.start()
+    async with open_probe(bouncer, f"{bouncer.url}?{query}") as probe:
+        if reason:
+            assert await failure(probe) is reason
+            with pytest.raises(ServerError) as caught:
+                await probe()
+            advice = advise(spec_of("postgres"), probe, caught.value)
+            assert "sslmode=require" in str(advice)
+        else:
+            await wait_until_passing(probe)
+
+
+async def test_a_login_that_pgbouncer_rejects_is_denied(bouncer: PgBouncer) -> None:
+    """Its own pg_hba.conf rejects the client."""
+    rules = bouncer.folder / "rules"
+    rules.write_text("host all all 127.0.0.1/32 reject\n")
+    bouncer.give(rules)
+    bouncer.settings |= {"auth_type": "hba", "auth_hba_file": str(rules)}
+    bouncer.start()
+    async with open_probe(bouncer) as probe:
+        assert await failure(probe) is Reason.DENIED
 
 
 async def connect(server: SystemPostgres) -> Any:
