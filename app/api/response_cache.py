@@ -13,9 +13,6 @@ from app.health import Report
 
 CACHEABLE_METHODS = frozenset({"GET", "HEAD"})
 
-# A method and a path.
-RequestKey = tuple[str, str]
-
 # The values of `Accept` that ask for JSON or for any format: both get JSON.
 CACHEABLE_ACCEPTS = frozenset({b"*/*", b"application/json"})
 
@@ -48,7 +45,8 @@ class CachedResponse:
         return cls(start, {"type": "http.response.body", "body": response.body}, record)
 
 
-CacheGeneration = dict[RequestKey, CachedResponse]
+# Responses by method and path.
+CacheGeneration = dict[tuple[str, str], CachedResponse]
 
 
 class ResponseCache:
@@ -56,7 +54,6 @@ class ResponseCache:
 
     Args:
         renderers: by path, renders the route's response to a GET without query and headers.
-        state: where the snapshot for each generation is taken.
     """
 
     def __init__(
@@ -73,11 +70,7 @@ class ResponseCache:
         self._expires = -math.inf
 
     def current_generation(self, now: float) -> CacheGeneration:
-        """Return the responses rendered so far; another object once they may have changed.
-
-        Args:
-            now: a steady time.
-        """
+        """Return the responses rendered so far; another object once they may have changed."""
         lifecycle = self._lifecycle
         if (
             now > self._expires
@@ -99,8 +92,8 @@ class ResponseCache:
 
     def get(self, method: str, path: str, now: float) -> CachedResponse | None:
         """Return the response to a cacheable request; None if the path is not cached."""
-        generation, key = self.current_generation(now), (method, path)
-        return generation.get(key) or self._render(key, generation)
+        generation = self.current_generation(now)
+        return generation.get((method, path)) or self._render(method, path, generation)
 
     def respond(self, scope: Scope) -> CachedResponse | None:
         """Return the response to a request and record the client; None if it is not cacheable."""
@@ -113,20 +106,18 @@ class ResponseCache:
             response.record(client, now)
         return response
 
-    def _render(self, key: RequestKey, generation: CacheGeneration) -> CachedResponse | None:
-        method, path = key
+    def _render(self, method: str, path: str, generation: CacheGeneration) -> CachedResponse | None:
         if method not in CACHEABLE_METHODS or path not in self._renderers or not self._snapshot:
             return None
         generation["GET", path] = response = self._renderers[path](self._snapshot)
         generation["HEAD", path] = replace(response, body=EMPTY_BODY)
-        return generation[key]
+        return generation[method, path]
 
 
 def client_of_cacheable_request(headers: Sequence[tuple[bytes, bytes]]) -> bytes | None:
     """Return the client's `User-Agent`; None if a header rules out a cached response.
 
-    Args:
-        headers: names in lower case, and values.
+    The names of the headers are in lower case.
     """
     client = b""
     for name, value in headers:

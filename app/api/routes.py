@@ -31,8 +31,8 @@ Parameter = dict[str, Any]
 
 FORMATS_BY_NAME = {one.name: one for one in FORMATS}
 
-# The query parameters for OpenAPI only. The handlers read them without validation: a probe must
-# not get a 422 for a parameter that means nothing to Vitals.
+# For OpenAPI only. The handlers read parameters without validation: a probe must not get a 422 for
+# one that means nothing to Vitals.
 FORMAT: Parameter = {
     "name": "format",
     "in": "query",
@@ -155,26 +155,23 @@ PATHS = frozenset(path for endpoint in ENDPOINTS for path in endpoint.paths)
 
 def _document_response(code: int | str, body: Any) -> dict[str, Any]:
     """Document a JSON body, and the other formats of a health answer."""
-    others = FORMATS[1:] if code in {200, 503} else ()
-    content = {
-        one.media_type: {"schema": {"type": "string" if one is TEXT else "object"}}
-        for one in others
-    }
-    return {"model": body, "content": content}
+    schemas = {one.media_type: "string" if one is TEXT else "object" for one in FORMATS[1:]}
+    content = {media_type: {"schema": {"type": one}} for media_type, one in schemas.items()}
+    return {"model": body, "content": content if code in {200, 503} else {}}
 
 
 def is_probe(path: str) -> bool:
-    """Return whether a path belongs to an endpoint, so that its requests come from probes."""
+    """Return whether requests for a path come from probes: it belongs to an endpoint."""
     return path.startswith("/health/") or path.rstrip("/") in PATHS
 
 
 def is_liveness(path: str) -> bool:
-    """Return whether a path is that of liveness, which never waits for other requests."""
+    """Return whether a path is that of liveness."""
     return path.rstrip("/") in {"/health/live", "/livez"}
 
 
 def route_path(scope: Scope) -> str:
-    """Return the path below the prefix where a server or another application mounts this one."""
+    """Return the path without the prefix that another application or a server mounts this at."""
     path: str = scope.get("path", "")
     root = scope.get("root_path", "")
     # Some servers leave the root out of the path: https://asgi.readthedocs.io/en/latest/specs/www.html
@@ -213,7 +210,7 @@ def _add_endpoint(app: FastAPI, endpoint: Endpoint) -> None:
     async def handle(request: Request) -> Response:
         snapshot = _answers(request).snapshot()
         answer = _answer(endpoint, request, snapshot)
-        return _record_and_respond(request, answer, endpoint.paths[0], snapshot.now)
+        return _respond(request, answer, endpoint.paths[0], snapshot.now)
 
     name = endpoint.paths[0].removeprefix("/").replace("/", "_").replace("_{name}", "")
     app.add_api_route(
@@ -258,7 +255,8 @@ def _requested_format(request: Request, accept: str) -> Format | None:
     return negotiate(accept)
 
 
-def _record_and_respond(request: Request, answer: Answer, endpoint: str, now: Instant) -> Response:
+def _respond(request: Request, answer: Answer, endpoint: str, now: Instant) -> Response:
+    """Count an answer, and return it as a response."""
     # The last of several, as in a cached response.
     client = dict(request.headers.raw).get(b"user-agent", b"")
     _answers(request).request_recorder(endpoint, answer.code)(client, now.steady)
@@ -303,4 +301,4 @@ async def _refuse(request: Request, refusal: Exception) -> Response:
     assert isinstance(refusal, HTTPException)  # noqa: S101 - registered for this class only
     answer = error_answer(refusal.status_code, refusal.detail)
     now = _answers(request).snapshot().now
-    return _record_and_respond(request, answer, "other", now)
+    return _respond(request, answer, "other", now)

@@ -46,12 +46,7 @@ CONNECTION = frozenset({b"close", b"keep-alive"})
 
 @dataclass(frozen=True, slots=True)
 class CacheableRequest:
-    """A request that a cached response can answer.
-
-    Attributes:
-        close: whether its connection closes after the response.
-        client: its `User-Agent`.
-    """
+    """A request that a cached response can answer; *client* is its `User-Agent`."""
 
     method: str
     path: str
@@ -72,9 +67,8 @@ def parse_cacheable_request(data: bytes) -> CacheableRequest | None:
         len(unique) < len(headers)
         or not ALLOWED_HEADERS.issuperset(unique)
         or connection not in CONNECTION
+        or (client := client_of_cacheable_request(headers)) is None
     ):
-        return None
-    if (client := client_of_cacheable_request(headers)) is None:
         return None
     close = connection == b"close" or minor == b"0"
     return CacheableRequest(method.decode(), path.decode(), f"1.{minor.decode()}", close, client)
@@ -99,14 +93,13 @@ class RawResponse:
 
     Attributes:
         close: whether the connection closes after it.
-        successful: whether the code is 200.
         record: counts the response each time it is sent; it takes the steady time.
     """
 
     data: bytes
     close: bool
     code: int
-    successful: bool
+    is_successful: bool
     request: CacheableRequest
     record: Callable[[float], None]
 
@@ -129,7 +122,6 @@ class RawResponseCache:
         """Return the response to the bytes received; None unless they are a cacheable request.
 
         Args:
-            data: the bytes.
             headers: the server's default headers; uvicorn makes another list each second.
         """
         if (response_cache := self._app.response_cache) is None:
@@ -147,11 +139,12 @@ class RawResponseCache:
             return None
         if len(self._responses) >= MAX_CACHED:
             self._responses.clear()
+        code = cached.start["status"]
         response = RawResponse(
             data=_serialize(cached, request, self._headers),
             close=request.close or _closes_connection(cached),
-            code=cached.start["status"],
-            successful=cached.start["status"] == HTTPStatus.OK,
+            code=code,
+            is_successful=code == HTTPStatus.OK,
             request=request,
             record=partial(cached.record, request.client),
         )
@@ -185,9 +178,6 @@ class FastProtocol(asyncio.Protocol):
 
     Args:
         quiet: whether to leave successful probes out of the access log.
-
-    Attributes:
-        idle_since: the event loop's time of the latest response.
     """
 
     def __init__(
@@ -225,7 +215,7 @@ class FastProtocol(asyncio.Protocol):
         self.idle_since = self._loop.time()
         self._state.total_requests += 1
         response.record(self._responses.now)
-        if not (response.successful and self._quiet):
+        if not (response.is_successful and self._quiet):
             self._log(response)
         if response.close:
             self.transport.close()
@@ -235,13 +225,12 @@ class FastProtocol(asyncio.Protocol):
                 self._config.timeout_keep_alive, self._close_if_idle
             )
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, _: Exception | None) -> None:
         """Unregister the connection."""
-        del exc
         self._unregister()
 
     def pause_writing(self) -> None:
-        """Stop answering while the client does not read; uvicorn's protocol knows how to wait."""
+        """Stop answering while the client does not read: uvicorn's protocol knows how to wait."""
         self._paused = True
 
     def resume_writing(self) -> None:

@@ -5,7 +5,7 @@ import math
 import resource
 from collections import deque
 from itertools import chain
-from typing import Any, Protocol
+from typing import Any
 
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
@@ -21,32 +21,18 @@ MAX_CONNECTIONS = 4096
 RESERVED = 320
 
 
-class TrackedConnection(Protocol):
-    """A protocol that records since when its connection is idle."""
-
-    transport: Any
-
-    @property
-    def idle_since(self) -> float:
-        """The event loop's time when the connection became idle; infinite during a request."""
-        ...
-
-
 class ConnectionSet(set[Any]):
-    """The open connections, as a drop-in for uvicorn's set.
+    """The open connections, each with a transport and `idle_since`. A drop-in for uvicorn's set.
 
     A new connection is always accepted. If there are too many, those that have been idle longest
     are closed, so that idle clients can't lock out others.
-
-    Args:
-        limit: the maximum number of connections.
     """
 
     def __init__(self, limit: int) -> None:
         super().__init__()
         self._limit = limit
 
-    def add(self, connection: TrackedConnection) -> None:
+    def add(self, connection: Any) -> None:
         """Add a connection; at the limit, close a tenth of the others, the idle ones first."""
         if len(self) >= self._limit:
             for one in sorted(self, key=lambda one: one.idle_since)[: self._limit // 10 + 1]:
@@ -58,7 +44,7 @@ class ConnectionSet(set[Any]):
         for one in list(self):
             self._close_if_idle(one, now - IDLE_TIMEOUT)
 
-    def _close_if_idle(self, connection: TrackedConnection, before: float) -> None:
+    def _close_if_idle(self, connection: Any, before: float) -> None:
         if connection.idle_since < before:
             self.discard(connection)
             connection.transport.abort()
@@ -96,12 +82,15 @@ class BoundedProtocol(HttpToolsProtocol):
 
     @property
     def idle_since(self) -> float:
-        """Since when no request is being answered, or the client does not read its answer."""
+        """Since when no request is being answered, or the client does not read its answer.
+
+        It is a time of the event loop, and infinite while neither is true.
+        """
         is_busy = self._is_answering and not self.flow.write_paused
         return math.inf if is_busy else self._idle_since
 
     def mark_idle(self, since: float) -> None:
-        """Mark the connection idle since *since*, a time of the event loop."""
+        """Mark the connection idle since *since*."""
         self._idle_since = since
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -150,8 +139,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def eof_received(self) -> bool:  # type: ignore[override]
         """Finish the answer to a client that has closed its sending side, as `FastProtocol` does.
 
-        Returns:
-            Whether the connection stays open.
+        Return whether the connection stays open.
         """
         if self._is_answering:
             self.cycle.keep_alive = False
