@@ -271,7 +271,7 @@ class CheckParser:
             url, secret = self._read_url(members.get("url"))
         except SecretError:
             return None, problems  # the line about the secret comes with the others
-        subject = f"the URL in {secret} " if secret and not source.variables else ""
+        subject = f"the URL in {secret}: " if secret and not source.variables else ""
         kind = source.kind or find_kind(url)
         if "url" not in members:
             problems.append(("", "has no url. Add one."))
@@ -320,7 +320,7 @@ def _check_password(spec: CheckSpec[Options], password: str) -> Problems:
     try:
         ensure_password(spec, password)
     except ValueError as error:
-        problems.append(("url", str(error)))
+        problems += [("url", str(error))] if spec.options.url else []
     return problems
 
 

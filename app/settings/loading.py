@@ -35,6 +35,9 @@ FORMER_NAMES = {
     "redis_require": "redis_depth",
 }
 
+# How many checks a line lists.
+MAX_NAMES = 10
+
 # Variables that Kubernetes sets for each service, such as REDIS_PORT or CHECK_SERVICE_HOST, and
 # HOST and PORT, which are as close to unrelated names as to misspelled ones.
 # https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables
@@ -98,8 +101,9 @@ def _find_contradictions(settings: Settings, wrong: Container[str]) -> Iterator[
         if not checks.names:
             yield f"{', '.join(map(str.upper, SOURCES))}: none of them is set. Set at least one."
         for name in sorted(settings.optional.difference(checks.names)):
-            known = " or ".join(filter(NAME.fullmatch, checks.names))
-            yield f"OPTIONAL_CHECKS: {name} is not a check. Use {known or 'the name of one'}."
+            known = list(filter(NAME.fullmatch, dict.fromkeys(checks.names)))
+            remedy = " or ".join(known) if 0 < len(known) <= MAX_NAMES else "the name of a check"
+            yield f"OPTIONAL_CHECKS: {name} is not a check. Use {remedy}."
     for former, name in FORMER_NAMES.items():
         if former != "http_checks" and {former, name} <= settings.model_fields_set:
             yield f"{former.upper()}: is the former name of {name.upper()}. Unset it."

@@ -79,22 +79,26 @@ FORM = "must have the form postgresql://user@host:port/database. Correct it."
     ("content", "options", "line"),
     [
         ("", {}, "orders_url: {path} is empty. Write the secret into it."),
-        (f"ftp://{CANARY}", {}, "CHECKS: a: url: the URL in orders_url must begin with postgres"),
+        (f"ftp://{CANARY}", {}, "CHECKS: a: url: the URL in orders_url: must begin with postgres"),
         (
             f'"redis://{CANARY}"',
             {},
-            "CHECKS: a: url: the URL in orders_url must begin with postgre",
+            "CHECKS: a: url: the URL in orders_url: must begin with postgre",
         ),
-        (f"postgres://{CANARY}", {"auth": "none"}, f"CHECKS: a: url: the URL in orders_url {FORM}"),
+        (
+            f"postgres://{CANARY}",
+            {"auth": "none"},
+            f"CHECKS: a: url: the URL in orders_url: {FORM}",
+        ),
         (
             f"postgres://u@h/{CANARY}",
             {},
-            "CHECKS: a: url: the URL in orders_url has no password. Add it, or set auth to none.",
+            "CHECKS: a: url: the URL in orders_url: has no password. Add it, or set auth to none.",
         ),
         (
             f"redis://:{CANARY}@h",
             {"auth": "none"},
-            "CHECKS: a: url: the URL in orders_url has a password, but auth is none. Remove one.",
+            "CHECKS: a: url: the URL in orders_url: has a password, but auth is none. Remove one.",
         ),
         (
             f"redis://:{CANARY}@h",
@@ -104,7 +108,7 @@ FORM = "must have the form postgresql://user@host:port/database. Correct it."
         (
             f"http://u:{CANARY}@h",
             {},
-            "CHECKS: a: url: the URL in orders_url contains credentials. Put them in a header, as",
+            "CHECKS: a: url: the URL in orders_url: contains credentials. Put them in a header, as",
         ),
     ],
 )
