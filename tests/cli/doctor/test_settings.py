@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from app.devservers import Postgres
 from tests.broken_settings import BROKEN, CANARY
 from tests.cli.conftest import Call
 from tests.cli.doctor.diagnosis import Ask, cells, parse, problems_by_row, run
@@ -186,3 +187,34 @@ def test_files_in_a_closed_folder_are_hidden(well: pytest.MonkeyPatch, tmp_path:
     (tmp_path / "closed").mkdir(0)
     result = run(before=PLAINLY)
     assert cells(result.out, "jwt_secret")[0] == "hidden"
+
+
+def test_the_checks_of_a_file_are_listed(
+    ask: Ask, well: pytest.MonkeyPatch, postgres: Postgres, tmp_path: Path
+) -> None:
+    """With scheme, host, port and database. A URL from a secret has no user, query or password."""
+    address = postgres.url.partition("@")[2]
+    password = postgres.password_file.read_text()
+    (tmp_path / "orders_url").write_text(f"postgres://vitals:{password}@{address}?sslmode=prefer")
+    (tmp_path / "checks.toml").write_text(f"""
+        [checks.orders]
+        url = "secret:orders_url"
+        [checks.kafka]
+        url = "tcp://{address.partition("/")[0]}"
+        [checks.gone]
+        url = "secret:gone_url"
+    """)
+    for name in ("DATABASE_URL", "REDIS_URL"):
+        well.delenv(name)
+    well.setenv("CHECKS_FILE", str(tmp_path / "checks.toml"))
+    diagnosis = ask()
+    kafka = f"tcp://{address.partition('/')[0]}"
+    assert diagnosis["settings"]["CHECKS_FILE"]["value"] == (
+        f"{tmp_path}/checks.toml: orders: postgres://{address}, kafka: {kafka}"
+    )
+    reasons = {name: row["reason"] for name, row in diagnosis["checks"].items()}
+    assert reasons == {"orders": None, "kafka": None}
+    states = {name: diagnosis["secrets"][name]["state"] for name in ("orders_url", "gone_url")}
+    assert states == {"orders_url": "found", "gone_url": "absent"}
+    line = f"gone_url: {tmp_path}/gone_url is missing. Write the secret into it, or mount it."
+    assert problems_by_row(diagnosis) == {"gone_url": line}
