@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from pydantic import ValidationError
 
@@ -20,7 +20,7 @@ from app.checks.kind import (
     StoreOptions,
 )
 from app.checks.network import BlockingCall
-from app.checks.urls import ensure
+from app.checks.urls import ensure, without_query
 from app.health import Reason
 
 
@@ -53,9 +53,10 @@ def ensure_password(spec: CheckSpec[Options], password: str) -> None:
 
 def public_address(url: str, kind: Kind) -> str:
     """Return what operators may see of a secret URL: scheme, host, port and database."""
-    parts = urlsplit(url)
-    path = parts.path if issubclass(kind.options, StoreOptions) else ""
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{path}"
+    scheme, _, rest = without_query(url).partition("://")
+    authority, slash, path = rest.partition("/")
+    shown = slash + path if issubclass(kind.options, StoreOptions) else ""
+    return f"{scheme}://{authority.rpartition('@')[2]}{shown}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -104,6 +104,11 @@ def ensure_known(options: Iterable[str], known: Container[str]) -> None:
     ensure(not problems, "\n".join(problems))
 
 
+def without_query(url: str) -> str:
+    """Return a URL without query and fragment. `urlsplit` refuses several hosts with brackets."""
+    return re.split("[?#]", url, maxsplit=1)[0]
+
+
 def split_url(text: str, form: str) -> SplitResult:
     """Return the parts of a URL, or raise *form* as a ValueError if its host or port is invalid."""
     try:

@@ -6,12 +6,12 @@ from collections.abc import Collection, Container, Iterator, Mapping
 from difflib import SequenceMatcher, get_close_matches
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
 from app.checks.http import parse_http_url
 from app.checks.kind import CheckSpec, Options
+from app.checks.urls import without_query
 from app.settings.checks import NAME
 from app.settings.model import REMEDY, Settings
 from app.settings.secrets import (
@@ -205,5 +205,4 @@ def _format(value: Any) -> str:
 def _format_check(spec: CheckSpec[Options]) -> str:
     if "url" in spec.variables:
         return spec.address or spec.options.url
-    url = urlsplit(spec.options.url)._replace(query="", fragment="").geturl()
-    return f"{spec.name}: {spec.address or url}"
+    return f"{spec.name}: {spec.address or without_query(spec.options.url)}"

@@ -34,6 +34,16 @@ def problems() -> list[str]:
             "postgresql://db-1:5432/orders",
         ),
         (f"postgres://a:%2F{CANARY}@db/o?sslmode=require", "postgresql", "postgres://db/o"),
+        (
+            f"postgresql://a:{CANARY}@db-1,[::1]:5433/o?target_session_attrs=any",
+            "postgresql",
+            "postgresql://db-1,[::1]:5433/o",
+        ),
+        (
+            f"postgresql://:{CANARY}@%2Frun%2Fpg/o?user=a",
+            "postgresql",
+            "postgresql://%2Frun%2Fpg/o",
+        ),
         (f"rediss://:{CANARY}@cache/1", "redis", "rediss://cache/1"),
         (f"unix://:{CANARY}@/run/redis.sock?db=1", "redis", "unix:///run/redis.sock"),
         (f"https://host:8443/hook/{CANARY}?{CANARY}", "http", "https://host:8443"),

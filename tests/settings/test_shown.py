@@ -12,12 +12,12 @@ def test_effective_settings_have_no_secrets(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv(
         "CHECKS",
         '{"minio": {"url": "http://minio:9000/health?token=topsecret", '
-        '"headers": {"x-key": "hidden"}}, "search": {"url": "https://search/"}}',
+        '"headers": {"x-key": "hidden"}}, "orders": {"url": "postgresql://u@a,[::1]/d?ssl=true"}}',
     )
     monkeypatch.setenv("PORT", "8123")
     shown = effective_settings(Settings())
     assert shown["DATABASE_URL"] == "postgresql://app@db:5432/app?sslmode=require"
-    assert shown["CHECKS"] == "minio: http://minio:9000/health, search: https://search/"
+    assert shown["CHECKS"] == "minio: http://minio:9000/health, orders: postgresql://u@a,[::1]/d"
     assert shown["CHECK_INTERVAL"] == "1"
     assert Path(shown["MAINTENANCE_FILE"]).name == "vitals-8123.maintenance"
     assert not {"REDIS_URL", "OPTIONAL_CHECKS", "REDIS_CHECK_TIMEOUT"} & shown.keys()
