@@ -8,16 +8,16 @@ from app.checks.session import SessionProbe, explain_once
 from app.health import Facts, Reason
 
 
-# The reasons of a host that answers. Any other reason leaves open what the host would answer.
-ANSWERED = frozenset(
-    {
-        Reason.CONDITION,
-        Reason.LAGGING,
-        Reason.NOT_REPLICA,
-        Reason.NO_PRIMARY,
-        Reason.READ_ONLY,
-    }
-)
+# If no host passes, the lowest rank decides. A host with one of these reasons has answered. With
+# any other reason, of the rank UNREACHABLE, it is open what the host would answer.
+UNREACHABLE = 1
+RANKS = {
+    Reason.CONDITION: 0,  # of the host that was looked for
+    Reason.LAGGING: 2,
+    Reason.READ_ONLY: 2,
+    Reason.NOT_REPLICA: 3,
+    Reason.NO_PRIMARY: 3,
+}
 
 
 class HostsProbe:
@@ -47,7 +47,7 @@ class HostsProbe:
         """Ask the hosts.
 
         Raises:
-            Exception: the error of the first host that is unreachable, or else of the first one.
+            Exception: the error of the host that decides.
         """
         self._errors = errors = dict[SessionProbe, Exception]()
         order = sorted(self._probes, key=lambda probe: probe is not self._preferred)
@@ -61,20 +61,25 @@ class HostsProbe:
                 await probe.aclose()
 
     def explain(self, error: BaseException) -> Reason:
-        """Return why an attempt failed."""
-        return explain_once(self, error, lambda error: self._decide(error)[0])
+        """Return why an attempt failed, and add a note to the error that shows the host."""
+        return explain_once(self, error, self._explain)
 
-    def _decide(self, deadline: BaseException) -> tuple[Reason, BaseException]:
-        """Return the reason and the error of the host that decides.
+    def _explain(self, error: BaseException) -> Reason:
+        host, decisive = self._decide(error)
+        error.add_note(f"host {host + 1} of {len(self._probes)} in the URL")
+        return self._probes[host].explain(decisive)
+
+    def _decide(self, deadline: BaseException) -> tuple[int, BaseException]:
+        """Return the index of the host that decides, and its error.
 
         Args:
             deadline: the error of a host that has not answered.
         """
         errors = [self._errors.get(probe, deadline) for probe in self._probes]
-        found = [
-            (probe.explain(error), error) for probe, error in zip(self._probes, errors, strict=True)
-        ]
-        return next((one for one in found if one[0] not in ANSWERED), found[0])
+        pairs = zip(self._probes, errors, strict=True)
+        ranks = [RANKS.get(probe.explain(error), UNREACHABLE) for probe, error in pairs]
+        host = ranks.index(min(ranks))
+        return host, errors[host]
 
 
 async def _ask(probe: SessionProbe, errors: dict[SessionProbe, Exception]) -> SessionProbe:

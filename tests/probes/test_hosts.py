@@ -124,6 +124,10 @@ def test_every_host_is_asked_within_the_timeout() -> None:
         ([Reason.NO_PRIMARY, Reason.NO_PRIMARY], Reason.NO_PRIMARY),
         ([Reason.NOT_REPLICA, Reason.NOT_REPLICA], Reason.NOT_REPLICA),
         ([Reason.READ_ONLY, Reason.NO_PRIMARY], Reason.READ_ONLY),
+        ([Reason.NO_PRIMARY, Reason.READ_ONLY], Reason.READ_ONLY),
+        ([Reason.NOT_REPLICA, Reason.LAGGING], Reason.LAGGING),
+        ([Reason.LAGGING, Reason.REFUSED], Reason.REFUSED),
+        ([Reason.NO_PRIMARY, Reason.REFUSED, Reason.CONDITION], Reason.CONDITION),
         ([Reason.NO_PRIMARY, Reason.REFUSED], Reason.REFUSED),
         ([Reason.REFUSED, Reason.NO_PRIMARY], Reason.REFUSED),
         ([Reason.NO_PRIMARY, Reason.AUTH, Reason.REFUSED], Reason.AUTH),
@@ -135,5 +139,19 @@ def test_every_host_is_asked_within_the_timeout() -> None:
 def test_the_first_unreachable_host_has_the_reason(
     results: list[Reason | str], reason: Reason
 ) -> None:
-    """If all hosts answer, the first one has."""
+    """A host that has been found goes before it. If all answer, one that qualifies goes first."""
     assert simulate(failure(hosts_of(*results)[1], within=1)) is reason
+
+
+def test_the_cause_names_the_host_that_decides() -> None:
+    """An error of the operating system does not say which host it belongs to."""
+    _, probe = hosts_of(Reason.NO_PRIMARY, Reason.REFUSED)
+
+    async def run() -> list[str]:
+        with pytest.raises(ReasonError) as caught:
+            await probe()
+        probe.explain(caught.value)
+        probe.explain(caught.value)
+        return caught.value.__notes__
+
+    assert simulate(run()) == ["host 2 of 2 in the URL"]
