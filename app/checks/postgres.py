@@ -78,7 +78,7 @@ async def open_postgres(
     renew_after = 0 if options.depth == "connect" else resources.reconnect_interval
     async with AsyncExitStack() as stack:
         probes = list[SessionProbe]()
-        for server in PostgresServer.of_target(target, make_statement):
+        for server in PostgresServer.of_target(target, make_statement, resources.trust):
             probe = PostgresProbe(server, read, renew_after)
             probes.append(await stack.enter_async_context(aclosing(probe)))
         yield probes[0] if len(probes) == 1 else HostsProbe(probes, options.timeout)

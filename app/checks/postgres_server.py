@@ -2,7 +2,7 @@
 
 import ssl
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -44,16 +44,18 @@ class TlsAttempt:
 PLAIN_TEXT = (TlsAttempt(None),)
 
 
-def tls_attempts(mode: str, files: Mapping[str, str]) -> Sequence[TlsAttempt]:
+def tls_attempts(mode: str, files: Mapping[str, str], system: TrustStore) -> Sequence[TlsAttempt]:
     """Return what `sslmode` and the files allow, in the order in which libpq tries it.
 
     Without a root file the system's CAs are trusted. Unlike libpq, this reads no files in the home
-    directory.
+    directory. *system* trusts the CAs of the system.
 
     https://www.postgresql.org/docs/current/libpq-ssl.html#LIBPQ-SSL-PROTECTION
     """
     if mode == "disable":
         return PLAIN_TEXT
+    if mode == "verify-full" and not files:
+        return [TlsAttempt(system, is_required=True)]
     root, *client = map(files.get, TLS_FILES)
     if mode in {"verify-ca", "verify-full"} or (mode == "require" and root):
         trust = TrustStore(root, *client, check_hostname=mode == "verify-full")
@@ -103,20 +105,24 @@ class PostgresServer:
 
     @classmethod
     def of_target(
-        cls, target: PostgresTarget, make_statement: Callable[[], Statement | None]
-    ) -> "list[PostgresServer]":
-        """Return the servers that a URL names, each with a statement of its own."""
-        encrypted = tls_attempts(target.ssl_mode, target.tls_files)
-        servers = []
+        cls,
+        target: PostgresTarget,
+        make_statement: Callable[[], Statement | None],
+        system: TrustStore,
+    ) -> "Iterator[PostgresServer]":
+        """Yield the servers that a URL names, each with a statement of its own."""
+        encrypted = tls_attempts(target.ssl_mode, target.tls_files, system)
         for host, port in target.hosts:
             # Without TLS, like libpq: no one can intercept a Unix socket.
             is_folder = host.startswith("/")
-            dialer = Dialer(f"{host}/.s.PGSQL.{port}") if is_folder else Dialer(host, port)
-            attempts = PLAIN_TEXT if is_folder else encrypted
-            servers.append(
-                cls(dialer, host, attempts, target.user, target.database, make_statement())
+            yield cls(
+                dialer=Dialer(f"{host}/.s.PGSQL.{port}") if is_folder else Dialer(host, port),
+                host=host,
+                attempts=PLAIN_TEXT if is_folder else encrypted,
+                user=target.user,
+                database=target.database,
+                statement=make_statement(),
             )
-        return servers
 
     async def open_session(self, password: str) -> PostgresSession:
         """Connect and log in, with TLS or without, as `sslmode` allows.
