@@ -61,6 +61,7 @@ def open_probe(order: dict[str, Any]) -> AbstractAsyncContextManager[Any]:
         url=order["url"],
         auth="none" if order["password"] is None else "password",
         depth=order["require"],
+        condition=order["condition"],
         timeout=60,
     )
     resources = Resources(lambda _name: str(order["password"]), reconnect_interval=86400)

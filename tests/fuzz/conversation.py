@@ -31,6 +31,7 @@ class Target:
     url: str
     password: str | None = None
     require: str = "query"
+    condition: str = ""
 
     def order(
         self, lane: int, port: int, attempts: int, timeout: float = LONG_TIMEOUT

@@ -16,6 +16,9 @@ CHALLENGE = re.compile(rb"r=([^,]+),s=([^,]+),i=(\d+)")
 NUMBER = re.compile(rb"; SELECT (\d+)")
 FINAL = re.compile(rb"(c=[^,]+,r=[^,]+),p=")
 
+# Bytes of an integer, and of a row before its first value: type, length and number of columns.
+INT, VALUES = 4, 7
+
 # Types of authentication requests: the SCRAM challenge, and the server's proof.
 CONTINUE, END = b"\0\0\0\x0b", b"\0\0\0\x0c"
 
@@ -39,9 +42,8 @@ class LiveAnswers:
         if self._conversation.protocol == "redis":
             return _echo_arguments(recorded.request, received, recorded.messages)
         if self._conversation.protocol == "postgres":
-            row = _row(received)
             proven = (self._prove(message, received) for message in recorded.messages)
-            return tuple(row if row and one[:1] == b"D" else one for one in proven)
+            return tuple(_echo_number(one, received) if one[:1] == b"D" else one for one in proven)
         return recorded.messages
 
     def _prove(self, message: bytes, received: bytes) -> bytes:
@@ -63,13 +65,14 @@ class LiveAnswers:
         return base64.b64encode(hmac.digest(key, signed, "sha256"))
 
 
-def _row(received: bytes) -> bytes:
-    """Return the row that answers a query for a number."""
+def _echo_number(row: bytes, received: bytes) -> bytes:
+    """Replace the first column of a row by the number that the client asks for."""
     number = NUMBER.search(received)
     if number is None:
-        return b""
-    row = struct.pack("!hi", 1, len(number[1])) + number[1]
-    return b"D" + struct.pack("!i", len(row) + 4) + row
+        return row
+    end = VALUES + INT + int.from_bytes(row[VALUES : VALUES + INT])
+    content = row[INT + 1 : VALUES] + struct.pack("!i", len(number[1])) + number[1] + row[end:]
+    return b"D" + struct.pack("!i", len(content) + INT) + content
 
 
 @cache

@@ -42,6 +42,10 @@ HEADS = {
 }
 
 
+# The rest of a URL without TLS.
+PLAIN = "postgres?sslmode=disable"
+
+
 async def record(
     probe_process: ProbeProcess, name: str, target: Target, port: int, protocol: str
 ) -> Conversation:
@@ -73,9 +77,11 @@ def _postgres_targets(secret: str) -> Iterator[tuple[str, Target]]:
         user: str,
         password: str | None,
         require: str = "writable",
-        path: str = "postgres?sslmode=disable",
+        path: str = PLAIN,
+        condition: str = "",
     ) -> Target:
-        return Target("postgres", f"postgresql://{user}@{HOST}:{{port}}/{path}", password, require)
+        url = f"postgresql://{user}@{HOST}:{{port}}/{path}"
+        return Target("postgres", url, password, require, condition)
 
     yield "scram", target("vitals", secret)
     yield "scram, refused", target("vitals", "wrong")
@@ -85,6 +91,11 @@ def _postgres_targets(secret: str) -> Iterator[tuple[str, Target]]:
     yield "connect", target("trusted", None, "connect")
     yield "read-only", target("reader", None)
     yield "no database", target("trusted", None, path="nothing?sslmode=disable")
+    yield "primary", target("trusted", None, path=f"{PLAIN}&target_session_attrs=primary")
+    yield "replica", target("trusted", None, "replica")
+    yield "condition", target("trusted", None, "query", condition="SELECT true")
+    yield "false condition", target("trusted", None, "query", condition="SELECT false")
+    yield "wrong condition", target("trusted", None, "query", condition="SELECT nothing")
     yield "no TLS", target("trusted", None, path="postgres?sslmode=prefer")
 
 

@@ -18,6 +18,7 @@ from tests.fuzz.tls import player
 REASONS = {
     *("timeout", "disconnected", "tls", "auth", "denied", "too_many_connections", "starting"),
     *("read_only", "no_primary", "out_of_memory", "persistence", "misconfigured", "protocol"),
+    *("not_replica", "condition"),
     "connect_timeout",  # if the connection was cut just before the deadline
     "unreachable",  # PgBouncer reports that its server is unreachable
 }
