@@ -117,7 +117,7 @@ def make_check(
 def advise(
     spec: CheckSpec[Options], probe: ExplainingProbe, error: BaseException | None
 ) -> Advice | None:
-    """Return advice if a server and a setting disagree on TLS, or on whether there is a password.
+    """Return advice if a server and a setting disagree, or if a probe that passes has a remark.
 
     Args:
         error: the error of the last attempt; None if it passed.
@@ -148,4 +148,4 @@ def advise(
             f"Unset {setting}, and put the password into the secret "
             f"{spec.url_secret or options.password_name(spec.name)}.",
         )
-    return None
+    return getattr(probe, "remark", None) if error is None else None

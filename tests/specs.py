@@ -12,7 +12,6 @@ from app.checks.postgres import KIND as POSTGRESQL
 from app.checks.postgres import open_postgres
 from app.checks.redis import KIND as REDIS
 from app.checks.redis import open_redis
-from app.checks.session import SessionProbe
 from app.checks.tls import TrustStore
 from app.settings import Settings
 
@@ -49,7 +48,7 @@ def postgres(
 
 def redis(
     url: str, password: Password, *, require: str, renew_after: float
-) -> AbstractAsyncContextManager[SessionProbe]:
+) -> AbstractAsyncContextManager[Any]:
     """Open a probe of a Redis. Its URL is not validated."""
     return open_redis(
         _store(REDIS, url, password, depth=require), _resources(password, renew_after)

@@ -6,12 +6,14 @@ from functools import partial
 from app.checks.race import START_DELAY, race
 from app.checks.session import SessionProbe, explain_once
 from app.health import Facts, Reason
+from app.health.reasons import Advice
 
 
 # If no host passes, the lowest rank decides. A host with one of these reasons has answered. With
 # any other reason, of the rank UNREACHABLE, it is open what the host would answer.
 UNREACHABLE = 1
 RANKS = {
+    Reason.CLUSTER_DOWN: 0,  # each node knows the state of its cluster
     Reason.CONDITION: 0,  # of the host that was looked for
     Reason.LAGGING: 2,
     Reason.READ_ONLY: 2,
@@ -38,6 +40,11 @@ class HostsProbe:
     def password_not_requested(self) -> bool:
         """Whether the host that passed last did not ask for the configured password."""
         return self._preferred.password_not_requested
+
+    @property
+    def remark(self) -> Advice | None:
+        """What to know about the host that passed last."""
+        return self._preferred.remark
 
     def facts(self) -> Facts:
         """Return what is known of the host that passed last."""
@@ -77,9 +84,14 @@ class HostsProbe:
         """
         errors = [self._errors.get(probe, deadline) for probe in self._probes]
         pairs = zip(self._probes, errors, strict=True)
-        ranks = [RANKS.get(probe.explain(error), UNREACHABLE) for probe, error in pairs]
+        ranks = [self.rank(probe, probe.explain(error)) for probe, error in pairs]
         host = ranks.index(min(ranks))
         return host, errors[host]
+
+    def rank(self, probe: SessionProbe, reason: Reason) -> int:
+        """Return the rank of a host that has failed for a reason."""
+        del probe
+        return RANKS.get(reason, UNREACHABLE)
 
 
 async def _ask(probe: SessionProbe, errors: dict[SessionProbe, Exception]) -> SessionProbe:

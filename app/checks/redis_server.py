@@ -2,7 +2,7 @@
 
 import asyncio
 import secrets
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,17 +11,19 @@ from redis import exceptions
 from app.checks.connection import BoundedConnection
 from app.checks.errors import PASSWORD_UNWANTED, lookup_by_class
 from app.checks.network import Dialer, Stage, enter_stage, explain_network
-from app.checks.redis_url import RedisTarget
-from app.checks.resp import RespConnection
+from app.checks.redis_cluster import CLUSTER_INFO, ensure_cluster
+from app.checks.resp import RespConnection, expect
+from app.checks.session import SessionProbe
 from app.checks.tls import TrustStore
-from app.health import Reason
+from app.health import Facts, Reason
+from app.health.reasons import Advice
 
 
 REDIS_REASONS: Mapping[type[BaseException], Reason] = {
     exceptions.AskError: Reason.MISCONFIGURED,  # a node of a cluster that does not hold the key
     exceptions.AuthenticationError: Reason.AUTH,
     exceptions.BusyLoadingError: Reason.STARTING,
-    exceptions.ClusterDownError: Reason.NO_PRIMARY,
+    exceptions.ClusterDownError: Reason.CLUSTER_DOWN,
     exceptions.MasterDownError: Reason.NO_PRIMARY,
     exceptions.NoPermissionError: Reason.DENIED,
     exceptions.OutOfMemoryError: Reason.OUT_OF_MEMORY,
@@ -36,6 +38,7 @@ MESSAGE_REASONS: Mapping[str, Reason] = {
     "DENIED": Reason.DENIED,  # protected mode
     "MISCONF": Reason.PERSISTENCE,
     "NOREPLICAS": Reason.READ_ONLY,
+    "This instance has cluster support disabled": Reason.MISCONFIGURED,
     "invalid DB index": Reason.MISCONFIGURED,
     "max number of clients": Reason.TOO_MANY_CONNECTIONS,
 }
@@ -62,29 +65,13 @@ class RedisServer:
     Attributes:
         host: the host that the server's certificate must name.
         trust: the servers to trust; None without TLS.
-        options: the arguments of redis-py, except the password.
+        options: further arguments of redis-py, except the password.
     """
 
     dialer: Dialer
     host: str
     trust: TrustStore | None
     options: Mapping[str, Any]
-
-    @classmethod
-    def of_target(cls, target: RedisTarget, system: TrustStore) -> "RedisServer":
-        """Return the server that a URL names. *system* trusts the CAs of the system."""
-        ((host, port),) = target.hosts
-        return cls(
-            dialer=Dialer(host, port),
-            host=host,
-            trust=target.tls.trust(system) if target.tls else None,
-            options={
-                "db": target.database,
-                "username": target.username or None,
-                "protocol": 2,
-                "driver_info": None,
-            },
-        )
 
     async def connect(self, password: str | None) -> RespConnection:
         """Connect and authenticate.
@@ -96,7 +83,9 @@ class RedisServer:
         """
         context = await self.trust.context() if self.trust else None
         bounded = await BoundedConnection.open(self.dialer)
-        connection = RespConnection(bounded, password=password, **self.options)
+        connection = RespConnection(
+            bounded, password=password, protocol=2, driver_info=None, **self.options
+        )
         try:
             if context:
                 await bounded.start_tls(context, self.host)
@@ -120,24 +109,39 @@ class RedisSession:
     """An authenticated connection to Redis.
 
     Attributes:
-        require: `connect`, `query` or `writable`.
+        depth: `connect`, `query` or `writable`.
+        is_cluster: whether the server is a node of a Redis Cluster; None if it does not tell.
     """
 
     connection: RespConnection
-    require: str
+    depth: str
+    is_cluster: bool | None = False
 
     async def query(self) -> None:
-        """Send the commands that *require* asks for; none for `connect`."""
-        if self.require == "connect":
+        """Send the commands that the depth asks for; none for `connect`."""
+        if self.depth == "connect":
             return
         enter_stage(Stage.QUERY)
         self.connection.bounded.reset_budget()
-        if self.require == "writable":
-            await self.connection.execute(WRITE, WRITE_REPLIES)
-        else:
-            # The reply to an earlier PING must not be mistaken for this one's.
-            nonce = secrets.token_hex(8)
-            await self.connection.execute([("PING", nonce)], [nonce.encode()])
+        if self.depth == "writable" and not self.is_cluster:
+            await self._write()
+            return
+        # The reply to an earlier PING must not be mistaken for this one's.
+        nonce = secrets.token_hex(8)
+        commands = [("PING", nonce), *([CLUSTER_INFO] if self.is_cluster else [])]
+        pong, *infos = await self.connection.execute(*commands)
+        expect(pong, nonce.encode())
+        for info in infos:
+            # A node takes writes for its own slots only, so that none can stand for the others.
+            ensure_cluster(info, is_complete=self.depth == "writable")
+
+    async def _write(self) -> None:
+        replies = await self.connection.execute(*WRITE)
+        is_redirected = isinstance(replies[1], exceptions.AskError)
+        if self.is_cluster is None and is_redirected:
+            return  # a node that serves other slots
+        for reply, expected in zip(replies, WRITE_REPLIES, strict=True):
+            expect(reply, expected)
 
     async def close(self) -> None:
         """Close the connection; the event loop closes the socket in its next iteration."""
@@ -147,3 +151,82 @@ class RedisSession:
     def terminate(self) -> None:
         """Close the connection at once."""
         self.connection.terminate()
+
+
+# The name of the session in CLIENT LIST.
+CLIENT_NAME = "vitals"
+
+# Shown while the probe passes.
+HIDDEN_CLUSTER = Advice(
+    "It denies CLUSTER INFO, so that a Redis Cluster that is down would pass.",
+    "If it belongs to a cluster, grant its user +cluster|info.",
+)
+
+
+class RedisProbe(SessionProbe):
+    """A probe of one server.
+
+    Args:
+        depth: `connect`, `query` or `writable`.
+        read_password: None if the server wants none.
+        needs_cluster: whether the server must belong to a Redis Cluster.
+    """
+
+    def __init__(
+        self,
+        server: RedisServer,
+        depth: str,
+        read_password: Callable[[], Awaitable[str]] | None,
+        renew_after: float,
+        *,
+        needs_cluster: bool = False,
+    ) -> None:
+        super().__init__(self._open_session, self._explain_redis, renew_after)
+        self.facts = lambda: Facts(self._server.dialer.certificate)
+        self._server = server
+        self._depth = depth
+        self._read_password = read_password
+        self._needs_cluster = needs_cluster
+
+    def _explain_redis(self, error: BaseException) -> Reason:
+        return explain_redis(error, self._server.dialer)
+
+    async def _open_session(self) -> RedisSession:
+        connection = await self._connect()
+        try:
+            is_cluster = await self._greet(connection)
+        except BaseException:
+            connection.terminate()
+            raise
+        self.remark = HIDDEN_CLUSTER if is_cluster is None else None
+        return RedisSession(connection, self._depth, is_cluster)
+
+    async def _connect(self) -> RespConnection:
+        self._server.dialer.timeout_reason = Reason.TIMEOUT
+        password = await self._read_password() if self._read_password else None
+        return await self._server.connect(password)
+
+    async def _greet(self, connection: RespConnection) -> bool | None:
+        """Name the session, and return whether the server belongs to a Redis Cluster."""
+        is_asked = self._depth != "connect"
+        # Without a password, these commands are the first that Redis answers.
+        commands = [("CLIENT", "SETNAME", CLIENT_NAME), *([CLUSTER_INFO] if is_asked else [])]
+        name, *infos = await connection.execute(*commands)
+        if not self._lacks_command(name):
+            expect(name, b"OK")
+        for info in infos:
+            if not self._lacks_command(info):
+                ensure_cluster(info, is_complete=self._depth == "writable")
+                return True
+            if isinstance(info, exceptions.NoPermissionError):
+                return None
+            if self._needs_cluster:
+                raise info
+        return False
+
+    def _lacks_command(self, reply: Any) -> bool:
+        """Return whether a reply refuses a command that providers remove and ACLs may deny."""
+        if not isinstance(reply, exceptions.ResponseError):
+            return False
+        is_denied = isinstance(reply, exceptions.NoPermissionError)
+        return is_denied or self._explain_redis(reply) in {Reason.ERROR, Reason.MISCONFIGURED}

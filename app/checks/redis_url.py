@@ -10,6 +10,7 @@ from urllib.parse import unquote
 
 from app.checks.tls import TrustStore
 from app.checks.urls import (
+    PASSWORD,
     WHITESPACE,
     ensure,
     ensure_known,
@@ -20,8 +21,10 @@ from app.checks.urls import (
 
 
 FORM = "must have the form redis://host:port/0, rediss://host:port/0 or unix:///path. Correct it."
+CLUSTER_FORM = "must have the form redis+cluster://host:port,host:port. Correct it."
 URL = re.compile(
-    r"(rediss?|unix)://(?:([^/?#]*)@)?([^/?#@]*)(/[^?#]*)?(?:\?([^#]*))?", re.IGNORECASE
+    r"(rediss?|unix)(\+cluster)?://(?:([^/?#]*)@)?([^/?#@]*)(/[^?#]*)?(?:\?([^#]*))?",
+    re.IGNORECASE,
 )
 DEFAULT_PORT = 6379
 DATABASE = re.compile(r"[0-9]{1,9}")
@@ -63,15 +66,15 @@ class RedisTarget:
 
     Attributes:
         hosts: each a name or an address, or the path of a Unix socket, and its port.
-        password: empty if the URL has none.
         tls: how to use TLS; None without it.
+        is_cluster: whether the hosts are nodes of a Redis Cluster.
     """
 
     hosts: tuple[tuple[str, int], ...]
     username: str
-    password: str
     database: int
     tls: "TlsTarget | None"
+    is_cluster: bool
 
     @classmethod
     def parse(cls, text: str) -> "RedisTarget":
@@ -79,26 +82,28 @@ class RedisTarget:
         ensure(is_plain(text), WHITESPACE)
         if not (match := URL.fullmatch(text)):
             raise ValueError(FORM)
-        scheme, user, netloc, path, query = (part or "" for part in match.groups())
+        scheme, cluster, user, netloc, path, query = (part or "" for part in match.groups())
+        form = CLUSTER_FORM if cluster else FORM
         options = split_query(query)
+        user, _, password = user.partition(":")
+        ensure(not password and "password" not in options, PASSWORD)
         ensure_known(options, USED | IGNORED)
         if scheme.lower() == "unix":
-            ensure(path.strip("/") and not netloc, FORM)
-            hosts: tuple[tuple[str, int], ...] = ((unquote(path), 0),)
-            path = ""
+            ensure(path.strip("/") and not netloc and not cluster, FORM)
+            hosts, path = [(unquote(path), 0)], ""
         else:
             host = options.get("host") or unquote(netloc)
-            hosts = tuple(split_hosts(host, options.get("port"), DEFAULT_PORT, FORM))
-            ensure(len(hosts) == 1, FORM)
-        username, _, password = map(unquote, user.partition(":"))
+            hosts = list(split_hosts(host, options.get("port"), DEFAULT_PORT, form))
+            ensure(cluster or len(hosts) == 1, form)
         database = options.get("db") or unquote(path).strip("/") or "0"
         ensure(DATABASE.fullmatch(database), "the database must be a number. Correct it.")
+        ensure(not cluster or not int(database), "a cluster has only database 0. Correct it.")
         return cls(
-            hosts,
-            options.get("username") or username,
-            options.get("password") or password,
+            tuple(hosts),
+            options.get("username") or unquote(user),
             int(database),
             _parse_tls(options, has_tls=scheme.lower() == "rediss"),
+            is_cluster=bool(cluster),
         )
 
 

@@ -17,14 +17,14 @@ from app.checks.connection import MAX_ERROR_TEXT, BoundedConnection
 from app.checks.errors import ProtocolError
 
 
-# A simple string, an error, and a bulk string.
-REPLY_TYPES = frozenset({b"+", b"-", b"$"})
+# A simple string, an error, a number, a bulk string, and an array.
+REPLY_TYPES = frozenset({b"+", b"-", b":", b"$", b"*"})
 LINE = re.compile(rb"\r\n")
 LENGTH = re.compile(rb"-1|[0-9]{1,5}")
 
 
 class RespParser(AsyncBaseParser):
-    """Reads strings and errors. A probe asks for no other type of reply.
+    """Reads the replies of RESP2. Each element of an array counts as a message.
 
     hiredis, which redis-py would use, allocates memory for as many elements as a server announces.
     """
@@ -45,7 +45,7 @@ class RespParser(AsyncBaseParser):
     can_read_destructive = can_read
 
     async def read_response(self, disable_decoding: bool = False) -> Any:  # noqa: FBT001, FBT002
-        """Return the next reply: bytes, None for a null string, or an error.
+        """Return the next reply: bytes, also for a number, a list, None for a null, or an error.
 
         Raises:
             ProtocolError: the reply has another type, or is malformed.
@@ -57,13 +57,16 @@ class RespParser(AsyncBaseParser):
             raise ProtocolError(f"unexpected reply of type {kind!r}")
         self._bounded.count_frames()
         content = (await self._bounded.read_until(LINE, overlap=1))[:-2]
-        if kind == b"+":
+        if kind in {b"+", b":"}:
             return content
         if kind == b"-":
             return self._read_error(content[:MAX_ERROR_TEXT].decode(errors="replace"))
         if not LENGTH.fullmatch(content):
-            raise ProtocolError("a string of an impossible length")
-        return await self._read_string(int(content))
+            raise ProtocolError("a reply of an impossible length")
+        if kind == b"$":
+            return await self._read_string(int(content))
+        length = int(content)
+        return None if length < 0 else [await self.read_response() for _ in range(length)]
 
     def _read_error(self, text: str) -> exceptions.ResponseError:
         try:
@@ -110,28 +113,24 @@ class RespConnection(Connection):
             redis.ResponseError: the server refuses.
         """
         del arguments, options
-        return _expect(await self._read_reply(), b"OK")
+        return expect(await self._parser.read_response(), b"OK")
 
-    async def execute(self, commands: Iterable[tuple[str, ...]], replies: Iterable[bytes]) -> None:
-        """Send commands in one piece, and read their replies.
-
-        Args:
-            replies: the expected replies, in order.
+    async def execute(self, *commands: tuple[str, ...]) -> list[Any]:
+        """Send commands in one piece, and return their replies. A refusal is a `ResponseError`.
 
         Raises:
-            ProtocolError: a reply is not the expected one.
-            redis.ResponseError: the server refuses.
+            redis.ResponseError: the connection ended after a refusal.
         """
         await self.send_packed_command(self.pack_commands(commands))
-        for expected in replies:
-            _expect(await self._read_reply(), expected)
-
-    async def _read_reply(self) -> Any:
-        """Return a reply. Unlike in redis-py, an error of the network stays as it is."""
-        reply = await self._parser.read_response()
-        if isinstance(reply, exceptions.ResponseError):
-            raise reply
-        return reply
+        replies = list[Any]()
+        try:
+            for _ in commands:
+                replies.append(await self._parser.read_response())
+        except (EOFError, OSError):
+            for reply in replies:
+                raise_refusal(reply)
+            raise
+        return replies
 
     def terminate(self) -> None:
         """Close the connection at once."""
@@ -139,7 +138,20 @@ class RespConnection(Connection):
         self._close()  # type: ignore[no-untyped-call]
 
 
-def _expect(reply: Any, expected: bytes) -> bytes:
+def raise_refusal(reply: Any) -> None:
+    """Raise a reply that is an error."""
+    if isinstance(reply, exceptions.ResponseError):
+        raise reply
+
+
+def expect(reply: Any, expected: bytes) -> bytes:
+    """Return the expected reply.
+
+    Raises:
+        ProtocolError: the reply is another one.
+        redis.ResponseError: the server refuses.
+    """
+    raise_refusal(reply)
     if reply != expected:
         raise ProtocolError("a reply that does not belong to the command")
     return expected

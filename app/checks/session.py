@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Hashable
 from typing import Any, Generic, Protocol, TypeVar
 
 from app.health import Facts, Reason
+from app.health.reasons import Advice
 
 
 # The attribute of an error that keeps its reason, and the probe that explained it.
@@ -52,6 +53,7 @@ class SessionProbe:
         password_not_requested: whether the server opened the last session without asking for the
             configured password. *open_session* sets it.
         facts: returns what the sessions have learned.
+        remark: what to know about a server that passes. *open_session* sets it.
 
     Args:
         open_session: connects and authenticates.
@@ -72,6 +74,7 @@ class SessionProbe:
     ) -> None:
         self.facts: Callable[[], Facts] = Facts
         self.password_not_requested = False
+        self.remark: Advice | None = None
         self._explain = explain
         self._open = open_session
         self._renew_after = renew_after

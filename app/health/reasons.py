@@ -21,6 +21,7 @@ class Reason(StrEnum):
     STARTING = "starting"
     READ_ONLY = "read_only"
     NO_PRIMARY = "no_primary"
+    CLUSTER_DOWN = "cluster_down"
     NOT_REPLICA = "not_replica"
     LAGGING = "lagging"
     CONDITION = "condition"
@@ -101,6 +102,10 @@ ADVICE: Mapping[Reason, Advice] = {
     Reason.NO_PRIMARY: Advice(
         "No host is a primary, or a replica has lost the connection to its primary.",
         "Repair the primary, or promote a replica.",
+    ),
+    Reason.CLUSTER_DOWN: Advice(
+        "The Redis Cluster does not serve all of its slots.",
+        "Look for nodes that are down or can't reach the others with redis-cli --cluster check.",
     ),
     Reason.NOT_REPLICA: Advice(
         "No host is a replica.",

@@ -14,6 +14,6 @@ def test_statuses_have_the_documented_spelling() -> None:
 def test_the_list_of_reasons_is_closed() -> None:
     """Dashboards and alerts know these words."""
     words = """dns refused unreachable connect_timeout timeout disconnected tls auth denied
-    too_many_connections starting read_only no_primary not_replica lagging condition
+    too_many_connections starting read_only no_primary cluster_down not_replica lagging condition
     out_of_memory persistence misconfigured protocol http_status stuck stale error"""
     assert [reason.value for reason in Reason] == words.split()

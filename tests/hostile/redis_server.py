@@ -31,6 +31,8 @@ def reply_to(command: Command) -> bytes:
     name, *words = command
     if name == b"PING":
         return bulk(words[0]) if words else b"+PONG\r\n"
+    if name == b"CLUSTER":
+        return b"-ERR This instance has cluster support disabled\r\n"
     return b"+QUEUED\r\n" if name == b"SET" else OK
 
 

@@ -113,7 +113,7 @@ def test_an_error_of_the_network_has_one_reason_for_every_kind(
 @pytest.mark.parametrize(
     ("error", "reason"),
     [
-        (exceptions.ClusterDownError("CLUSTERDOWN the cluster is down"), Reason.NO_PRIMARY),
+        (exceptions.ClusterDownError("CLUSTERDOWN the cluster is down"), Reason.CLUSTER_DOWN),
         (exceptions.MovedError("1234 127.0.0.1:7000"), Reason.MISCONFIGURED),
         (exceptions.MasterDownError("link with MASTER is down"), Reason.NO_PRIMARY),
         (exceptions.ResponseError("DENIED Redis is running in protected mode"), Reason.DENIED),

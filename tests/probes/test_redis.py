@@ -172,6 +172,20 @@ async def test_a_failing_disk_is_persistence(valkey: Valkey) -> None:
             await probe()
 
 
+async def test_a_plain_server_gets_one_command_more_per_connection(own_valkey: Valkey) -> None:
+    """CLUSTER INFO comes with the name of the session, and not with each question."""
+    async with open_probe(own_valkey) as probe:
+        command(own_valkey, "CONFIG", "RESETSTAT")
+        for _ in range(5):
+            await probe()
+    with admin(own_valkey) as client:
+        calls = {name: counts["calls"] for name, counts in client.info("commandstats").items()}
+    # The counting clients also name themselves and authenticate, but ask nothing else.
+    assert calls["cmdstat_ping"] == 5
+    assert calls["cmdstat_cluster|info"] == 1
+    assert calls["cmdstat_client|setname"] == 1
+
+
 def last_save(server: Valkey) -> str:
     """Return the result of the last save."""
     with admin(server) as client:

@@ -4,15 +4,16 @@ from typing import Any
 
 import pytest
 
-from app.checks.redis_url import FORM, SYSTEM, RedisTarget, TlsTarget
+from app.checks.redis_url import CLUSTER_FORM, FORM, SYSTEM, RedisTarget, TlsTarget
+from app.checks.urls import PASSWORD
 
 
 DEFAULTS: dict[str, Any] = {
     "hosts": (("r", 6379),),
     "username": "",
-    "password": "",
     "database": 0,
     "tls": None,
+    "is_cluster": False,
 }
 UNVERIFIED = TlsTarget({}, verify=False, check_hostname=True)
 
@@ -32,9 +33,6 @@ UNVERIFIED = TlsTarget({}, verify=False, check_hostname=True)
         ("redis://:@r", {}),
         ("redis://a%40b@r", {"username": "a@b"}),
         ("redis://r?username=app", {"username": "app"}),
-        ("redis://:pw@r", {"password": "pw"}),
-        ("redis://a:p%2Bw%3A@r", {"username": "a", "password": "p+w:"}),
-        ("redis://r?password=pw", {"password": "pw"}),
         ("unix:///run/r.sock", {"hosts": (("/run/r.sock", 0),)}),
         (
             "unix://app@/run/r%20s.sock?db=2",
@@ -59,6 +57,16 @@ UNVERIFIED = TlsTarget({}, verify=False, check_hostname=True)
                 )
             },
         ),
+        ("redis+cluster://r/0", {"is_cluster": True}),
+        (
+            "rediss+cluster://app@r,s:1,[::1]?port=7",
+            {
+                "hosts": (("r", 7), ("s", 7), ("::1", 7)),
+                "username": "app",
+                "tls": SYSTEM,
+                "is_cluster": True,
+            },
+        ),
         ("redis://r?socket_timeout=5&protocol=3&max_connections=x&decode_responses=True", {}),
     ],
 )
@@ -69,7 +77,13 @@ def test_a_url_names_a_target(url: str, expected: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("url", "problem"),
     [
+        ("redis://:pw@r", PASSWORD),
+        ("redis://r?password=pw", PASSWORD),
         ("redis://a,b", FORM),
+        ("unix+cluster:///run/r.sock", FORM),
+        ("redis+cluster://", CLUSTER_FORM),
+        ("redis+cluster://a,,b", CLUSTER_FORM),
+        ("redis+cluster://a/1", "a cluster has only database 0. Correct it."),
         ("redis://r:x", FORM),
         ("redis://r#0", FORM),
         ("unix://", FORM),
@@ -91,6 +105,6 @@ def test_a_url_names_a_target(url: str, expected: dict[str, Any]) -> None:
     ],
 )
 def test_another_url_is_refused_in_one_line(url: str, problem: str) -> None:
-    with pytest.raises(ValueError, match=r"^must|^the|^ssl") as caught:
+    with pytest.raises(ValueError, match=r"^must|^a|^the|^ssl") as caught:
         RedisTarget.parse(url)
     assert str(caught.value) == problem
