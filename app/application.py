@@ -1,9 +1,12 @@
 """The composition root: builds checks, monitor and application from the settings."""
 
+import asyncio
+import gc
 import math
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
+from typing import Any
 
 import app
 from app.api.answers import ENDED, NOT_STARTED, Answers, UnavailableAnswers
@@ -15,9 +18,10 @@ from app.api.verdict import HistoryStore, ServiceState
 from app.asgi import Vitals, skip_tracing
 from app.auth import Access, TokenVerifier
 from app.background import run_periodically
-from app.check_factory import open_checks
+from app.check_factory import create_checks
 from app.event_loop import Admission, LoopLag, StallDetector
 from app.health import Check, Clock, Monitor
+from app.health.monitor import report_crash
 from app.lifecycle import Lifecycle, drain_on_signal, watch_file
 from app.logs import configure_if_unconfigured, filter_probe_logs
 from app.logs.events import CheckLogger, log_deprecated, log_start
@@ -91,13 +95,13 @@ async def open_service(
         stack.enter_context(filter_probe_logs(is_probe))
     stack.enter_context(watch_file(settings.maintenance, lifecycle))
     secrets = SecretStore(settings.read_secret)
-    checks = await open_checks(settings, secrets.read, stack)
+    checks, open_probes = create_checks(settings, secrets.read)
     log_start(app.__version__, getattr(application.state, "addresses", ()), checks)
     for setting, advice in find_deprecated(settings).items():
         log_deprecated(setting, advice)
     clock, recorder, lag = Clock(), MetricsRecorder(checks), LoopLag()
     monitor = create_monitor(checks, clock, recorder, secrets.redact)
-    await stack.enter_async_context(monitor)
+    await stack.enter_async_context(run_in_background(run_checks(monitor, open_probes)))
     stack.enter_context(lag.measure())
     stack.enter_context(StallDetector(lag, recorder.record_stall).watch())
     tokens = TokenVerifier(partial(settings.secret, SIGNING_KEY))
@@ -128,3 +132,27 @@ def create_monitor(
     check_logger = CheckLogger(monitor.report, redact)
     monitor.subscribe(on_result=check_logger.on_result, on_transition=check_logger.on_transition)
     return monitor
+
+
+async def run_checks(
+    monitor: Monitor, open_probes: Callable[[AsyncExitStack], Awaitable[None]]
+) -> None:
+    """Open the probes, which loads their drivers, and run the checks until cancelled."""
+    async with AsyncExitStack() as stack:
+        await open_probes(stack)
+        if gc.get_freeze_count():
+            gc.freeze()  # the drivers too, as the server does with what exists at the start
+        await stack.enter_async_context(monitor)
+        await asyncio.Event().wait()
+
+
+@asynccontextmanager
+async def run_in_background(coroutine: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Run a task within the block. Its error does not end the block."""
+    task = asyncio.create_task(coroutine, name="checks")
+    task.add_done_callback(report_crash)
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)

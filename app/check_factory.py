@@ -1,8 +1,10 @@
 """Create the checks of the configured dependencies, and advise on mistakes in their settings."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from functools import partial
+from importlib import import_module
+from typing import Any
 
 from app.checks.errors import (
     PLAIN_TEXT_REFUSED,
@@ -15,6 +17,7 @@ from app.checks.errors import (
     lookup_by_class,
 )
 from app.checks.kind import CheckSpec, ExplainingProbe, Options, Resources, StoreOptions
+from app.checks.network import BlockingCall
 from app.checks.secret_url import WrongUrlError, open_secret_url
 from app.checks.session import LOGINS_BLOCKED
 from app.health import Check, Facts, Reason
@@ -74,22 +77,67 @@ ADVICE_BY_NOTE: Mapping[str, Advice] = {
 }
 
 
-async def open_checks(
-    settings: Settings, read_secret: Callable[[str], str], stack: AsyncExitStack
-) -> list[Check]:
-    """Open a probe for each configured check. The stack closes them.
+class DeferredProbe:
+    """A probe that opens after the service has started, because its driver loads slowly."""
+
+    def __init__(self, spec: CheckSpec[Options], resources: Resources) -> None:
+        self.spec = spec
+        self._resources = resources
+        self._probe: Any = None
+
+    async def open(self, stack: AsyncExitStack) -> None:
+        """Load the driver on a thread, and open the probe. The stack closes it."""
+        kind = self.spec.kind
+        if kind.driver:
+            await BlockingCall(partial(import_module, kind.driver), f"load {kind.driver}")()
+        open_probe = open_secret_url if self.spec.url_secret else kind.open
+        self._probe = await stack.enter_async_context(open_probe(self.spec, self._resources))
+
+    async def __call__(self) -> None:
+        """Check the dependency."""
+        await self._probe()
+
+    def explain(self, error: BaseException) -> Reason:
+        """Return why an attempt failed."""
+        reason: Reason = self._probe.explain(error)
+        return reason
+
+    def facts(self) -> Facts:
+        """Return what the probe has learned."""
+        facts: Facts = getattr(self._probe, "facts", Facts)()
+        return facts
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._probe, name)
+
+
+def create_checks(
+    settings: Settings, read_secret: Callable[[str], str]
+) -> tuple[list[Check], Callable[[AsyncExitStack], Awaitable[None]]]:
+    """Return the configured checks, and a function that opens their probes.
 
     Args:
         read_secret: returns the secret of a name. It is called for each new connection.
     """
     resources = Resources(read_secret, settings.reconnect_interval)
-    checks = []
-    for spec in settings.check_specs:
-        # The settings refuse a check without a URL. Only `vitals doctor` still gets here then.
-        if spec.options.url:
-            open_probe = open_secret_url if spec.url_secret else spec.kind.open
-            probe = await stack.enter_async_context(open_probe(spec, resources))
-            checks.append(make_check(spec, probe, settings.certificate_warn_days * DAY))
+    # The settings refuse a check without a URL. Only `vitals doctor` still gets here then.
+    specs = [spec for spec in settings.check_specs if spec.options.url]
+    probes = [DeferredProbe(spec, resources) for spec in specs]
+
+    async def open_probes(stack: AsyncExitStack) -> None:
+        for probe in probes:
+            await probe.open(stack)
+
+    warning = settings.certificate_warn_days * DAY
+    return [make_check(probe.spec, probe, warning) for probe in probes], open_probes
+
+
+async def open_checks(
+    settings: Settings, read_secret: Callable[[str], str], stack: AsyncExitStack
+) -> list[Check]:
+    """Return the configured checks with open probes. The stack closes them."""
+    checks, open_probes = create_checks(settings, read_secret)
+    await open_probes(stack)
     return checks
 
 

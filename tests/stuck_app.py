@@ -1,7 +1,7 @@
 """The service with a custom check that ignores each cancellation."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 
 from app import application, check_factory
@@ -23,15 +23,16 @@ class StuckProbe:
         await deaf(asyncio.Event())()
 
 
-async def open_checks(
-    settings: Settings, read_secret: Callable[[str], str], stack: AsyncExitStack
-) -> list[Check]:
-    """Open the checks of the settings, and add the stuck check."""
+def create_checks(
+    settings: Settings, read_secret: Callable[[str], str]
+) -> tuple[list[Check], Callable[[AsyncExitStack], Awaitable[None]]]:
+    """Create the checks of the settings, and add the stuck check."""
     stuck = check_factory.make_check(spec_of("mine", settings), StuckProbe())
-    return [*await check_factory.open_checks(settings, read_secret, stack), stuck]
+    checks, open_probes = check_factory.create_checks(settings, read_secret)
+    return [*checks, stuck], open_probes
 
 
-application.open_checks = open_checks  # type: ignore[attr-defined]
+application.create_checks = create_checks  # type: ignore[attr-defined]
 app = application.create_app()
 
 if __name__ == "__main__":

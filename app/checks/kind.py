@@ -217,11 +217,13 @@ class Kind:
         name: as the log shows it.
         schemes: of the URLs that select this kind.
         options: validates the options.
-        open: opens a probe and closes it at the end. It imports the driver, which takes a fifth of
-            the startup time, so that a service without such a check does not load it.
+        open: opens a probe and closes it at the end. It imports the driver, so that a service
+            without such a check does not load it.
+        driver: the module that imports the driver. It is loaded on a thread before `open`.
     """
 
     name: str
     schemes: tuple[str, ...]
     options: type[Options]
     open: Callable[[CheckSpec[Any], Resources], AbstractAsyncContextManager[ExplainingProbe]]
+    driver: str = ""

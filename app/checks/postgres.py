@@ -84,4 +84,6 @@ async def open_postgres(
         yield probes[0] if len(probes) == 1 else HostsProbe(probes, options.timeout)
 
 
-KIND = Kind("postgresql", SCHEMES, PostgresOptions, open_postgres)
+KIND = Kind(
+    "postgresql", SCHEMES, PostgresOptions, open_postgres, driver="app.checks.postgres_server"
+)

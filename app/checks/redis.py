@@ -53,4 +53,4 @@ async def open_redis(
 
 
 SCHEMES = ("redis", "rediss", "redis+cluster", "rediss+cluster", "unix")
-KIND = Kind("redis", SCHEMES, RedisOptions, open_redis)
+KIND = Kind("redis", SCHEMES, RedisOptions, open_redis, driver="app.checks.redis_server")

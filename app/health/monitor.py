@@ -251,7 +251,7 @@ class Monitor:
     async def __aenter__(self) -> Self:
         for runner in self._runners:
             task = asyncio.create_task(runner.run(), name=f"check runner {runner.check.name}")
-            task.add_done_callback(_report_crash)
+            task.add_done_callback(report_crash)
             self._tasks.append(task)
         return self
 
@@ -261,8 +261,8 @@ class Monitor:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
 
-def _report_crash(task: asyncio.Task[None]) -> None:
-    """Pass the error of a runner that has crashed to the event loop. Its check becomes stale."""
+def report_crash(task: asyncio.Task[None]) -> None:
+    """Pass the error of a task that has crashed to the event loop."""
     if not task.cancelled() and (error := task.exception()):
         message = f"{task.get_name()} has ended"
         task.get_loop().call_exception_handler({"message": message, "exception": error})

@@ -270,10 +270,10 @@ def read_signing_key(secret: Secret) -> str:
     Raises:
         SecretError: it can't be read, is short enough to be guessed, or is a public or private key.
     """
+    text = secret.read()
     # Imported only if there is a key: with cryptography it takes a sixth of the startup time.
     import jwt  # noqa: PLC0415
 
-    text = secret.read()
     if len(text.encode()) < MIN_KEY_BYTES:
         problem = f"is shorter than {MIN_KEY_BYTES} bytes. Write a longer one."
         raise SecretError(f"{secret.name}: {secret.place} {problem}")
