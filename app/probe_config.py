@@ -128,20 +128,12 @@ ANSWER_RULE = RuleTemplate(
     "{prober} waits {value} for an answer. An answer takes at most {limit}.",
     "{prober} waits {value} for an answer, and an answer may take {limit}. Increase its timeout.",
 )
-FAULT_RULE = RuleTemplate(
+CHANGE_RULE = RuleTemplate(
     "interval",
     operator.le,
-    "{prober} takes {count} x {interval:g} s to notice a fault. Readiness takes up to {limit} to "
-    "show it.",
-    "CHECK_INTERVAL: readiness shows a fault within {limit}, and {prober} takes {value} to notice. "
-    "Increase CHECK_INTERVAL.",
-)
-REPAIR_RULE = RuleTemplate(
-    "interval",
-    operator.le,
-    "{prober} takes {count} x {interval:g} s to notice a repair. Readiness takes up to {limit} to "
-    "show it.",
-    "CHECK_INTERVAL: readiness shows a repair within {limit}, and {prober} takes {value} to "
+    "{prober} takes {count} x {interval:g} s to notice a {change}. Readiness takes up to {limit} "
+    "to show it.",
+    "CHECK_INTERVAL: readiness shows a {change} within {limit}, and {prober} takes {value} to "
     "notice. Increase CHECK_INTERVAL.",
 )
 DRAIN_RULE = RuleTemplate(
@@ -190,12 +182,19 @@ STOP_RULE = RuleTemplate(
 
 def rotation_rules(probe: ProbeConfig, guarantees: Guarantees) -> list[Rule]:
     """Return the rules for a prober that takes instances out of rotation and puts them back."""
-    prober, interval, fall, rise = probe.prober, probe.interval, probe.fall, probe.rise
-    fault_delay, repair_delay = guarantees.fault_delay, guarantees.repair_delay
+    prober, interval = probe.prober, probe.interval
+    changes = [
+        ("fault", probe.fall, guarantees.fault_delay),
+        ("repair", probe.rise, guarantees.repair_delay),
+    ]
     return [
         ANSWER_RULE.apply(prober, probe.timeout, ANSWER),
-        FAULT_RULE.apply(prober, fall * interval, fault_delay, count=fall, interval=interval),
-        REPAIR_RULE.apply(prober, rise * interval, repair_delay, count=rise, interval=interval),
+        *(
+            CHANGE_RULE.apply(
+                prober, count * interval, delay, change=change, count=count, interval=interval
+            )
+            for change, count, delay in changes
+        ),
         DRAIN_RULE.apply(prober, probe.removal_delay, guarantees.drain),
     ]
 

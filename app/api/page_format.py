@@ -9,9 +9,8 @@ from itertools import groupby
 from app.health import Instant, Slot
 
 
-MINUTE = 60
-HOUR = 60 * MINUTE
-DAY = 24 * HOUR
+# Seconds and name of each unit, and of the next smaller one.
+UNITS = ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s"))
 
 
 def format_duration(seconds: float) -> str:
@@ -19,18 +18,11 @@ def format_duration(seconds: float) -> str:
     if seconds < 1:
         return f"{math.floor(max(0.0, seconds) * 10) / 10:g} s"
     whole = int(seconds)
-    if whole < MINUTE:
-        return f"{whole} s"
-    if whole < HOUR:
-        return _pair(whole, MINUTE, "min", 1, "s")
-    if whole < DAY:
-        return _pair(whole, HOUR, "h", MINUTE, "min")
-    return _pair(whole, DAY, "d", HOUR, "h")
-
-
-def _pair(whole: int, unit: int, name: str, part: int, part_name: str) -> str:
-    rest = whole % unit // part
-    return f"{whole // unit} {name}" + (f" {rest} {part_name}" if rest else "")
+    for unit, name, part, part_name in UNITS:
+        if whole >= unit:
+            rest = whole % unit // part
+            return f"{whole // unit} {name}" + (f" {rest} {part_name}" if rest else "")
+    return f"{whole} s"
 
 
 def format_latency(seconds: float) -> str:
@@ -122,24 +114,20 @@ def _line(slots: Sequence[Slot | None], highest: float) -> str:
             pen = None
         elif slot and slot.latency is not None:
             y = round(HEIGHT - MARGIN - (HEIGHT - 2 * MARGIN) * slot.latency / highest)
-            # `h0` draws a dot, which a success between two outages needs.
-            path += _segment(x - pen[0], y - pen[1]) if pen else f"M{x + 0.5} {y}h0"
+            if not pen:
+                path += f"M{x + 0.5} {y}h0"  # `h0` draws a dot: the success may be a single one
+            elif y == pen[1]:
+                path += f"h{x - pen[0]}"  # short, because a page has up to thirty lines
+            else:
+                path += f"l{x - pen[0]}{y - pen[1]:+}"
             pen = x, y
     return path
 
 
-def _segment(across: int, down: int) -> str:
-    # Short, because a page has up to thirty lines of sixty segments.
-    return f"l{across}{down:+}" if down else f"h{across}"
-
-
 def _failures(slots: Sequence[Slot | None]) -> str:
-    path = ""
-    for failed, places in groupby(range(len(slots)), lambda place: _failed(slots[place])):
-        run = list(places)
-        path += f"M{run[0]} {HEIGHT // 2}h{len(run)}" if failed else ""
+    path, x = "", 0
+    for failed, run in groupby(slot is not None and slot.failed for slot in slots):
+        length = len(list(run))
+        path += f"M{x} {HEIGHT // 2}h{length}" if failed else ""
+        x += length
     return path
-
-
-def _failed(slot: Slot | None) -> bool:
-    return slot is not None and slot.failed

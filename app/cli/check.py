@@ -7,7 +7,6 @@ import sys
 import threading
 import time
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
-from queue import Empty, SimpleQueue
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
@@ -99,21 +98,20 @@ def fetch_status(name: str, url: SplitResult) -> tuple[bool, str]:
 
 def fetch_within_timeout(url: SplitResult, path: str) -> Answer:
     """Fetch on a daemon thread, because a name look-up can't be interrupted."""
-    outcome = SimpleQueue[Answer | Exception]()
+    outcome = list[Answer | Exception]()
 
     def run() -> None:
         try:
-            outcome.put(fetch(url, path))
+            outcome.append(fetch(url, path))
         except (OSError, HTTPException, ValueError) as error:
-            outcome.put(error)
+            outcome.append(error)
 
-    threading.Thread(target=run, daemon=True).start()
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
     deadline = time.monotonic() + TIMEOUT
-    answer: Answer | Exception = TimeoutError(f"not within {TIMEOUT} seconds")
-    while (left := deadline - time.monotonic()) > 0:
-        with contextlib.suppress(Empty):
-            answer = outcome.get(timeout=min(left, POLL_INTERVAL))
-            break
+    while thread.is_alive() and time.monotonic() < deadline:
+        thread.join(POLL_INTERVAL)
+    answer = outcome[0] if outcome else TimeoutError(f"not within {TIMEOUT} seconds")
     if isinstance(answer, Exception):
         raise answer
     return answer
