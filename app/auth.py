@@ -17,23 +17,14 @@ logger = logging.getLogger("vitals")
 
 
 def issue(signing: str, scope: str, expires: float) -> str:
-    """Return a signed token.
-
-    Args:
-        signing: the signing key.
-        expires: Unix time.
-    """
+    """Return a token signed with a key. It expires at a Unix time."""
     import jwt  # noqa: PLC0415 - as where the key is read
 
     return jwt.encode({"scope": scope, "exp": int(expires)}, signing, ALGORITHM)
 
 
 class TokenVerifier:
-    """Verifies tokens with the signing key that the latest poll has read.
-
-    Args:
-        find: finds the key's file.
-    """
+    """Verifies tokens with the signing key that the latest poll has read."""
 
     def __init__(self, find: Callable[[], Secret]) -> None:
         self._find = find
@@ -65,13 +56,7 @@ class TokenVerifier:
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Decides which clients are operators and which may see details.
-
-    Attributes:
-        details: which clients may see details.
-        is_valid_token: returns whether a token is an operator's.
-        trust_all_clients: whether every client is an operator.
-    """
+    """Decides which clients are operators and which may see details."""
 
     details: Literal["always", "authorized", "never"]
     is_valid_token: Callable[[str], bool]

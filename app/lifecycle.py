@@ -33,11 +33,7 @@ STARTING, SERVING, MAINTENANCE, DRAINING = Phase
 
 
 class Lifecycle:
-    """The state that decides on the phase of this instance.
-
-    Attributes:
-        maintenance: whether an operator has taken the instance out of rotation.
-    """
+    """The state that decides on the phase of this instance."""
 
     def __init__(self) -> None:
         self.maintenance = False

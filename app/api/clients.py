@@ -20,11 +20,7 @@ MAX_REQUESTS = 20
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """A client, by its `User-Agent`.
-
-    Attributes:
-        rate: requests a second over the latest requests; None after a single one.
-    """
+    """A client, by its `User-Agent`. Its rate per second is None after a single request."""
 
     name: str
     rate: float | None
@@ -57,15 +53,11 @@ class Clients:
 
     def all(self, now: Instant) -> list[Client]:
         """Return all clients, the latest first."""
-        clients = [
-            Client(
-                name.decode("latin-1") or "no name", _rate(times), now + (times[-1] - now.steady)
-            )
-            for name, times in self._requests.items()
-        ]
+        clients = [_client(name, times, now) for name, times in self._requests.items()]
         return sorted(clients, key=lambda client: client.last_seen, reverse=True)
 
 
-def _rate(times: deque[float]) -> float | None:
+def _client(name: bytes, times: deque[float], now: Instant) -> Client:
     seconds = times[-1] - times[0]
-    return (len(times) - 1) / seconds if seconds > 0 else None
+    rate = (len(times) - 1) / seconds if seconds > 0 else None
+    return Client(name.decode("latin-1") or "no name", rate, now + (times[-1] - now.steady))

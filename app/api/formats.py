@@ -104,12 +104,7 @@ def _draft_status(status: Status) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """A format of a verdict.
-
-    Attributes:
-        name: its name in `?format=`.
-        content_type: its media type, with the charset if it has one.
-    """
+    """A format of a verdict, with its name in `?format=`."""
 
     name: str
     content_type: str

@@ -100,9 +100,6 @@ class Metrics:
     """Renders the metrics for a scrape.
 
     The part about the checks takes the longest. It is cached until a check has a new result.
-
-    Args:
-        lag: returns the delay of the event loop, in seconds.
     """
 
     def __init__(self, recorder: MetricsRecorder, lag: Callable[[], float]) -> None:

@@ -50,11 +50,7 @@ CacheGeneration = dict[tuple[str, str], CachedResponse]
 
 
 class ResponseCache:
-    """The responses to plain GET and HEAD requests, without the cost of the framework.
-
-    Args:
-        renderers: by path, renders the route's response to a GET without query and headers.
-    """
+    """The responses to plain GET and HEAD requests, without the cost of the framework."""
 
     def __init__(
         self, renderers: Mapping[str, Callable[[Snapshot], CachedResponse]], state: ServiceState

@@ -96,11 +96,7 @@ def run(
 
 
 def listen(host: str, port: int, attempts: int = 1) -> list[socket.socket]:
-    """Listen on every address of a host, on the first free port.
-
-    Args:
-        attempts: how many ports to try, from *port* on.
-    """
+    """Listen on every address of a host, on the first free port from *port* on."""
     for candidate in range(port, min(port + attempts, HIGHEST_PORT + 1)):
         try:
             return bind(host, candidate)

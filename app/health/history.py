@@ -19,7 +19,6 @@ class Slot:
     Attributes:
         number: the steady time, divided by SLOT_SECONDS.
         latency: seconds of the slowest success; None if there was none.
-        failed: whether an attempt failed.
     """
 
     number: int

@@ -42,11 +42,7 @@ TransitionCallback = Callable[[Transition, str], None]
 
 
 class CheckRunner:
-    """Runs one check forever, and enforces its deadline even if a driver ignores cancellation.
-
-    Attributes:
-        observation: the state of the check. Each result replaces it.
-    """
+    """Runs one check forever, and enforces its deadline even if a driver ignores cancellation."""
 
     def __init__(
         self,
