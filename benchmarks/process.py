@@ -10,8 +10,8 @@ from typing import Self
 
 import psutil
 
-from app.devservers.servers import reserve
 from benchmarks.contenders import Contender
+from devservers.servers import reserve
 
 
 # Servers run on the first CPU, the load generator on the second, if there is one.

@@ -9,9 +9,9 @@ import time
 from collections.abc import Mapping
 from contextlib import ExitStack
 
-from app.devservers.servers import reserve
 from benchmarks.contenders import OTHERS, SERVE
 from benchmarks.process import Server
+from devservers.servers import reserve
 
 
 ROUNDS = 15

@@ -9,8 +9,8 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-from app.devservers import Postgres, Valkey
 from app.settings import Settings
+from devservers import Postgres, Valkey
 from tests.broken_settings import CANARY, PG, REDIS
 
 

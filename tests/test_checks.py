@@ -3,8 +3,8 @@ from contextlib import AsyncExitStack
 import pytest
 
 from app.check_factory import open_checks
-from app.devservers import Postgres
 from app.settings import load
+from devservers import Postgres
 from tests.faults.servers import sql
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import psutil
 
 from app.checks.session import SessionProbe
-from app.devservers import Postgres, Valkey
 from app.health import Check, Clock, Monitor
+from devservers import Postgres, Valkey
 from tests.faults.servers import admin, frozen, sessions
 from tests.probes.attempt import eventually
 from tests.service import on, running

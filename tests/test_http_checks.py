@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from app.devservers import Valkey
+from devservers import Valkey
 from tests.service import on, running
 
 

@@ -11,9 +11,9 @@ from app.check_factory import advise, make_check
 from app.checks.network import Dialer, explain_network
 from app.checks.redis_server import explain_redis
 from app.checks.session import Session, SessionProbe
-from app.devservers import Postgres, Valkey
 from app.health import Reason
 from app.settings import Settings
+from devservers import Postgres, Valkey
 from tests.faults.redis import configured
 from tests.service import Service, on, running
 from tests.specs import spec_of

@@ -19,8 +19,8 @@ from redis.asyncio import Connection
 from starlette.testclient import TestClient
 
 from app.application import create_app
-from app.devservers import Valkey
 from app.settings import Settings
+from devservers import Valkey
 
 
 ATTEMPTS = 9

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from app.devservers import Postgres, Valkey
+from devservers import Postgres, Valkey
 from tests.browser.conftest import Open
 from tests.browser.test_refresh import title
 from tests.faults.servers import killed

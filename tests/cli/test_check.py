@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from trustme import CA
 
-from app.devservers import Valkey
+from devservers import Valkey
 from tests.cli.conftest import Call, end, start
 from tests.cli.speaker import answer, scripted_server
 from tests.faults.nameserver import Manner, command, name_server, unavailable

@@ -14,7 +14,7 @@ from typing import Any
 import psutil
 import pytest
 
-from app.devservers import Valkey
+from devservers import Valkey
 from tests.cli.conftest import end, start
 from tests.ports import free_port
 from tests.service import SERVE, Service, clean, on

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from app.devservers import Valkey
 from app.settings.model import default_file
+from devservers import Valkey
 from tests.cli.conftest import Call, end, start
 from tests.service import on, running
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from app.devservers import Postgres, Valkey
+from devservers import Postgres, Valkey
 from tests.service import ROOT, SERVE, UVICORN, VITALS, Service, clean, on, running
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from app.devservers import Valkey
+from devservers import Valkey
 from tests.cli.conftest import end, start
 from tests.faults.servers import frozen
 from tests.ports import free_port

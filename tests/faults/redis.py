@@ -8,7 +8,7 @@ from pathlib import Path
 
 from redis.exceptions import ResponseError
 
-from app.devservers import Valkey
+from devservers import Valkey
 from tests.faults.servers import LOAD_SLOWLY, admin, command
 
 

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from app.devservers import Postgres
 from app.health import Reason
+from devservers import Postgres
 from tests.faults.servers import sql
 from tests.probes.attempt import failure
 from tests.specs import postgres as postgres_probe

@@ -8,8 +8,8 @@ import pytest
 
 from app.checks.postgres_server import APPLICATION_NAME
 from app.checks.session import SessionProbe
-from app.devservers import Postgres
 from app.health import Reason
+from devservers import Postgres
 from tests.faults.postgres import slow
 from tests.faults.servers import frozen, killed, sql
 from tests.probes.attempt import eventually, failure

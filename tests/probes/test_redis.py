@@ -5,8 +5,8 @@ from contextlib import asynccontextmanager
 import pytest
 
 from app.checks.session import SessionProbe
-from app.devservers import Valkey
 from app.health import Reason
+from devservers import Valkey
 from tests.faults.servers import LOAD_SLOWLY, admin, command, frozen, killed
 from tests.probes.attempt import eventually, failure
 from tests.specs import redis

@@ -16,8 +16,8 @@ from app.checks.session import (
     MIN_PAUSE,
     SessionOpener,
 )
-from app.devservers import Postgres
 from app.health import Reason
+from devservers import Postgres
 from tests.faults.servers import tree
 from tests.probes.attempt import eventually, failure
 from tests.probes.test_postgres import sessions

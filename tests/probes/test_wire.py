@@ -7,8 +7,8 @@ from contextlib import AbstractAsyncContextManager
 import pytest
 
 from app.checks.session import SessionProbe
-from app.devservers import Postgres, Valkey
 from app.health import Reason
+from devservers import Postgres, Valkey
 from tests.faults.fault import Blackhole, Corrupt, Cut, Fault, Refuse, Reset, Silent, Stall
 from tests.faults.postgres import OF_THE_PROBE
 from tests.faults.proxy import Proxy

@@ -12,8 +12,8 @@ from urllib.parse import urlencode
 
 import yaml
 
-from app.devservers.servers import DevServer
 from app.event_loop import WINDOW
+from devservers.servers import DevServer
 from tests.service import ROOT
 from tests.system.servers import program
 

@@ -6,8 +6,8 @@ import socket
 import ssl
 from pathlib import Path
 
-from app.devservers import Postgres, Valkey
-from app.devservers.servers import DevServer
+from devservers import Postgres, Valkey
+from devservers.servers import DevServer
 
 
 def program(name: str) -> str | None:

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from app.devservers import Valkey
 from app.server.limits import IDLE_TIMEOUT, MAX_HEAD
+from devservers import Valkey
 from tests.service import SERVE, UVICORN, Prober, Reply, Service, on, p99, running
 from tests.system.test_load import MIB, memory
 

@@ -1,6 +1,6 @@
 import pytest
 
-from app.devservers.servers import DevServer
+from devservers.servers import DevServer
 from tests.system.asking import open_probe
 from tests.system.servers import SystemPostgres, SystemRedis
 

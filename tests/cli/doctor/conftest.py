@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from app.devservers import Postgres, Valkey
+from devservers import Postgres, Valkey
 from tests.cli.conftest import Call
 from tests.cli.doctor.diagnosis import Ask, Diagnosis, parse
 

@@ -6,10 +6,10 @@ import pytest
 
 from app.checks.network import Stage
 from app.cli.doctor import HEADS, ProbeTrace, check_row, format_rows
-from app.devservers import Postgres, Valkey
-from app.devservers.servers import DevServer
 from app.health.reasons import Advice
 from app.settings import Settings
+from devservers import Postgres, Valkey
+from devservers.servers import DevServer
 from tests.broken_settings import CANARY
 from tests.cli.doctor.diagnosis import Ask, failed, parse, problems_by_row, run
 from tests.faults.fault import Blackhole
