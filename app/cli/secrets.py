@@ -36,7 +36,7 @@ DRAFT_PREFIX = ".new-"
 
 
 @dataclass(frozen=True, slots=True)
-class SecretsDirectory:
+class SecretsFolder:
     """A folder that only its owner can enter, with files that any container's user can read."""
 
     path: Path
@@ -232,11 +232,11 @@ def init(folder: Path) -> None:
     any container can read them, and no other user of this machine can reach them. A folder that
     others can enter and that holds more than secrets is refused and not changed.
     """
-    directory = SecretsDirectory(folder)
+    secrets_folder = SecretsFolder(folder)
     with one_line_errors(folder):
-        restricted = directory.restrict()
+        restricted = secrets_folder.restrict()
         for name in SECRETS:
-            click.echo(f"{name}: {directory.create(name)}")
+            click.echo(f"{name}: {secrets_folder.create(name)}")
         if restricted:
             click.echo(f"folder: changed the mode of {folder} to {FOLDER_MODE:04o}")
 
@@ -248,13 +248,13 @@ def check(folder: Path) -> None:
 
     Exits with 1 if anything is wrong. A hint, such as one about quotes, is no failure.
     """
-    directory = SecretsDirectory(folder)
+    secrets_folder = SecretsFolder(folder)
     with one_line_errors(folder):
         require_folder(folder)
-        names = [*SECRETS, *filter(directory.files, OPTIONAL_SECRETS)]
-        problems = {name: list(directory.problems(name)) for name in names}
-        problems["folder"] = list(directory.mode_problems())
-        hints = {name: list(directory.hints(name)) for name in names}
+        names = [*SECRETS, *filter(secrets_folder.files, OPTIONAL_SECRETS)]
+        problems = {name: list(secrets_folder.problems(name)) for name in names}
+        problems["folder"] = list(secrets_folder.mode_problems())
+        hints = {name: list(secrets_folder.hints(name)) for name in names}
     for name, lines in problems.items():
         remarks = hints.get(name, [])
         texts = lines or ["ok, but" if remarks else "ok"]
@@ -276,7 +276,7 @@ def rotate(name: str, folder: Path) -> None:
         raise click.BadParameter(f"{name!r} is not a secret. Use one of {', '.join(SECRETS)}.")
     with one_line_errors(folder):
         require_folder(folder)
-        file = SecretsDirectory(folder).rotate(name)
+        file = SecretsFolder(folder).rotate(name)
     click.echo(f"{name}: {file} has a new secret. {NEXT_STEPS[name]}")
 
 
