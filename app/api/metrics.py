@@ -36,7 +36,9 @@ class RequestCount:
 
 @dataclass(slots=True)
 class CheckCounts:
-    """The counts of one check. All exist from the start: the first increase counts, too.
+    """The counts of one check.
+
+    All series exist from the start: Prometheus sees no increase in one that begins with 1.
 
     Attributes:
         buckets: the attempts by the first of BUCKETS that their duration does not exceed.
