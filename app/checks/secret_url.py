@@ -1,10 +1,10 @@
 """Checks whose whole URL is a secret, which is read again before each attempt."""
 
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
-from typing import Any
+from functools import partial
 from urllib.parse import unquote
 
 from pydantic import ValidationError
@@ -21,7 +21,7 @@ from app.checks.kind import (
 )
 from app.checks.network import BlockingCall
 from app.checks.urls import ensure, without_query
-from app.health import Reason
+from app.health import Facts, Reason
 
 
 REFERENCE = re.compile(f"secret:({SECRET_NAME})")
@@ -34,6 +34,18 @@ class WrongUrlError(Exception):
     """The secret was replaced by a URL that can't be used."""
 
 
+REASONS: Mapping[type[BaseException], Reason] = {
+    CredentialError: Reason.AUTH,
+    TimeoutError: Reason.TIMEOUT,
+    WrongUrlError: Reason.MISCONFIGURED,
+}
+
+
+def explain_reading(error: BaseException) -> Reason:
+    """Return why the URL can't be read."""
+    return lookup_by_class(REASONS, error) or Reason.ERROR
+
+
 def split_password(url: str, kind: Kind) -> tuple[str, str]:
     """Return a URL without its password, and the password. Other kinds refuse one themselves."""
     if not issubclass(kind.options, StoreOptions) or not (found := PASSWORD.fullmatch(url)):
@@ -44,19 +56,22 @@ def split_password(url: str, kind: Kind) -> tuple[str, str]:
 
 def ensure_password(spec: CheckSpec[Options], password: str) -> None:
     """Raise a ValueError if a URL has no password although `auth` asks for one, or the reverse."""
-    auth = spec.setting_of("auth")
     if isinstance(spec.options, StoreOptions):
-        is_wanted = spec.options.auth == "password"
+        auth, is_wanted = spec.setting_of("auth"), spec.options.auth == "password"
         ensure(password or not is_wanted, f"has no password. Add it, or set {auth} to none.")
         ensure(is_wanted or not password, f"has a password, but {auth} is none. Remove one.")
 
 
-def public_address(url: str, kind: Kind) -> str:
-    """Return what operators may see of a secret URL: scheme, host, port and database."""
-    scheme, _, rest = without_query(url).partition("://")
+def refer(spec: CheckSpec[Options], secret: str) -> CheckSpec[Options]:
+    """Return a check with a reference to the secret instead of its URL."""
+    scheme, _, rest = without_query(spec.options.url).partition("://")
     authority, slash, path = rest.partition("/")
-    shown = slash + path if issubclass(kind.options, StoreOptions) else ""
-    return f"{scheme}://{authority.rpartition('@')[2]}{shown}"
+    # The path of an HTTP URL may contain a token. That of a store is its database.
+    shown = slash + path if isinstance(spec.options, StoreOptions) else ""
+    address = f"{scheme}://{authority.rpartition('@')[2]}{shown}"
+    url = spec.options.url and f"secret:{secret}"
+    options = spec.options.model_copy(update={"url": url})
+    return replace(spec, options=options, url_secret=secret, address=address)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,32 +88,17 @@ class Target:
     password: str
 
 
-REASONS: Mapping[type[BaseException], Reason] = {
-    CredentialError: Reason.AUTH,
-    TimeoutError: Reason.TIMEOUT,
-    WrongUrlError: Reason.MISCONFIGURED,
-}
-
-
-def explain_reading(error: BaseException) -> Reason:
-    """Return why the URL can't be read."""
-    return lookup_by_class(REASONS, error) or Reason.ERROR
-
-
 class SecretUrlProbe:
-    """A probe that opens the probe of its kind, and another one if the secret was replaced.
-
-    Thus no kind knows of such URLs.
-    """
+    """A probe that opens the probe of its kind, and another one if the secret was replaced."""
 
     def __init__(self, spec: CheckSpec[Options], resources: Resources) -> None:
         self._spec = spec
         self._resources = resources
         self._read = BlockingCall(self._read_target, "read a URL")
-        self._explain = explain_reading
         self._target: Target | None = None
         self._probe: ExplainingProbe | None = None
         self._stack = AsyncExitStack()
+        self._explain = explain_reading
 
     async def __call__(self) -> None:
         """Read the URL, and check the dependency.
@@ -108,6 +108,7 @@ class SecretUrlProbe:
             WrongUrlError: it has an invalid URL, or one with another scheme than at the start.
             Exception: the probe of the kind failed.
         """
+        self._explain = explain_reading
         probe = await self.prepare()
         self._explain = probe.explain
         await probe()
@@ -116,13 +117,18 @@ class SecretUrlProbe:
         """Return why an attempt failed."""
         return self._explain(error)
 
-    def __getattr__(self, name: str) -> Any:
-        """Return what the probe of the kind knows besides, such as `password_not_requested`."""
-        return getattr(self._probe, name)
+    def facts(self) -> Facts:
+        """Return what the probe of the kind has learned."""
+        facts: Callable[[], Facts] = getattr(self._probe, "facts", Facts)
+        return facts()
+
+    @property
+    def password_not_requested(self) -> bool:
+        """Whether the server did not ask for the password."""
+        return getattr(self._probe, "password_not_requested", False)
 
     async def prepare(self) -> ExplainingProbe:
         """Read the URL, and return a probe of it."""
-        self._explain = explain_reading
         target = await self._read()
         if self._probe and target == self._target:
             return self._probe
@@ -148,22 +154,19 @@ class SecretUrlProbe:
 
     def _read_target(self) -> Target:
         spec = self._spec
-        secret = read_credential(lambda: self._resources.read_secret(spec.url_secret))
+        secret = read_credential(partial(self._resources.read_secret, spec.url_secret))
         if self._target and secret == self._target.secret:
             return self._target
         url, password = split_password(secret, spec.kind)
-        scheme = spec.address.partition(":")[0]
+        is_same = url.partition(":")[0].lower() == spec.address.partition(":")[0]
         try:
-            ensure(url.partition(":")[0] == scheme, "has another scheme than at the start")
+            ensure(is_same, "has another scheme than at the start")
             spec.kind.options.model_validate({"url": url})
             ensure_password(spec, password)
-        except ValidationError as error:
-            cause = error.errors(include_input=False)[0]["ctx"]["error"]
-            msg = f"the URL {cause}"
-            raise WrongUrlError(msg) from None
         except ValueError as error:
-            msg = f"the URL {error}"
-            raise WrongUrlError(msg) from None
+            if isinstance(error, ValidationError):
+                error = error.errors(include_input=False)[0]["ctx"]["error"]
+            raise WrongUrlError(f"the URL {error}") from None
         return Target(secret, url, password)
 
 

@@ -5,16 +5,17 @@ tests/settings/test_configurations.py.
 """
 
 import json
+import os
 import socket
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from app.checks.registry import BY_SCHEME
 from tests.broken_settings import CANARY
-from tests.cli.conftest import end, start
 from tests.ports import free_port
-from tests.service import on, running
+from tests.service import ROOT, SERVE, clean, on, running
 
 
 TERMS = (
@@ -30,16 +31,24 @@ USED = "the name is in use. Rename it."
 
 def serve(folder: Path, **environ: str) -> list[str]:
     """Return the lines of a service that can't start, which contain nothing secret."""
-    ended = end(start("serve", SECRETS_DIR=str(folder), **environ))
-    assert (ended.code, ended.out) == (78, "")
-    assert CANARY not in ended.err
-    assert "Traceback" not in ended.err
-    lines = ended.err.splitlines()
+    ended = subprocess.run(
+        SERVE,
+        cwd=ROOT,
+        env={**clean(os.environ), "SECRETS_DIR": str(folder), **environ},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=15,
+    )
+    assert (ended.returncode, ended.stdout) == (78, "")
+    assert CANARY not in ended.stderr
+    assert "Traceback" not in ended.stderr
+    lines = ended.stderr.splitlines()
     assert all(line.startswith("vitals: ") for line in lines)
     return [line.removeprefix("vitals: ") for line in lines]
 
 
-WRONG_OPTIONS = {
+WRONG_OPTIONS: dict[str, dict[str, object]] = {
     "a": {"url": f"tcp://user:{CANARY}@host:1"},
     "b": {"url": "http://host/", "expect": CANARY, "interval": 0, "timeout": "1"},
     "c": {"url": "redis://host", "auth": CANARY, "depth": CANARY, "password": f"/{CANARY}"},
