@@ -254,7 +254,7 @@ def misspelling_notes(misspelled: Mapping[str, str], *names: str) -> list[str]:
 def secret_hints(settings: Settings, name: str) -> list[str]:
     """Return what may be wrong with a secret, if it can be read."""
     try:
-        return find_hints(settings.read_secret(name))
+        return list(find_hints(settings.read_secret(name)))
     except SecretError:
         return []
 

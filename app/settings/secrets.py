@@ -27,11 +27,6 @@ LONGEST_NAME = 100
 SHORTEST_BASE64 = 12
 
 
-def find_hints(text: str) -> list[str]:
-    """Return what may be wrong with a secret. Each hint follows the name of the file."""
-    return list(_hints(text))
-
-
 def describe_undecodable(data: bytes) -> str:
     """Return what is wrong with a file that is not UTF-8, with the remedy."""
     if data.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
@@ -39,7 +34,8 @@ def describe_undecodable(data: bytes) -> str:
     return "is not UTF-8. Save it as UTF-8."
 
 
-def _hints(text: str) -> Iterator[str]:
+def find_hints(text: str) -> Iterator[str]:
+    """Yield what may be wrong with a secret. Each hint follows the name of the file."""
     if text.startswith(BOM):
         yield "begins with a byte order mark. Save it as UTF-8 without one."
     text = text.removeprefix(BOM)
@@ -116,7 +112,8 @@ class Secret:
     @property
     def exists(self) -> bool:
         """Whether there is such a file. False if its folder can't be entered."""
-        return _exists(self.path)
+        # Unlike the method of the path, this is false if the folder can't be entered.
+        return os.path.exists(self.path)  # noqa: PTH110
 
     def read(self) -> str:
         """Read the secret, without the one newline that editors leave at the end.
@@ -200,22 +197,14 @@ def find_secret(name: str, folder: Path, environ: Mapping[str, str]) -> Secret:
         raise SecretError(
             f"{name}: {variable} is in quotes, which are part of the value. Remove them."
         )
-    found = [path for path in (folder / name, folder / f"{name}.txt") if _exists(path)]
-    candidates = [Secret(name, path) for path in found or ([] if named else [folder / name])]
-    if named:
-        candidates.insert(0, Secret(name, Path(named), variable))
+    usual = [Secret(name, folder / name), Secret(name, folder / f"{name}.txt")]
+    candidates = [Secret(name, Path(named), variable)] if named else []
+    candidates += [one for one in usual if one.exists]
+    candidates = candidates or usual[:1]
     if any(not is_same_file(candidates[0].path, other.path) for other in candidates[1:]):
         places = " and ".join(one.place for one in candidates)
         raise SecretError(f"{name}: {places} both offer it. Keep one.")
     return candidates[0]
-
-
-def _exists(path: Path) -> bool:
-    """Return whether the file exists. False if its folder can't be entered."""
-    try:
-        return path.exists()
-    except OSError:
-        return False
 
 
 def is_same_file(one: Path, other: Path) -> bool:
