@@ -30,7 +30,7 @@ PROBLEM = $(shell exec 2>/dev/null; \
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help .venv run test coverage system-test edge-test browser-test picture image-test swarm-test image-bench mutants fuzz faults soak bench bench-quick system-servers system-proxies system-browser fmt lock clean fleet release
+.PHONY: help .venv run test coverage system-test edge-test browser-test picture image-test swarm-test image-bench mutants fuzz faults soak bench bench-quick system-servers system-proxies system-browser fmt docs-tables lock clean fleet release
 
 help: ## list the targets
 	@echo 'New here?'
@@ -186,6 +186,9 @@ fleet: $(BENCH_MADE) ## simulate many instances with one database; writes docs/s
 fmt: $(MADE) ## format the code, and apply ruff's safe fixes
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+docs-tables: $(MADE) ## write the tables of settings, options and reasons in docs/ from the code
+	$(BIN)/python -m tests.repository.doc_tables
 
 lock: ## update the lock files in requirements/
 	@command -v uv >/dev/null || { echo 'make lock needs uv: pipx install uv' >&2; exit 1; }

@@ -7,7 +7,6 @@ from urllib.parse import unquote
 import pytest
 
 from app.cli import COMMANDS
-from app.health.reasons import ADVICE
 from app.settings import Settings
 from tests.pages import PAGES, Block, alike, blocks
 from tests.service import ROOT
@@ -75,38 +74,6 @@ def test_make_help_describes_every_target() -> None:
 
 
 SETTINGS = PAGES["docs/settings.md"]
-REASONS = PAGES["docs/operations.md"].partition("## Every reason")[2]
-
-
-def documented_defaults() -> dict[str, str]:
-    """Return the settings of the table with their documented defaults."""
-    rows = re.findall(r"^\| (`[A-Z_`, ]+) \| (.*?) \|", SETTINGS, re.MULTILINE)
-    documented = dict[str, str]()
-    for names, defaults in rows:
-        found = re.findall(r"[A-Z_]+", names)
-        each = defaults.split(", ") if ", " in defaults else [defaults] * len(found)
-        documented |= zip(found, each, strict=True)
-    return documented
-
-
-def test_every_setting_is_documented() -> None:
-    """One row describes the intervals and timeouts of single checks, without listing them."""
-    own = {
-        f"{one}_CHECK_{what}" for one in ("POSTGRES", "REDIS") for what in ("INTERVAL", "TIMEOUT")
-    }
-    assert documented_defaults().keys() == {name.upper() for name in Settings.model_fields} - own
-
-
-@pytest.mark.parametrize("name", sorted(documented_defaults()))
-def test_the_documented_default_is_the_real_one(name: str) -> None:
-    """Settings with an empty default are not compared."""
-    default = Settings.model_fields[name.lower()].default
-    assert not default or documented_defaults()[name].strip("`").startswith(str(default))
-
-
-def test_the_page_explains_each_reason_as_the_service_does() -> None:
-    documented = re.findall(r"^\| `([a-z_]+)` \| (.*?) \| (.*?) \|$", REASONS, re.MULTILINE)
-    assert documented == [(reason, known.words, known.remedy) for reason, known in ADVICE.items()]
 
 
 def test_the_http_check_on_the_page_is_valid() -> None:

@@ -1,0 +1,41 @@
+import re
+
+import pytest
+
+from tests.pages import PAGES
+from tests.repository.doc_tables import TABLE, TABLES, update
+
+
+WITH_TABLES = [name for name, page in PAGES.items() if TABLE.search(page)]
+
+
+@pytest.mark.parametrize("name", WITH_TABLES)
+def test_the_tables_of_a_page_are_current(name: str) -> None:
+    """`make docs-tables` writes them."""
+    assert update(PAGES[name]) == PAGES[name]
+
+
+@pytest.mark.parametrize("name", WITH_TABLES)
+def test_every_row_has_prose(name: str) -> None:
+    """A new setting, option or kind gets a row without a meaning, which someone has to write."""
+    rows = [row for table in TABLE.finditer(PAGES[name]) for row in table[3].splitlines()]
+    assert rows
+    assert not [row for row in rows if row.endswith("| |")]
+
+
+def test_every_table_is_on_a_page() -> None:
+    found = [table[2] for page in PAGES.values() for table in TABLE.finditer(page)]
+    assert sorted(found) == sorted(TABLES)
+
+
+def test_a_table_gets_the_facts_of_the_code_and_keeps_the_prose() -> None:
+    """Rows keep their order and their groups. A setting that is gone loses its row."""
+    page = PAGES["docs/settings.md"]
+    row = re.search(r"\| `CHECK_INTERVAL`, `CHECK_TIMEOUT` \|.*\n", page)
+    assert row
+    spoiled = page.replace(row[0], "| `CHECK_INTERVAL`, `GONE` | 7 | x | prose |\n")
+    lines = update(spoiled).splitlines()
+    seconds = "a number of seconds from 0.01 to 86400"
+    assert f"| `CHECK_INTERVAL` | 1 | {seconds} | prose |" in lines
+    assert f"| `CHECK_TIMEOUT` | 1 | {seconds} | |" in lines
+    assert not any("GONE" in line for line in lines)
