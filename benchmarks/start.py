@@ -11,7 +11,7 @@ from contextlib import ExitStack
 
 from benchmarks.contenders import OTHERS, SERVE
 from benchmarks.process import Server
-from devservers.servers import reserve
+from tests.devservers.servers import reserve
 
 
 ROUNDS = 15

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from devservers import Postgres, Valkey
+from tests.devservers import Postgres, Valkey
 from tests.ports import free_port
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from app.check_factory import open_checks
 from app.settings import load
-from devservers import Postgres
+from tests.devservers import Postgres
 from tests.faults.servers import sql
 
 

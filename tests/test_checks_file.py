@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from devservers import Postgres, Valkey
+from tests.devservers import Postgres, Valkey
 from tests.ports import free_port
 from tests.service import on, running
 

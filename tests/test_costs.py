@@ -11,7 +11,7 @@ import psutil
 
 from app.checks.session import SessionProbe
 from app.health import Check, Clock, Monitor
-from devservers import Postgres, Valkey
+from tests.devservers import Postgres, Valkey
 from tests.faults.servers import admin, frozen, sessions
 from tests.probes.attempt import eventually
 from tests.service import on, running

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from devservers import Postgres, Valkey
+from tests.devservers import Postgres, Valkey
 from tests.faults.nameserver import Manner, NameServer, command, name_server, unavailable
 from tests.service import SERVE, Prober, Service, on, p99, running
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from devservers import Valkey
+from tests.devservers import Valkey
 from tests.ports import free_port
 from tests.service import ROOT, SERVE, Reply, Service, clean, on, running
 

@@ -17,7 +17,7 @@ from starlette.testclient import TestClient
 
 from app.application import create_app
 from app.settings import Settings
-from devservers import Postgres, Valkey
+from tests.devservers import Postgres, Valkey
 from tests.pages import PAGES, shown
 from tests.ports import free_port
 from tests.service import ROOT, on, running

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from devservers import Valkey
+from tests.devservers import Valkey
 from tests.faults.servers import killed
 from tests.service import Service, on, running
 

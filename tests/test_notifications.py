@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from app.api.verdict import Snapshot
-from app.devservers import Valkey
 from app.health import Check, Instant, Observation, Reason, Report, Status
 from app.lifecycle import Phase
 from app.notifications import MAX_PAUSE, Notifier, Sender
 from app.settings.secrets import SecretStore
 from tests.cli.conftest import end, start
+from tests.devservers import Valkey
 from tests.fakes import answers
 from tests.faults.servers import killed
 from tests.ports import free_port

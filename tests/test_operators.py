@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from app.auth import SCOPE, issue
-from devservers import Valkey
+from tests.devservers import Valkey
 from tests.probes.attempt import eventually
 from tests.service import Service, on, running
 

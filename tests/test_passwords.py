@@ -13,7 +13,7 @@ from app.checks.redis_server import explain_redis
 from app.checks.session import Session, SessionProbe
 from app.health import Reason
 from app.settings import Settings
-from devservers import Postgres, Valkey
+from tests.devservers import Postgres, Valkey
 from tests.faults.redis import configured
 from tests.service import Service, on, running
 from tests.specs import spec_of

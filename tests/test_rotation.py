@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from devservers import Postgres, Valkey
+from tests.devservers import Postgres, Valkey
 from tests.faults.servers import admin, sql
 from tests.service import Prober, Reply, Service, on, running
 

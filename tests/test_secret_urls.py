@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 import pytest
 
-from app.devservers import Postgres, Valkey
+from tests.devservers import Postgres, Valkey
 from tests.ports import free_port
 from tests.service import on, running
 

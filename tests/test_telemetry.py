@@ -20,7 +20,7 @@ from starlette.testclient import TestClient
 
 from app.application import create_app
 from app.settings import Settings
-from devservers import Valkey
+from tests.devservers import Valkey
 
 
 ATTEMPTS = 9

@@ -18,7 +18,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from devservers import Postgres, Valkey
+from tests.devservers import Postgres, Valkey
 from tests.faults.servers import frozen, killed
 from tests.hanging_file import hanging
 from tests.ports import free_port

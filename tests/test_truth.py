@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from devservers import Postgres, Valkey
+from tests.devservers import Postgres, Valkey
 from tests.faults import postgres as pg
 from tests.faults import redis
 from tests.faults.servers import frozen, killed, sql

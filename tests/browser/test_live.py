@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from devservers import Postgres, Valkey
 from tests.browser.conftest import Open
 from tests.browser.test_refresh import title
+from tests.devservers import Postgres, Valkey
 from tests.faults.servers import killed
 from tests.service import Service, on, running
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from trustme import CA
 
-from devservers import Valkey
 from tests.cli.conftest import Call, end, start
 from tests.cli.speaker import answer, scripted_server
+from tests.devservers import Valkey
 from tests.faults.nameserver import Manner, command, name_server, unavailable
 from tests.ports import free_port
 from tests.service import Service, on, running

@@ -14,8 +14,8 @@ from typing import Any
 import psutil
 import pytest
 
-from devservers import Valkey
 from tests.cli.conftest import end, start
+from tests.devservers import Valkey
 from tests.ports import free_port
 from tests.service import SERVE, Service, clean, on
 from tests.service import start as start_service

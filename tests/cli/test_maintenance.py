@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from app.settings.model import default_file
-from devservers import Valkey
 from tests.cli.conftest import Call, end, start
+from tests.devservers import Valkey
 from tests.service import on, running
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from devservers import Postgres, Valkey
+from tests.devservers import Postgres, Valkey
 from tests.service import ROOT, SERVE, UVICORN, VITALS, Service, clean, on, running
 
 

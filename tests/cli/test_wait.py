@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from devservers import Valkey
 from tests.cli.conftest import end, start
+from tests.devservers import Valkey
 from tests.faults.servers import frozen
 from tests.ports import free_port
 from tests.service import ROOT, VITALS, on

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from devservers import Valkey
+from tests.devservers import Valkey
 from tests.edge.fleet import Instance, fleet
 from tests.edge.proxies import PROXIES, Proxy
 from tests.service import on

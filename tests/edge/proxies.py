@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from devservers.servers import DevServer
+from tests.devservers.servers import DevServer
 from tests.service import ROOT, VITALS, clean
 from tests.system.servers import program
 

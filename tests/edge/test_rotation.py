@@ -9,7 +9,7 @@ import pytest
 
 from app.probe_config import caddy, compute_guarantees, haproxy
 from app.settings import Settings
-from devservers import Valkey
+from tests.devservers import Valkey
 from tests.edge.conftest import DRAIN, Behind
 from tests.edge.fleet import Instance
 from tests.edge.load import WORK, Load

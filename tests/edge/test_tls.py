@@ -4,7 +4,7 @@ import http.client
 import ssl
 from contextlib import closing
 
-from devservers import Valkey
+from tests.devservers import Valkey
 from tests.edge.conftest import DRAIN
 from tests.edge.proxies import SecureCaddy
 from tests.ports import free_port

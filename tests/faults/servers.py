@@ -12,8 +12,8 @@ import asyncpg
 import psutil
 from redis import Redis
 
-from devservers import Postgres, Valkey
-from devservers.servers import DevServer
+from tests.devservers import Postgres, Valkey
+from tests.devservers.servers import DevServer
 
 
 # Options that delay loading by 20 ms for each key; the server answers commands meanwhile.

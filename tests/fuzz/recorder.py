@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from devservers import Postgres, Valkey
+from tests.devservers import Postgres, Valkey
 from tests.faults.servers import command, sql
 from tests.fuzz.conversation import Conversation, Target
 from tests.fuzz.dependency import HOST, Lane

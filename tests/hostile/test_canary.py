@@ -16,7 +16,7 @@ import pytest
 from app.api.routes import ENDPOINTS
 from app.auth import SCOPE, issue
 from app.settings.secrets import SECRETS
-from devservers import Postgres, Valkey
+from tests.devservers import Postgres, Valkey
 from tests.hostile import echoes
 from tests.ports import free_port
 from tests.service import SERVE, UVICORN, VITALS, Service, clean, on, running

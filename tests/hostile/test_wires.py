@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from devservers import Valkey
+from tests.devservers import Valkey
 from tests.hostile.wires import AMBIGUOUS, MALFORMED, ODD
 from tests.probes.attempt import eventually
 from tests.service import SERVE, UVICORN, Service, on, running

@@ -15,7 +15,7 @@ from app.api.routes import is_probe
 from app.logs import configure_if_unconfigured
 from app.logs.formats import MAX_LINE, ConsoleFormatter, JsonFormatter
 from app.logs.setup import MAX_REMEMBERED, ProbeAccessFilter, RepetitionFilter
-from devservers import Valkey
+from tests.devservers import Valkey
 from tests.faults.fault import Refuse
 from tests.faults.proxy import proxy_in_thread
 from tests.ports import free_port

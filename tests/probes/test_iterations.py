@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from app.health import Reason
-from devservers import Postgres
+from tests.devservers import Postgres
 from tests.faults.servers import sql
 from tests.probes.attempt import failure
 from tests.specs import postgres as postgres_probe

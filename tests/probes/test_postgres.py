@@ -9,7 +9,7 @@ import pytest
 from app.checks.postgres_server import APPLICATION_NAME
 from app.checks.session import SessionProbe
 from app.health import Reason
-from devservers import Postgres
+from tests.devservers import Postgres
 from tests.faults.postgres import slow
 from tests.faults.servers import frozen, killed, sql
 from tests.probes.attempt import eventually, failure

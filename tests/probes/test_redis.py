@@ -6,7 +6,7 @@ import pytest
 
 from app.checks.session import SessionProbe
 from app.health import Reason
-from devservers import Valkey
+from tests.devservers import Valkey
 from tests.faults.servers import LOAD_SLOWLY, admin, command, frozen, killed
 from tests.probes.attempt import eventually, failure
 from tests.specs import redis

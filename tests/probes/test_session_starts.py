@@ -17,7 +17,7 @@ from app.checks.session import (
     SessionOpener,
 )
 from app.health import Reason
-from devservers import Postgres
+from tests.devservers import Postgres
 from tests.faults.servers import tree
 from tests.probes.attempt import eventually, failure
 from tests.probes.test_postgres import sessions

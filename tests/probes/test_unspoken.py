@@ -6,7 +6,7 @@ import pytest
 
 from app.checks.network import Dialer, explain_network
 from app.health import Reason
-from devservers import Postgres, Valkey
+from tests.devservers import Postgres, Valkey
 from tests.faults.servers import sql
 from tests.probes.attempt import failure
 from tests.specs import postgres as postgres_probe

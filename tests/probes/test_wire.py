@@ -8,7 +8,7 @@ import pytest
 
 from app.checks.session import SessionProbe
 from app.health import Reason
-from devservers import Postgres, Valkey
+from tests.devservers import Postgres, Valkey
 from tests.faults.fault import Blackhole, Corrupt, Cut, Fault, Refuse, Reset, Silent, Stall
 from tests.faults.postgres import OF_THE_PROBE
 from tests.faults.proxy import Proxy

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from devservers import Postgres
+from tests.devservers import Postgres
 from tests.pages import Block, alike, furnish, shown
 from tests.ports import free_port
 from tests.service import ROOT, clean

@@ -104,7 +104,7 @@ def test_the_wheel_has_every_file_of_the_package(folder: Path, wheel: Path) -> N
 def test_vitals_dev_from_the_wheel_says_what_is_missing(wheel: Path, tmp_path: Path) -> None:
     command = (sys.executable, "-m", "app", "dev")
     # The environment of the tests has them, so a module in the current folder hides them.
-    (tmp_path / "devservers.py").write_text("raise ModuleNotFoundError")
+    (tmp_path / "tests.py").write_text("raise ModuleNotFoundError")
     environ = {**os.environ, "PYTHONPATH": str(wheel)}
     refused = subprocess.run(
         command, cwd=tmp_path, env=environ, capture_output=True, text=True, check=False

@@ -6,7 +6,7 @@ from contextlib import AbstractAsyncContextManager, contextmanager
 import asyncpg
 
 from app.checks.session import SessionProbe
-from devservers.servers import DevServer
+from tests.devservers.servers import DevServer
 from tests.specs import postgres, redis
 from tests.system.certificates import Certificates
 from tests.system.servers import PgBouncer, SystemPostgres

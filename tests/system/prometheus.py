@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 import yaml
 
 from app.event_loop import WINDOW
-from devservers.servers import DevServer
+from tests.devservers.servers import DevServer
 from tests.service import ROOT
 from tests.system.servers import program
 

@@ -7,7 +7,7 @@ from typing import Self
 
 from redis.exceptions import RedisError
 
-from app.devservers.servers import reserve
+from tests.devservers.servers import reserve
 from tests.faults.servers import command, kill
 from tests.system.servers import SystemRedis
 

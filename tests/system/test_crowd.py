@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from app.server.limits import IDLE_TIMEOUT, MAX_HEAD
-from devservers import Valkey
+from tests.devservers import Valkey
 from tests.service import SERVE, UVICORN, Prober, Reply, Service, on, p99, running
 from tests.system.test_load import MIB, memory
 

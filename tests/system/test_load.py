@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from devservers import Postgres, Valkey
+from tests.devservers import Postgres, Valkey
 from tests.service import SERVE, Prober, Service, on, p99, running
 from tests.system.servers import program
 

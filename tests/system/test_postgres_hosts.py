@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from app.checks.race import START_DELAY
-from app.devservers import Postgres
 from app.health import Reason
+from tests.devservers import Postgres
 from tests.faults.fault import Blackhole, Silent
 from tests.faults.proxy import Proxy
 from tests.faults.servers import frozen, killed, sql

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from devservers import Valkey
+from tests.devservers import Valkey
 from tests.faults.servers import killed
 from tests.pages import shown
 from tests.service import Service, on, running

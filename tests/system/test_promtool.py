@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from devservers import Valkey
+from tests.devservers import Valkey
 from tests.service import on, running
 from tests.system.servers import program
 

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from app.health import Reason
-from devservers.servers import DevServer
+from tests.devservers.servers import DevServer
 from tests.probes.attempt import failure
 from tests.system.asking import named_url, open_probe
 from tests.system.certificates import KINDS, Certificates

@@ -8,7 +8,7 @@ import pytest
 import trustme
 
 from app.check_factory import make_check
-from devservers import Postgres, Valkey
+from tests.devservers import Postgres, Valkey
 from tests.probes.http_server import OK, serving
 from tests.specs import http, spec_of
 from tests.specs import postgres as postgres_probe

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from devservers import Postgres, Valkey
 from tests.cli.conftest import Call
 from tests.cli.doctor.diagnosis import Ask, Diagnosis, parse
+from tests.devservers import Postgres, Valkey
 
 
 @pytest.fixture(name="well")

@@ -8,10 +8,10 @@ from app.checks.network import Stage
 from app.cli.doctor import HEADS, ProbeTrace, check_row, format_rows
 from app.health.reasons import Advice
 from app.settings import Settings
-from devservers import Postgres, Valkey
-from devservers.servers import DevServer
 from tests.broken_settings import CANARY
 from tests.cli.doctor.diagnosis import Ask, failed, parse, problems_by_row, run
+from tests.devservers import Postgres, Valkey
+from tests.devservers.servers import DevServer
 from tests.faults.fault import Blackhole
 from tests.faults.nameserver import Manner, command, name_server, unavailable
 from tests.faults.proxy import proxy_in_thread

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from app.devservers import Postgres
 from tests.broken_settings import BROKEN, CANARY
 from tests.cli.conftest import Call
 from tests.cli.doctor.diagnosis import Ask, cells, parse, problems_by_row, run
 from tests.cli.test_secrets_check import PLAINLY
+from tests.devservers import Postgres
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ class Run:
     def __init__(self, command: list[str], text: str, title_prefix: str, user: int | None) -> None:
         # Until a child sets its title, it has its parent's command line, which contains the folder.
         self.prefixes = (title_prefix.encode(), "\0".join(command).encode())
-        self.process = subprocess.Popen(  # noqa: S603 - the command is the owner's
+        self.process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
             stdout=sys.stderr,  # the log: standard output is for replies

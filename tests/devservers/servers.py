@@ -95,7 +95,7 @@ class SupervisorClient:
     def __init__(self, folder: Path, log: Path, stop_signal: str, title_prefix: str) -> None:
         arguments = [stop_signal, title_prefix, str(folder), str(server_user() or "")]
         with log.open("ab") as errors:
-            self._process = subprocess.Popen(  # noqa: S603 - runs a file of this package
+            self._process = subprocess.Popen(
                 [sys.executable, "-I", "-S", str(SUPERVISOR), *arguments],
                 bufsize=0,
                 stdin=subprocess.PIPE,
