@@ -373,7 +373,7 @@ def test_the_former_name_of_a_depth_is_deprecated(environ: pytest.MonkeyPatch, s
     environ.setenv(f"{store}_REQUIRE", "Connect")
     settings = load()
     depths = {
-        spec.name: spec.options.depth
+        spec.name: vars(spec.options)["depth"]
         for spec in settings.check_specs
         if isinstance(spec.options, StoreOptions)
     }
