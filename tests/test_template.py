@@ -14,7 +14,7 @@ COMPOSE = "".join(path.read_text() for path in sorted(ROOT.glob("compose*.yaml")
 
 SHOWN = dict(re.findall(r"^#?([A-Z_]+)=(.*)$", TEMPLATE, re.MULTILINE))
 FIELDS = {name.upper(): field.default for name, field in Settings.model_fields.items()}
-COMPOSED = dict(re.findall(r"(?<!\$)\$\{([A-Z_]+):-([^}]*)\}", COMPOSE))
+COMPOSED = dict(re.findall(r"(?<!\$)\$\{([A-Z_]+):?-([^}]*)\}", COMPOSE))
 
 # The image's defaults that differ from the service's.
 IMAGE_DEFAULTS = {"HOST": "0.0.0.0"}  # noqa: S104  # in a container
