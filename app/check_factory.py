@@ -194,6 +194,6 @@ def advise(
         return Advice(
             f"It asks for a password, but {setting} is none.",
             f"Unset {setting}, and put the password into the secret "
-            f"{spec.url_secret or options.password_name(spec.name)}.",
+            f"{options.password_name(spec.name)}.",
         )
     return getattr(probe, "remark", None) if error is None else None

@@ -180,14 +180,7 @@ class CheckSpec(Generic[T_co]):
     @property
     def secret_names(self) -> frozenset[str]:
         """The secrets that it needs."""
-        names = self.options.secret_names(self.name)
-        return names - {self.url_password} | {self.url_secret} if self.url_secret else names
-
-    @property
-    def url_password(self) -> str | None:
-        """The name of the secret that the password of a secret URL stands for."""
-        has_password = self.url_secret and isinstance(self.options, StoreOptions)
-        return default_password(self.name) if has_password else None
+        return self.options.secret_names(self.name).union(filter(None, [self.url_secret]))
 
     def setting_of(self, option: str) -> str:
         """Return the name of an option as its source spells it."""

@@ -69,8 +69,10 @@ def refer(spec: CheckSpec[Options], secret: str) -> CheckSpec[Options]:
     # The path of an HTTP URL may contain a token. That of a store is its database.
     shown = slash + path if isinstance(spec.options, StoreOptions) else ""
     address = f"{scheme}://{authority.rpartition('@')[2]}{shown}"
-    url = spec.options.url and f"secret:{secret}"
-    options = spec.options.model_copy(update={"url": url})
+    changes = {"url": spec.options.url and f"secret:{secret}"}
+    if isinstance(spec.options, StoreOptions):
+        changes["password"] = secret  # the kind reads it as any other password
+    options = spec.options.model_copy(update=changes)
     return replace(spec, options=options, url_secret=secret, address=address)
 
 
@@ -137,8 +139,7 @@ class SecretUrlProbe:
         spec = replace(self._spec, options=options)
 
         def read_secret(name: str) -> str:
-            # The kind reads the password of the URL as that of any other check.
-            is_own = name == spec.url_password
+            is_own = target.password and name == spec.url_secret
             return target.password if is_own else self._resources.read_secret(name)
 
         resources = replace(self._resources, read_secret=read_secret)

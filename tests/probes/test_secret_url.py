@@ -48,7 +48,6 @@ class Store:
     secrets: dict[str, str] = field(
         default_factory=lambda: {
             "a_url": "x://user:p%2Fw@host/db",
-            "a_b_password": "unused",
             "other": "another",
         }
     )
@@ -65,7 +64,7 @@ class Store:
         self, spec: CheckSpec[StoreOptions], resources: Resources
     ) -> AsyncIterator[Inner]:
         """Provide a probe of the kind."""
-        password, other = map(resources.read_secret, ("a_b_password", "other"))
+        password, other = map(resources.read_secret, (spec.options.password, "other"))
         self.opened.append(inner := Inner(spec.options.url, password, other))
         yield inner
         inner.closed = True
@@ -74,7 +73,7 @@ class Store:
     def spec(self) -> CheckSpec[StoreOptions]:
         """A check of this kind."""
         kind = Kind("x", ("x",), StoreOptions, self.open)
-        options = StoreOptions(url="secret:a_url")
+        options = StoreOptions(url="secret:a_url", password="a_url")  # noqa: S106 - its name
         url_secret, address = "a_url", "x://host/db"
         return CheckSpec("a-b", kind, options, url_secret=url_secret, address=address)
 
