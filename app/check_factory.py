@@ -1,7 +1,7 @@
 """Create the checks of the configured dependencies, and advise on mistakes in their settings."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, aclosing
 from functools import partial
 from importlib import import_module
 from typing import Any
@@ -18,7 +18,7 @@ from app.checks.errors import (
 )
 from app.checks.kind import CheckSpec, ExplainingProbe, Options, Resources, StoreOptions
 from app.checks.network import BlockingCall
-from app.checks.secret_url import WrongUrlError, open_secret_url
+from app.checks.secret_url import SecretUrlProbe, WrongUrlError
 from app.checks.session import LOGINS_BLOCKED
 from app.health import Check, Facts, Reason
 from app.health.model import DAY
@@ -90,8 +90,10 @@ class DeferredProbe:
         kind = self.spec.kind
         if kind.driver:
             await BlockingCall(partial(import_module, kind.driver), f"load {kind.driver}")()
-        open_probe = open_secret_url if self.spec.url_secret else kind.open
-        self._probe = await stack.enter_async_context(open_probe(self.spec, self._resources))
+        arguments = self.spec, self._resources
+        has_secret = bool(self.spec.url_secret)
+        opening = aclosing(SecretUrlProbe(*arguments)) if has_secret else kind.open(*arguments)
+        self._probe = await stack.enter_async_context(opening)
 
     async def __call__(self) -> None:
         """Check the dependency."""

@@ -1,8 +1,8 @@
 """Checks whose whole URL is a secret, which is read again before each attempt."""
 
 import re
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 from urllib.parse import unquote
@@ -111,7 +111,7 @@ class SecretUrlProbe:
             Exception: the probe of the kind failed.
         """
         self._explain = explain_reading
-        probe = await self.prepare()
+        probe = await self._open()
         self._explain = probe.explain
         await probe()
 
@@ -129,7 +129,7 @@ class SecretUrlProbe:
         """Whether the server did not ask for the password."""
         return getattr(self._probe, "password_not_requested", False)
 
-    async def prepare(self) -> ExplainingProbe:
+    async def _open(self) -> ExplainingProbe:
         """Read the URL, and return a probe of it."""
         target = await self._read()
         if self._probe and target == self._target:
@@ -169,15 +169,3 @@ class SecretUrlProbe:
                 error = error.errors(include_input=False)[0]["ctx"]["error"]
             raise WrongUrlError(f"the URL {error}") from None
         return Target(secret, url, password)
-
-
-@asynccontextmanager
-async def open_secret_url(
-    spec: CheckSpec[Options], resources: Resources
-) -> AsyncIterator[SecretUrlProbe]:
-    """Provide a probe of a URL that is a secret."""
-    async with aclosing(SecretUrlProbe(spec, resources)) as probe:
-        # The driver loads here rather than in the first attempt, which has a deadline.
-        with suppress(Exception):
-            await probe.prepare()
-        yield probe

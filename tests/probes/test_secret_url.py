@@ -2,14 +2,14 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from threading import Event
 
 import pytest
 
 from app.checks.kind import CheckSpec, Kind, Resources, StoreOptions
-from app.checks.secret_url import open_secret_url
+from app.checks.secret_url import SecretUrlProbe
 from app.health import Facts, Reason
 from tests.probes.attempt import failure
 
@@ -85,7 +85,7 @@ def _store() -> Store:
 
 async def test_the_probe_gets_the_url_without_its_password(store: Store) -> None:
     """It reads the password as any other secret. The same probe serves all attempts."""
-    async with open_secret_url(store.spec, Resources(store.read, 15)) as probe:
+    async with aclosing(SecretUrlProbe(store.spec, Resources(store.read, 15))) as probe:
         await probe()
         await probe()
         [inner] = store.opened
@@ -97,7 +97,7 @@ async def test_the_probe_gets_the_url_without_its_password(store: Store) -> None
 
 async def test_a_replaced_url_replaces_the_probe(store: Store) -> None:
     """The old one is closed, and the new one has its own reasons and facts."""
-    async with open_secret_url(store.spec, Resources(store.read, 15)) as probe:
+    async with aclosing(SecretUrlProbe(store.spec, Resources(store.read, 15))) as probe:
         await probe()
         await probe()
         store.secrets["a_url"] = "X://user:wrong@host:1/db"
@@ -123,9 +123,9 @@ async def test_a_url_that_can_not_be_used_fails_until_it_is_repaired(
 ) -> None:
     """Also if the probe of the kind was never opened."""
     good, bad = store.secrets, {"other": ""} if url is None else store.secrets | {"a_url": url}
-    store.secrets = bad if at_start else good
-    async with open_secret_url(store.spec, Resources(store.read, 15)) as probe:
-        assert len(store.opened) == (0 if at_start else 1)
+    async with aclosing(SecretUrlProbe(store.spec, Resources(store.read, 15))) as probe:
+        if not at_start:
+            await probe()
         store.secrets = bad
         assert await failure(probe) is reason
         store.secrets = good
@@ -135,7 +135,7 @@ async def test_a_url_that_can_not_be_used_fails_until_it_is_repaired(
 
 async def test_a_share_that_hangs_is_a_timeout(store: Store) -> None:
     """The attempt ends in time, and the next one passes when the share is back."""
-    async with open_secret_url(store.spec, Resources(store.read, 15)) as probe:
+    async with aclosing(SecretUrlProbe(store.spec, Resources(store.read, 15))) as probe:
         await probe()
         store.hangs = Event()
         assert await failure(probe, within=0.05) is Reason.TIMEOUT
