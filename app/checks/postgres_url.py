@@ -78,10 +78,10 @@ class PostgresTarget:
             raise ValueError(FORM)
         user, netloc, path, query = (part or "" for part in match.groups())
         pairs = [pair for pair in map(_split_option, query.split("&")) if pair[0]]
-        options = dict(pairs)
+        ensure_known(dict(pairs), USED | IGNORED)
+        options = {name: value for name, value in pairs if value}  # like libpq
         user, has_password, _ = user.partition(":")
         ensure(not has_password and "password" not in options, PASSWORD)
-        ensure_known(options, USED | IGNORED)
         # SQLAlchemy repeats the option for each host.
         listed = ",".join(value for name, value in pairs if name == "host")
         hosts = tuple(_split_hosts(listed or unquote(netloc), options.get("port")))

@@ -68,6 +68,7 @@ SOCKET = {"hosts": (("/run/pg", 5432),)}
             "postgresql://app@db/app?application_name=a+b&connect_timeout=3&keepalives_count=3",
             {},
         ),
+        ("postgresql://app@db/app?sslmode=&sslrootcert=&host=&target_session_attrs=&port=", {}),
         ("postgresql+asyncpg://app@db/app?prepared_statement_cache_size=0&client_encoding=", {}),
     ],
 )
