@@ -121,7 +121,11 @@ def create_checks(
     Args:
         read_secret: returns the secret of a name. It is called for each new connection.
     """
-    resources = Resources(read_secret, settings.reconnect_interval)
+    resources = Resources(
+        read_secret,
+        settings.reconnect_interval,
+        has_secret=lambda name: settings.secret(name).exists,
+    )
     # The settings refuse a check without a URL. Only `vitals doctor` still gets here then.
     specs = [spec for spec in settings.check_specs if spec.options.url]
     probes = [DeferredProbe(spec, resources) for spec in specs]

@@ -74,6 +74,15 @@ class Options(Terms):
         del name
         return frozenset()
 
+    def optional_secrets(self, name: str, url: str) -> frozenset[str]:
+        """Return the names of the secrets that the check *name* uses if there are any.
+
+        Args:
+            url: what is known of a URL in a secret, or else the URL.
+        """
+        del name, url
+        return frozenset()
+
     def find_problems(self) -> Iterator[tuple[str, str]]:
         """Yield the options that do not fit to the others, each with the problem."""
         return iter(())
@@ -182,6 +191,11 @@ class CheckSpec(Generic[T_co]):
         """The secrets that it needs."""
         return self.options.secret_names(self.name).union(filter(None, [self.url_secret]))
 
+    @property
+    def optional_secrets(self) -> frozenset[str]:
+        """The secrets that it uses if there are any."""
+        return self.options.optional_secrets(self.name, self.address or self.options.url)
+
     def setting_of(self, option: str) -> str:
         """Return the name of an option as its source spells it."""
         return self.variables[option].upper() if option in self.variables else option
@@ -193,6 +207,7 @@ class Resources:
 
     Attributes:
         read_secret: returns the secret of a name.
+        has_secret: returns whether there is a file for an optional secret.
         reconnect_interval: seconds after which a kept connection is replaced.
         trust: the CAs of the system. They take 0.8 MB, so that checks share them.
     """
@@ -200,6 +215,7 @@ class Resources:
     read_secret: Callable[[str], str]
     reconnect_interval: float
     trust: TrustStore = field(default_factory=TrustStore)
+    has_secret: Callable[[str], bool] = lambda _: False
 
 
 @dataclass(frozen=True, slots=True)

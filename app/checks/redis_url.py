@@ -20,13 +20,18 @@ from app.checks.urls import (
 )
 
 
-FORM = "must have the form redis://host:port/0, rediss://host:port/0 or unix:///path. Correct it."
-CLUSTER_FORM = "must have the form redis+cluster://host:port,host:port. Correct it."
+# What the hosts are, as the scheme tells.
+SERVER, CLUSTER, SENTINEL = "", "+cluster", "+sentinel"
+FORMS = {
+    SERVER: "redis://host:port/0, rediss://host:port/0 or unix:///path",
+    CLUSTER: "redis+cluster://host:port,host:port",
+    SENTINEL: "redis+sentinel://host:port,host:port/service/0",
+}
+PORTS = {SERVER: 6379, CLUSTER: 6379, SENTINEL: 26379}
 URL = re.compile(
-    r"(rediss?|unix)(\+cluster)?://(?:([^/?#]*)@)?([^/?#@]*)(/[^?#]*)?(?:\?([^#]*))?",
+    r"(rediss?|unix)(\+cluster|\+sentinel)?://(?:([^/?#]*)@)?([^/?#@]*)(/[^?#]*)?(?:\?([^#]*))?",
     re.IGNORECASE,
 )
-DEFAULT_PORT = 6379
 DATABASE = re.compile(r"[0-9]{1,9}")
 
 TLS_FILES = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
@@ -67,44 +72,56 @@ class RedisTarget:
     Attributes:
         hosts: each a name or an address, or the path of a Unix socket, and its port.
         tls: how to use TLS; None without it.
-        is_cluster: whether the hosts are nodes of a Redis Cluster.
+        mode: what the hosts are: `SERVER`, `CLUSTER` or `SENTINEL`.
+        service: the name under which Sentinels know the primary.
     """
 
     hosts: tuple[tuple[str, int], ...]
     username: str
     database: int
     tls: "TlsTarget | None"
-    is_cluster: bool
+    mode: str
+    service: str
 
     @classmethod
     def parse(cls, text: str) -> "RedisTarget":
         """Return what a URL says, or raise a ValueError with the remedy."""
         ensure(is_plain(text), WHITESPACE)
         if not (match := URL.fullmatch(text)):
-            raise ValueError(FORM)
-        scheme, cluster, user, netloc, path, query = (part or "" for part in match.groups())
-        form = CLUSTER_FORM if cluster else FORM
+            raise ValueError(_form(SERVER))
+        scheme, mode, user, netloc, path, query = (part or "" for part in match.groups())
+        scheme, mode = scheme.lower(), mode.lower()
+        form, service = _form(mode), ""
         options = split_query(query)
         user, _, password = user.partition(":")
         ensure(not password and "password" not in options, PASSWORD)
         ensure_known(options, USED | IGNORED)
-        if scheme.lower() == "unix":
-            ensure(path.strip("/") and not netloc and not cluster, FORM)
+        if scheme == "unix":
+            ensure(path.strip("/") and not netloc and not mode, form)
             hosts, path = [(unquote(path), 0)], ""
         else:
             host = options.get("host") or unquote(netloc)
-            hosts = list(split_hosts(host, options.get("port"), DEFAULT_PORT, form))
-            ensure(cluster or len(hosts) == 1, form)
+            hosts = list(split_hosts(host, options.get("port"), PORTS[mode], form))
+            ensure(mode or len(hosts) == 1, form)
+        if mode == SENTINEL:
+            service, _, path = path.removeprefix("/").partition("/")
+            ensure(service, form)
         database = options.get("db") or unquote(path).strip("/") or "0"
         ensure(DATABASE.fullmatch(database), "the database must be a number. Correct it.")
-        ensure(not cluster or not int(database), "a cluster has only database 0. Correct it.")
+        is_possible = mode != CLUSTER or not int(database)
+        ensure(is_possible, "a cluster has only database 0. Correct it.")
         return cls(
             tuple(hosts),
             options.get("username") or unquote(user),
             int(database),
-            _parse_tls(options, has_tls=scheme.lower() == "rediss"),
-            is_cluster=bool(cluster),
+            _parse_tls(options, has_tls=scheme == "rediss"),
+            mode,
+            unquote(service),
         )
+
+
+def _form(mode: str) -> str:
+    return f"must have the form {FORMS[mode]}. Correct it."
 
 
 @dataclass(frozen=True, slots=True)

@@ -115,10 +115,11 @@ def _find_contradictions(settings: Settings, wrong: Container[str]) -> Iterator[
 
 def _find_unusable_secrets(settings: Settings, needed: set[str]) -> Iterator[str]:
     """Yield which secrets have two files, or are needed and can't be read."""
-    for name in [*SECRETS, *sorted(needed.difference(SECRETS))]:
+    optional = settings.optional_secrets
+    for name in [*SECRETS, *sorted((needed | optional).difference(SECRETS))]:
         try:
             secret = settings.secret(name)
-            if name in needed:
+            if name in needed or (name in optional and secret.exists):
                 read_signing_key(secret) if name == SIGNING_KEY else secret.read()
         except SecretError as error:
             yield str(error)

@@ -184,6 +184,7 @@ class Settings(BaseSettings):
         own = {
             *SECRETS,
             *OPTIONAL_SECRETS,
+            *self.optional_secrets,
             *(default_password(spec.name) for spec in self.check_specs),
         }
         return self._find_secret(name, os.environ if name in own else {})
@@ -212,9 +213,15 @@ class Settings(BaseSettings):
         return Options(**{term: getattr(self, name) for term, name in GENERAL.items()})
 
     @property
+    def optional_secrets(self) -> frozenset[str]:
+        """The names of the secrets that checks use if there are any."""
+        return frozenset[str]().union(*(spec.optional_secrets for spec in self.check_specs))
+
+    @property
     def secret_names(self) -> list[str]:
         """The names of all secrets, needed or not."""
-        return sorted({*SECRETS, *OPTIONAL_SECRETS, *self.parsed_checks.secrets})
+        names = {*SECRETS, *OPTIONAL_SECRETS, *self.parsed_checks.secrets, *self.optional_secrets}
+        return sorted(names)
 
     def read_secret(self, name: str) -> str:
         """Read a secret from its file.

@@ -4,7 +4,15 @@ from typing import Any
 
 import pytest
 
-from app.checks.redis_url import CLUSTER_FORM, FORM, SYSTEM, RedisTarget, TlsTarget
+from app.checks.redis_url import (
+    CLUSTER,
+    FORMS,
+    SENTINEL,
+    SERVER,
+    SYSTEM,
+    RedisTarget,
+    TlsTarget,
+)
 from app.checks.urls import PASSWORD
 
 
@@ -13,8 +21,12 @@ DEFAULTS: dict[str, Any] = {
     "username": "",
     "database": 0,
     "tls": None,
-    "is_cluster": False,
+    "mode": SERVER,
+    "service": "",
 }
+FORM, CLUSTER_FORM, SENTINEL_FORM = (
+    f"must have the form {FORMS[mode]}. Correct it." for mode in (SERVER, CLUSTER, SENTINEL)
+)
 UNVERIFIED = TlsTarget({}, verify=False, check_hostname=True)
 
 
@@ -57,15 +69,29 @@ UNVERIFIED = TlsTarget({}, verify=False, check_hostname=True)
                 )
             },
         ),
-        ("redis+cluster://r/0", {"is_cluster": True}),
+        ("redis+cluster://r/0", {"mode": CLUSTER}),
         (
             "rediss+cluster://app@r,s:1,[::1]?port=7",
             {
                 "hosts": (("r", 7), ("s", 7), ("::1", 7)),
                 "username": "app",
                 "tls": SYSTEM,
-                "is_cluster": True,
+                "mode": CLUSTER,
             },
+        ),
+        (
+            "redis+sentinel://app@r,s:7/main/2",
+            {
+                "hosts": (("r", 26379), ("s", 7)),
+                "username": "app",
+                "database": 2,
+                "mode": SENTINEL,
+                "service": "main",
+            },
+        ),
+        (
+            "REDISS+SENTINEL://r:1/my%2Fmain",
+            {"hosts": (("r", 1),), "tls": SYSTEM, "mode": SENTINEL, "service": "my/main"},
         ),
         ("redis://r?socket_timeout=5&protocol=3&max_connections=x&decode_responses=True", {}),
     ],
@@ -80,9 +106,13 @@ def test_a_url_names_a_target(url: str, expected: dict[str, Any]) -> None:
         ("redis://:pw@r", PASSWORD),
         ("redis://r?password=pw", PASSWORD),
         ("redis://a,b", FORM),
-        ("unix+cluster:///run/r.sock", FORM),
+        ("unix+cluster:///run/r.sock", CLUSTER_FORM),
         ("redis+cluster://", CLUSTER_FORM),
         ("redis+cluster://a,,b", CLUSTER_FORM),
+        ("redis+sentinel://r", SENTINEL_FORM),
+        ("redis+sentinel://r//1", SENTINEL_FORM),
+        ("redis+sentinel:///main", SENTINEL_FORM),
+        ("redis+sentinel://r/main/x", "the database must be a number. Correct it."),
         ("redis+cluster://a/1", "a cluster has only database 0. Correct it."),
         ("redis://r:x", FORM),
         ("redis://r#0", FORM),

@@ -18,8 +18,8 @@ from tests.service import ROOT
 URL = "http://host/"
 TERMS = "required, interval, timeout, failure_threshold, success_threshold"
 SCHEMES = (
-    "postgres:// or postgresql:// or postgresql+DRIVER:// or redis:// or rediss:// or "
-    "redis+cluster:// or rediss+cluster:// or unix:// or "
+    "postgres:// or postgresql:// or postgresql+DRIVER:// or redis:// or rediss:// or unix:// or "
+    "redis+cluster:// or rediss+cluster:// or redis+sentinel:// or rediss+sentinel:// or "
     "http:// or https:// or tcp:// or tls://"
 )
 FILES = "ca, certificate, key"

@@ -1,0 +1,103 @@
+"""Three Redis servers, of which one is the primary, and three Sentinels."""
+
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Self
+
+from tests.faults.servers import command
+from tests.system.redis_cluster import wait_for
+from tests.system.servers import SystemRedis
+
+
+SERVICE = "main"
+PASSWORD, SENTINEL_PASSWORD = "secret", "another"
+
+# Milliseconds without an answer after which a Sentinel suspects the primary.
+DOWN_AFTER = 300
+
+
+class DataNode(SystemRedis):
+    """A primary, or a replica."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.password_file.write_text(PASSWORD)
+        self.arguments = ("--masterauth", PASSWORD, "--repl-diskless-sync-delay", "0")
+
+    @property
+    def role(self) -> str:
+        """The role as the server knows it: master or slave."""
+        return str(command(self, "ROLE")[0])
+
+
+class Sentinel(SystemRedis):
+    """A Sentinel that watches a primary."""
+
+    def __init__(self, primary: DataNode) -> None:
+        super().__init__()
+        self.password_file.write_text(SENTINEL_PASSWORD)
+        self.file = Path(self.folder, "sentinel.conf")
+        self.file.write_text(
+            f"bind 127.0.0.1\n"
+            f"port {self.port}\n"
+            f'proc-title-template "{self.title_prefix}{{title}} {{listen-addr}}"\n'
+            f"requirepass {SENTINEL_PASSWORD}\n"
+            f"sentinel sentinel-pass {SENTINEL_PASSWORD}\n"
+            f"sentinel monitor {SERVICE} 127.0.0.1 {primary.port} 2\n"
+            f"sentinel auth-pass {SERVICE} {PASSWORD}\n"
+            f"sentinel down-after-milliseconds {SERVICE} {DOWN_AFTER}\n"
+            f"sentinel failover-timeout {SERVICE} 1000\n"
+        )
+        self.give(self.file)
+
+    def command(self) -> tuple[list[str], str]:
+        """Return the command. A Sentinel writes what it learns into its file."""
+        return [str(self.program()), str(self.file), "--sentinel"], ""
+
+    def knows(self) -> tuple[int, int]:
+        """Return how many other Sentinels and replicas it knows."""
+        others = command(self, "SENTINEL", "SENTINELS", SERVICE)
+        return len(others), len(command(self, "SENTINEL", "REPLICAS", SERVICE))
+
+    def primary_port(self) -> int:
+        """Return the port of the primary as it knows it."""
+        return int(command(self, "SENTINEL", "GET-MASTER-ADDR-BY-NAME", SERVICE)[1])
+
+
+class SentinelGroup:
+    """The servers and the Sentinels."""
+
+    def __init__(self) -> None:
+        self.nodes = [DataNode() for _ in range(3)]
+        self.sentinels = [Sentinel(self.nodes[0]) for _ in range(3)]
+
+    def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            for server in (*self.nodes, *self.sentinels):
+                stack.callback(server.close)
+            for server in (*self.nodes, *self.sentinels):
+                server.start()
+            for replica in self.nodes[1:]:
+                command(replica, "REPLICAOF", "127.0.0.1", str(self.nodes[0].port))
+            self.wait_healthy()
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    @property
+    def primary(self) -> DataNode:
+        """The server that the Sentinels take for the primary."""
+        port = self.sentinels[0].primary_port()
+        return next(node for node in self.nodes if node.port == port)
+
+    def wait_healthy(self) -> None:
+        """Wait until the Sentinels agree, and each server has the role that they think it has."""
+        wait_for(lambda: all(one.knows() == (2, 2) for one in self.sentinels))
+        wait_for(lambda: len({one.primary_port() for one in self.sentinels}) == 1)
+        wait_for(lambda: len(command(self.primary, "ROLE")[2]) == len(self.nodes) - 1)
+
+    def wait_failover(self, old: DataNode) -> None:
+        """Wait until every Sentinel names another primary."""
+        wait_for(lambda: all(one.primary_port() != old.port for one in self.sentinels))
