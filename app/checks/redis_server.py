@@ -97,6 +97,8 @@ class RedisServer:
         return connection
 
 
+PING, PONG = ("PING",), b"PONG"
+
 # Redis refuses a write when it is queued, if it lacks memory, disk or replicas, or is not the
 # primary. The queue is then discarded, so nothing is ever written.
 PROBE_KEY = "vitals:probe"
@@ -110,12 +112,14 @@ class RedisSession:
 
     Attributes:
         depth: `connect`, `query` or `writable`.
-        is_cluster: whether the server is a node of a Redis Cluster; None if it does not tell.
+        is_cluster: whether the server is a node of a Redis Cluster; None if it hides that.
+        is_terse: whether the server closes the connection at optional commands, as Twemproxy does.
     """
 
     connection: RespConnection
     depth: str
-    is_cluster: bool | None = False
+    is_cluster: bool | None
+    is_terse: bool
 
     async def query(self) -> None:
         """Send the commands that the depth asks for; none for `connect`."""
@@ -128,9 +132,10 @@ class RedisSession:
             return
         # The reply to an earlier PING must not be mistaken for this one's.
         nonce = secrets.token_hex(8)
-        commands = [("PING", nonce), *([CLUSTER_INFO] if self.is_cluster else [])]
+        ping, expected = (PING, PONG) if self.is_terse else ((*PING, nonce), nonce.encode())
+        commands = [ping, CLUSTER_INFO] if self.is_cluster else [ping]
         pong, *infos = await self.connection.execute(*commands)
-        expect(pong, nonce.encode())
+        expect(pong, expected)
         for info in infos:
             # A node takes writes for its own slots only, so that none can stand for the others.
             ensure_cluster(info, is_complete=self.depth == "writable")
@@ -187,27 +192,44 @@ class RedisProbe(SessionProbe):
         self._depth = depth
         self._read_password = read_password
         self._needs_cluster = needs_cluster
+        self._is_terse = False
+
+    async def __call__(self) -> None:
+        """Query the server. A failure ends the memory of a server that is terse."""
+        try:
+            await super().__call__()
+        except BaseException:
+            self._is_terse = False
+            raise
 
     def _explain_redis(self, error: BaseException) -> Reason:
         return explain_redis(error, self._server.dialer)
 
     async def _open_session(self) -> RedisSession:
-        connection = await self._connect()
+        connection, is_terse = await self._connect(), self._is_terse
         try:
-            is_cluster = await self._greet(connection)
-        except BaseException:
+            is_cluster = await self._greet(connection, is_terse=is_terse)
+        except BaseException as error:
+            # The second connection of this attempt does without the optional commands.
+            is_cut = isinstance(error, EOFError | ConnectionError)
+            is_unanswered = is_cut and not connection.bounded.has_unread
+            self._is_terse = is_unanswered and not self._needs_cluster
             connection.terminate()
             raise
         self.remark = HIDDEN_CLUSTER if is_cluster is None else None
-        return RedisSession(connection, self._depth, is_cluster)
+        return RedisSession(connection, self._depth, is_cluster, is_terse)
 
     async def _connect(self) -> RespConnection:
         self._server.dialer.timeout_reason = Reason.TIMEOUT
         password = await self._read_password() if self._read_password else None
         return await self._server.connect(password)
 
-    async def _greet(self, connection: RespConnection) -> bool | None:
+    async def _greet(self, connection: RespConnection, *, is_terse: bool) -> bool | None:
         """Name the session, and return whether the server belongs to a Redis Cluster."""
+        if is_terse:
+            [pong] = await connection.execute(PING)
+            expect(pong, PONG)
+            return False
         is_asked = self._depth != "connect"
         # Without a password, these commands are the first that Redis answers.
         commands = [("CLIENT", "SETNAME", CLIENT_NAME), *([CLUSTER_INFO] if is_asked else [])]

@@ -7,6 +7,7 @@ from tests.hostile import http_attacks, postgres_server, redis_attacks, redis_se
 from tests.hostile.client import Attack, Script, limited, script
 from tests.hostile.message_attacks import MESSAGES
 from tests.hostile.postgres_attacks import POSTGRES
+from tests.hostile.redis_server import NO_CLUSTER, OK
 from tests.hostile.scram_attacks import SCRAM, UPGRADES
 
 
@@ -38,7 +39,7 @@ SINGLE: Tables = {
 MANY: Tables = {
     "messages": ("postgres", MESSAGES),
     "cut postgres": ("postgres", cut(postgres_server.honest, len(WELCOME + ANSWER))),
-    "cut redis": ("redis", cut(redis_server.honest, 2 * len(redis_server.OK) + 22)),
+    "cut redis": ("redis", cut(redis_server.honest, len(2 * OK + NO_CLUSTER) + 22)),
     "cut http": ("http", cut(script(http_attacks.read_request, HEAD), len(HEAD))),
 }
 

@@ -7,6 +7,7 @@ from tests.hostile.client import Client, Script
 
 
 OK = b"+OK\r\n"
+NO_CLUSTER = b"-ERR This instance has cluster support disabled\r\n"
 
 Command = list[bytes]
 
@@ -32,7 +33,7 @@ def reply_to(command: Command) -> bytes:
     if name == b"PING":
         return bulk(words[0]) if words else b"+PONG\r\n"
     if name == b"CLUSTER":
-        return b"-ERR This instance has cluster support disabled\r\n"
+        return NO_CLUSTER
     return b"+QUEUED\r\n" if name == b"SET" else OK
 
 

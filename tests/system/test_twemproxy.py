@@ -1,0 +1,89 @@
+"""Twemproxy in front of a Redis: it knows neither CLIENT nor CLUSTER."""
+
+import contextlib
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+from app.health import Reason
+from tests.devservers.servers import DevServer, reserve
+from tests.faults.servers import killed
+from tests.probes.attempt import failure
+from tests.system.asking import open_probe
+from tests.system.servers import SystemRedis, program
+
+
+class Twemproxy(DevServer):
+    """A Twemproxy in front of one Redis."""
+
+    def __init__(self, backend: SystemRedis) -> None:
+        super().__init__()
+        self.password_file.unlink()
+        self.password_file = backend.password_file
+        self._backend = backend
+        self._reservation_of_statistics = reserve()
+        self._statistics_port = self._reservation_of_statistics.getsockname()[1]
+
+    def close(self) -> None:
+        """Stop the proxy, and release its ports."""
+        super().close()
+        self._reservation_of_statistics.close()
+
+    @property
+    def url(self) -> str:
+        """URL without the password."""
+        return f"redis://127.0.0.1:{self.port}"
+
+    @property
+    def title_prefix(self) -> str:
+        """A prefix that no process title has: it starts no child processes."""
+        return f"{self.folder.name} "
+
+    def command(self) -> tuple[list[str], str]:
+        """Write the configuration, and return the command."""
+        file = self.folder / "settings.yml"
+        file.write_text(
+            f"main:\n"
+            f"  listen: 127.0.0.1:{self.port}\n"
+            f"  redis: true\n"
+            f"  redis_auth: {self.password_file.read_text()}\n"
+            f"  servers:\n"
+            f"    - 127.0.0.1:{self._backend.port}:1\n"
+        )
+        self.give(file)
+        log = "--output", str(self.folder / "nutcracker.log")
+        statistics = "--stats-addr", "127.0.0.1", "--stats-port", str(self._statistics_port)
+        return [str(program("nutcracker")), "--conf-file", str(file), *log, *statistics], ""
+
+    def ready(self) -> bool:
+        """Return whether it listens."""
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port)):
+            return True
+        return False
+
+
+@pytest.fixture(name="proxy", scope="module")
+def _proxy(system_redis: SystemRedis) -> Iterator[Twemproxy]:
+    with Twemproxy(system_redis) as proxy:
+        yield proxy
+
+
+@pytest.mark.parametrize("depth", ["connect", "query"])
+async def test_the_check_passes(proxy: Twemproxy, depth: str) -> None:
+    """Also after the proxy was gone."""
+    async with open_probe(proxy, require=depth, renew_after=0) as probe:
+        await probe()
+        await probe()
+        with killed(proxy):
+            assert await failure(probe) is Reason.REFUSED
+        await probe()
+
+
+async def test_a_wrong_password_is_auth(proxy: Twemproxy) -> None:
+    """The words differ from those of Redis."""
+    password = proxy.password_file.read_text()
+    proxy.password_file.write_text("wrong")
+    async with open_probe(proxy) as probe:
+        assert await failure(probe) is Reason.AUTH
+    proxy.password_file.write_text(password)
