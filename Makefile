@@ -95,8 +95,8 @@ define MEASURED
 endef
 
 system-test: $(MADE) ## test TLS, PgBouncer, metrics, load, hostile dependencies and Kubernetes manifests with Debian's programs
-	@if ls $(PROGRAMS) >/dev/null 2>&1; then $(BIN)/pytest tests/system; \
-		else echo '*** TLS, PGBOUNCER, METRICS, LOAD AND MANIFESTS ARE NOT TESTED: missing $(SERVERS) (make system-servers) ***' >&2; fi
+	@if ls $(PROGRAMS) >/dev/null 2>&1; then $(BIN)/pytest tests/system -m 'not alone' --numprocesses 3 --dist loadfile --durations 10 && $(BIN)/pytest tests/system -m alone; \
+		else echo '*** TLS, POOLERS, CLUSTERS, METRICS, LOAD AND MANIFESTS ARE NOT TESTED: missing $(SERVERS) (make system-servers) ***' >&2; exit $${CI:+1}; fi
 
 PROXIES := haproxy caddy nginx
 
@@ -105,23 +105,23 @@ PROXIES := haproxy caddy nginx
 edge-test: $(MADE) ## test behind HAProxy, Caddy and nginx, with restarts under load
 	@if ls $(addprefix /usr/*bin/,haproxy caddy nginx) >/dev/null 2>&1; \
 		then $(BIN)/pytest --numprocesses 4 --dist loadgroup --durations 5 -o faulthandler_timeout=400 tests/edge; \
-		else echo '*** NOTHING IS TESTED BEHIND A PROXY: no haproxy, caddy or nginx (make system-proxies) ***' >&2; fi
+		else echo '*** NOTHING IS TESTED BEHIND A PROXY: no haproxy, caddy or nginx (make system-proxies) ***' >&2; exit $${CI:+1}; fi
 
 browser-test: $(MADE) ## test the page in Chromium; saves tests/browser/screenshots
 	@if command -v chromium >/dev/null; then $(BIN)/pytest tests/browser; \
-		else echo '*** THE PAGE IS NOT TESTED IN A BROWSER: no chromium (make system-browser) ***' >&2; fi
+		else echo '*** THE PAGE IS NOT TESTED IN A BROWSER: no chromium (make system-browser) ***' >&2; exit $${CI:+1}; fi
 
 picture: browser-test ## update the README's picture of the page
 	cp tests/browser/screenshots/readme.png docs/page.png
 
 image-test: $(MADE) ## test the image and the compose files with a Docker engine
 	@if docker version >/dev/null 2>&1; then $(BIN)/pytest -o faulthandler_timeout=300 --durations 10 tests/image; \
-		else echo '*** THE IMAGE AND THE COMPOSE FILES ARE NOT TESTED: no Docker engine, or no permission to use it ***' >&2; fi
+		else echo '*** THE IMAGE AND THE COMPOSE FILES ARE NOT TESTED: no Docker engine, or no permission to use it ***' >&2; exit $${CI:+1}; fi
 
 # Takes about five minutes, half of them for ten rolling restarts.
 swarm-test: $(MADE) ## test the stack on a temporary Swarm of one node
 	@if docker version >/dev/null 2>&1; then $(BIN)/pytest -o faulthandler_timeout=300 --durations 5 tests/swarm; \
-		else echo '*** THE STACK IS NOT TESTED ON A SWARM: no Docker engine, or no permission to use it ***' >&2; fi
+		else echo '*** THE STACK IS NOT TESTED ON A SWARM: no Docker engine, or no permission to use it ***' >&2; exit $${CI:+1}; fi
 
 image-bench: $(MADE) ## measure the image: its size, its contents and its build times
 	@$(BIN)/python -m benchmarks.image
@@ -139,7 +139,7 @@ system-servers: ## install the programs for system-test (Debian, as root)
 		|| { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get -qq update \
 			&& RUNLEVEL=1 SYSTEMD_OFFLINE=1 DEBIAN_FRONTEND=noninteractive \
 				apt-get -qq --no-install-recommends --no-upgrade install $(SERVERS) >/dev/null; } \
-		|| echo '*** TLS, PGBOUNCER, METRICS, LOAD AND MANIFESTS ARE NOT TESTED: installing $(SERVERS) needs root and apt ***' >&2
+		|| echo '*** TLS, POOLERS, CLUSTERS, METRICS, LOAD AND MANIFESTS ARE NOT TESTED: installing $(SERVERS) needs root and apt ***' >&2
 
 mutants: $(MADE) ## run mutation tests of app/health; MODULES=monitor for one module
 	$(BIN)/python -m tests.mutants $(MODULES)

@@ -17,6 +17,8 @@ from tests.service import SERVE, UVICORN, Prober, Reply, Service, on, p99, runni
 from tests.system.test_load import MIB, memory
 
 
+pytestmark = pytest.mark.alone
+
 CONNECTIONS = 2_000
 NOT_READING = 20
 INCOMPLETE = b"GET /livez?x HTTP/1.1\r\nHost: a\r\n"

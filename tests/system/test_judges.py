@@ -14,6 +14,8 @@ from tests.matrix.verdict import judge_chaos
 from tests.matrix.watched import run_service_and_control
 
 
+pytestmark = pytest.mark.alone
+
 if reason := unavailable():
     pytest.skip(f"*** THE FAULT TESTS ARE NOT TESTED: {reason} ***", allow_module_level=True)
 

@@ -15,6 +15,8 @@ from tests.service import SERVE, Prober, Service, on, p99, running
 from tests.system.servers import program
 
 
+pytestmark = pytest.mark.alone
+
 MIB = 2**20
 
 # Connections that a usual descriptor limit allows.

@@ -15,6 +15,8 @@ from tests.system.replicas import Replica
 from tests.system.servers import SystemPostgres
 
 
+pytestmark = pytest.mark.alone
+
 INTERVAL, TIMEOUT = 0.1, 0.6
 BOUND = INTERVAL + TIMEOUT + 0.5
 FAULTS: tuple[Fault, ...] = (Blackhole(), Cut(), Refuse(), Reset(), Silent())

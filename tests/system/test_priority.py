@@ -9,6 +9,8 @@ import pytest
 from tests.matrix.priority import SERVICE, raise_priority, unavailable
 
 
+pytestmark = pytest.mark.alone
+
 if unavailable():
     pytest.skip("*** PRIORITIES ARE NOT TESTED: not permitted here ***", allow_module_level=True)
 

@@ -15,6 +15,8 @@ from tests.system.storm import PLAIN, SECURE, Groups, HostileRun, attacks, hosti
 from tests.system.test_load import MIB, memory
 
 
+pytestmark = pytest.mark.alone
+
 # Seconds of attacks, without and with TLS. STORM_SECONDS=3600 runs each attack many times.
 SECONDS = float(os.environ.get("STORM_SECONDS", "36"))
 ONE_BY_ONE, AT_ONCE = SECONDS * 0.6, SECONDS * 0.2
