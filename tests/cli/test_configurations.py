@@ -14,6 +14,7 @@ import pytest
 
 from app.checks.registry import BY_SCHEME
 from tests.broken_settings import CANARY
+from tests.devservers import Valkey
 from tests.ports import free_port
 from tests.service import ROOT, SERVE, clean, on, running
 
@@ -201,3 +202,23 @@ def test_two_hundred_checks_of_one_file_are_served(tmp_path: Path) -> None:
             service.until("closed", "refused", 15)
             body = service.ask("/health/ready").json
     assert (body["status"], list(body["checks"]), body["others"]) == ("warn", ["closed"], 199)
+
+
+def test_deprecated_settings_work_and_are_logged(valkey: Valkey, tmp_path: Path) -> None:
+    """Each with the name that replaces it."""
+    environ = {
+        **on(valkey=valkey),
+        "REDIS_REQUIRE": "Connect",
+        "HTTP_CHECKS": f'{{"a": {{"url": "http://127.0.0.1:{free_port()}/"}}}}',
+        "OPTIONAL_CHECKS": "a",
+    }
+    with running(environ, tmp_path / "log") as service:
+        service.until("redis", None, 15)
+        service.until("a", "refused", 15)
+    lines = map(json.loads, (tmp_path / "log").read_text().splitlines())
+    deprecated = {one["setting"]: one for one in lines if one["event"] == "setting deprecated"}
+    assert {one["level"] for one in deprecated.values()} == {"warning"}
+    assert {name: one["advice"].split(";")[0] for name, one in deprecated.items()} == {
+        "HTTP_CHECKS": "deprecated. Rename it to CHECKS",
+        "REDIS_REQUIRE": "deprecated. Rename it to REDIS_DEPTH",
+    }
