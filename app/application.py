@@ -14,7 +14,7 @@ from app.api.clients import Clients
 from app.api.metrics import Metrics, MetricsRecorder
 from app.api.response_cache import ResponseCache
 from app.api.routes import add_routes, cacheable_renderers, is_probe
-from app.api.verdict import HistoryStore, ServiceState
+from app.api.verdict import ServiceState
 from app.asgi import Vitals, skip_tracing
 from app.auth import Access, TokenVerifier
 from app.background import run_periodically
@@ -106,16 +106,19 @@ async def open_service(
     stack.enter_context(StallDetector(lag, recorder.record_stall).watch())
     tokens = TokenVerifier(partial(settings.secret, SIGNING_KEY))
     stack.enter_context(run_periodically(tokens.poll, "tokens"))
-    history_store = HistoryStore(
-        histories=monitor.history, clients=Clients(), settings=effective_settings(settings)
-    )
     access = Access(settings.health_details, tokens.is_valid, trust_all_clients=trust_all_clients)
     state = ServiceState(monitor, lifecycle, clock)
     await stack.enter_async_context(
         monitor_notifications(settings, secrets, state.snapshot, recorder.record_notification)
     )
-    metrics = Metrics(recorder, lag.worst)
-    application.state.answers = Answers(state, access, metrics, history_store)
+    application.state.answers = Answers(
+        state=state,
+        access=access,
+        metrics=Metrics(recorder, lag.worst),
+        histories=monitor.history,
+        clients=Clients(),
+        settings=effective_settings(settings),
+    )
     application.admission, application.slow_admission = Admission(math.inf), Admission(MAX_WAITING)
     application.response_cache = ResponseCache(cacheable_renderers(application), state)
 

@@ -1,16 +1,24 @@
 """Status code, headers and body of each answer, while the service runs and while it does not."""
 
 import logging
-from collections.abc import Callable, Hashable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 
+from app.api.clients import Clients
 from app.api.formats import HTML, TEXT, Format
 from app.api.json_bodies import ErrorBody
 from app.api.metrics import Metrics
-from app.api.verdict import HealthQuery, HistoryStore, ServiceState, Snapshot, Verdict
+from app.api.verdict import (
+    HealthQuery,
+    HistorySnapshot,
+    OperatorView,
+    ServiceState,
+    Snapshot,
+    Verdict,
+)
 from app.auth import Access
-from app.health import Clock, Report, Status
+from app.health import Clock, History, Instant, Report, Status
 from app.lifecycle import Phase
 
 
@@ -37,25 +45,29 @@ class Answer:
     body: bytes
 
 
+@dataclass(slots=True, kw_only=True)
 class Answers:
     """The answers of a running service.
 
     A page takes a hundred times as long to render as any other answer. Clients without a token
     share a page that is rendered at most once a second and after each result.
+
+    Attributes:
+        histories: by the name of the check.
+        settings: the effective settings by name, without secrets.
     """
 
-    def __init__(
-        self, state: ServiceState, access: Access, metrics: Metrics, history_store: HistoryStore
-    ) -> None:
-        self._state = state
-        self._access = access
-        self._metrics = metrics
-        self._history_store = history_store
-        self._pages: dict[Hashable, Answer] = {}
+    state: ServiceState
+    access: Access
+    metrics: Metrics
+    histories: Mapping[str, History]
+    clients: Clients
+    settings: Mapping[str, str]
+    _pages: dict[Hashable, Answer] = field(default_factory=dict)
 
     def snapshot(self) -> Snapshot:
         """Return the state from which one request is answered."""
-        return self._state.snapshot()
+        return self.state.snapshot()
 
     def respond(
         self, query: HealthQuery, response_format: Format, authorization: str, snapshot: Snapshot
@@ -65,27 +77,31 @@ class Answers:
         Args:
             authorization: the request's `Authorization` header, which may be empty.
         """
-        details = self._access.shows_details(authorization)
+        details = self.access.shows_details(authorization)
         verdict = query(snapshot.report, snapshot.phase)
         if verdict is None or response_format is not HTML:
             return _answer(verdict, response_format, details=details)
-        if self._access.is_operator(authorization):
-            history = self._history_store.snapshot(snapshot.now, operator=True)
-            return _answer(replace(verdict, snapshot=history), response_format, details=details)
+        if self.access.is_operator(authorization):
+            view = OperatorView(self.clients.all(snapshot.now), self.settings)
+            return self._render_page(verdict, snapshot.now, view, details=details)
         key = verdict, details, int(snapshot.now.steady)
         if key not in self._pages:
             if len(self._pages) >= MAX_PAGES:
                 del self._pages[next(iter(self._pages))]
-            history = self._history_store.snapshot(snapshot.now, operator=False)
-            verdict = replace(verdict, snapshot=history)
-            self._pages[key] = _answer(verdict, response_format, details=details)
+            self._pages[key] = self._render_page(verdict, snapshot.now, details=details)
         return self._pages[key]
+
+    def _render_page(
+        self, verdict: Verdict, now: Instant, operator: OperatorView | None = None, *, details: bool
+    ) -> Answer:
+        history = HistorySnapshot(now=now, histories=self.histories, operator=operator)
+        return _answer(replace(verdict, snapshot=history), HTML, details=details)
 
     def respond_to_scrape(self, accept: str, authorization: str, snapshot: Snapshot) -> Answer:
         """Answer a scrape, which always succeeds."""
-        details = self._access.shows_details(authorization)
+        details = self.access.shows_details(authorization)
         report, phase = snapshot.report, snapshot.phase
-        content_type, body = self._metrics.render(accept, report, phase, details=details)
+        content_type, body = self.metrics.render(accept, report, phase, details=details)
         return Answer(HTTPStatus.OK, _headers(content_type, phase, passes=True), body)
 
     def request_recorder(self, endpoint: str, code: int) -> Callable[[bytes, float], None]:
@@ -93,8 +109,8 @@ class Answers:
 
         It takes the client's `User-Agent` and the time on the steady clock.
         """
-        counter = self._metrics.recorder.requests[endpoint, code]
-        remember = self._history_store.clients.record
+        counter = self.metrics.recorder.requests[endpoint, code]
+        remember = self.clients.record
 
         def record(client: bytes, now: float) -> None:
             counter.count += 1

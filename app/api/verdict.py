@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Protocol
 
-from app.api.clients import Client, Clients
+from app.api.clients import Client
 from app.health import Clock, History, Instant, Observation, Report, Status
 from app.lifecycle import Lifecycle, Phase
 from app.text import format_time
@@ -68,25 +68,6 @@ class HistorySnapshot:
     now: Instant
     histories: Mapping[str, History]
     operator: OperatorView | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HistoryStore:
-    """The source of the page's history.
-
-    Attributes:
-        histories: by the name of the check.
-        settings: the effective settings by name, without secrets.
-    """
-
-    histories: Mapping[str, History]
-    clients: Clients
-    settings: Mapping[str, str]
-
-    def snapshot(self, now: Instant, *, operator: bool) -> HistorySnapshot:
-        """Return the history for a page; *operator* adds what only operators may see."""
-        view = OperatorView(self.clients.all(now), self.settings) if operator else None
-        return HistorySnapshot(now=now, histories=self.histories, operator=view)
 
 
 # A warning quotes this many characters of an unknown check name, and an answer has this many

@@ -11,7 +11,7 @@ from app.api.answers import Answers
 from app.api.clients import Clients
 from app.api.metrics import Metrics, MetricsRecorder
 from app.api.routes import add_routes
-from app.api.verdict import HistoryStore, ServiceState
+from app.api.verdict import ServiceState
 from app.auth import Access
 from app.health import Check, Clock, History, Instant, Observation, Reason, Report, Status
 from app.lifecycle import Lifecycle
@@ -67,12 +67,10 @@ class ApiClient(TestClient):
         """Set which clients see each check; an operator's token is `good`."""
         clock = Clock(lambda: START.steady + 60, lambda: START.wall + 60)
         self.application.state.answers = Answers(
-            ServiceState(self, self.lifecycle, clock),
-            Access(details, lambda shown: shown == "good"),
-            Metrics(self.recorder, lambda: 0.25),
-            HistoryStore(
-                histories=defaultdict(lambda: History(9)),
-                clients=Clients(),
-                settings={"PORT": "8000"},
-            ),
+            state=ServiceState(self, self.lifecycle, clock),
+            access=Access(details, lambda shown: shown == "good"),
+            metrics=Metrics(self.recorder, lambda: 0.25),
+            histories=defaultdict(lambda: History(9)),
+            clients=Clients(),
+            settings={"PORT": "8000"},
         )

@@ -9,7 +9,7 @@ from app.api.clients import Clients
 from app.api.metrics import Metrics, MetricsRecorder
 from app.api.response_cache import CachedResponse, ResponseCache
 from app.api.routes import add_routes, cacheable_renderers
-from app.api.verdict import HistoryStore, ServiceState, Snapshot
+from app.api.verdict import ServiceState, Snapshot
 from app.asgi import Vitals
 from app.auth import Access
 from app.health import Check, Clock, Instant, Monitor, Observation, Reason, Report, Status
@@ -63,10 +63,12 @@ class AppUnderTest:
         self.state = ServiceState(self.monitor, self.lifecycle, clock)
         self.clients = Clients()
         self.answers = RecordingAnswers(
-            self.state,
-            Access(self.details, lambda shown: shown == "good"),
-            Metrics(self.recorder, lambda: 0.25),
-            HistoryStore(histories=self.monitor.history, clients=self.clients, settings={}),
+            state=self.state,
+            access=Access(self.details, lambda shown: shown == "good"),
+            metrics=Metrics(self.recorder, lambda: 0.25),
+            histories=self.monitor.history,
+            clients=self.clients,
+            settings={},
         )
         self.answers.recorded = []
         self.app = Vitals(redirect_slashes=False)
