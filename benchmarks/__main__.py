@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from benchmarks import costs, rounds
 from benchmarks.answer import recorded_answer
-from benchmarks.contenders import ALL, ASGI, IMPORTS, LIBRARIES, LIVE, OTHERS, RAW, SERVE
+from benchmarks.contenders import ALL, ASGI, BARE, IMPORTS, LIBRARIES, LIVE, OTHERS, RAW, SERVE
 from benchmarks.costs import Costs
 from benchmarks.page import table, write
 from benchmarks.promises import targets
@@ -29,7 +29,7 @@ THOROUGH, QUICK = Effort(9, 1, 10_000), Effort(1, 1, 500)
 
 def measure_costs(stores: Stores, environ: dict[str, str], effort: Effort) -> Costs:
     """Measure everything that does not depend on load."""
-    processes = (RAW, OTHERS[0], IMPORTS, ASGI, SERVE)
+    processes = (RAW, BARE, IMPORTS, ASGI, SERVE)
     starts, memory = costs.processes(processes, environ, effort.rounds, effort.requests)
     growth = costs.growth((SERVE, LIVE, ASGI, RAW), stores, 30, effort.rounds, effort.seconds)
     monitor = costs.monitor(30, 5 * effort.seconds)

@@ -36,8 +36,9 @@ LIVE = Contender("Vitals, `vitals serve`, liveness", path="/health/live", ours=T
 ASGI = Contender("Vitals under uvicorn", "app.main:app", ours=True)
 LIVE_ASGI = Contender("Vitals under uvicorn, liveness", "app.main:app", "/health/live", ours=True)
 ROUTES = Contender("Vitals' routes", "app.main:app", "/health/ready?other", ours=True)
+BARE = Contender("FastAPI, a fixed dict", "benchmarks.apps.fixed:app")
 OTHERS = (
-    Contender("FastAPI, a fixed dict", "benchmarks.apps.fixed:app"),
+    BARE,
     Contender("a route written by hand", "benchmarks.apps.handwritten:app"),
     Contender("fastapi-health", "benchmarks.apps.fastapi_health:app"),
     Contender("dockerflow", "benchmarks.apps.dockerflow:app", "/__heartbeat__"),

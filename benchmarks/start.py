@@ -9,13 +9,12 @@ import time
 from collections.abc import Mapping
 from contextlib import ExitStack
 
-from benchmarks.contenders import OTHERS, SERVE
+from benchmarks.contenders import BARE, SERVE
 from benchmarks.process import Server
 from tests.devservers.servers import reserve
 
 
 ROUNDS = 15
-BARE = OTHERS[0]
 
 # Requests in the first seconds after the first answer, each on a new connection.
 RATE, SECONDS = 100, 3
