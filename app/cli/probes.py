@@ -26,7 +26,7 @@ CURL_TIMEOUT = 5
 REQUEST_TIMEOUT = 30
 
 # Seconds without a request after which the service closes a connection.
-IDLE_TIMEOUT = Config("").timeout_keep_alive
+KEEP_ALIVE = Config("").timeout_keep_alive
 
 # Seconds: what is usual for Docker and for Kubernetes. More are allowed where the settings need it.
 DOCKER_GRACE = 20
@@ -84,8 +84,8 @@ def load_balancer(configure: Callable[[Guarantees], ProbeConfig], guarantees: Gu
     values = {
         "probe": probe,
         "request_timeout": REQUEST_TIMEOUT,
-        "idle_timeout": IDLE_TIMEOUT,
-        "keepalive": IDLE_TIMEOUT - 1,
+        "idle_timeout": KEEP_ALIVE,
+        "keepalive": KEEP_ALIVE - 1,
     }
     return Plan(probe_config.rotation_rules(probe, guarantees), values)
 
@@ -93,7 +93,7 @@ def load_balancer(configure: Callable[[Guarantees], ProbeConfig], guarantees: Gu
 def nginx(guarantees: Guarantees) -> Plan:
     """Plan a load balancer that does not probe: it learns from requests."""
     fail_timeout = probe_config.nginx_fail_timeout(guarantees)
-    keepalive = max(1, min(IDLE_TIMEOUT, int(guarantees.drain)) - 1)
+    keepalive = max(1, min(KEEP_ALIVE, int(guarantees.drain)) - 1)
     rules = [
         probe_config.FAIL_TIMEOUT_RULE.apply("nginx", fail_timeout, guarantees.repair_delay),
         probe_config.KEEPALIVE_RULE.apply("nginx", keepalive, guarantees.drain),
@@ -101,7 +101,7 @@ def nginx(guarantees: Guarantees) -> Plan:
     values = {
         "fail_timeout": fail_timeout,
         "request_timeout": REQUEST_TIMEOUT,
-        "idle_timeout": IDLE_TIMEOUT,
+        "idle_timeout": KEEP_ALIVE,
         "keepalive": keepalive,
     }
     return Plan(rules, values)

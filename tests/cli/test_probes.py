@@ -4,7 +4,7 @@ import re
 import pytest
 import yaml
 
-from app.cli.probes import CURL_TIMEOUT, IDLE_TIMEOUT, PLANS
+from app.cli.probes import CURL_TIMEOUT, KEEP_ALIVE, PLANS
 from app.probe_config import (
     ANSWER,
     ANSWER_RULE,
@@ -178,4 +178,4 @@ def test_an_unknown_kind_is_rejected(call: Call) -> None:
 def test_a_proxy_closes_an_idle_connection_before_the_service(kind: str) -> None:
     """Otherwise it could send a request on a connection that is being closed."""
     kept = figure(DEPLOYED[kind], r"^\s+(?:keepalive|keepalive_timeout) (\d+s)")
-    assert kept.seconds < IDLE_TIMEOUT, f"{kept.place}: keep it for less than {IDLE_TIMEOUT} s"
+    assert kept.seconds < KEEP_ALIVE, f"{kept.place}: keep it for less than {KEEP_ALIVE} s"
