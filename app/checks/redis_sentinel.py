@@ -18,6 +18,8 @@ from app.checks.urls import is_port
 from app.health import Reason
 
 
+# A host that began with a slash would be a Unix socket.
+HOST = re.compile(rb"[!-.0-~][!-~]*")
 PORT = re.compile(rb"[0-9]{1,5}")
 
 
@@ -86,8 +88,9 @@ def _parse_address(reply: Any) -> tuple[str, int]:
     match reply:
         case None:
             raise MasterDownError("the Sentinel knows no primary of this name")
-        case [bytes(host), bytes(port)] if PORT.fullmatch(port) and is_port(int(port)):
-            return host.decode(errors="replace"), int(port)
+        case [bytes(host), bytes(port)] if HOST.fullmatch(host) and PORT.fullmatch(port):
+            if is_port(int(port)):
+                return host.decode(), int(port)
     raise ProtocolError("a reply without the address of the primary")
 
 
