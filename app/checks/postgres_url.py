@@ -4,12 +4,12 @@ https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING-URIS
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import unquote
 
 from app.checks.postgres_statement import ATTRIBUTES
-from app.checks.urls import PASSWORD, WHITESPACE, ensure, ensure_known, is_plain, is_port
+from app.checks.urls import PASSWORD, WHITESPACE, ensure, is_plain, split_hosts, split_query
 
 
 FORM = "must have the form postgresql://user@host:port/database. Correct it."
@@ -18,8 +18,6 @@ URL = re.compile(
     re.IGNORECASE,
 )
 
-# A name or a path, an IPv6 address in brackets, or, in the query, one without brackets.
-HOST = re.compile(r"(?:\[([^][]+)\]|([^][:]*))(?::(\d*))?|([0-9a-fA-F:.]+)")
 DEFAULT_PORT = 5432
 
 SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
@@ -77,14 +75,14 @@ class PostgresTarget:
         if not (match := URL.fullmatch(text)):
             raise ValueError(FORM)
         user, netloc, path, query = (part or "" for part in match.groups())
-        pairs = [pair for pair in map(_split_option, query.split("&")) if pair[0]]
-        ensure_known(dict(pairs), USED | IGNORED)
-        options = {name: value for name, value in pairs if value}  # like libpq
+        pairs = split_query(query, USED | IGNORED)
+        options = dict(pairs)
         user, has_password, _ = user.partition(":")
         ensure(not has_password and "password" not in options, PASSWORD)
         # SQLAlchemy repeats the option for each host.
         listed = ",".join(value for name, value in pairs if name == "host")
-        hosts = tuple(_split_hosts(listed or unquote(netloc), options.get("port")))
+        host = listed or unquote(netloc)
+        hosts = tuple(split_hosts(host, options.get("port"), DEFAULT_PORT, FORM))
         user = options.get("user") or unquote(user)
         database = options.get("dbname") or unquote(path) or user
         ensure(user and all(map(str.isprintable, (user, database))), FORM)
@@ -92,27 +90,6 @@ class PostgresTarget:
         problem = f"unknown target_session_attrs. Use one of {', '.join(ATTRIBUTES)}."
         ensure(attributes in ATTRIBUTES, problem)
         return cls(hosts, user, database, *_ssl_options(options), attributes)
-
-
-def _split_option(text: str) -> tuple[str, str]:
-    name, _, value = text.partition("=")
-    return unquote(name), unquote(value)
-
-
-def _split_hosts(text: str, ports: str | None) -> Iterator[tuple[str, int]]:
-    """Yield each host with its port. A port in *ports* replaces that beside the host."""
-    hosts = text.split(",")
-    listed = (ports or "").split(",")
-    numbers = listed * len(hosts) if len(listed) == 1 else listed
-    ensure(len(numbers) == len(hosts), "must name one port, or one for each host. Correct it.")
-    for host, number in zip(hosts, numbers, strict=True):
-        if not (match := HOST.fullmatch(host)):
-            raise ValueError(FORM)
-        bracketed, name, port, address = match.groups()
-        known = bracketed or name or address
-        found = number or port or str(DEFAULT_PORT)
-        ensure(known and host.isprintable() and found.isdecimal() and is_port(int(found)), FORM)
-        yield known, int(found)
 
 
 def _ssl_options(options: Mapping[str, str]) -> tuple[str, Mapping[str, str]]:

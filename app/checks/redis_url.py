@@ -13,7 +13,6 @@ from app.checks.urls import (
     PASSWORD,
     WHITESPACE,
     ensure,
-    ensure_known,
     is_plain,
     split_hosts,
     split_query,
@@ -92,10 +91,9 @@ class RedisTarget:
         scheme, mode, user, netloc, path, query = (part or "" for part in match.groups())
         scheme, mode = scheme.lower(), mode.lower()
         form, service = _form(mode), ""
-        options = split_query(query)
+        options = dict(split_query(query, USED | IGNORED))
         user, _, password = user.partition(":")
         ensure(not password and "password" not in options, PASSWORD)
-        ensure_known(options, USED | IGNORED)
         if scheme == "unix":
             ensure(path.strip("/") and not netloc and not mode, form)
             hosts, path = [(unquote(path), 0)], ""

@@ -1,7 +1,7 @@
 """Validation of the dependencies' URLs. No message contains a part of one."""
 
 import re
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from app.checks.tls import CertificateFileError, TrustStore
@@ -62,10 +62,20 @@ def _is_usable(trust: TrustStore) -> bool:
     return True
 
 
-def split_query(query: str) -> dict[str, str]:
-    """Return the options of a query. Unlike in a form, a plus is no space."""
-    pairs = (option.partition("=") for option in query.split("&") if option)
-    return {unquote(name): unquote(value) for name, _, value in pairs}
+def split_query(query: str, known: Container[str]) -> list[tuple[str, str]]:
+    """Return the options of a query. An empty one is unset. Unlike in a form, a plus is no space.
+
+    Raises:
+        ValueError: options are not known. It has a line for each.
+    """
+    parts = (option.partition("=") for option in query.split("&") if option)
+    options = [(unquote(name), unquote(value)) for name, _, value in parts]
+    # An option that does not look like one may be a secret, and is not shown.
+    unknown = dict.fromkeys(name for name, _ in options if name not in known)
+    shown = [f" {name}" if OPTION.fullmatch(name) else "" for name in unknown]
+    problems = [f"the query option{name} is not supported. Remove it." for name in shown]
+    ensure(not problems, "\n".join(problems))
+    return [(name, value) for name, value in options if value]
 
 
 # A name or a path, an IPv6 address in brackets, or, in the query, one without brackets.
@@ -91,17 +101,6 @@ def split_hosts(text: str, ports: str | None, default: int, form: str) -> Iterat
         is_number = re.fullmatch("[0-9]{1,5}", found)
         ensure(known and host.isprintable() and is_number and is_port(int(found)), form)
         yield known, int(found)
-
-
-def ensure_known(options: Iterable[str], known: Container[str]) -> None:
-    """Raise a ValueError with a line for each option of the query that is not known.
-
-    An option that does not look like one may be a secret, and is not shown.
-    """
-    unknown = [name for name in options if name not in known]
-    shown = [f" {name}" if OPTION.fullmatch(name) else "" for name in unknown]
-    problems = [f"the query option{name} is not supported. Remove it." for name in shown]
-    ensure(not problems, "\n".join(problems))
 
 
 def without_query(url: str) -> str:

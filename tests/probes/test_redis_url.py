@@ -37,7 +37,7 @@ UNVERIFIED = TlsTarget({}, verify=False, check_hostname=True)
         ("REDIS://r/", {}),
         ("redis://r:6380/3", {"hosts": (("r", 6380),), "database": 3}),
         ("redis://r/1?db=3", {"database": 3}),
-        ("redis://r?db=", {}),
+        ("redis://r?db=&ssl_ca_certs=&", {}),
         ("redis://[::1]:1", {"hosts": (("::1", 1),)}),
         ("redis://?host=r&port=6379", {}),
         ("redis:///2?host=r", {"database": 2}),
@@ -129,7 +129,7 @@ def test_a_url_names_a_target(url: str, expected: dict[str, Any]) -> None:
             "ssl_cert_reqs must be none, optional or required. Correct it.",
         ),
         (
-            "rediss://r?ssl_check_hostname=",
+            "rediss://r?ssl_check_hostname=maybe",
             "ssl_check_hostname must be true or false. Correct it.",
         ),
     ],
