@@ -40,6 +40,7 @@ MESSAGE_REASONS: Mapping[str, Reason] = {
     "NOREPLICAS": Reason.READ_ONLY,
     "This instance has cluster support disabled": Reason.MISCONFIGURED,
     "invalid DB index": Reason.MISCONFIGURED,
+    "unknown command 'SENTINEL'": Reason.MISCONFIGURED,
     "max number of clients": Reason.TOO_MANY_CONNECTIONS,
 }
 

@@ -6,6 +6,7 @@ import pytest
 from app.health import Reason
 from tests.devservers.servers import DevServer
 from tests.probes.attempt import failure
+from tests.specs import redis
 from tests.system.asking import named_url, open_probe
 from tests.system.certificates import KINDS, Certificates
 from tests.system.servers import SystemPostgres, SystemRedis, program
@@ -88,6 +89,19 @@ def test_libpq_accepts_the_same_certificates(
         check=False,
     )
     assert (done.returncode == 0) is (presented in accepted.split()), done.stderr
+
+
+@pytest.mark.parametrize(("mode", "path"), [("cluster", ""), ("sentinel", "/main")])
+async def test_seeds_and_sentinels_use_tls(
+    tls_redis: SystemRedis, certificates: Certificates, mode: str, path: str
+) -> None:
+    """The server is neither, but its refusal came over TLS."""
+    tls_redis.use_certificate(certificates.write("good", tls_redis.folder))
+    hosts = f"localhost:{tls_redis.port},127.0.0.1:{tls_redis.port}"
+    url = f"rediss+{mode}://{hosts}{path}?ssl_ca_certs={certificates.root}"
+    read = tls_redis.password_file.read_text
+    async with redis(url, read, require="query", renew_after=60) as probe:
+        assert await failure(probe, within=5) is Reason.MISCONFIGURED
 
 
 @pytest.mark.parametrize(("query", "accepted"), REDIS)
