@@ -25,7 +25,7 @@ from app.lifecycle import Phase
 # No proxy may store an answer, guess its type, or mix up its formats.
 HEADERS = {
     "cache-control": "no-store",
-    "vary": "Accept",
+    "vary": "Accept, Sec-Fetch-Mode, Upgrade-Insecure-Requests",
     "x-content-type-options": "nosniff",
 }
 

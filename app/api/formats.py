@@ -132,14 +132,20 @@ HTML = Format("html", "text/html; charset=utf-8", _write_page)
 FORMATS = (JSON, HEALTH_JSON, TEXT, HTML)
 
 
-def negotiate(accept: str, formats: Sequence[Format] = FORMATS) -> Format:
+def negotiate(
+    accept: str, formats: Sequence[Format] = FORMATS, *, is_navigation: bool = False
+) -> Format:
     """Choose the format that `Accept` prefers.
 
-    A client gets HTML only if it names `text/html`: those that send `*/*` are no browsers.
+    A client gets HTML only if it names `text/html`, and not also `*/*` unless it navigates. Some
+    monitors send what browsers send, and expect JSON.
+
+    Args:
+        is_navigation: whether a browser opens the URL, rather than a script or a monitor.
     """
+    text = accept.lower()
+    accepts_html = "text/html" in text and (is_navigation or "*/*" not in text)
     offered = {
-        one.media_type: one
-        for one in formats
-        if one.media_type != "text/html" or "text/html" in accept.lower()
+        one.media_type: one for one in formats if one.media_type != "text/html" or accepts_html
     }
     return offered[negotiate_media_type(accept, list(offered))]

@@ -252,7 +252,13 @@ def _requested_format(request: Request, accept: str) -> Format | None:
         return FORMATS_BY_NAME.get(query["format"].replace(" ", "+"))
     if "verbose" in query:
         return TEXT
-    return negotiate(accept)
+    # Browsers send both when they open a URL, and only then.
+    headers = request.headers
+    is_navigation = (
+        headers.get("sec-fetch-mode") == "navigate"
+        or headers.get("upgrade-insecure-requests") == "1"
+    )
+    return negotiate(accept, is_navigation=is_navigation)
 
 
 def _respond(request: Request, answer: Answer, endpoint: str, now: Instant) -> Response:

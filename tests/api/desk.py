@@ -18,6 +18,7 @@ from app.lifecycle import Lifecycle
 
 
 START = Instant(0.0, 1_763_892_000.0)
+VARY = "Accept, Sec-Fetch-Mode, Upgrade-Insecure-Requests"
 
 
 async def succeed() -> None:

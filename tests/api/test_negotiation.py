@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.api.formats import FORMATS, JSON, Format, negotiate
-from tests.api.desk import ApiClient
+from tests.api.desk import VARY, ApiClient
 
 
 PAGE = Format("html", "text/html", lambda _: b"")
@@ -100,7 +100,33 @@ CLIENTS = [
 @pytest.mark.parametrize(("accept", "expected"), CLIENTS)
 def test_every_client_gets_a_format_that_it_reads(accept: str, expected: str) -> None:
     """A page only if `Accept` names HTML, and JSON if nothing matches."""
-    assert negotiate(accept, OFFERED).name == expected
+    assert negotiate(accept, OFFERED, is_navigation=True).name == expected
+
+
+@pytest.mark.parametrize(("accept", "expected"), CLIENTS)
+def test_a_monitor_that_sends_what_browsers_send_gets_json(accept: str, expected: str) -> None:
+    """Uptime Kuma and UptimeRobot do. A client that accepts HTML alone still gets the page."""
+    is_vague = expected == "html" and "*/*" in accept
+    other = "text" if "text/plain" in accept else "json"
+    assert negotiate(accept, OFFERED).name == (other if is_vague else expected)
+
+
+@pytest.mark.parametrize(
+    ("header", "content_type"),
+    [
+        ({"Sec-Fetch-Mode": "navigate"}, "text/html; charset=utf-8"),
+        ({"Upgrade-Insecure-Requests": "1"}, "text/html; charset=utf-8"),
+        ({"Sec-Fetch-Mode": "cors"}, "application/json"),
+        ({"Upgrade-Insecure-Requests": "0"}, "application/json"),
+        ({}, "application/json"),
+    ],
+)
+def test_a_browser_that_navigates_gets_the_page(
+    api_client: ApiClient, header: dict[str, str], content_type: str
+) -> None:
+    reply = api_client.get("/health", headers={"Accept": FIREFOX, **header})
+    assert reply.headers["content-type"] == content_type
+    assert reply.headers["vary"] == VARY == api_client.get("/health").headers["vary"]
 
 
 def test_a_format_that_is_not_offered_becomes_json() -> None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from app.health import Reason, Status
-from tests.api.desk import ApiClient, observation
+from tests.api.desk import VARY, ApiClient, observation
 
 
 READY = ("/health", "/health/ready", "/healthz", "/readyz")
@@ -84,7 +84,7 @@ def test_no_answer_can_be_cached(api_client: ApiClient, path: str) -> None:
     """Browsers don't guess its type, and it sets no cookie."""
     reply = api_client.get(path)
     assert reply.headers["cache-control"] == "no-store"
-    assert reply.headers["vary"] == "Accept"
+    assert reply.headers["vary"] == VARY
     assert reply.headers["x-content-type-options"] == "nosniff"
     assert reply.headers["content-length"] == str(len(reply.content))
     assert reply.headers["content-type"] == "application/json"

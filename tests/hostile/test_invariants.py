@@ -53,7 +53,11 @@ HEADERS = st.lists(
     ),
     max_size=3,
 )
-FRESH = {b"cache-control": b"no-store", b"vary": b"Accept", b"x-content-type-options": b"nosniff"}
+FRESH = {
+    b"cache-control": b"no-store",
+    b"vary": b"Accept, Sec-Fetch-Mode, Upgrade-Insecure-Requests",
+    b"x-content-type-options": b"nosniff",
+}
 
 
 def make_scene(details: Details, phase: str) -> AppUnderTest:

@@ -11,7 +11,10 @@ from tests.api.desk import ApiClient, observation
 from tests.api.scene import AppUnderTest
 
 
-BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
+BROWSER = {
+    "Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
+    "Sec-Fetch-Mode": "navigate",
+}
 OPERATOR = {**BROWSER, "Authorization": "Bearer good", "User-Agent": "a browser"}
 
 
