@@ -1,3 +1,4 @@
+import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -5,17 +6,19 @@ from pathlib import Path
 import pytest
 
 from app.checks.network import Stage
+from app.checks.redis_server import HIDDEN_CLUSTER
 from app.cli.doctor import HEADS, ProbeTrace, check_row, format_rows
 from app.health.reasons import Advice
 from app.settings import Settings
 from tests.broken_settings import CANARY
+from tests.cli.conftest import Call
 from tests.cli.doctor.diagnosis import Ask, failed, parse, problems_by_row, run
 from tests.devservers import Postgres, Valkey
 from tests.devservers.servers import DevServer
 from tests.faults.fault import Blackhole
 from tests.faults.nameserver import Manner, command, name_server, unavailable
 from tests.faults.proxy import proxy_in_thread
-from tests.faults.redis import configured
+from tests.faults.redis import configured, forbidden
 from tests.faults.servers import frozen
 from tests.ports import free_port
 
@@ -51,6 +54,15 @@ def test_a_wrong_part_of_a_url_fails_its_step(
     name = "postgres" if setting == "DATABASE_URL" else "redis"
     assert failed(diagnosis, name) == (step, reason)
     assert list(diagnosis["checks"][name]["steps_ms"])[-1] == step
+
+
+@pytest.mark.usefixtures("well")
+def test_a_redis_that_hides_the_state_of_a_cluster_has_a_note(call: Call, valkey: Valkey) -> None:
+    """It passes, but may belong to a Redis Cluster that is down."""
+    with forbidden(valkey, "cluster|info"):
+        shown = call("doctor", "--json")
+    assert shown.code == 0
+    assert json.loads(shown.out)["checks"]["redis"]["notes"] == [str(HIDDEN_CLUSTER)]
 
 
 @pytest.mark.parametrize("name", ["postgres", "redis"])
