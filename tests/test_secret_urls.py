@@ -9,6 +9,7 @@ import pytest
 from tests.devservers import Postgres, Valkey
 from tests.ports import free_port
 from tests.service import on, running
+from tests.test_rotation import Replace, all_methods
 
 
 PASSWORD = "p@ss/w:rd? #%"  # noqa: S105 - for a role of a test's own server
@@ -77,17 +78,20 @@ def test_a_url_that_can_not_be_used_is_misconfigured(
     assert_hidden(tmp_path / "log", postgres, valkey)
 
 
-def test_an_http_url_is_replaced_at_the_next_attempt(tmp_path: Path, valkey: Valkey) -> None:
+@all_methods
+def test_an_http_url_is_replaced_at_the_next_attempt(
+    tmp_path: Path, valkey: Valkey, replace: Replace
+) -> None:
     """It has no password, and its path is not shown."""
-    file = tmp_path / "hook_url"
+    (folder := tmp_path / "secrets").mkdir()
+    file = folder / "hook_url"
     file.write_text(f"http://127.0.0.1:{free_port()}/CANARY")
-    settings = environ(tmp_path, CHECKS=json.dumps({"hook": {"url": "secret:hook_url"}}))
+    settings = environ(folder, CHECKS=json.dumps({"hook": {"url": "secret:hook_url"}}))
     with running(settings, tmp_path / "log") as service:
         service.until("hook", "refused", BOUND)
-        file.write_text(f"http://127.0.0.1:{valkey.port}/CANARY")
+        replace(file, f"http://127.0.0.1:{valkey.port}/CANARY")
         service.until("hook", "disconnected", BOUND)
-        own = f"http://127.0.0.1:{service.port}/health/live?CANARY"
-        file.write_text(own)
+        replace(file, f"http://127.0.0.1:{service.port}/health/live?CANARY")
         service.until("hook", None, BOUND)
     assert "CANARY" not in (tmp_path / "log").read_text()
 

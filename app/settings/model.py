@@ -96,6 +96,7 @@ Details = Annotated[
     Field(description="always, authorized or never"),
 ]
 FormerDepth = Annotated[Depth | None, DEPTH]
+PrintablePath = Annotated[Path, AfterValidator(parse_path)]
 OwnSeconds = Annotated[float | None, SECONDS]
 Grace = Annotated[float, Field(ge=0, le=3600, description="a number of seconds from 0 to 3600")]
 
@@ -122,8 +123,8 @@ class Settings(BaseSettings):
     ] = None
     database_url: str | None = None
     redis_url: str | None = None
-    database_url_file: Annotated[Path, AfterValidator(parse_path)] | None = None
-    redis_url_file: Annotated[Path, AfterValidator(parse_path)] | None = None
+    database_url_file: PrintablePath | None = None
+    redis_url_file: PrintablePath | None = None
     postgres_auth: Auth = "password"
     redis_auth: Auth = "password"
     postgres_depth: PostgresDepth = "query"
@@ -131,7 +132,7 @@ class Settings(BaseSettings):
     postgres_require: FormerDepth = None
     redis_require: FormerDepth = None
     checks: str = ""
-    checks_file: Annotated[Path, AfterValidator(parse_path)] | None = None
+    checks_file: PrintablePath | None = None
     http_checks: str = ""
     optional_checks: str = ""
     check_interval: Seconds = 1
@@ -149,13 +150,13 @@ class Settings(BaseSettings):
     drain_seconds: Grace = 5
     shutdown_seconds: Grace = 3
     health_details: Details = "always"
-    maintenance_file: Annotated[Path, AfterValidator(parse_path)] | None = None
+    maintenance_file: PrintablePath | None = None
     instance_name: Annotated[
         str | None,
         Field(max_length=64, pattern="^[ -~]+$", description="up to 64 ASCII characters"),
     ] = None
     heartbeat_interval: Seconds = 30
-    secrets_dir: Annotated[Path, AfterValidator(parse_path)] = Path("/run/secrets")
+    secrets_dir: PrintablePath = Path("/run/secrets")
 
     _file_syntax = field_validator("*", mode="before")(refuse_file_syntax)
 
