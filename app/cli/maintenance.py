@@ -1,13 +1,25 @@
 """`vitals maintenance`: take this instance out of rotation, or put it back."""
 
+import contextlib
+import json
 import os
+import sys
+import time
 from collections.abc import Callable
+from http.client import HTTPException
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import click
 
 from app.cli import FILE, option, parse_port
+from app.cli.check import fetch_within_timeout, local_url
 from app.settings.model import default_file
+
+
+# Seconds in which an instance notices the file, and from one question to the next.
+NOTICED_WITHIN = 3.0
+POLL_INTERVAL = 0.1
 
 
 @click.group(no_args_is_help=False)
@@ -31,28 +43,37 @@ port_option = option(
     default="8000",
     help="The port of the instance.",
 )
+host_option = option(
+    "--host", metavar="HOST", envvar="HOST", default="127.0.0.1", help="Where the instance listens."
+)
 
 
 @maintenance.command()
 @file_option
 @port_option
-def on(file: Path | None, port: int) -> None:
+@host_option
+def on(file: Path | None, port: int, host: str) -> None:
     """Take this instance out of rotation.
 
-    Readiness fails within 2 seconds. Everything else continues.
+    Readiness fails within 2 seconds. Everything else continues. Exits with 1 if the instance does
+    not notice.
     """
     switch("on", "exists", create, file or default_file(port))
+    confirm(local_url(host, str(port)), is_on=True)
 
 
 @maintenance.command()
 @file_option
 @port_option
-def off(file: Path | None, port: int) -> None:
+@host_option
+def off(file: Path | None, port: int, host: str) -> None:
     """Put this instance back into rotation.
 
-    Readiness follows the checks again within 2 seconds.
+    Readiness follows the checks again within 2 seconds. Exits with 1 if the instance does not
+    notice.
     """
     switch("off", "does not exist", remove, file or default_file(port))
+    confirm(local_url(host, str(port)), is_on=False)
 
 
 def switch(state: str, result: str, change: Callable[[Path], bool], file: Path) -> None:
@@ -87,3 +108,28 @@ def remove(file: Path) -> bool:
     except FileNotFoundError:
         return False
     return True
+
+
+def confirm(url: str, *, is_on: bool) -> None:
+    """Wait until the instance has noticed the change, or exit with 1."""
+    deadline = time.monotonic() + NOTICED_WITHIN
+    while (noticed := is_in_maintenance(url)) is not None and noticed != is_on:
+        if time.monotonic() > deadline:
+            click.echo(
+                f"vitals: The instance at {url} has not noticed: it reads another file. Run this"
+                " command where the instance runs, with its PORT and MAINTENANCE_FILE.",
+                err=True,
+            )
+            sys.exit(1)
+        time.sleep(POLL_INTERVAL)
+    unknown = f"Not confirmed: no instance shows its phase at {url}."
+    click.echo(unknown if noticed is None else f"The instance at {url} has noticed.")
+
+
+def is_in_maintenance(url: str) -> bool | None:
+    """Return whether an instance is in maintenance; None if none answers or shows its phase."""
+    with contextlib.suppress(OSError, HTTPException, ValueError):
+        match json.loads(fetch_within_timeout(urlsplit(url), "/health/ready")[1]):
+            case {"phase": str(phase)}:
+                return phase == "maintenance"
+    return None

@@ -10,7 +10,8 @@ import pytest
 from app.settings.model import default_file
 from tests.cli.conftest import Call, end, start
 from tests.devservers import Valkey
-from tests.service import on, running
+from tests.ports import free_port
+from tests.service import on, running, wait_for
 
 
 @pytest.fixture(name="file")
@@ -31,13 +32,34 @@ def test_maintenance_takes_an_instance_out_and_puts_it_back(valkey: Valkey, tmp_
             ("on", 503, "ready: fail (maintenance)\n"),
             ("off", 200, "ready: pass\n"),
         ):
-            assert end(start("maintenance", state, PORT=port, TMPDIR=folder)).code == 0
+            result = end(start("maintenance", state, PORT=port, TMPDIR=folder))
+            noticed = f"The instance at http://127.0.0.1:{port} has noticed."
+            assert (result.code, result.out.splitlines()[1]) == (0, noticed)
             deadline = time.monotonic() + 2
             while service.ask("/health/ready").code != code and time.monotonic() < deadline:
                 time.sleep(0.01)
             assert end(start("check", PORT=port)).out == line
     events = re.findall(r'"event": "(maintenance .*?)", "file"', service.log.read_text())
     assert events == ["maintenance started", "maintenance ended"]
+
+
+@pytest.mark.parametrize("state", ["on", "off"])
+def test_an_instance_that_reads_another_file_is_named(
+    valkey: Valkey, tmp_path: Path, state: str
+) -> None:
+    """With exit code 1, so that a script does not go on."""
+    (tmp_path / "own").touch()
+    own = {"on": tmp_path / "none", "off": tmp_path / "own"}[state]
+    environ = {**on(valkey=valkey), "MAINTENANCE_FILE": str(own)}
+    with running(environ, tmp_path / "log") as service:
+        wait_for(lambda: service.ask("/health/started").code == 200)
+        port = str(service.port)
+        result = end(start("maintenance", state, "--file", tmp_path / "another", PORT=port))
+    assert result.code == 1
+    assert result.err == (
+        f"vitals: The instance at http://127.0.0.1:{port} has not noticed: it reads another file."
+        " Run this command where the instance runs, with its PORT and MAINTENANCE_FILE.\n"
+    )
 
 
 def test_the_file_is_in_tmp_if_no_folder_is_writable(
@@ -53,12 +75,14 @@ def test_the_file_is_in_tmp_if_no_folder_is_writable(
 
 
 def test_on_and_off_print_the_result(file: Path, call: Call) -> None:
-    """Repeating one is no error."""
-    on, off = ("maintenance", "on"), ("maintenance", "off")
-    assert call(*off) == (0, f"Maintenance is off already: {file} does not exist.\n", "")
-    assert call(*on) == (0, f"Maintenance is on: {file} exists.\n", "")
-    assert call(*on) == (0, f"Maintenance is on already: {file} exists.\n", "")
-    assert call(*off) == (0, f"Maintenance is off: {file} does not exist.\n", "")
+    """Repeating one is no error, and an instance may start later."""
+    port = free_port()
+    on, off = (("maintenance", state, "--port", str(port)) for state in ("on", "off"))
+    rest = f"Not confirmed: no instance shows its phase at http://127.0.0.1:{port}.\n"
+    assert call(*off) == (0, f"Maintenance is off already: {file} does not exist.\n{rest}", "")
+    assert call(*on) == (0, f"Maintenance is on: {file} exists.\n{rest}", "")
+    assert call(*on) == (0, f"Maintenance is on already: {file} exists.\n{rest}", "")
+    assert call(*off) == (0, f"Maintenance is off: {file} does not exist.\n{rest}", "")
     assert not file.exists()
 
 
@@ -78,7 +102,8 @@ def test_the_file_name_has_the_port(tmp_path: Path) -> None:
     """Two instances on a machine do not share a file."""
     folder = str(tmp_path)
     result = end(start("maintenance", "on", PORT="8123", TMPDIR=folder))
-    assert result.out == f"Maintenance is on: {tmp_path}/vitals-8123.maintenance exists.\n"
+    line = f"Maintenance is on: {tmp_path}/vitals-8123.maintenance exists."
+    assert result.out.splitlines()[0] == line
     end(start("maintenance", "on", "--port", "8124", PORT="1", TMPDIR=folder))
     end(start("maintenance", "on", "--file", tmp_path / "own", MAINTENANCE_FILE="none/file"))
     names = {"vitals-8123.maintenance", "vitals-8124.maintenance", "own"}
