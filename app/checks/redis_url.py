@@ -19,7 +19,7 @@ from app.checks.urls import (
 )
 
 
-# What the hosts are, as the scheme tells.
+# What the hosts of a URL are: the end of its scheme.
 SERVER, CLUSTER, SENTINEL = "", "+cluster", "+sentinel"
 FORMS = {
     SERVER: "redis://host:port/0, rediss://host:port/0 or unix:///path",
