@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import chain, islice
 from typing import Protocol
 
 from app.api.clients import Client
@@ -156,14 +156,18 @@ def readiness(
         # If only unknown names are asked for, all checks count: a misspelling must not pass.
         others = names.difference(only) if names.intersection(only) else set()
         included = report.without(others.union(exclude))
-        unknown = (name[:MAX_NAME_LENGTH] for name in (*exclude, *only) if name not in names)
-        warnings = [f"no check is named {name}" for name in islice(unknown, MAX_WARNINGS)]
+        unknown = (
+            f"no check is named {name[:MAX_NAME_LENGTH]}"
+            for name in (*exclude, *only)
+            if name not in names
+        )
+        warnings = chain(unknown, _certificate_warnings(included))
         return Verdict(
             status=included.status if phase is Phase.SERVING else Status.FAIL,
             phase=phase,
             report=included,
             is_verbose=is_verbose,
-            warnings=(*warnings, *islice(_certificate_warnings(included), MAX_WARNINGS)),
+            warnings=tuple(islice(warnings, MAX_WARNINGS)),
         )
 
     return query

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from app.health import Reason, Status
+from app.health import Facts, Reason, Status
+from app.health.model import Certificate
 from tests.api.desk import ApiClient, observation
 
 
@@ -250,7 +251,7 @@ def test_all_checks_are_listed_if_they_are_few_or_asked_for(
 def test_an_answer_with_the_most_checks_has_less_than_ten_kilobytes(
     api_client: ApiClient, name: str
 ) -> None:
-    """A kubelet reads 10 KB. The names are the longest, and so are reasons and warnings."""
+    """A kubelet reads 10 KB. Names, reasons and warnings are the longest, and TLS is used."""
     failing = observation("x", Status.FAIL, Reason.TOO_MANY_CONNECTIONS)
     api_client.observations = [
         replace(
@@ -258,8 +259,10 @@ def test_an_answer_with_the_most_checks_has_less_than_ten_kilobytes(
             check=replace(failing.check, name=f"{number:x<32}"),
             latency=9.99999,
             failures=99999,
+            facts=Facts(certificate=Certificate(0, 0)),
+            expiring=Certificate(0, 0),
         )
-        for number in range(32)
+        for number in range(30)
     ]
     query = "&".join(f"exclude={number}{'%22' * 80}" for number in range(11))
     reply = api_client.get(f"/health?{query}", headers={"Accept": CONTENT_TYPES[name]})
