@@ -129,7 +129,8 @@ def _parse_check(
         problems.append(("", "has no url. Add one."))
     elif not kind:
         schemes = " or ".join(f"{scheme}://" for scheme in BY_SCHEME)
-        problems.append(("url", f"{subject}must begin with {schemes}. Correct it."))
+        other = "" if reference else ", or be secret:NAME"
+        problems.append(("url", f"{subject}must begin with {schemes}{other}. Correct it."))
     if not kind:
         return None, problems
     url, password = split_password(url, kind) if reference else (url, "")

@@ -104,9 +104,16 @@ WRONG_REDIS: list[tuple[str, str, list[Any]]] = [
 ]
 REFUSED: list[tuple[dict[str, str], str]] = [
     (checks(), "CHECKS: a: has no url. Add one."),
-    (checks(url=7), f"CHECKS: a: url: must begin with {SCHEMES}. Correct it."),
-    (checks(url=f"ftp://{CANARY}"), f"CHECKS: a: url: must begin with {SCHEMES}. Correct it."),
-    (checks(url=""), f"CHECKS: a: url: must begin with {SCHEMES}. Correct it."),
+    (checks(url=7), f"CHECKS: a: url: must begin with {SCHEMES}, or be secret:NAME. Correct it."),
+    (
+        checks(url=f"ftp://{CANARY}"),
+        f"CHECKS: a: url: must begin with {SCHEMES}, or be secret:NAME. Correct it.",
+    ),
+    (
+        checks(url=f"secret:../{CANARY}"),
+        f"CHECKS: a: url: must begin with {SCHEMES}, or be secret:NAME. Correct it.",
+    ),
+    (checks(url=""), f"CHECKS: a: url: must begin with {SCHEMES}, or be secret:NAME. Correct it."),
     *[
         (
             checks(url=url),
