@@ -74,6 +74,11 @@ class Options(Terms):
         del name
         return frozenset()
 
+    @property
+    def key_file(self) -> str | None:
+        """The file with the key of the client's certificate; None without one."""
+        return None
+
     def optional_secrets(self, name: str, url: str) -> frozenset[str]:
         """Return the names of the secrets that the check *name* uses if there are any.
 
@@ -114,6 +119,11 @@ class TlsOptions(Options):
             yield from ((name, NEEDS_TLS) for name in files)
         else:
             yield from find_tls_problems(files, names)
+
+    @property
+    def key_file(self) -> str | None:
+        """The file with the key of the client's certificate; None without one."""
+        return self.key or self.certificate or None
 
     def trust(self, system: TrustStore) -> TrustStore | None:
         """Return the servers to trust, *system* if no file is configured; None without TLS."""

@@ -46,6 +46,12 @@ class PostgresOptions(StoreOptions):
     max_lag: Annotated[float | None, SECONDS] = None
     condition: Annotated[str, Field(pattern=QUERY, description="one SELECT")] = ""
 
+    @property
+    def key_file(self) -> str | None:
+        """The file with the key of the client's certificate; None without one."""
+        files = PostgresTarget.parse(self.url).tls_files
+        return files.get("sslkey") or files.get("sslcert")
+
     def find_problems(self) -> Iterator[tuple[str, str]]:
         """Yield options that need another depth."""
         if self.max_lag is not None and self.depth != "replica":

@@ -29,6 +29,12 @@ class RedisOptions(StoreOptions):
     url: Annotated[str, AfterValidator(parse_redis_url)] = ""
     depth: Depth = "query"
 
+    @property
+    def key_file(self) -> str | None:
+        """The file with the key of the client's certificate; None without one."""
+        tls = RedisTarget.parse(self.url).tls
+        return (tls.files.get("ssl_keyfile") or tls.files.get("ssl_certfile")) if tls else None
+
     def optional_secrets(self, name: str, url: str) -> frozenset[str]:
         """Return the name of the secret with the password of the Sentinels, if there are some."""
         has_sentinels = url.partition(":")[0].lower().endswith(SENTINEL)

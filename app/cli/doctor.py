@@ -1,6 +1,7 @@
 """`vitals doctor`: examine the settings, the secret files and each check."""
 
 import asyncio
+import contextlib
 import json
 import math
 import os
@@ -10,11 +11,14 @@ import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
+from itertools import chain
+from pathlib import Path
 from typing import Any
 
 import click
 
 from app.check_factory import open_checks
+from app.checks.kind import CheckSpec, Options
 from app.checks.network import STAGE_LISTENER, Stage
 from app.cli.serve import find_bind_problems
 from app.health import Certificate, Check, Clock, Monitor, Observation, Probe, Reason
@@ -155,6 +159,8 @@ async def run_once(checks: list[Check]) -> list[ProbeTrace]:
 # A setting without a value or a step that was not reached, and a step that was not needed.
 NOTHING, NOT_NEEDED = "-", "none"
 
+OTHERS_READ = stat.S_IRGRP | stat.S_IROTH
+
 NO_ATTEMPT = "No attempt was made. Its secret can't be read or can't be sent."
 
 HEADS = {
@@ -280,14 +286,15 @@ def check_row(trace: ProbeTrace, settings: Settings) -> DiagnosisRow:
     """Return how far an attempt got, and what to do if it failed."""
     step, reason = trace.failed or (None, None)
     texts = [get_advice(trace, settings)] if trace.advice else []
-    expiry = format_expiry(trace)
+    specs = (spec for spec in settings.check_specs if spec.name == trace.name)
+    hints = [*format_expiry(trace), *chain.from_iterable(map(key_hints, specs))]
     steps = {step: round(seconds * 1000, 1) for step, seconds in trace.seconds.items()}
     return DiagnosisRow(
         name=trace.name,
         cells=(*format_times(trace), reason or "pass"),
         facts={"steps_ms": steps, "failed": step, "reason": reason},
         problems=texts if reason else [],
-        notes=[*([] if reason else texts), *expiry],
+        notes=[*([] if reason else texts), *hints],
     )
 
 
@@ -308,6 +315,15 @@ def format_expiry(trace: ProbeTrace) -> Iterator[str]:
         yield f"The certificate expires at {format_time(trace.certificate.expires_at)}."
     elif not trace.failed and Stage.TLS in trace.seconds:
         yield "The certificate is not verified, so that its end is not known."
+
+
+def key_hints(spec: CheckSpec[Options]) -> Iterator[str]:
+    """Yield a hint if others can read the key of the client's certificate."""
+    file = None if spec.url_secret else spec.options.key_file
+    with contextlib.suppress(OSError):
+        if file and (mode := stat.S_IMODE(Path(file).stat().st_mode)) & OTHERS_READ:
+            remedy = "Set its mode to 0400 unless it is a mounted secret."
+            yield f"Others can read the key in {file} (mode {mode:04o}). {remedy}"
 
 
 def format_times(trace: ProbeTrace) -> Iterator[str]:
