@@ -85,7 +85,12 @@ async def open_redis(
 
 
 SCHEMES = (
-    *("redis", "rediss", "unix", "redis+cluster", "rediss+cluster"),
-    *("redis+sentinel", "rediss+sentinel"),
+    "redis",
+    "rediss",
+    "unix",
+    "redis+cluster",
+    "rediss+cluster",
+    "redis+sentinel",
+    "rediss+sentinel",
 )
 KIND = Kind("redis", SCHEMES, RedisOptions, open_redis, driver="app.checks.redis_sentinel")
