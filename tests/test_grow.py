@@ -1,14 +1,18 @@
 """The steps of docs/grow.md, in a copy of the application."""
 
+import contextlib
 import json
 import os
 import re
 import shutil
+import socket
 import socketserver
+import ssl
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from base64 import b64decode
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,20 +21,22 @@ from starlette.testclient import TestClient
 
 from app.application import create_app
 from app.settings import Settings
-from tests.devservers import Postgres, Valkey
-from tests.pages import PAGES, shown
+from tests.devservers import Postgres
+from tests.faults.servers import sql
+from tests.pages import PAGES, alike, shown
 from tests.ports import free_port
-from tests.service import ROOT, on, running
+from tests.private_ca import PrivateCA
+from tests.service import ROOT, clean, on, running
 
 
 CHECK = shown("docs/grow.md", "A new kind of check: one file and one line")
-ROUTER = shown("docs/grow.md", "A router of your own, with a pool of its own beside the probes'")
-FILES = re.findall(
-    r"this file, `(app/[a-z/]+\.py)`|this is `(app/[a-z/]+\.py)`", PAGES["docs/grow.md"]
-)
+ROUTER = shown("docs/grow.md", "A router of your own, with a pool of its own")
+FILES = re.findall(r"this file, `(app/[a-z/]+\.py)`", PAGES["docs/grow.md"])
 
 # -P: import the copy, not the installed package or the current folder.
-SERVE = (sys.executable, "-P", "-m", "app", "serve")
+COPIED = (sys.executable, "-P")
+VITALS = (*COPIED, "-m", "app")
+SERVE = (*VITALS, "serve")
 
 BOUND = 0.2 + 0.4 + 0.5
 
@@ -52,6 +58,23 @@ class Copy:
         assert text.count(before) == 1
         self.write(file, text.replace(before, line + before))
 
+    def add_check(self) -> None:
+        """Add the new kind of check as the page says."""
+        probe, line, *_ = (block.text for block in CHECK)
+        self.write("app/checks/smtp.py", probe)
+        self.insert("app/checks/registry.py", line, before=")\n\nKINDS")
+
+    def run(self, *command: str, **environ: str) -> subprocess.CompletedProcess[str]:
+        """Run a command that imports the copy."""
+        return subprocess.run(
+            command,
+            cwd=self.folder,
+            env={**clean(os.environ), "PYTHONPATH": str(self.folder), **environ},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
 
 @pytest.fixture(name="copy")
 def _copy(tmp_path: Path) -> Copy:
@@ -59,18 +82,53 @@ def _copy(tmp_path: Path) -> Copy:
 
 
 class Relay(socketserver.BaseRequestHandler):
-    """A mail relay that sends its greeting."""
+    """A mail relay with one user, who sends mail from one address."""
 
-    greeting = b"220 mail.internal ready\r\n"
+    greeting = "220 mail.internal ready\r\n"
+    password = "of the relay"  # noqa: S105 - of this relay only
 
     def handle(self) -> None:
-        """Send the greeting."""
-        self.request.sendall(self.greeting)
+        """Talk to a client until it is gone."""
+        with contextlib.suppress(OSError):
+            self.converse(self.request)
+
+    def converse(self, connection: socket.socket) -> None:
+        """Send the greeting, and reply to each command."""
+        connection.sendall(self.greeting.encode())
+        with connection.makefile() as lines:
+            for line in lines:
+                connection.sendall(f"{self.reply(line.strip())}\r\n".encode())
+
+    def reply(self, command: str) -> str:
+        """Return the reply to a command. EHLO gets two lines."""
+        if command.startswith("AUTH PLAIN "):
+            login = b64decode(command.removeprefix("AUTH PLAIN ")).decode()
+            return "235 ok" if login == f"\0vitals\0{self.password}" else "535 wrong password"
+        replies = {
+            "EHLO vitals": "250-mail.internal\r\n250 AUTH PLAIN",
+            "MAIL FROM:<orders@example.org>": "250 ok",
+            "QUIT": "221 bye",
+        }
+        return replies.get(command, "550 not allowed")
 
 
-@pytest.fixture(name="relay")
-def _relay() -> Iterator[int]:
-    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Relay) as server:
+class TlsRelay(Relay):
+    """The same, over TLS."""
+
+    certificate: Path
+
+    def converse(self, connection: socket.socket) -> None:
+        """Do the handshake before."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.certificate)
+        with context.wrap_socket(connection, server_side=True) as encrypted:
+            super().converse(encrypted)
+
+
+@contextlib.contextmanager
+def serving(relay: type[Relay]) -> Iterator[int]:
+    """Serve on a port while the block runs, and yield the port."""
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), relay) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         yield server.server_address[1]
@@ -78,10 +136,18 @@ def _relay() -> Iterator[int]:
         thread.join()
 
 
+def mail(copy: Copy, url: str, **options: Any) -> dict[str, str]:
+    """Return the settings of a check of a relay, and write its password."""
+    (copy.folder / "mail_password.txt").write_text(Relay.password)
+    checks = {"mail": {"url": url, "sender": "orders@example.org", **options}}
+    settings = {"CHECKS": json.dumps(checks), "SECRETS_DIR": str(copy.folder)}
+    return {**on(), **settings, "PYTHONPATH": str(copy.folder)}
+
+
 def test_the_page_names_the_files_that_it_shows() -> None:
-    """Two files with a line each, and a layer for the second."""
-    assert [one or other for one, other in FILES] == ["app/checks/smtp.py", "app/clock.py"]
-    assert [len(CHECK), len(ROUTER)] == [2, 3]
+    """Two files with a line each, a configuration and an error, and a layer for the router."""
+    assert FILES == ["app/checks/smtp.py", "app/clock.py"]
+    assert [len(CHECK), len(ROUTER)] == [4, 3]
 
 
 def test_the_files_pass_the_linter_and_the_formatter(copy: Copy) -> None:
@@ -118,27 +184,142 @@ def test_the_new_modules_keep_the_import_contracts(copy: Copy) -> None:
     assert subprocess.run(linter, cwd=copy.folder, env=environ, check=False).returncode == 0
 
 
-def test_a_new_kind_of_check_is_one_file_and_one_line(
-    copy: Copy, relay: int, valkey: Valkey, monkeypatch: pytest.MonkeyPatch
+def test_a_new_kind_of_check_is_one_file_and_one_line(copy: Copy) -> None:
+    """`git diff` shows nothing else, and the tables of the documentation find the kind."""
+    page = str(ROOT / "docs/settings.md")
+    script = (
+        "from pathlib import Path\n"
+        "from tests.repository.doc_tables import update\n"
+        f"print(update(Path({page!r}).read_text()))"
+    )
+    git = ("git", "-c", "user.name=Test", "-c", "user.email=test@example.org")
+    for command in (("init", "-q"), ("add", "app"), ("commit", "-q", "-m", "Copy")):
+        assert copy.run(*git, *command).returncode == 0
+    copy.add_check()
+    copy.run(*git, "add", "app")
+    lines = CHECK[0].text.count("\n")
+    changes = copy.run(*git, "diff", "--cached", "--numstat").stdout.splitlines()
+    assert changes == ["1\t0\tapp/checks/registry.py", f"{lines}\t0\tapp/checks/smtp.py"]
+    path = f"{copy.folder}{os.pathsep}{ROOT}"
+    tables = copy.run(*COPIED, "-c", script, PYTHONPATH=path).stdout.splitlines()
+    assert "| `smtp` | `smtp://`, `smtps://` | |" in tables
+    assert "| `sender` | smtp | none | a mail address | |" in tables
+    assert any(line.startswith("| `password` | postgresql, redis, smtp |") for line in tables)
+
+
+def test_a_new_kind_of_check_follows_its_server(
+    copy: Copy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It passes, fails with its reason, and recovers."""
-    probe, line = (block.text for block in CHECK)
-    copy.write("app/checks/smtp.py", probe)
-    copy.insert("app/checks/registry.py", line, before=")\n\nKINDS")
-    checks = json.dumps({"smtp": {"url": f"smtp://127.0.0.1:{relay}"}})
-    environ = {**on(None, valkey), "CHECKS": checks, "PYTHONPATH": str(copy.folder)}
-    with running(environ, copy.folder / "log", SERVE) as service:
-        service.until("smtp", None, 5)
-        service.until("redis", None, 5)
-        assert service.ask("/health/ready").code == 200
-        monkeypatch.setattr(Relay, "greeting", b"554 no service here\r\n")
-        service.until("smtp", "protocol", BOUND)
-        assert service.ask("/health/ready").code == 503
-        assert 'health_check_state{check="smtp",state="fail"} 1.0' in str(
-            service.ask("/metrics").body
-        )
-        monkeypatch.undo()
-        service.until("smtp", None, BOUND)
+    """It passes, fails with its reason, and recovers, wherever checks are shown."""
+    copy.add_check()
+    secret = copy.folder / "mail_password.txt"
+    with serving(Relay) as port:
+        environ = mail(copy, f"smtp://vitals@127.0.0.1:{port}")
+        with running(environ, copy.folder / "log", SERVE) as service:
+            service.until("mail", None, 5)
+            assert service.ask("/health/ready").code == 200
+            monkeypatch.setattr(Relay, "password", "another")
+            service.until("mail", "auth", BOUND)
+            assert service.ask("/health/ready").code == 503
+            secret.write_text("another\n")
+            service.until("mail", None, BOUND)
+            for greeting, reason in (
+                ("554 no service\r\n", "denied"),
+                ("hello\r\n", "protocol"),
+                ("220-more\r\n" * 200, "protocol"),
+                ("2" * 100_000, "protocol"),
+                ("", "timeout"),
+            ):
+                monkeypatch.setattr(Relay, "greeting", greeting)
+                service.until("mail", reason, BOUND)
+            metrics = service.ask("/metrics").body.decode()
+            assert 'health_check_reason{check="mail",reason="timeout"} 1.0' in metrics
+            browser = {"Accept": "text/html", "Sec-Fetch-Mode": "navigate"}
+            assert b"mail" in service.ask("/health", **browser).body
+            monkeypatch.undo()
+            secret.write_text(Relay.password)
+            service.until("mail", None, BOUND)
+    log = (copy.folder / "log").read_text()
+    assert "check status changed" in log
+    assert Relay.password not in log
+
+
+def test_the_new_kind_verifies_the_certificate_of_the_relay(copy: Copy) -> None:
+    copy.add_check()
+    authority = PrivateCA()
+    TlsRelay.certificate = authority.issue(copy.folder / "relay.pem", "127.0.0.1")
+    trusted = copy.folder / "ca.pem"
+    trusted.write_bytes(authority.pem)
+    with serving(TlsRelay) as port:
+        environ = mail(copy, f"smtps://vitals@127.0.0.1:{port}") | {"SSL_CERT_FILE": str(trusted)}
+        with running(environ, copy.folder / "log", SERVE) as service:
+            service.until("mail", None, 5)
+            trusted.write_bytes(PrivateCA().pem)
+            service.until("mail", "tls", BOUND)
+
+
+def test_the_doctor_examines_the_new_kind(copy: Copy) -> None:
+    """The row has the probe's stages, and a wrong password fails at its own."""
+    copy.add_check()
+    with serving(Relay) as port:
+        environ = mail(copy, f"smtp://vitals@127.0.0.1:{port}", timeout=5)
+        found = json.loads(copy.run(*VITALS, "doctor", "--json", **environ).stdout)
+        assert [*found["checks"]["mail"]["steps_ms"]] == ["tcp", "auth", "query"]
+        assert found["secrets"]["mail_password"]["state"] == "found"
+        assert found["status"] == "pass"
+        (copy.folder / "mail_password.txt").write_text("wrong")
+        found = json.loads(copy.run(*VITALS, "doctor", "--json", **environ).stdout)
+        row = found["checks"]["mail"]
+        assert (row["failed"], row["reason"]) == ("auth", "auth")
+
+
+@pytest.mark.parametrize(
+    ("options", "line"),
+    [
+        (
+            {"url": "smtp://vitals@mail.internal/inbox"},
+            "url: must have the form smtp://user@host:port or smtps://user@host:port. Correct it.",
+        ),
+        (
+            {"url": "smtp://vitals:hunter2@mail.internal"},
+            "url: a password is not allowed in the URL. Put it in the secret mail_password.",
+        ),
+        (
+            {"sender": "a>\r\nDATA"},
+            "sender: must be a mail address. Correct it or remove it.",
+        ),
+    ],
+)
+def test_a_wrong_setting_of_the_new_kind_is_one_line(
+    copy: Copy, options: Mapping[str, str], line: str
+) -> None:
+    copy.add_check()
+    environ = mail(copy, **{"url": "smtp://vitals@mail.internal", **options})
+    done = copy.run(*SERVE, **environ)
+    assert (done.returncode, done.stderr) == (78, f"vitals: CHECKS: mail: {line}\n")
+
+
+def test_the_new_kind_needs_its_secret(copy: Copy) -> None:
+    copy.add_check()
+    environ = mail(copy, "smtp://vitals@mail.internal")
+    (copy.folder / "mail_password.txt").unlink()
+    done = copy.run(*SERVE, **environ)
+    assert done.returncode == 78
+    assert re.fullmatch(r"vitals: mail_password: \S+ is missing\. .*\n", done.stderr)
+
+
+def test_the_configuration_and_the_error_on_the_page_are_right(copy: Copy) -> None:
+    """The first passes the validation, and `vitals serve` prints the second."""
+    copy.add_check()
+    copy.write("checks.toml", CHECK[2].text)
+    environ = mail(copy, "") | {"CHECKS": "", "CHECKS_FILE": str(copy.folder / "checks.toml")}
+    script = "from app.settings import load; print(load().check_specs[0].options.sender)"
+    assert copy.run(*COPIED, "-c", script, **environ).stdout == "orders@example.org\n"
+    ((command, output),) = CHECK[3].exchanges
+    shell = command.replace("vitals serve", " ".join(SERVE))
+    done = copy.run("/bin/sh", "-c", shell)
+    assert done.returncode == 78
+    assert alike(output, done.stderr)
 
 
 def test_a_router_uses_the_settings_of_its_application(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -154,15 +335,29 @@ def test_a_router_uses_the_settings_of_its_application(monkeypatch: pytest.Monke
         assert client.get("/health/live").status_code == 200
 
 
-def test_a_router_has_its_own_pool(copy: Copy, postgres: Postgres) -> None:
-    """Its route queries the database, while readiness answers from memory."""
+def test_a_router_has_its_own_pool(copy: Copy, own_postgres: Postgres) -> None:
+    """Its route queries the database with the current password; readiness answers from memory."""
     router, line, _ = (block.text for block in ROUTER)
     copy.write("app/clock.py", router)
     copy.insert("app/application.py", line, before="    return application\n")
     names = "from app.clock import router\n"
     copy.insert("app/application.py", names, before="from app.health import")
-    environ = {**on(postgres), "PYTHONPATH": str(copy.folder)}
+    secret = copy.folder / "postgres_password"
+    secret.write_text("old")
+    sql(own_postgres, "CREATE ROLE clock LOGIN PASSWORD 'old'")
+    environ = {
+        **on(),
+        "DATABASE_URL": own_postgres.url.replace("vitals@", "clock@"),
+        "SECRETS_DIR": str(copy.folder),
+        "PYTHONPATH": str(copy.folder),
+    }
+    end_sessions = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'clock'"
     with running(environ, copy.folder / "log", SERVE) as service:
         assert re.match(r"20\d\d-", service.ask("/clock").json)
         service.until("postgres", None, 5)
         assert service.ask("/health/ready").code == 200
+        sql(own_postgres, "ALTER ROLE clock PASSWORD 'new'", end_sessions)
+        assert service.ask("/clock").code == 500
+        secret.write_text("new\n")
+        assert re.match(r"20\d\d-", service.ask("/clock").json)
+        service.until("postgres", None, 5)
