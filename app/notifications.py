@@ -71,10 +71,7 @@ class Sender:
         """Send a request. Only a status 2xx is a success; redirects are not followed."""
         try:
             url = urlsplit(parse_http_url(await self._read_url()))
-
-            async def request() -> bytes:
-                return build_request(url, dict, method, body)
-
+            request = build_request(url, dict, method, body)
             trust = self._trust if url.scheme == "https" else None
             await create_probe(url, request, SUCCESSES, trust)()
         except BaseException as error:

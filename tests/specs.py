@@ -65,6 +65,9 @@ def http(
     """Open a probe of an HTTP service that asks *headers* for its headers at each attempt."""
 
     class Scripted(HttpOptions):
+        def secret_names(self, name: str) -> frozenset[str]:
+            return frozenset({name})
+
         def resolve_headers(self, read_secret: Callable[[str], str]) -> dict[str, str]:
             del read_secret
             return dict(headers())

@@ -1,7 +1,7 @@
 """The check of an HTTP service: one GET request over a new connection."""
 
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -141,13 +141,13 @@ class HttpProbe:
     also tests name resolution, TLS and the secrets in the headers, and can't have died idle.
 
     Attributes:
-        request: returns the request, with the current secrets in its headers.
+        request: the request, or what returns it with the current secrets in its headers.
         host: the host that the server's certificate must name.
         trust: the servers to trust; None without TLS.
     """
 
     dialer: Dialer
-    request: Callable[[], Awaitable[bytes]]
+    request: bytes | BlockingCall[bytes]
     expect: frozenset[int]
     host: str
     trust: TrustStore | None
@@ -162,7 +162,7 @@ class HttpProbe:
             OSError, EOFError: the network or TLS (`ssl.SSLError`) failed.
         """
         self.dialer.timeout_reason = Reason.TIMEOUT
-        request = await self.request()
+        request = self.request if isinstance(self.request, bytes) else await self.request()
         context = await self.trust.context() if self.trust else None
         connection = await BoundedConnection.open(self.dialer)
         try:
@@ -230,7 +230,7 @@ def build_request(
 
 def create_probe(
     url: SplitResult,
-    request: Callable[[], Awaitable[bytes]],
+    request: bytes | BlockingCall[bytes],
     expect: frozenset[int],
     trust: TrustStore | None,
 ) -> HttpProbe:
@@ -244,8 +244,9 @@ async def open_http(spec: CheckSpec[HttpOptions], resources: Resources) -> Async
     """Provide a probe of an HTTP service. It connects at its first attempt."""
     options = spec.options
     url = urlsplit(options.url)
-    headers = partial(options.resolve_headers, resources.read_secret)
-    request = BlockingCall(partial(build_request, url, headers), "read headers")
+    build = partial(build_request, url, partial(options.resolve_headers, resources.read_secret))
+    has_secret = bool(options.secret_names(spec.name))
+    request = BlockingCall(build, "read headers") if has_secret else build()
     yield create_probe(url, request, options.expect, options.trust(resources.trust))
 
 

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from enum import StrEnum
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, Generic, TypeVar
 
 from app.checks.errors import (
@@ -120,10 +120,6 @@ def run_in_thread(call: Callable[[], T], name: str) -> asyncio.Future[T | Except
     loop = asyncio.get_running_loop()
     future: asyncio.Future[T | Exception] = loop.create_future()
 
-    def settle(outcome: T | Exception) -> None:
-        if not future.done():
-            future.set_result(outcome)
-
     def run() -> None:
         # The event loop has priority: on a shared core this thread gets a quarter of the time.
         with contextlib.suppress(OSError):
@@ -134,10 +130,16 @@ def run_in_thread(call: Callable[[], T], name: str) -> asyncio.Future[T | Except
         except Exception as error:  # noqa: BLE001 - the future carries it to the caller
             outcome = error
         with contextlib.suppress(RuntimeError):  # the loop is closed, so no task waits
-            loop.call_soon_threadsafe(settle, outcome)
+            loop.call_soon_threadsafe(settle, future, outcome)
 
     threading.Thread(target=run, name=name, daemon=True).start()
     return future
+
+
+def settle(future: asyncio.Future[T], outcome: T) -> None:
+    """Set the result of a future, unless it is done or cancelled."""
+    if not future.done():
+        future.set_result(outcome)
 
 
 # A name may have thousands of addresses, more than any attempt could try.
@@ -181,10 +183,18 @@ class Dialer:
         self.timeout_reason = Reason.TIMEOUT
         return connected
 
-    async def _resolve(self) -> list[Address]:
-        try:
+    @cached_property
+    def _numeric(self) -> list[Address]:
+        """The addresses of a path or an IP address, which need no look-up; empty for a name."""
+        if "%" not in self._host:  # otherwise the number of its interface may change
             with contextlib.suppress(socket.gaierror):
                 return _lookup_addresses(self._host, self._port, socket.AI_NUMERICHOST)
+        return []
+
+    async def _resolve(self) -> list[Address]:
+        try:
+            if self._numeric:
+                return self._numeric
             enter_stage(Stage.DNS)
             return await self._lookup()
         except UnicodeError as error:
@@ -206,11 +216,27 @@ async def _connect(family: socket.AddressFamily, address: Any) -> socket.socket:
             await _connect_unix(connecting, address)
         else:
             _enable_keepalive(connecting)
-            await asyncio.get_running_loop().sock_connect(connecting, address)
+            await _connect_tcp(connecting, address)
     except BaseException:
         connecting.close()
         raise
     return connecting
+
+
+async def _connect_tcp(connecting: socket.socket, address: Any) -> None:
+    """Connect with half the CPU time of `loop.sock_connect`, which parses the address again."""
+    error = connecting.connect_ex(address)
+    if error == errno.EINPROGRESS:
+        loop = asyncio.get_running_loop()
+        writable = loop.create_future()
+        loop.add_writer(connecting, settle, writable, None)
+        try:
+            await writable
+        finally:
+            loop.remove_writer(connecting)
+        error = connecting.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+    if error:
+        raise OSError(error, os.strerror(error))
 
 
 async def _connect_unix(connecting: socket.socket, path: str) -> None:

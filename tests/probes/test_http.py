@@ -7,6 +7,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from app.checks.http import KIND, HttpOptions, open_http
+from app.checks.kind import CheckSpec, Resources
 from app.health import Reason
 from app.settings.secrets import Secret
 from tests.faults.fault import Blackhole, Corrupt, Cut, Fault, Refuse, Reset, Silent, Stall
@@ -49,6 +51,20 @@ async def test_the_health_endpoint_of_minio_is_checked() -> None:
             "Connection: close",
             "",
         ]
+
+
+async def test_an_address_and_headers_without_secrets_need_no_thread(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A thread for each attempt takes as much CPU time as the rest of it."""
+    monkeypatch.delattr("app.checks.network.run_in_thread")
+    async with serving(OK) as server:
+        options = HttpOptions(url=f"http://127.0.0.1:{server.port}/", headers={"x-key": "word"})
+        spec = CheckSpec("http", KIND, options)
+        async with open_http(spec, Resources(str, 15)) as probe:
+            for _ in range(2):
+                await probe()
+        assert "\r\nX-Key: word\r\n" in server.asked[1]
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 401, 403, 404, 500])
