@@ -181,7 +181,6 @@ class Monitor:
     """Runs all checks. Entering the context starts them, leaving it stops them within a moment.
 
     Attributes:
-        latest: the report after the last result, which replaces it. It holds until it expires.
         history: by the name of the check.
 
     Args:
@@ -203,7 +202,7 @@ class Monitor:
             for check in checks
         ]
         self._tasks: list[asyncio.Task[None]] = []
-        self._collect()
+        self._latest: Report | None = None
         names = [runner.check.name for runner in self._runners]
         self.history = {name: History(HISTORY_LENGTH) for name in names}
         if duplicates := {name for name in names if names.count(name) > 1}:
@@ -226,15 +225,19 @@ class Monitor:
         if on_transition:
             self._transition_callbacks.append(on_transition)
 
+    @property
+    def latest(self) -> Report:
+        """The report after the last result, which replaces it. It holds until it expires."""
+        if not self._latest:
+            self._latest = Report(tuple(runner.observation for runner in self._runners))
+        return self._latest
+
     def report(self) -> Report:
         """Return the current report. A result older than its lifetime counts as failed."""
         return self.latest.at(self._clock.now())
 
-    def _collect(self) -> None:
-        self.latest = Report(tuple(runner.observation for runner in self._runners))
-
     def _on_result(self, name: str, result: Result) -> None:
-        self._collect()
+        self._latest = None
         self.history[name].trend.add(result)
         for callback in self._result_callbacks:
             asyncio.get_running_loop().call_soon(callback, name, result)
