@@ -1,10 +1,15 @@
 """Rules on imports that the contracts of import-linter in pyproject.toml can't express."""
 
 import ast
+import re
 import sys
 from pathlib import Path
 
+import pytest
+
 import app
+from tests.pages import PAGES
+from tests.service import ROOT
 
 
 HOME = Path(app.__file__).parent
@@ -47,3 +52,22 @@ def test_only_settings_read_the_environment() -> None:
     """`vitals dev` only sets variables, and checks/tls.py reads OpenSSL's CA variables."""
     readers = {name for name in MODULES if reads_environment(name)} - {"checks/tls.py"}
     assert {name.partition("/")[0] for name in readers} == {"settings"}
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_every_module_that_a_page_names_exists(name: str) -> None:
+    """Except the modules that a reader adds with docs/grow.md."""
+    paths = set(re.findall(r"`((?:app|tests|benchmarks)/[\w/.]+|[\w/]+/\w+\.py)`", PAGES[name]))
+    added = {"app/checks/smtp.py", "app/clock.py"} if name == "docs/grow.md" else set()
+    existing = {path for path in paths if (ROOT / path).exists() or (HOME / path).exists()}
+    assert paths - added == existing
+
+
+def test_the_page_lists_every_module() -> None:
+    """An item of the list names the modules of one folder."""
+    section = PAGES["docs/architecture.md"].partition("## Every module")[2]
+    listed = set[str]()
+    for folder, text in re.findall(r"- `app/([a-z]*/?)`(.*?)(?=\n- |\Z)", section, re.DOTALL):
+        listed |= {f"{folder}{name}.py" for name in re.findall(r"`([a-z_]+)`", text)}
+    listed -= {"vitals.py"}  # the command
+    assert listed == {name for name in MODULES if not name.endswith("__init__.py")}
