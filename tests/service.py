@@ -99,7 +99,9 @@ class Service:
             state = f"has exited with {self.process.wait(0.2)}"
         except subprocess.TimeoutExpired:
             state = "runs"
-        lines = self.log.read_text(errors="replace").splitlines()[-LAST_LINES:]
+        # A log may be a pipe, whose end a reader would wait for.
+        text = self.log.read_text(errors="replace") if self.log.is_file() else ""
+        lines = text.splitlines()[-LAST_LINES:]
         return "\n".join([f"The service on port {self.port} {state}. Its log:", *lines])
 
     def reason(self, name: str) -> str | None:
