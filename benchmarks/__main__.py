@@ -6,11 +6,12 @@ With `--quick` it measures the load alone, and writes nothing.
 import sys
 from dataclasses import dataclass
 
-from benchmarks import costs, rounds
+from benchmarks import checks, costs, rounds
 from benchmarks.answer import recorded_answer
 from benchmarks.contenders import ALL, ASGI, BARE, IMPORTS, LIBRARIES, LIVE, OTHERS, RAW, SERVE
 from benchmarks.costs import Costs
-from benchmarks.page import table, write
+from benchmarks.markdown import table
+from benchmarks.page import write
 from benchmarks.promises import targets
 from benchmarks.stores import Stores, run_stores
 
@@ -33,9 +34,10 @@ def measure_costs(stores: Stores, environ: dict[str, str], effort: Effort) -> Co
     starts, memory = costs.processes(processes, environ, effort.rounds, effort.requests)
     growth = costs.growth((SERVE, LIVE, ASGI, RAW), stores, 30, effort.rounds, effort.seconds)
     monitor = costs.monitor(30, 5 * effort.seconds)
+    each_check = checks.measure(stores, environ, effort.rounds, effort.seconds)
     stores.log_statements()
     queries = {one: costs.queries(stores, one, environ) for one in (SERVE, ASGI, *OTHERS)}
-    return Costs(queries, starts, memory, growth, monitor)
+    return Costs(queries, starts, memory, growth, monitor, each_check)
 
 
 def main(arguments: list[str]) -> None:

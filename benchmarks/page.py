@@ -2,14 +2,16 @@
 
 import os
 import platform
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 import uvicorn
 
+from benchmarks.checks import check_tables
 from benchmarks.contenders import Contender
 from benchmarks.costs import Costs
+from benchmarks.markdown import table
 from benchmarks.plot import bars
 from benchmarks.promises import targets
 from benchmarks.rounds import HANGING, LOADS, Results
@@ -33,12 +35,6 @@ those of scheduled checks.
 
 ![{ratio}](performance.svg)
 """
-
-
-def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Return a Markdown table."""
-    lines = [list(heads), ["---", *["---:"] * (len(heads) - 1)], *map(list, rows)]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
 
 
 def rates(results: Results, contenders: Sequence[Contender]) -> str:
@@ -98,6 +94,14 @@ def write(
         for target in targets(results, figures)
     ]
     summary = table(["target", "figure", "limit", "met"], rows)
-    page = "\n".join([introduction, summary, costs(figures), rates(results, contenders)])
+    page = "\n".join(
+        [
+            introduction,
+            summary,
+            costs(figures),
+            check_tables(figures.checks),
+            rates(results, contenders),
+        ]
+    )
     (DOCS / "performance.md").write_text(page)
     return page

@@ -58,3 +58,7 @@ def targets(results: Results, costs: Costs) -> Iterator[Target]:
     yield Target("memory / FastAPI with the same imports", memory, most=1.15)
     yield Target("30 idle checks: share of a CPU", costs.monitor[0], most=0.03)
     yield Target("30 idle checks: growth in 5 s, KiB", costs.monitor[1] / 1024, most=16)
+    many = costs.checks
+    yield Target("200 checks: share of a core, 1 s apart", many.share, most=0.15)
+    yield Target("200 checks: readiness p99 at 32 connections, ms", 1000 * many.p99, most=10)
+    yield Target("readiness without details, 200 checks / 2 checks", many.growth, 0.9)
