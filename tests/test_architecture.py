@@ -63,6 +63,16 @@ def test_every_module_that_a_page_names_exists(name: str) -> None:
     assert paths - added == existing
 
 
+def test_every_function_on_the_page_is_in_its_module() -> None:
+    pattern = r"`(?:\w+\.)?(\w+)\(\)` in `app/([\w/]+\.py)`"
+    named = re.findall(pattern, PAGES["docs/architecture.md"])
+    assert len(named) > 10
+    for name, module in named:
+        functions = ast.FunctionDef | ast.AsyncFunctionDef
+        found = {node.name for node in ast.walk(MODULES[module]) if isinstance(node, functions)}
+        assert name in found, module
+
+
 def test_the_page_lists_every_module() -> None:
     """An item of the list names the modules of one folder."""
     section = PAGES["docs/architecture.md"].partition("## Every module")[2]
