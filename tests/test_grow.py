@@ -285,9 +285,10 @@ def test_the_doctor_examines_the_new_kind(copy: Copy) -> None:
             "url: a password is not allowed in the URL. Put it in the secret mail_password.",
         ),
         (
-            {"sender": "a>\r\nDATA"},
+            {"sender": "a@b>\r\nDATA"},
             "sender: must be a mail address. Correct it or remove it.",
         ),
+        ({"sender": "orders"}, "sender: must be a mail address. Correct it or remove it."),
     ],
 )
 def test_a_wrong_setting_of_the_new_kind_is_one_line(
