@@ -271,6 +271,11 @@ def test_the_doctor_examines_the_new_kind(copy: Copy) -> None:
         found = json.loads(copy.run(*VITALS, "doctor", "--json", **environ).stdout)
         row = found["checks"]["mail"]
         assert (row["failed"], row["reason"]) == ("auth", "auth")
+        url = f"smtp://vitals:{Relay.password.replace(' ', '%20')}@127.0.0.1:{port}"
+        copy.write("mail_url", url)
+        environ = mail(copy, "secret:mail_url", timeout=5)
+        found = json.loads(copy.run(*VITALS, "doctor", "--json", **environ).stdout)
+        assert found["status"] == "pass"
 
 
 @pytest.mark.parametrize(
