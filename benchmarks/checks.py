@@ -36,9 +36,6 @@ BLACKBOX = "prometheus-blackbox-exporter"
 # Seconds between two attempts: often enough that idle time does not count.
 INTERVAL = 0.01
 
-# Seconds before HTTP checks without secrets did without threads, measured in the same way.
-BEFORE: Mapping[str, float] = {}
-
 # The checks of the large file.
 MANY = 200
 
@@ -208,10 +205,10 @@ def measure(stores: Stores, environ: Mapping[str, str], rounds: int, seconds: in
 
 def check_tables(costs: CheckCosts) -> str:
     """Return the table of the kinds, and that of 200 checks."""
-    heads = ["CPU time of a check, ms", "Vitals", "version 2.0", "blackbox exporter"]
+    heads = ["CPU time of a check, ms", "Vitals", "blackbox exporter"]
+    columns = (costs.cpu, costs.blackbox)
     rows = [
         [kind, *(f"{1000 * one[kind]:.2f}" if kind in one else "" for one in columns)]
-        for columns in [(costs.cpu, BEFORE, costs.blackbox)]
         for kind in costs.cpu
     ]
     many = [
