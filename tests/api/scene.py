@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from types import SimpleNamespace
 from typing import Literal
 
 from app.api.answers import Answers
@@ -59,8 +60,9 @@ class AppUnderTest:
         )
         checks = [Check(name=name, probe=answers) for name in self.names]
         self.monitor = Monitor(checks, clock=clock)
+        self.source = SimpleNamespace(latest=self.monitor.latest)
         self.recorder = MetricsRecorder(checks)
-        self.state = ServiceState(self.monitor, self.lifecycle, clock)
+        self.state = ServiceState(self.source, self.lifecycle, clock)
         self.clients = Clients()
         self.answers = RecordingAnswers(
             state=self.state,
@@ -77,10 +79,10 @@ class AppUnderTest:
 
     def set_statuses(self, *statuses: Status) -> None:
         """Record a result of each check now."""
-        self.monitor.latest = Report(
+        self.source.latest = Report(
             tuple(
                 self._observation(known, status)
-                for known, status in zip(self.monitor.latest.checks, statuses, strict=True)
+                for known, status in zip(self.source.latest.checks, statuses, strict=True)
             )
         )
 
