@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager
 import pytest
 
 from app.health import Reason
-from tests.ports import free_port
 from tests.probes.attempt import failure
 from tests.probes.test_terse import read_word
 from tests.specs import redis
@@ -71,7 +70,7 @@ def primary(role: bytes) -> dict[bytes, bytes]:
         (array("/run/redis.sock", "1"), Reason.PROTOCOL),
         (array("a b", "1"), Reason.PROTOCOL),
         (array("name.invalid", "1"), Reason.DNS),
-        (array("127.0.0.1", str(free_port())), Reason.REFUSED),
+        (array("127.0.0.1", "1"), Reason.REFUSED),
         (b"-NOPERM no permissions", Reason.DENIED),
         (b"-ERR unknown command", Reason.ERROR),
         (b"*50000", Reason.TIMEOUT),
