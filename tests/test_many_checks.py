@@ -57,7 +57,7 @@ def _server() -> Iterator[int]:
 def write_checks(file: Path, port: int) -> None:
     """Write a file in which every other check is a TCP check of a port, and the others HTTP."""
     closed = free_port()
-    lines = ["[defaults]", "interval = 1", "timeout = 1"]
+    lines = ["[defaults]", "interval = 1", "timeout = 5"]
     for number in range(COUNT):
         name = f"{'http' if number % 2 == 0 else 'tcp'}-{number}"
         name = {51: REQUIRED, 151: OPTIONAL}.get(number, name)
@@ -133,7 +133,7 @@ def test_it_recovers_alone_and_stops_in_time(server: int, tmp_path: Path) -> Non
     with running(environ, tmp_path / "log") as service:
         wait_for(lambda: service.ask("/health/started").code == 200, START)
         with Server(("127.0.0.1", int(closed)), Handler):
-            wait_for(lambda: list(service.ask("/health").json["checks"]) == [STATUS], 1 + 1 + 0.5)
+            wait_for(lambda: list(service.ask("/health").json["checks"]) == [STATUS], 1 + 5 + 0.5)
         begun = time.monotonic()
         service.process.terminate()
         assert service.process.wait(STOP) == 0
