@@ -236,7 +236,7 @@ async def _connect_tcp(connecting: socket.socket, address: Any) -> None:
             loop.remove_writer(connecting)
         error = connecting.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
     if error:
-        raise OSError(error, f"Connect call failed {address}")  # as asyncio words it
+        raise OSError(error, f"Connect call failed {address}: {os.strerror(error)}")
 
 
 async def _connect_unix(connecting: socket.socket, path: str) -> None:
