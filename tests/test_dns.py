@@ -13,9 +13,6 @@ from tests.service import SERVE, Prober, Service, on, p99, running
 pytestmark = pytest.mark.alone
 
 BOUND = 0.2 + 0.4 + 0.5
-
-# Seconds from the first answer to the first results: the drivers load in between.
-START = 5
 RECONNECT = 0.5
 
 
@@ -73,7 +70,7 @@ def test_the_service_may_start_before_its_name_server(
     names.manner = manner
     try:
         with running(environ, tmp_path / "log", command(SERVE, names.host)) as service:
-            service.until("postgres", "dns", START + BOUND)
+            service.until("postgres", "dns", BOUND)
             service.until("redis", None, BOUND)
             assert service.ask("/health/started").code == service.ask("/health/live").code == 200
             names.manner = Manner.ANSWER
