@@ -1,4 +1,4 @@
-"""Random faults of a Redis Cluster and of Sentinels: a client that writes agrees with the check."""
+"""Random faults of Sentinels and their primary: a client that writes agrees with the check."""
 
 import asyncio
 import random
@@ -8,18 +8,13 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppres
 from typing import Any
 
 import pytest
-from redis.asyncio.cluster import ClusterNode as SeedNode
-from redis.asyncio.cluster import RedisCluster as ClusterClient
-from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel as SentinelClient
-from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from app.checks.kind import CheckSpec, Resources
 from app.checks.redis import KIND, RedisOptions
 from app.health import Check, Clock, Monitor, Status
 from tests.faults.servers import command, freeze, kill, thaw
-from tests.system.redis_cluster import NODE_TIMEOUT, RedisCluster
 from tests.system.redis_sentinel import PASSWORD, SENTINEL_PASSWORD, SERVICE, SentinelGroup
 
 
@@ -31,9 +26,6 @@ ROUNDS = 4
 
 # Seconds between two writes.
 PAUSE = 0.05
-
-# A key of each range of slots.
-KEYS = ("b", "c", "a")
 
 SECRETS = {"it_password": PASSWORD, "it_sentinel_password": SENTINEL_PASSWORD}
 
@@ -154,35 +146,3 @@ def break_sentinel(group: SentinelGroup, rng: random.Random) -> None:
     time.sleep(BOUND)
     thaw(sentinel)
     group.wait_healthy()
-
-
-async def test_a_client_of_a_cluster_agrees_with_the_check() -> None:
-    """Except for the bound, and the time until the nodes suspect another one."""
-    rng = random.Random(29)
-    with RedisCluster() as cluster:
-        seeds = [SeedNode("127.0.0.1", node.port) for node in cluster.nodes]
-        client = ClusterClient(
-            startup_nodes=seeds,
-            password=PASSWORD,
-            socket_timeout=TIMEOUT,
-            retry=Retry(NoBackoff(), 1),
-        )
-
-        async def write() -> None:
-            await asyncio.gather(*(client.set(key, "value") for key in KEYS))
-
-        hosts = ",".join(f"127.0.0.1:{node.port}" for node in cluster.nodes)
-        async with observed(f"redis+cluster://{hosts}", write) as witness:
-            for _ in range(ROUNDS):
-                await asyncio.to_thread(break_nodes, cluster, rng)
-        await client.aclose()
-    assert min(witness.results.values()) > 0
-    assert witness.longest < BOUND + TIMEOUT + 2 * NODE_TIMEOUT / 1000, witness.longest
-
-
-def break_nodes(cluster: RedisCluster, rng: random.Random) -> None:
-    """Kill one node, or the two nodes of a range, for a while."""
-    index = rng.randrange(len(cluster.primaries))
-    pair = cluster.primaries[index], cluster.replicas[index]
-    with cluster.killed(*rng.sample(pair, rng.randint(1, 2))):
-        time.sleep(2 * BOUND)
