@@ -7,8 +7,11 @@ from app.checks.kind import ExplainingProbe
 from app.health import Reason
 
 
-async def failure(probe: ExplainingProbe, within: float = 0.5) -> Reason:
-    """Run an attempt that fails; return its reason."""
+async def failure(probe: ExplainingProbe, within: float = 2) -> Reason:
+    """Run an attempt that fails; return its reason.
+
+    The deadline leaves a busy machine time for an answer.
+    """
     attempt = asyncio.create_task(probe())
     await asyncio.wait({attempt}, timeout=within)
     if attempt.done():
