@@ -14,7 +14,7 @@ from tests.service import Service, await_answer, start
 WORKER = (sys.executable, "-m", "tests.edge.worker")
 
 # Seconds to wait until a started instance is ready.
-START_TIMEOUT = 3
+START_TIMEOUT = 10
 
 
 class Instance:
