@@ -3,7 +3,9 @@
 import asyncio
 import contextlib
 import re
+import socket
 import ssl
+from functools import partial
 from typing import Any, Self
 
 from app.checks.errors import ProtocolError, TlsAnswerError, UnansweredError
@@ -56,10 +58,7 @@ class BoundedConnection(asyncio.Protocol):
         Raises:
             OSError: no address accepts the connection.
         """
-        connected = await dialer.dial()
-        connection = cls(dialer)
-        await asyncio.get_running_loop().create_connection(lambda: connection, sock=connected)
-        return connection
+        return await dialer.dial(partial(cls, dialer))
 
     def reset_budget(self) -> None:
         """Start the budget of a new attempt. The first one started with the connection.
@@ -159,6 +158,16 @@ class BoundedConnection(asyncio.Protocol):
         self._frames -= frames
         if self._frames < 0:
             raise ProtocolError(f"sent more than {MAX_FRAMES} messages or TLS records")
+
+    def enable_keepalive(self) -> None:
+        """Configure the kernel to end the connection after 15 s without a response."""
+        assert self._transport  # noqa: S101 - the connection is open
+        connection = self._transport.get_extra_info("socket")
+        if connection.family is not socket.AF_UNIX:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 5)
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 5)
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 15_000)
 
     @property
     def has_unread(self) -> bool:

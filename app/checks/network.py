@@ -64,6 +64,7 @@ MAX_THREADS = 200
 RESERVED_CALLS = 2
 
 T = TypeVar("T")
+P = TypeVar("P", bound=asyncio.BaseProtocol)
 
 
 class BlockingCall(Generic[T]):
@@ -120,6 +121,10 @@ def run_in_thread(call: Callable[[], T], name: str) -> asyncio.Future[T | Except
     loop = asyncio.get_running_loop()
     future: asyncio.Future[T | Exception] = loop.create_future()
 
+    def settle(outcome: T | Exception) -> None:
+        if not future.done():
+            future.set_result(outcome)
+
     def run() -> None:
         # The event loop has priority: on a shared core this thread gets a quarter of the time.
         with contextlib.suppress(OSError):
@@ -130,16 +135,10 @@ def run_in_thread(call: Callable[[], T], name: str) -> asyncio.Future[T | Except
         except Exception as error:  # noqa: BLE001 - the future carries it to the caller
             outcome = error
         with contextlib.suppress(RuntimeError):  # the loop is closed, so no task waits
-            loop.call_soon_threadsafe(settle, future, outcome)
+            loop.call_soon_threadsafe(settle, outcome)
 
     threading.Thread(target=run, name=name, daemon=True).start()
     return future
-
-
-def settle(future: asyncio.Future[T], outcome: T) -> None:
-    """Set the result of a future, unless it is done or cancelled."""
-    if not future.done():
-        future.set_result(outcome)
 
 
 # A name may have thousands of addresses, more than any attempt could try.
@@ -168,8 +167,11 @@ class Dialer:
         self._port = port
         self._lookup = BlockingCall(partial(_lookup_addresses, host, port), f"resolve {host}")
 
-    async def dial(self) -> socket.socket:
+    async def dial(self, create: Callable[[], P]) -> P:
         """Connect to the address that accepts first. They are tried in the resolver's order.
+
+        Args:
+            create: returns the protocol of a connection.
 
         Raises:
             OSError: the name has no address (`socket.gaierror`), or no address accepts.
@@ -178,10 +180,10 @@ class Dialer:
         addresses = await self._resolve()
         self.timeout_reason = Reason.CONNECT_TIMEOUT
         enter_stage(Stage.TCP)
-        attempts = [partial(_connect, *address) for address in addresses[:MAX_ADDRESSES]]
-        connected = await race(attempts, socket.socket.close)
+        attempts = [partial(_connect, create, *address) for address in addresses[:MAX_ADDRESSES]]
+        _, protocol = await race(attempts, lambda connected: connected[0].abort())
         self.timeout_reason = Reason.TIMEOUT
-        return connected
+        return protocol
 
     @cached_property
     def _numeric(self) -> list[Address]:
@@ -208,52 +210,30 @@ def _lookup_addresses(host: str, port: int, flags: int = 0) -> list[Address]:
     return [(family, address) for family, _, _, _, address in found]
 
 
-async def _connect(family: socket.AddressFamily, address: Any) -> socket.socket:
-    connecting = socket.socket(family, socket.SOCK_STREAM)
+async def _connect(
+    create: Callable[[], P], family: socket.AddressFamily, address: Any
+) -> tuple[asyncio.Transport, P]:
+    loop = asyncio.get_running_loop()
+    if family is socket.AF_UNIX:
+        return await loop.create_connection(create, sock=await _connect_unix(address))
+    host, port, *scope = address
+    interface = f"%{scope[1]}" if scope and scope[1] else ""
+    return await loop.create_connection(create, host + interface, port)
+
+
+async def _connect_unix(path: str) -> socket.socket:
+    """Connect, and retry while the backlog is full, which asyncio would mistake for success."""
+    connecting = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    connecting.settimeout(0)
     try:
-        connecting.settimeout(0)
-        if family is socket.AF_UNIX:
-            await _connect_unix(connecting, address)
-        else:
-            _enable_keepalive(connecting)
-            await _connect_tcp(connecting, address)
+        while True:
+            with contextlib.suppress(BlockingIOError):
+                connecting.connect(path)
+                return connecting
+            await asyncio.sleep(UNIX_RETRY_INTERVAL)
     except BaseException:
         connecting.close()
         raise
-    return connecting
-
-
-async def _connect_tcp(connecting: socket.socket, address: Any) -> None:
-    """Connect with half the CPU time of `loop.sock_connect`, which parses the address again."""
-    error = connecting.connect_ex(address)
-    if error == errno.EINPROGRESS:
-        loop = asyncio.get_running_loop()
-        writable = loop.create_future()
-        loop.add_writer(connecting, settle, writable, None)
-        try:
-            await writable
-        finally:
-            loop.remove_writer(connecting)
-        error = connecting.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-    if error:
-        raise OSError(error, f"Connect call failed {address}: {os.strerror(error)}")
-
-
-async def _connect_unix(connecting: socket.socket, path: str) -> None:
-    """Connect, and retry while the backlog is full, which asyncio would mistake for success."""
-    while True:
-        with contextlib.suppress(BlockingIOError):
-            connecting.connect(path)
-            return
-        await asyncio.sleep(UNIX_RETRY_INTERVAL)
-
-
-def _enable_keepalive(connection: socket.socket) -> None:
-    """Configure the kernel to end the connection after 15 s without a response."""
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 5)
-    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 5)
-    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 15_000)
 
 
 UNREACHABLE = frozenset(

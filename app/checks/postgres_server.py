@@ -144,6 +144,7 @@ class PostgresServer:
 
     async def _connect(self, password: str, attempt: TlsAttempt) -> PostgresSession:
         connection = await BoundedConnection.open(self.dialer)
+        connection.enable_keepalive()
         if self.opener.may_start(connection):
             self.opener.start(connection, self._log_in(connection, password, attempt))
         else:

@@ -84,6 +84,7 @@ class RedisServer:
         """
         context = await self.trust.context() if self.trust else None
         bounded = await BoundedConnection.open(self.dialer)
+        bounded.enable_keepalive()
         connection = RespConnection(
             bounded, password=password, protocol=2, driver_info=None, **self.options
         )

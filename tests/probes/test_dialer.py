@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from app.checks.connection import BoundedConnection
 from app.checks.network import MAX_CALLS, Dialer, explain_network
 from app.checks.race import START_DELAY
 from app.health import Reason
@@ -69,7 +70,7 @@ def port_of(listener: socket.socket) -> int:
 
 async def dial_until_timeout(dialer: Dialer, seconds: float = 0.05) -> None:
     """Dial until a deadline passes, as an attempt does, and cancel."""
-    dialing = asyncio.create_task(dialer.dial())
+    dialing = asyncio.create_task(BoundedConnection.open(dialer))
     await asyncio.wait({dialing}, timeout=seconds)
     assert not dialing.done()
     dialing.cancel()
@@ -79,8 +80,9 @@ async def dial_until_timeout(dialer: Dialer, seconds: float = 0.05) -> None:
 
 async def test_a_name_is_resolved_and_connected_to(listener: socket.socket) -> None:
     """The first address that accepts is used: here nothing listens on ::1."""
-    with await Dialer("localhost", port_of(listener)).dial() as connected:
-        assert connected.getpeername() == listener.getsockname()
+    connected = await BoundedConnection.open(Dialer("localhost", port_of(listener)))
+    assert connected.address == listener.getsockname()
+    connected.abort()
 
 
 async def test_a_closed_port_is_refused(listener: socket.socket) -> None:
@@ -89,7 +91,7 @@ async def test_a_closed_port_is_refused(listener: socket.socket) -> None:
     listener.close()
     dialer = Dialer("127.0.0.1", port)
     with pytest.raises(ConnectionRefusedError) as caught:
-        await dialer.dial()
+        await BoundedConnection.open(dialer)
     assert explain_network(caught.value, dialer) is Reason.REFUSED
 
 
@@ -98,18 +100,18 @@ async def test_a_unix_socket_is_reached_by_its_path(tmp_path: Path) -> None:
     path = str(tmp_path / "server.sock")
     dialer = Dialer(path)
     with pytest.raises(FileNotFoundError) as caught:
-        await dialer.dial()
+        await BoundedConnection.open(dialer)
     assert explain_network(caught.value, dialer) is Reason.REFUSED
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(path)
         listener.listen()
-        (await dialer.dial()).close()
+        (await BoundedConnection.open(dialer)).abort()
 
 
 async def test_a_silent_resolver_is_dns(resolver: Resolver) -> None:
     """The reason is the stage in which the deadline passed."""
     dialer = Dialer("db.test", 1)
-    dialing = asyncio.create_task(dialer.dial())
+    dialing = asyncio.create_task(BoundedConnection.open(dialer))
     await asyncio.sleep(0)
     assert explain_network(TimeoutError(), dialer) is Reason.DNS
     await eventually(lambda: resolver.lookups == 1)
@@ -124,12 +126,12 @@ async def test_an_abandoned_lookup_does_not_hold_up_the_next(
     await dial_until_timeout(dialer)
     resolver.failing = True
     with pytest.raises(socket.gaierror) as caught:
-        await dialer.dial()
+        await BoundedConnection.open(dialer)
     assert explain_network(caught.value, dialer) is Reason.DNS
     resolver.failing = False
     silent, resolver.answering = resolver.answering, threading.Event()
     resolver.answering.set()
-    (await dialer.dial()).close()
+    (await BoundedConnection.open(dialer)).abort()
     silent.set()
 
 
@@ -142,9 +144,9 @@ async def test_the_late_answer_of_an_abandoned_lookup_is_used(
     for _ in range(MAX_CALLS + 2):
         await dial_until_timeout(dialer, 0.005)
     await eventually(lambda: resolver.lookups == MAX_CALLS)
-    dialing = asyncio.create_task(dialer.dial())
+    dialing = asyncio.create_task(BoundedConnection.open(dialer))
     resolver.answering.set()
-    (await dialing).close()
+    (await dialing).abort()
     assert resolver.lookups == MAX_CALLS
 
 
@@ -155,7 +157,7 @@ async def test_the_thread_of_a_lookup_ends(resolver: Resolver, listener: socket.
     await dial_until_timeout(dialer)
     (thread,) = set(threading.enumerate()) - before
     resolver.answering.set()
-    (await dialer.dial()).close()
+    (await BoundedConnection.open(dialer)).abort()
     thread.join(5)
     assert not thread.is_alive()
 
@@ -190,9 +192,9 @@ async def test_a_lookup_that_could_not_start_is_not_waited_for(
         short.setattr(threading.Thread, "start", refuse)
         for _ in range(MAX_CALLS + 1):
             with pytest.raises(RuntimeError, match="new thread"):
-                await dialer.dial()
+                await BoundedConnection.open(dialer)
     async with asyncio.timeout(2):
-        (await dialer.dial()).close()
+        (await BoundedConnection.open(dialer)).abort()
 
 
 async def test_the_first_address_that_accepts_is_used(
@@ -205,9 +207,9 @@ async def test_the_first_address_that_accepts_is_used(
         (socket.AF_INET, ("255.255.255.255", 1)),
     )
 
-    (await resolve(monkeypatch, [closed, working]).dial()).close()
+    (await BoundedConnection.open(resolve(monkeypatch, [closed, working]))).abort()
     with pytest.raises(ConnectionRefusedError):
-        await resolve(monkeypatch, [closed, unroutable]).dial()
+        await BoundedConnection.open(resolve(monkeypatch, [closed, unroutable]))
 
 
 def resolve(monkeypatch: pytest.MonkeyPatch, addresses: list[Any]) -> Dialer:
@@ -224,8 +226,9 @@ async def test_an_address_that_drops_packets_does_not_hide_another(
     addresses = [(socket.AF_INET, one.getsockname()) for one in (silent, listener)]
     dialer = resolve(monkeypatch, addresses)
     async with asyncio.timeout(START_DELAY + 0.5):
-        with await dialer.dial() as connected:
-            assert connected.getpeername() == listener.getsockname()
+        connected = await BoundedConnection.open(dialer)
+    assert connected.address == listener.getsockname()
+    connected.abort()
 
 
 async def test_an_invalid_name_is_dns() -> None:
@@ -233,7 +236,7 @@ async def test_an_invalid_name_is_dns() -> None:
     for name in ("db..internal", "x" * 64 + ".internal"):
         dialer = Dialer(name, 1)
         with pytest.raises((UnicodeError, socket.gaierror)) as caught:
-            await dialer.dial()
+            await BoundedConnection.open(dialer)
         assert explain_network(caught.value, dialer) is Reason.DNS
 
 
@@ -246,9 +249,9 @@ async def test_a_unix_socket_with_a_full_backlog_is_retried(tmp_path: Path) -> N
         filler = stack.enter_context(socket.socket(socket.AF_UNIX))
         filler.connect(path)
         dialer = Dialer(path)
-        dialing = asyncio.create_task(dialer.dial())
+        dialing = asyncio.create_task(BoundedConnection.open(dialer))
         await asyncio.wait({dialing}, timeout=0.1)
         assert not dialing.done()
         assert explain_network(TimeoutError(), dialer) is Reason.CONNECT_TIMEOUT
         listener.accept()[0].close()
-        stack.enter_context(await dialing)
+        (await dialing).abort()

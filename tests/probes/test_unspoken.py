@@ -52,7 +52,7 @@ async def test_an_address_without_a_route_is_unreachable() -> None:
     """The kernel refuses to connect to the broadcast address."""
     dialer = Dialer("255.255.255.255", 1)
     with pytest.raises(OSError, match="unreachable") as caught:
-        await dialer.dial()
+        await dialer.dial(asyncio.Protocol)
     assert explain_network(caught.value, dialer) is Reason.UNREACHABLE
 
 
