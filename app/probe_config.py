@@ -1,5 +1,6 @@
 """Probe configurations: the least frequent probes that meet what the settings guarantee."""
 
+import math
 import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ class ProbeConfig:
         interval: seconds from one probe to the next.
         fall: failures in a row after which the prober sends no more requests.
         rise: successes in a row after which it sends requests again.
+        pauses: whether the interval begins at the end of a probe.
     """
 
     prober: str
@@ -23,16 +25,27 @@ class ProbeConfig:
     timeout: float
     fall: int
     rise: int = 1
+    pauses: bool = False
 
     @property
     def removal_delay(self) -> float:
         """Seconds at most from the first failure of an instance to its last new request."""
-        return round(worst_case_delay(self.fall, self.interval, self.timeout), 3)
+        return self._delay(self.fall)
 
     @property
     def return_delay(self) -> float:
         """Seconds at most from the first success of an instance to its next request."""
-        return round(worst_case_delay(self.rise, self.interval, self.timeout), 3)
+        return self._delay(self.rise)
+
+    @property
+    def tolerance(self) -> float:
+        """Seconds of failures that never take an instance out of rotation."""
+        # The first probe that fails may have begun before the first failure.
+        return round((self.fall - 1) * self.interval - self.timeout, 3)
+
+    def _delay(self, count: int) -> float:
+        period = self.interval + self.timeout * self.pauses
+        return round(worst_case_delay(count, period, self.timeout), 3)
 
 
 def worst_case_delay(count: int, interval: float, timeout: float) -> float:
@@ -66,6 +79,11 @@ class Guarantees:
     startup: float
     drain: float
     shutdown: float
+
+    @property
+    def restart(self) -> float:
+        """Seconds at most from SIGTERM to the first result of every check of the next process."""
+        return round(self.shutdown + self.startup, 3)
 
 
 def compute_guarantees(settings: Settings) -> Guarantees:
@@ -178,6 +196,22 @@ STOP_RULE = RuleTemplate(
     "DRAIN_SECONDS, SHUTDOWN_SECONDS: a stop takes up to {limit}, and {prober} sends SIGKILL after "
     "{value}. Decrease them, or allow {limit}.",
 )
+RESTART_RULE = RuleTemplate(
+    "fall",
+    operator.gt,
+    "{prober} stops the traffic after more than {value} of failures. A restart of Vitals takes at "
+    "most {limit}.",
+    "DRAIN_SECONDS, SHUTDOWN_SECONDS: a restart takes up to {limit}, and {prober} stops the "
+    "traffic after {value}. Decrease them.",
+)
+HOLD_RULE = RuleTemplate(
+    "lb_try_duration",
+    operator.ge,
+    "{prober} holds a request for {value}. It notices the end of a restart of Vitals within "
+    "{limit}.",
+    "DRAIN_SECONDS, SHUTDOWN_SECONDS: a restart ends within {limit}, and {prober} holds a request "
+    "for {value}. Decrease them.",
+)
 
 
 def rotation_rules(probe: ProbeConfig, guarantees: Guarantees) -> list[Rule]:
@@ -212,6 +246,28 @@ def haproxy(guarantees: Guarantees) -> ProbeConfig:
 def caddy(guarantees: Guarantees) -> ProbeConfig:
     """Return the probes of Caddy, which does not count failures before version 2.8."""
     return _least_frequent(_candidates("Caddy", fall=1), guarantees)
+
+
+def envoy(guarantees: Guarantees) -> ProbeConfig:
+    """Return the probes of Envoy, where one 503 counts as enough failures."""
+    return _least_frequent(_candidates("Envoy", fall=1, pauses=True), guarantees)
+
+
+def companion(prober: str, guarantees: Guarantees, *, pauses: bool = False) -> ProbeConfig:
+    """Return the probes of a companion, which tolerate its restart."""
+    timeout = TIMEOUTS[0]
+    interval = next(each for each in INTERVALS if each <= guarantees.repair_delay)
+    # The smallest number whose tolerance exceeds the restart.
+    fall = math.floor((guarantees.restart + timeout) / interval) + 2
+    return ProbeConfig(prober=prober, interval=interval, timeout=timeout, fall=fall, pauses=pauses)
+
+
+def companion_rules(probe: ProbeConfig, guarantees: Guarantees) -> list[Rule]:
+    """Return the rules for the probes of a companion."""
+    return [
+        ANSWER_RULE.apply(probe.prober, probe.timeout, ANSWER),
+        RESTART_RULE.apply(probe.prober, probe.tolerance, guarantees.restart),
+    ]
 
 
 def readiness_probe(guarantees: Guarantees) -> ProbeConfig:
@@ -249,9 +305,9 @@ def round_up_to_tens(seconds: float) -> int:
     return int(-(-seconds // 10) * 10)
 
 
-def _candidates(prober: str, fall: int) -> list[ProbeConfig]:
+def _candidates(prober: str, fall: int, *, pauses: bool = False) -> list[ProbeConfig]:
     return [
-        ProbeConfig(prober=prober, interval=interval, timeout=timeout, fall=fall)
+        ProbeConfig(prober=prober, interval=interval, timeout=timeout, fall=fall, pauses=pauses)
         for timeout, interval in product(TIMEOUTS, INTERVALS)
     ]
 

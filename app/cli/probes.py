@@ -1,21 +1,24 @@
 """`vitals probes`: print the configuration of a prober."""
 
+import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from textwrap import wrap
 from typing import Any
+from urllib.parse import SplitResult, urlsplit
 
 import click
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from uvicorn import Config
 
 from app import probe_config
-from app.cli import InvalidSettings
+from app.cli import InvalidSettings, format_url, parse_port
 from app.probe_config import Guarantees, ProbeConfig, Rule, compute_guarantees
 from app.settings import Settings, load_with_problems
 from app.settings.loading import effective_settings
+from app.settings.model import parse_host
 from app.text import escape_unprintable
 
 
@@ -90,6 +93,26 @@ def load_balancer(configure: Callable[[Guarantees], ProbeConfig], guarantees: Gu
     return Plan(probe_config.rotation_rules(probe, guarantees), values)
 
 
+def companion(prober: str, guarantees: Guarantees, *, pauses: bool = False) -> Plan:
+    """Plan a load balancer that probes Vitals and sends requests to an application beside it."""
+    probe = probe_config.companion(prober, guarantees, pauses=pauses)
+    values = {"probe": probe, "request_timeout": REQUEST_TIMEOUT, "keepalive": KEEP_ALIVE - 1}
+    return Plan(probe_config.companion_rules(probe, guarantees), values)
+
+
+def companion_caddy(guarantees: Guarantees) -> Plan:
+    """Plan a Caddy that holds requests while Vitals restarts, as one failure stops the traffic."""
+    probe = replace(probe_config.companion("Caddy", guarantees), fall=1)
+    limit = guarantees.restart + probe.return_delay
+    hold = math.ceil(limit)
+    rules = [
+        probe_config.ANSWER_RULE.apply(probe.prober, probe.timeout, probe_config.ANSWER),
+        probe_config.HOLD_RULE.apply(probe.prober, hold, limit),
+    ]
+    values = {"probe": probe, "request_timeout": REQUEST_TIMEOUT, "keepalive": KEEP_ALIVE - 1}
+    return Plan(rules, values | {"hold": hold})
+
+
 def nginx(guarantees: Guarantees) -> Plan:
     """Plan a load balancer that does not probe: it learns from requests."""
     fail_timeout = probe_config.nginx_fail_timeout(guarantees)
@@ -113,7 +136,15 @@ PLANS: Mapping[str, Callable[[Guarantees], Plan]] = {
     "kubernetes": kubernetes,
     "haproxy": partial(load_balancer, probe_config.haproxy),
     "caddy": partial(load_balancer, probe_config.caddy),
+    "envoy": partial(load_balancer, probe_config.envoy),
     "nginx": nginx,
+}
+
+# Those that can probe another port than the one that gets the requests.
+COMPANION_PLANS: Mapping[str, Callable[[Guarantees], Plan]] = {
+    "haproxy": partial(companion, "HAProxy"),
+    "caddy": companion_caddy,
+    "envoy": partial(companion, "Envoy", pauses=True),
 }
 
 
@@ -140,9 +171,30 @@ TEMPLATES = Environment(
 )
 
 
+def parse_address(
+    _context: click.Context, _option: click.Parameter, text: str | None
+) -> SplitResult | None:
+    """Parse HOST:PORT."""
+    if text is None:
+        return None
+    host, _, port = text.rpartition(":")
+    try:
+        known = parse_host(host[1:-1] if host.startswith("[") and host.endswith("]") else host)
+        return urlsplit(format_url(known, parse_port(port)))
+    except (ValueError, click.BadParameter):
+        raise click.BadParameter("must have the form HOST:PORT. Correct it.") from None
+
+
 @click.command()
 @click.argument("kind", metavar="|".join(PLANS))
-def probes(kind: str) -> None:
+@click.option(
+    "--traffic",
+    metavar="HOST:PORT",
+    callback=parse_address,
+    help="Send the requests to an application that runs beside Vitals, on the same host "
+    f"({', '.join(COMPANION_PLANS)}).",
+)
+def probes(kind: str, traffic: SplitResult | None) -> None:
     """Print a probe configuration that suits the current settings.
 
     It starts with the rules that it keeps. Exits with 1 if no configuration can keep them, and
@@ -150,33 +202,39 @@ def probes(kind: str) -> None:
     """
     if kind not in PLANS:
         raise click.BadParameter(f"{kind!r} is unknown. Use one of {', '.join(PLANS)}.")
-    click.echo(render_configuration(kind), nl=False)
+    if traffic and kind not in COMPANION_PLANS:
+        raise click.BadParameter(
+            f"--traffic does not suit {kind}. Use it with {', '.join(COMPANION_PLANS)}."
+        )
+    click.echo(render_configuration(kind, traffic), nl=False)
 
 
-def render_configuration(kind: str) -> str:
+def render_configuration(kind: str, traffic: SplitResult | None = None) -> str:
     """Return a configuration for the current settings, or raise what to change in them."""
     settings, problems = load_with_problems()
     if used := [line for line in problems if line.partition(":")[0].partition(",")[0] in USED]:
         raise InvalidSettings(used[0])
     guarantees = compute_guarantees(settings)
-    plan = PLANS[kind](guarantees)
+    plan = (COMPANION_PLANS if traffic else PLANS)[kind](guarantees)
     for rule in plan.rules:
         if not rule.holds:
             raise click.ClickException(rule.remedy)
+    command = f"{kind} --traffic {traffic.netloc}" if traffic else kind
     return TEMPLATES.get_template(f"{kind}.txt").render(
-        head=render_head(kind, settings, plan.rules),
+        head=render_head(command, settings, plan.rules),
         port=settings.port,
         guarantees=guarantees,
+        traffic=traffic,
         **plan.values,
     )
 
 
-def render_head(kind: str, settings: Settings, rules: list[Rule]) -> str:
+def render_head(command: str, settings: Settings, rules: list[Rule]) -> str:
     """Return the comment with the settings that were used, and the rules."""
     values = effective_settings(settings)
     used = " ".join(f"{name}={values[name]}" for name in USED if values.get(name))
     lines = [
-        f"Generated by `vitals probes {kind}` for these settings:",
+        f"Generated by `vitals probes {command}` for these settings:",
         *(f"  {line}" for line in wrap(used, WIDTH, break_long_words=False)),
         "It keeps these rules:",
         *(f"  {rule.claim}" for rule in rules),

@@ -4,7 +4,7 @@ import re
 import pytest
 import yaml
 
-from app.cli.probes import CURL_TIMEOUT, KEEP_ALIVE, PLANS
+from app.cli.probes import COMPANION_PLANS, CURL_TIMEOUT, KEEP_ALIVE, PLANS
 from app.probe_config import (
     ANSWER,
     ANSWER_RULE,
@@ -25,6 +25,7 @@ from tests.written_figures import Figure, broken, figure
 DEPLOYED = {
     "haproxy": "deploy/haproxy/haproxy.cfg",
     "caddy": "deploy/caddy/Caddyfile",
+    "envoy": "deploy/envoy/envoy.yaml",
     "nginx": "deploy/nginx/nginx.conf",
 }
 
@@ -138,7 +139,7 @@ def test_kubernetes_prints_three_probes(call: Call, monkeypatch: pytest.MonkeyPa
     assert json.dumps(pod).count("Seconds") == 7
 
 
-@pytest.mark.parametrize("kind", ["kubernetes", "haproxy", "caddy", "nginx"])
+@pytest.mark.parametrize("kind", ["kubernetes", "haproxy", "caddy", "envoy", "nginx"])
 def test_a_rule_that_can_not_hold_is_one_line(
     call: Call, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
@@ -154,6 +155,49 @@ def test_a_rule_that_can_not_hold_is_one_line(
     assert found
     monkeypatch.setenv("DRAIN_SECONDS", str(float(found[1]) + (kind == "nginx")))
     assert call("probes", kind).code == 0
+
+
+@pytest.mark.parametrize("drain", ["0", "5", "3600"])
+@pytest.mark.parametrize("kind", COMPANION_PLANS)
+def test_a_companion_probes_vitals_and_sends_requests_to_the_application(
+    call: Call, monkeypatch: pytest.MonkeyPatch, kind: str, drain: str
+) -> None:
+    """With any drain: a restart of Vitals takes no application out of rotation."""
+    monkeypatch.setenv("DRAIN_SECONDS", drain)
+    result = call("probes", kind, "--traffic", "shop.internal:8080")
+    assert (result.code, result.err) == (0, "")
+    assert f"`vitals probes {kind} --traffic shop.internal:8080`" in result.out
+    assert "192.0.2." not in result.out
+    assert max(map(len, result.out.splitlines())) <= 130
+    restart = float(drain) + 3 + 2 + 6.5  # the stop of one process, and the start of the next
+    if kind == "caddy":
+        (held,) = re.findall(r"lb_try_duration (\d+)s", result.out)
+        assert float(held) >= restart + 2 + 1
+    else:
+        (tolerated,) = re.findall(r"more than ([\d.]+) s of failures", result.out)
+        assert float(tolerated) > restart
+
+
+def test_the_address_of_an_application_may_be_an_ipv6_address(call: Call) -> None:
+    """In the notation of each program."""
+    shown = {"haproxy": "[::1]:8080 port", "caddy": "to [::1]:8080", "envoy": 'address: "::1", p'}
+    for kind, address in shown.items():
+        assert address in call("probes", kind, "--traffic", "[::1]:8080").out
+
+
+@pytest.mark.parametrize("address", ["", "shop", "shop:0", ":80", "a b:80", "a:b:80", "a\n:80"])
+def test_an_invalid_address_of_an_application_is_refused(call: Call, address: str) -> None:
+    """In one line, without a configuration."""
+    result = call("probes", "envoy", "--traffic", address)
+    assert (result.code, result.out) == (2, "")
+    assert "'--traffic': must have the form HOST:PORT. Correct it." in result.err
+
+
+def test_only_proxies_with_checks_suit_a_companion(call: Call) -> None:
+    """The message names them."""
+    result = call("probes", "nginx", "--traffic", "shop:8080")
+    assert (result.code, result.out) == (2, "")
+    assert "--traffic does not suit nginx. Use it with haproxy, caddy, envoy." in result.err
 
 
 def test_an_invalid_setting_is_reported_as_by_serve(

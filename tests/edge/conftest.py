@@ -13,7 +13,7 @@ from tests.service import on
 
 
 # Seconds, the minimum that the proxies' rules allow.
-DRAIN = 1.5
+DRAIN = 1.6
 
 Behind = Callable[[str], tuple[Proxy, list[Instance]]]
 

@@ -1,7 +1,7 @@
 """The system's proxies, with the configurations that `vitals probes` prints."""
 
 import os
-import re
+import shutil
 import socket
 import ssl
 import subprocess
@@ -14,15 +14,15 @@ from tests.service import ROOT, VITALS, clean
 from tests.system.servers import program
 
 
-ADDRESS = re.compile(r"192\.0\.2\.(\d+):8000")
+ENVOY = next(ROOT.glob(".venv-envoy/lib/python*/site-packages/envoy/_bin/envoy"), None)
 
 
-def print_configuration(kind: str, environ: Mapping[str, str]) -> str:
+def print_configuration(kind: str, environ: Mapping[str, str], *options: str) -> str:
     """Return what `vitals probes` prints with these variables."""
     printed = subprocess.run(
-        (*VITALS, "probes", kind),
+        (*VITALS, "probes", kind, *options),
         cwd=ROOT,
-        env={**clean(os.environ), **environ, "PORT": "8000"},
+        env={**clean(os.environ), "PORT": "8000", **environ},
         capture_output=True,
         text=True,
         check=True,
@@ -35,6 +35,10 @@ class Proxy(DevServer):
 
     Only addresses and the paths of the program's files are changed in the printed configuration.
 
+    Args:
+        behind: the ports of the instances.
+        options: further arguments of `vitals probes`.
+
     Attributes:
         file: the configuration file.
 
@@ -43,15 +47,18 @@ class Proxy(DevServer):
     stop_signal = "SIGKILL"  # it has no data to save
     kind = ""
     name = ""
+    address = "192.0.2.{}:8000"
+    local = "127.0.0.1:{}"
 
-    def __init__(self, environ: Mapping[str, str], behind: Sequence[int]) -> None:
+    def __init__(
+        self, environ: Mapping[str, str], behind: Sequence[int] = (), *options: str
+    ) -> None:
         super().__init__()
         self.file = self.folder / self.name
-        addresses = dict(zip(("11", "12", "13"), behind, strict=True))
-        text = ADDRESS.sub(
-            lambda found: f"127.0.0.1:{addresses[found[1]]}",
-            print_configuration(self.kind, environ),
-        )
+        text = print_configuration(self.kind, environ, *options)
+        for number, port in enumerate(behind, 11):
+            assert self.address.format(number) in text
+            text = text.replace(self.address.format(number), self.local.format(port))
         for old, new in self.changes.items():
             assert old in text
             text = text.replace(old, new)
@@ -96,6 +103,10 @@ class HAProxy(Proxy):
         return [str(program("haproxy")), "-db", "-f", str(self.file)], ""
 
 
+# The beginning of each configuration.
+HEAD = "# Caddy 2.6 or newer"
+
+
 class Caddy(Proxy):
     """The system's Caddy."""
 
@@ -105,8 +116,8 @@ class Caddy(Proxy):
     @property
     def changes(self) -> dict[str, str]:
         """The replacements of its address and of the paths of its files."""
-        options = f"{{\n\tadmin off\n\tstorage file_system {self.folder}\n}}\n\n(vitals) {{"
-        return {"{$DOMAIN:localhost}": self.url, "(vitals) {": options}
+        options = f"{{\n\tadmin off\n\tstorage file_system {self.folder}\n}}\n"
+        return {"{$DOMAIN:localhost}": self.url, HEAD: options + HEAD}
 
     def command(self) -> tuple[list[str], str]:
         """Return the command that runs it in the foreground."""
@@ -127,7 +138,7 @@ class SecureCaddy(Caddy):
         quiet = "\tservers {\n\t\tprotocols h1 h2\n\t}\n"  # HTTP/3 uses UDP
         more = f"\tauto_https disable_redirects\n\tskip_install_trust\n{quiet}"
         changes = super().changes
-        return {**changes, "(vitals) {": changes["(vitals) {"].replace("{\n", "{\n" + more, 1)}
+        return {**changes, HEAD: changes[HEAD].replace("{\n", "{\n" + more, 1)}
 
     def ready(self) -> bool:
         """Return whether it has a certificate, which it creates after it starts to listen."""
@@ -164,7 +175,37 @@ class Nginx(Proxy):
         return [str(program("nginx")), "-c", str(self.file), "-g", extra], ""
 
 
-PROXIES: Mapping[str, type[Proxy]] = {"haproxy": HAProxy, "caddy": Caddy, "nginx": Nginx}
+class Envoy(Proxy):
+    """The Envoy of a wheel."""
+
+    kind = "envoy"
+    name = "envoy.yaml"
+    address = "address: 192.0.2.{}, port_value: 8000"
+    local = "address: 127.0.0.1, port_value: {}"
+
+    @property
+    def changes(self) -> dict[str, str]:
+        """The replacement of its address."""
+        old = "address: 0.0.0.0, port_value: 80}"
+        return {old: f"address: 127.0.0.1, port_value: {self.port}}}"}
+
+    def command(self) -> tuple[list[str], str]:
+        """Return the command. The servers' user may not be able to reach this checkout."""
+        envoy = self.folder / "envoy"
+        if not envoy.exists():
+            assert ENVOY, "make .venv-envoy/bin/envoy"
+            shutil.copy(ENVOY, envoy)
+            self.give(envoy)
+        options = ("--concurrency", "2", "--disable-hot-restart", "--log-level", "warning")
+        return [str(envoy), "-c", str(self.file), *options], ""
+
+
+PROXIES: Mapping[str, type[Proxy]] = {
+    "haproxy": HAProxy,
+    "caddy": Caddy,
+    "envoy": Envoy,
+    "nginx": Nginx,
+}
 
 
 def files(folder: Path = ROOT / "deploy") -> dict[str, Path]:

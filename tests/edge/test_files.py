@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.edge.proxies import files
+from tests.edge.proxies import ENVOY, files
 from tests.system.servers import program
 
 
@@ -17,7 +17,7 @@ def run_proxy(tmp_path: Path, kind: str, *arguments: str) -> subprocess.Complete
     """Run a proxy's program, with *tmp_path* as the home folder for its files."""
     homes = dict.fromkeys(("HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME"), str(tmp_path))
     return subprocess.run(
-        [str(program(kind)), *arguments],
+        [str(ENVOY if kind == "envoy" else program(kind)), *arguments],
         env={**os.environ, **homes},
         capture_output=True,
         text=True,
@@ -30,13 +30,14 @@ def run_proxy(tmp_path: Path, kind: str, *arguments: str) -> subprocess.Complete
     [
         ("haproxy", ("-c", "-f", "{file}")),
         ("caddy", ("validate", "--config", "{file}")),
+        ("envoy", ("--mode", "validate", "--log-level", "warning", "-c", "{file}")),
         ("nginx", ("-t", "-q", "-c", "{file}", "-g", "pid {folder}/pid; error_log stderr;")),
     ],
 )
 def test_the_program_accepts_the_file(
     tmp_path: Path, kind: str, arguments: tuple[str, ...]
 ) -> None:
-    """HAProxy and nginx print no warning. Caddy writes its log to the same stream."""
+    """Except Caddy they print no warning. Caddy writes its log to the same stream."""
     filled = [word.format(file=FILES[kind], folder=tmp_path) for word in arguments]
     done = run_proxy(tmp_path, kind, *filled)
     assert done.returncode == 0, done.stderr

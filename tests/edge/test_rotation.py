@@ -7,12 +7,13 @@ from contextlib import AbstractContextManager, contextmanager
 
 import pytest
 
-from app.probe_config import caddy, compute_guarantees, haproxy
+from app.probe_config import caddy, compute_guarantees, envoy, haproxy
 from app.settings import Settings
 from tests.devservers import Valkey
 from tests.edge.conftest import DRAIN, Behind
 from tests.edge.fleet import Instance
 from tests.edge.load import WORK, Load
+from tests.edge.proxies import PROXIES
 from tests.faults.servers import killed
 from tests.service import Service, on
 
@@ -26,7 +27,7 @@ OUT = 0.5
 OVERHEAD = 0.5
 
 Trouble = Callable[[Instance, Valkey], AbstractContextManager[None]]
-TERMS = {"haproxy": haproxy, "caddy": caddy}
+TERMS = {"haproxy": haproxy, "caddy": caddy, "envoy": envoy}
 
 
 @contextmanager
@@ -118,7 +119,7 @@ def test_nginx_takes_an_instance_out_whose_readiness_fails_through_it(
     assert load.failures == []
 
 
-@pytest.mark.parametrize("kind", ["haproxy", "caddy", "nginx"])
+@pytest.mark.parametrize("kind", PROXIES)
 def test_proxies_hide_details_from_outside(behind: Behind, kind: str) -> None:
     """They hide the metrics. Caddy also removes the bodies of health answers."""
     proxy, (instance, *_) = behind(kind)
