@@ -4,15 +4,19 @@ import json
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.image.stack import DEVELOPMENT, PRODUCTION, Stack, run
 from tests.service import ROOT
 
 
-SECRETS = "jwt_secret minio_password minio_user postgres_password redis_password stack_auth_secret"
+SECRETS = (
+    "jwt_secret minio_password minio_user notify_url postgres_password redis_password "
+    "stack_auth_secret"
+)
 MB = 1024**2
 STORES = ["minio", "postgres", "redis"]
-MONITORING = ["grafana", "prometheus"]
+MONITORING = ["alertmanager", "grafana", "prometheus"]
 
 
 def model(files: str) -> Any:
@@ -48,6 +52,7 @@ def test_production_has_only_these_services(production: Any) -> None:
         ("redis", (0.5, 256), (0.1, 128)),
         ("minio", (1, 512), (0.25, 256)),
         ("prometheus", (0.5, 512), (0.1, 128)),
+        ("alertmanager", (0.25, 128), (0.1, 32)),
         ("grafana", (0.5, 512), (0.1, 128)),
         ("caddy", (0.5, 256), (0.1, 64)),
     ],
@@ -70,8 +75,8 @@ def test_only_caddy_is_published_on_every_address_in_production(services: Any) -
     (port,) = services["backend"]["ports"]
     assert (port["host_ip"], port["published"], port["target"]) == ("127.0.0.1", "8000", 8000)
     ports = {name: service["ports"] for name, service in services.items() if "ports" in service}
-    assert sorted(ports) == ["backend", "caddy", *MONITORING]
-    assert [port["host_ip"] for name in MONITORING for port in ports[name]] == ["127.0.0.1"] * 2
+    assert set(ports) == {"backend", "caddy", *MONITORING}
+    assert [port["host_ip"] for name in MONITORING for port in ports[name]] == ["127.0.0.1"] * 3
     assert services["caddy"]["profiles"] == ["edge"]
     published = [
         (port.get("host_ip"), port["published"], port["target"], port["protocol"])
@@ -106,14 +111,14 @@ def test_development_publishes_on_the_loopback_address_only() -> None:
         for service in model(DEVELOPMENT)["services"].values()
         for port in service.get("ports", ())
     ]
-    assert ports == ["127.0.0.1"] * 7
+    assert ports == ["127.0.0.1"] * 8
 
 
 def test_the_stores_are_on_an_internal_network_only(production: Any) -> None:
     services = production["services"].items()
     networks = {name: sorted(service["networks"]) for name, service in services}
     assert networks.pop("backend") == ["edge", "stores"]
-    assert [networks.pop(name) for name in MONITORING] == [["edge"]] * 2
+    assert [networks.pop(name) for name in MONITORING] == [["edge"]] * 3
     assert networks.pop("caddy") == ["edge"]
     assert list(networks.values()) == [["stores"]] * 3
     assert production["networks"]["stores"]["internal"]
@@ -150,6 +155,7 @@ def test_secrets_are_files_and_each_service_has_its_own(production: Any) -> None
         "postgres": ["postgres_password"],
         "redis": ["redis_password"],
         "minio": ["minio_password", "minio_user"],
+        "alertmanager": ["notify_url"],
     }
     assert production["services"]["postgres"]["environment"] == {
         "POSTGRES_DB": "vitals",
@@ -165,6 +171,14 @@ def test_redis_reads_its_password_from_standard_input(services: Any) -> None:
     _, configuration = script.split("exec docker-entrypoint.sh redis-server - <<END\n")
     assert configuration.endswith('\nrequirepass "$$hex"\nEND\n')
     assert "environment" not in services["redis"]
+
+
+def test_alertmanager_gets_its_receiver_from_a_secret_only(services: Any) -> None:
+    """At the path that its configuration names. The environment has no URL."""
+    configuration = yaml.safe_load((ROOT / "deploy/prometheus/alertmanager.yml").read_text())
+    (receiver,) = configuration["receivers"]
+    assert receiver["slack_configs"][0]["api_url_file"] == "/run/secrets/notify_url"
+    assert "environment" not in services["alertmanager"]
 
 
 def test_minio_does_not_fall_back_to_its_default_account(services: Any) -> None:
@@ -234,11 +248,11 @@ def test_every_image_has_a_version_tag() -> None:
         for service in model(DEVELOPMENT)["services"].values()
         if "image" in service
     ]
-    assert len(images) == 7
+    assert len(images) == 8
     assert all(":" in image and not image.endswith(":latest") for image in images)
 
 
-def test_prometheus_and_grafana_use_the_files_of_deploy(services: Any) -> None:
+def test_the_monitoring_services_use_the_files_of_deploy(services: Any) -> None:
     """Mounted read-only, and under the profile `monitoring` only."""
     mounted = {
         volume["source"]: volume["target"]
@@ -249,6 +263,7 @@ def test_prometheus_and_grafana_use_the_files_of_deploy(services: Any) -> None:
     assert mounted == {
         "./deploy/prometheus/prometheus.yml": "/etc/prometheus/prometheus.yml",
         "./deploy/prometheus/alerts.yml": "/etc/prometheus/alerts.yml",
+        "./deploy/prometheus/alertmanager.yml": "/etc/alertmanager/alertmanager.yml",
         "./deploy/prometheus/dashboard.json": "/etc/grafana/dashboards/vitals.json",
         "./deploy/prometheus/grafana/datasource.yml": (
             "/etc/grafana/provisioning/datasources/vitals.yml"
@@ -258,4 +273,4 @@ def test_prometheus_and_grafana_use_the_files_of_deploy(services: Any) -> None:
         ),
     }
     assert all((ROOT / source).is_file() for source in mounted)
-    assert [services[name]["profiles"] for name in MONITORING] == [["monitoring"]] * 2
+    assert [services[name]["profiles"] for name in MONITORING] == [["monitoring"]] * 3

@@ -1,12 +1,22 @@
-"""Validates the shipped Prometheus configuration and its alerts with promtool."""
+"""Validates the shipped configuration of Prometheus and Alertmanager, and delivers an alert."""
 
+import contextlib
+import json
+import queue
 import re
 import subprocess
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 import yaml
 
-from tests.system.prometheus import ALERTS, SHIPPED
+from tests.devservers import Valkey
+from tests.faults.servers import killed
+from tests.service import on, running
+from tests.system.prometheus import ALERTS, SHIPPED, Alertmanager, Prometheus
 from tests.system.servers import program
 
 
@@ -14,18 +24,18 @@ RULES = yaml.safe_load((SHIPPED / "alerts.yml").read_text())["groups"][0]["rules
 
 
 @pytest.mark.parametrize(
-    "words",
+    ("tool", "words"),
     [
-        ("check", "config", "--lint-fatal", "prometheus.yml"),
-        ("check", "rules", "--lint-fatal", "alerts.yml"),
-        ("test", "rules", "alerts.test.yml"),
+        ("promtool", "check config --lint-fatal prometheus.yml"),
+        ("promtool", "check rules --lint-fatal alerts.yml"),
+        ("promtool", "test rules alerts.test.yml"),
+        ("amtool", "check-config alertmanager.yml"),
     ],
 )
-def test_promtool_accepts_the_configuration(words: tuple[str, ...]) -> None:
+def test_the_tools_accept_the_configuration(tool: str, words: str) -> None:
     """In each scenario the expected alerts fire, and no others."""
-    done = subprocess.run(
-        [str(program("promtool")), *words], cwd=SHIPPED, capture_output=True, check=False, text=True
-    )
+    command = [str(program(tool)), *words.split()]
+    done = subprocess.run(command, cwd=SHIPPED, capture_output=True, check=False, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -48,3 +58,60 @@ def test_each_alert_has_a_remedy(rule: dict[str, dict[str, str]]) -> None:
     assert rule["for"]
     assert rule["labels"]["severity"] in {"critical", "warning"}
     assert rule["annotations"].keys() == {"summary", "description", "remedy"}
+
+
+class Chat:
+    """A chat that accepts messages in Slack's format.
+
+    Attributes:
+        titles: the titles of the messages that were read so far.
+
+    """
+
+    def __init__(self, port: int) -> None:
+        self.url = f"http://127.0.0.1:{port}/hook"
+        self.titles: list[str] = []
+        self.arrived = queue.Queue[dict[str, str]]()
+
+    def wait(self, title: str) -> str:
+        """Wait until a message whose title begins so arrives, and return its text."""
+        while True:
+            message = self.arrived.get(timeout=15)
+            self.titles.append(message["title"])
+            if message["title"].startswith(title):
+                return message["text"]
+
+
+@contextlib.contextmanager
+def chatting() -> Iterator[Chat]:
+    """Run a chat while the block runs."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            chat.arrived.put(body["attachments"][0])
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Log nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        chat = Chat(server.server_port)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield chat
+        server.shutdown()
+
+
+def test_an_alert_and_its_end_reach_the_receiver(own_valkey: Valkey, tmp_path: Path) -> None:
+    """An outage is one message: its warnings about single instances are left out."""
+    with running(on(valkey=own_valkey), tmp_path / "log") as service, chatting() as chat:
+        service.until("redis", None, within=5)
+        address = f"127.0.0.1:{service.port}"
+        with Alertmanager(chat.url) as alertmanager, Prometheus(alertmanager, vitals=address):
+            with killed(own_valkey):
+                text = chat.wait("[FIRING:1] VitalsOutage")
+                assert text.startswith("No instance of vitals is ready.")
+                assert "failing: redis (refused on 1)." in text
+            chat.wait("[RESOLVED] VitalsOutage")
+    assert not [title for title in chat.titles if "VitalsNotReady" in title]
