@@ -1,5 +1,6 @@
 """`make faults` and `make soak`."""
 
+import asyncio
 import random
 import sys
 
@@ -11,6 +12,7 @@ from tests.matrix.stage import create_environment
 from tests.matrix.table import run_rows, show, summarize
 from tests.matrix.verdict import ChaosResult, judge_chaos
 from tests.system.servers import program
+from tests.system.store_storms import STORMS, Storm
 
 
 # Number of random faults.
@@ -36,9 +38,11 @@ def faults(words: str = "", seed: str = "") -> None:
     failed = bool(failed_rows)
     if not words:
         chaos = run_random_faults(FAULTS, seed)
-        failed = failed or bool(chaos.problems)
+        lies = {storm: run_storm(storm, seed) for storm in STORMS}
+        too_long = [storm for storm, seconds in lies.items() if seconds > storm.limit]
+        failed = failed or bool(chaos.problems or too_long)
         if not failed:
-            document.write(outcomes, chaos.inaccuracies, FAULTS)
+            document.write(outcomes, chaos.inaccuracies, FAULTS, lies)
     # Repeat the failures at the end, because a long log is often read from its end.
     for outcome in failed_rows:
         show(summarize(outcome))
@@ -55,6 +59,13 @@ def run_random_faults(count: int, seed: str) -> ChaosResult:
     """Cause *count* random faults in a new environment."""
     with create_environment() as environment:
         return judge_chaos(environment, count, seed or f"{random.randrange(10**6)}")
+
+
+def run_storm(storm: Storm, seed: str) -> float:
+    """Return for how many seconds the check of a store contradicts a client."""
+    seconds = asyncio.run(storm.run(seed)).longest
+    show(f"{storm.name}: check and client disagreed for {seconds:.2f} of {storm.limit:.1f} s")
+    return seconds
 
 
 if __name__ == "__main__":

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from tests.matrix.storm import Inaccuracy
 from tests.matrix.trial import Outcome
 from tests.service import ROOT
+from tests.system.store_storms import Storm
+from tests.system.witness import INTERVAL, TIMEOUT
 
 
 FILE = ROOT / "docs" / "reliability.md"
@@ -51,18 +53,44 @@ accepts no connections.
 In {faults} more faults of random kind and length, on three dependencies at once, answers were wrong
 for at most {inaccuracy} at a stretch, and never for longer than the limit. No task, thread,
 descriptor, socket or server session was leaked.
+
+## Stores that span machines
+
+Servers of each store were killed, frozen and failed over at random, and their network was cut,
+while a client wrote through the same addresses as the check. The check ran every {interval} s with
+a timeout of {timeout} s, at the depth `writable`.
+
+| store | faults | check and client disagreed for at most | limit |
+| --- | --- | --- | --- |
+{storms}
+
+So a client can meet an error, or succeed again, this long before Vitals shows it. A primary of
+Redis Cluster that restarts refuses commands for 2 s, while the other nodes already report that its
+slots are served.
 """
 
 
-def write(outcomes: Sequence[Outcome], inaccuracies: Sequence[Inaccuracy], faults: int) -> None:
-    """Write the page."""
+def write(
+    outcomes: Sequence[Outcome],
+    inaccuracies: Sequence[Inaccuracy],
+    faults: int,
+    lies: Mapping[Storm, float],
+) -> None:
+    """Write the page.
+
+    Args:
+        lies: for how many seconds the check of a store has contradicted its client.
+    """
     before = FILE.read_text() if FILE.exists() else ""
     rows = "\n".join(_row(outcome, before) for outcome in outcomes)
     previous = re.search(r"at most ([0-9.]+ s) at a stretch", before)
     longest = figure(
         max(one.seconds for one in inaccuracies), TIMES, previous[1] if previous else ""
     )
-    FILE.write_text(TEXT.format(rows=rows, faults=faults, inaccuracy=longest))
+    storms = "\n".join(_storm_row(storm, seconds, before) for storm, seconds in lies.items())
+    terms = {"interval": INTERVAL, "timeout": TIMEOUT}
+    text = TEXT.format(rows=rows, faults=faults, inaccuracy=longest, storms=storms, **terms)
+    FILE.write_text(text)
 
 
 def figure(seconds: float, steps: Mapping[float, str], before: str) -> str:
@@ -85,3 +113,10 @@ def _row(outcome: Outcome, before: str) -> str:
     live = figure(outcome.live, ANSWERS, previous[2].removesuffix(" |"))
     reason = f"`{row.reason}`" if row.reason else ""
     return f"{start}{reason} | {red or 'never'} | {green} | {live} |"
+
+
+def _storm_row(storm: Storm, seconds: float, before: str) -> str:
+    start = f"| {storm.name} | {storm.rounds} | "
+    previous = re.search(rf"^{re.escape(start)}([0-9.]+ s)", before, re.MULTILINE)
+    longest = figure(seconds, TIMES, previous[1] if previous else "")
+    return f"{start}{longest} | {storm.limit:.1f} s |"

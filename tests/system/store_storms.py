@@ -1,0 +1,323 @@
+"""Random faults of stores that span machines, while a client writes through the same addresses."""
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
+
+import asyncpg
+from redis import Redis
+from redis.asyncio.sentinel import Sentinel as SentinelClient
+from redis.backoff import NoBackoff
+from redis.exceptions import MovedError, RedisError
+from redis.retry import Retry
+
+from app.checks.race import race
+from tests.faults.fault import Blackhole, Cut, Fault, Refuse, Reset, Silent
+from tests.faults.proxy import Proxy, proxy_in_thread
+from tests.faults.servers import command, frozen, kill, killed, sql
+from tests.system.redis_cluster import ClusterNode, RedisCluster
+from tests.system.redis_sentinel import PASSWORD, SENTINEL_PASSWORD, SERVICE, SentinelGroup
+from tests.system.replicas import Replica
+from tests.system.servers import SystemPostgres
+from tests.system.witness import BOUND, TIMEOUT, Witness, observed
+
+
+# Seconds that a fault lasts, unless it ends by itself.
+LASTING = 2 * BOUND
+
+
+def pause(rng: random.Random) -> None:
+    """Wait while a fault lasts, or after a repair."""
+    time.sleep(rng.uniform(LASTING / 4, LASTING))
+
+
+class ClusterWriter:
+    """Writes a key of each range of slots, with whichever node takes it or knows who does."""
+
+    keys = ("b", "c", "a")
+
+    def __init__(self, nodes: Sequence[ClusterNode]) -> None:
+        self._clients = {node.port: self._connect(node) for node in nodes}
+        self._ports = dict.fromkeys(self.keys, nodes[0].port)
+
+    @staticmethod
+    def _connect(node: ClusterNode) -> Redis:
+        retry, timeout = Retry(NoBackoff(), 0), TIMEOUT / 6
+        password = node.password_file.read_text()
+        return Redis(port=node.port, password=password, socket_timeout=timeout, retry=retry)
+
+    async def write(self) -> None:
+        """Write each key."""
+        await asyncio.gather(*(asyncio.to_thread(self._write, key) for key in self.keys))
+
+    def _write(self, key: str) -> None:
+        """Write one key. The node that took it last is asked first."""
+        refusals = list[RedisError]()
+        for port in sorted(self._clients, key=lambda port: port != self._ports[key]):
+            try:
+                self._ports[key] = self._set(port, key)
+            except RedisError as refusal:
+                refusals.append(refusal)
+            else:
+                return
+        raise refusals[0]
+
+    def _set(self, port: int, key: str) -> int:
+        """Write a key at a node, or where that redirects to. Return the port."""
+        try:
+            self._clients[port].set(key, "value")
+        except MovedError as moved:
+            self._clients[moved.port].set(key, "value")
+            return int(moved.port)
+        return port
+
+    def close(self) -> None:
+        """Close the connections."""
+        for client in self._clients.values():
+            client.close()
+
+
+async def storm_over_cluster(rng: random.Random, rounds: int) -> Witness:
+    """Break the nodes of a Redis Cluster."""
+    faults = [kill_node, freeze_node, lose_range, lose_majority, promote_node]
+    with RedisCluster() as cluster:
+        writer = ClusterWriter(cluster.nodes)
+        hosts = ",".join(f"127.0.0.1:{node.port}" for node in cluster.nodes)
+        options = {"url": f"redis+cluster://{hosts}", "depth": "writable"}
+        secrets = {"it_password": cluster.nodes[0].password_file.read_text()}
+        async with observed(options, secrets, writer.write) as witness:
+            for fault in shuffled(faults, rng, rounds):
+                await asyncio.to_thread(fault, cluster, rng)
+        writer.close()
+    return witness
+
+
+def shuffled(
+    faults: Sequence[Callable[..., None]], rng: random.Random, rounds: int
+) -> list[Callable[..., None]]:
+    """Return faults in random order, each as often as the others."""
+    return rng.sample(list(faults), rounds, counts=[-(-rounds // len(faults))] * len(faults))
+
+
+def pairs(cluster: RedisCluster) -> list[tuple[ClusterNode, ClusterNode]]:
+    """Return each primary of now with its replica."""
+    together = zip(cluster.primaries, cluster.replicas, strict=True)
+    return [
+        (one, other) if command(one, "ROLE")[0] == "master" else (other, one)
+        for one, other in together
+    ]
+
+
+def kill_node(cluster: RedisCluster, rng: random.Random) -> None:
+    """Kill a node, and restart it. The replica of a primary takes over."""
+    with killed(rng.choice(cluster.nodes)):
+        pause(rng)
+    cluster.wait_healthy()
+    pause(rng)
+
+
+def freeze_node(cluster: RedisCluster, rng: random.Random) -> None:
+    """Freeze a node for a while."""
+    with frozen(rng.choice(cluster.nodes)):
+        pause(rng)
+    cluster.wait_healthy()
+    pause(rng)
+
+
+def lose_range(cluster: RedisCluster, rng: random.Random) -> None:
+    """Kill a primary together with its replica."""
+    with cluster.killed(*rng.choice(pairs(cluster))):
+        pause(rng)
+    pause(rng)
+
+
+def lose_majority(cluster: RedisCluster, rng: random.Random) -> None:
+    """Freeze two of the three primaries, so that their replicas find no majority."""
+    with ExitStack() as stack:
+        for primary, _ in rng.sample(pairs(cluster), 2):
+            stack.enter_context(frozen(primary))
+        pause(rng)
+    cluster.wait_healthy()
+    pause(rng)
+
+
+def promote_node(cluster: RedisCluster, rng: random.Random) -> None:
+    """Let a replica take over."""
+    _, replica = rng.choice(pairs(cluster))
+    command(replica, "CLUSTER", "FAILOVER")
+    pause(rng)
+    cluster.wait_healthy()
+
+
+async def storm_over_sentinels(rng: random.Random, rounds: int) -> Witness:
+    """Break Sentinels and the primary that they watch."""
+    with SentinelGroup() as group:
+        addresses = [("127.0.0.1", one.port) for one in group.sentinels]
+        own = {"password": SENTINEL_PASSWORD, "socket_timeout": TIMEOUT / 4}
+        client = SentinelClient(addresses, sentinel_kwargs=own)  # type: ignore[no-untyped-call]
+        primary = client.master_for(SERVICE, password=PASSWORD, socket_timeout=TIMEOUT)
+        hosts = ",".join(f"{host}:{port}" for host, port in addresses)
+        options = {"url": f"redis+sentinel://{hosts}/{SERVICE}", "depth": "writable"}
+        secrets = {"it_password": PASSWORD, "it_sentinel_password": SENTINEL_PASSWORD}
+        faults = [kill_primary, freeze_primary, hand_over, freeze_sentinel]
+        async with observed(options, secrets, partial(primary.set, "key", "value")) as witness:
+            for fault in shuffled(faults, rng, rounds):
+                await asyncio.to_thread(fault, group, rng)
+        for one in (primary, *client.sentinels):
+            await one.connection_pool.disconnect()
+    return witness
+
+
+def kill_primary(group: SentinelGroup, rng: random.Random) -> None:
+    """Kill the primary, and restart it after another one is promoted."""
+    old = group.primary
+    with killed(old):
+        group.wait_failover(old)
+    group.wait_healthy()
+    pause(rng)
+
+
+def freeze_primary(group: SentinelGroup, rng: random.Random) -> None:
+    """Freeze the primary until another one is promoted."""
+    old = group.primary
+    with frozen(old):
+        group.wait_failover(old)
+    group.wait_healthy()
+    pause(rng)
+
+
+def hand_over(group: SentinelGroup, rng: random.Random) -> None:
+    """Promote another primary on request."""
+    old = group.primary
+    command(rng.choice(group.sentinels), "SENTINEL", "FAILOVER", SERVICE)
+    group.wait_failover(old)
+    group.wait_healthy()
+
+
+def freeze_sentinel(group: SentinelGroup, rng: random.Random) -> None:
+    """Freeze a Sentinel for a while."""
+    with frozen(rng.choice(group.sentinels)):
+        pause(rng)
+    group.wait_healthy()
+
+
+# How the network may fail between a client and a host.
+NETWORK_FAULTS: tuple[Fault, ...] = (Blackhole(), Cut(), Refuse(), Reset(), Silent())
+
+
+@dataclass(frozen=True, slots=True)
+class Replication:
+    """A primary and its streaming replicas, behind a proxy each."""
+
+    primary: SystemPostgres
+    replicas: Sequence[Replica]
+    proxies: Sequence[Proxy]
+
+
+async def storm_over_replicas(rng: random.Random, rounds: int) -> Witness:
+    """Break a PostgreSQL primary, its replicas and their network, and promote a replica at last."""
+    with SystemPostgres() as primary, ExitStack() as stack:
+        sql(primary, "CREATE TABLE written (number int)")
+        replicas = [stack.enter_context(Replica(primary)) for _ in range(2)]
+        servers = rng.sample([primary, *replicas], 3)
+        proxies = [stack.enter_context(proxy_in_thread("127.0.0.1", one.port)) for one in servers]
+        replication = Replication(primary, replicas, proxies)
+        ports = [proxy.port for proxy in proxies]
+        password = primary.password_file.read_text()
+        hosts = ",".join(f"127.0.0.1:{port}" for port in ports)
+        url = f"postgresql://vitals@{hosts}/postgres?target_session_attrs=read-write"
+        writes = [partial(insert, port, password) for port in ports]
+        faults = [cut_hosts, cut_hosts, freeze_server, kill_server]
+        async with observed(
+            {"url": url, "depth": "writable"}, {"it_password": password}, partial(race, writes)
+        ) as witness:
+            for fault in [*shuffled(faults, rng, rounds - 1), promote_replica]:
+                await asyncio.to_thread(fault, replication, rng)
+    return witness
+
+
+async def insert(port: int, password: str) -> None:
+    """Write to the server behind a port, unless it is a replica."""
+    connection = await asyncpg.connect(
+        host="127.0.0.1",
+        port=port,
+        user="vitals",
+        password=password,
+        database="postgres",
+        ssl=False,
+    )
+    try:
+        await connection.execute("INSERT INTO written VALUES (1)")
+    finally:
+        connection.terminate()
+
+
+def cut_hosts(replication: Replication, rng: random.Random) -> None:
+    """Disturb the network to some of the hosts."""
+    broken = rng.sample(replication.proxies, rng.randint(1, 2))
+    for proxy in broken:
+        proxy.break_with(rng.choice(NETWORK_FAULTS))
+    pause(rng)
+    for proxy in broken:
+        proxy.heal()
+    pause(rng)
+
+
+def freeze_server(replication: Replication, rng: random.Random) -> None:
+    """Freeze the primary."""
+    with frozen(replication.primary):
+        pause(rng)
+    pause(rng)
+
+
+def kill_server(replication: Replication, rng: random.Random) -> None:
+    """Kill the primary, and restart it."""
+    with killed(replication.primary):
+        pause(rng)
+    pause(rng)
+
+
+def promote_replica(replication: Replication, rng: random.Random) -> None:
+    """Kill the primary for good, and promote a replica."""
+    kill(replication.primary)
+    pause(rng)
+    sql(rng.choice(replication.replicas), "SELECT pg_promote()")
+    pause(rng)
+
+
+@dataclass(frozen=True, slots=True)
+class Storm:
+    """Random faults of one kind of store.
+
+    Attributes:
+        name: of the store.
+        rounds: the number of faults.
+        limit: seconds for which the check and the client may disagree.
+    """
+
+    name: str
+    rounds: int
+    limit: float
+    strike: Callable[[random.Random, int], Awaitable[Witness]]
+
+    async def run(self, seed: str) -> Witness:
+        """Cause the faults, and return what the client has found."""
+        return await self.strike(random.Random(seed), self.rounds)
+
+
+# The client needs its own timeout to notice.
+LIMIT = BOUND + TIMEOUT
+
+# Seconds for which a primary of Redis Cluster refuses commands after its start, while the other
+# nodes already count its slots as served (`CLUSTER_WRITABLE_DELAY` in its source).
+RESTARTING = 2
+
+STORMS = (
+    Storm("Redis Cluster", 6, LIMIT + RESTARTING, storm_over_cluster),
+    Storm("Redis Sentinel", 3, LIMIT, storm_over_sentinels),
+    Storm("PostgreSQL replicas", 6, LIMIT, storm_over_replicas),
+)
