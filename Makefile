@@ -57,8 +57,8 @@ run: $(MADE) ## serve on 127.0.0.1:8000 with temporary PostgreSQL and Redis serv
 
 # An existing kubectl is kept: Debian's package conflicts with Google's.
 KUBECTL := $(shell command -v kubectl)
-SERVERS := postgresql redis-server nutcracker pgbouncer prometheus prometheus-alertmanager wrk $(if $(KUBECTL),,kubernetes-client)
-PROGRAMS := /usr/lib/postgresql/*/bin/postgres /usr/bin/redis-server /usr/sbin/nutcracker /usr/sbin/pgbouncer /usr/bin/prometheus /usr/bin/promtool \
+SERVERS := postgresql redis-server nutcracker pgbouncer pgpool2 prometheus prometheus-alertmanager wrk $(if $(KUBECTL),,kubernetes-client)
+PROGRAMS := /usr/lib/postgresql/*/bin/postgres /usr/bin/redis-server /usr/sbin/nutcracker /usr/sbin/pgbouncer /usr/sbin/pgpool /usr/bin/prometheus /usr/bin/promtool \
 	/usr/bin/prometheus-alertmanager /usr/bin/amtool /usr/bin/wrk \
 	$(or $(KUBECTL),/usr/bin/kubectl)
 

@@ -30,8 +30,8 @@ SQLSTATES = {
 }
 
 # Poolers have one SQLSTATE for their own errors and those of the server, so a part of the text in
-# lower case decides: PgBouncer 08P01, Supavisor and Neon XX000. The reason is the one that
-# PostgreSQL itself would have.
+# lower case decides: PgBouncer 08P01, Pgpool-II, Supavisor and Neon XX000. The reason is the one
+# that PostgreSQL itself would have.
 POOLERS = {
     "authentication failed": Reason.AUTH,
     "no such database": Reason.MISCONFIGURED,
@@ -51,6 +51,8 @@ POOLERS = {
     "shutting down": Reason.STARTING,
     "server conn crashed": Reason.DISCONNECTED,
     "server_login_retry": Reason.UNREACHABLE,
+    "failed to create a backend connection": Reason.UNREACHABLE,
+    "all backend nodes are down": Reason.UNREACHABLE,
     "query_wait_timeout": Reason.TIMEOUT,
     "query_timeout": Reason.TIMEOUT,
     "query timeout": Reason.TIMEOUT,

@@ -88,6 +88,8 @@ def test_each_sqlstate_has_a_reason(state: str, reason: Reason) -> None:
         ("server conn crashed?", Reason.DISCONNECTED),
         ("client_login_timeout (server down)", Reason.TIMEOUT),
         ("query timeout", Reason.TIMEOUT),
+        ("failed to create a backend connection", Reason.UNREACHABLE),
+        ("all backend nodes are down, pgpool requires one", Reason.UNREACHABLE),
         ("Tenant or user not found", Reason.MISCONFIGURED),
         ("Max client connections reached", Reason.TOO_MANY_CONNECTIONS),
         ("(EMAXCONN) max client connections reached, limit: 200", Reason.TOO_MANY_CONNECTIONS),
@@ -97,7 +99,7 @@ def test_each_sqlstate_has_a_reason(state: str, reason: Reason) -> None:
 def test_the_words_of_a_pooler_have_the_reason_of_postgresql(
     state: str, text: str, reason: Reason
 ) -> None:
-    """PgBouncer has one SQLSTATE for all errors. Supavisor and Neon have another one."""
+    """PgBouncer has one SQLSTATE for all errors. Pgpool-II, Supavisor and Neon have another."""
     assert explain_postgres(ServerError(state, text), DIALER) is reason
 
 
