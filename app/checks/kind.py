@@ -93,7 +93,9 @@ class Options(Terms):
         return iter(())
 
 
-File = Annotated[str, Field(pattern=r"^[^\x00]+$", description="the path of a file")]
+FILE: Any = Field(pattern=r"^[^\x00]+$", description="the path of a file, or secret:NAME")
+File = Annotated[str, FILE]
+TLS_FILES = ("ca", "certificate", "key")
 TLS_SCHEMES = ("https", "tls")
 NEEDS_TLS = "needs https:// or tls:// in the URL. Correct the URL, or remove the option."
 
@@ -113,12 +115,11 @@ class TlsOptions(Options):
 
     def find_problems(self) -> Iterator[tuple[str, str]]:
         """Yield files that can't be used."""
-        names = "ca", "certificate", "key"
-        files = {name: path for name in names if (path := getattr(self, name))}
+        files = {name: path for name in TLS_FILES if (path := getattr(self, name))}
         if self.url and not self._has_tls:
             yield from ((name, NEEDS_TLS) for name in files)
         else:
-            yield from find_tls_problems(files, names)
+            yield from find_tls_problems(files, TLS_FILES)
 
     @property
     def key_file(self) -> str | None:
@@ -129,7 +130,7 @@ class TlsOptions(Options):
         """Return the servers to trust, *system* if no file is configured; None without TLS."""
         if not self._has_tls:
             return None
-        files = [path or None for path in (self.ca, self.certificate, self.key)]
+        files = [getattr(self, name) or None for name in TLS_FILES]
         return TrustStore(*files) if any(files) else system
 
     @property

@@ -6,11 +6,18 @@ from typing import Any, NamedTuple, TypeVar
 
 from pydantic import ValidationError
 
-from app.checks.kind import CheckSpec, Options, StoreOptions, Terms, default_password
+from app.checks.kind import (
+    TLS_FILES,
+    CheckSpec,
+    Options,
+    StoreOptions,
+    Terms,
+    default_password,
+)
 from app.checks.registry import BY_SCHEME, find_kind
 from app.checks.secret_url import REFERENCE, ensure_password, refer, split_password
 from app.checks.urls import OPTION
-from app.settings.secrets import SecretError
+from app.settings.secrets import Secret, SecretError
 from app.settings.sources import Source, read_sources
 
 
@@ -56,21 +63,21 @@ class ParsedChecks(NamedTuple):
 
 
 def parse_checks(
-    settings: Mapping[str, Any], optional: Collection[str], read_secret: Callable[[str], str]
+    settings: Mapping[str, Any], optional: Collection[str], find_secret: Callable[[str], Secret]
 ) -> ParsedChecks:
     """Parse the checks of all sources.
 
     Args:
         settings: the values of the settings by their names.
         optional: the names in `OPTIONAL_CHECKS`.
-        read_secret: returns the secret of a name, for a URL.
+        find_secret: returns the file of a secret, for a URL or a certificate.
     """
     specs = dict[str, CheckSpec[Options]]()
     problems, secrets = list[str](), set[str]()
 
-    def read(secret: str) -> str:
+    def find(secret: str) -> Secret:
         secrets.add(secret)
-        return read_secret(secret)
+        return find_secret(secret)
 
     general = {term: settings[name] for term, name in GENERAL.items()}
     sources = list(read_sources(settings))
@@ -83,7 +90,7 @@ def parse_checks(
         for number, (name, members) in enumerate(source.checks.items(), 1):
             is_valid, is_optional = NAME.fullmatch(name), name in optional
             given = defaults | {"required": False} if is_optional else defaults
-            spec, found = _parse_check(source, name, members, given, read)
+            spec, found = _parse_check(source, name, members, given, find)
             if is_optional and isinstance(members, dict) and "required" in members:
                 found.append(("required", "contradicts OPTIONAL_CHECKS. Remove one of the two."))
             if not is_valid:
@@ -111,7 +118,7 @@ def _parse_check(
     name: str,
     members: Any,
     defaults: Mapping[str, Any],
-    read_secret: Callable[[str], str],
+    find_secret: Callable[[str], Secret],
 ) -> tuple[CheckSpec[Options] | None, Problems]:
     """Return a check, unless its kind is unknown, and its problems."""
     if not isinstance(members, dict):
@@ -121,7 +128,7 @@ def _parse_check(
     reference = REFERENCE.fullmatch(url)
     subject = f"the URL in {reference[1]}: " if reference and not source.variables else ""
     try:
-        url = read_secret(reference[1]) if reference else url
+        url = find_secret(reference[1]).read() if reference else url
     except SecretError:
         return None, problems  # the line about the secret comes with the others
     kind = source.kind or find_kind(url)
@@ -135,7 +142,8 @@ def _parse_check(
         return None, problems
     url, password = split_password(url, kind) if reference else (url, "")
     given = {"url": url} if "url" in members else {}
-    options, found = _validate(kind.options, {**defaults, **members, **given})
+    files = _find_files(members, find_secret)
+    options, found = _validate(kind.options, {**defaults, **files, **given})
     found += options.find_problems()
     spec = CheckSpec(name, kind, options, source.setting, source.variables)
     if reference:
@@ -143,6 +151,23 @@ def _parse_check(
         spec = refer(spec, reference[1])
     problems += [(option, (subject if option == "url" else "") + line) for option, line in found]
     return spec, problems
+
+
+def _find_files(
+    members: Mapping[str, Any], find_secret: Callable[[str], Secret]
+) -> Mapping[str, Any]:
+    """Return the options with the paths of the secrets that they name as files.
+
+    If one can't be read, return those without files: the line about it comes with the others.
+    """
+    named = {option: REFERENCE.fullmatch(str(members.get(option))) for option in TLS_FILES}
+    try:
+        found = {option: find_secret(name[1]) for option, name in named.items() if name}
+        for secret in found.values():
+            secret.read()
+    except SecretError:
+        return {option: value for option, value in members.items() if option not in TLS_FILES}
+    return {**members, **{option: str(secret.path) for option, secret in found.items()}}
 
 
 def _find_repetitions(members: Mapping[str, Any]) -> Problems:

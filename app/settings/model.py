@@ -6,7 +6,7 @@ import re
 import socket
 import tempfile
 from collections.abc import Mapping
-from functools import cached_property
+from functools import cached_property, partial
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -199,9 +199,7 @@ class Settings(BaseSettings):
     @cached_property
     def parsed_checks(self) -> ParsedChecks:
         """The configured checks, and the problems of their settings."""
-        return parse_checks(
-            dict(self), self.optional, lambda name: self._find_secret(name, {}).read()
-        )
+        return parse_checks(dict(self), self.optional, partial(self._find_secret, environ={}))
 
     @property
     def check_specs(self) -> Specs:

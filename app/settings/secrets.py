@@ -17,6 +17,9 @@ BOM = "\ufeff"
 QUOTES = {'""', "''", "``", "\u201c\u201d", "\u2018\u2019"}
 WHITESPACE = "begins or ends with a space or a line break, which is part of the secret. Remove it."
 
+# How a certificate or a key begins.
+PEM = "-----BEGIN "
+
 # A line of an environment file. A name is shorter than this.
 ASSIGNMENT = re.compile(
     r"(?i)(?:export\s+)?[a-z0-9_.-]*(?:password|passwd|secret|token|key|user)[a-z0-9_.-]*\s*[=:]\s*\S"
@@ -46,7 +49,7 @@ def find_hints(text: str) -> Iterator[str]:
         yield "contains a character that is not printable. Remove it."
     if core != text:
         yield WHITESPACE
-    if len(core.splitlines()) > 1:
+    if len(core.splitlines()) > 1 and not core.startswith(PEM):
         yield "has more than one line. Keep the line with the secret."
     if is_quoted(core):
         yield "is in quotes, which are part of the secret. Remove them."

@@ -183,7 +183,10 @@ REFUSED: list[tuple[dict[str, str], str]] = [
         "CHECKS: a: certificate: the client certificate can't be used. Mount it as PEM, with its",
     ),
     *[
-        (checks(url="https://h", ca=value), "CHECKS: a: ca: must be the path of a file.")
+        (
+            checks(url="https://h", ca=value),
+            "CHECKS: a: ca: must be the path of a file, or secret:NAME.",
+        )
         for value in ("", f"{CANARY}\0", [CANARY])
     ],
     (

@@ -1,5 +1,6 @@
 """Servers that require a client certificate, with each one that a client may have or lack."""
 
+import json
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
@@ -15,6 +16,7 @@ from app.checks.errors import ClientCertificateError
 from app.checks.kind import CheckSpec, Options, Resources
 from app.checks.registry import BY_SCHEME
 from app.health import Reason
+from app.settings import Settings
 from tests.ports import free_port
 from tests.probes.attempt import failure
 from tests.system.certificates import HOSTS, YESTERDAY
@@ -160,6 +162,24 @@ async def test_a_replaced_certificate_is_used_from_the_next_connection_on(
 ) -> None:
     """One that the server rejects is `tls`."""
     await assert_replaced_is_used(make, clients, refused)
+
+
+@pytest.mark.parametrize("make", [("tls", "1.3")], indirect=True)
+@pytest.mark.parametrize("refused", ["wrong", "expired"])
+async def test_secrets_may_hold_the_certificate_and_its_key(
+    make: Make, clients: Clients, refused: str
+) -> None:
+    """Replaced ones are used from the next connection on, too."""
+    options = make(has_certificate=True).options.model_dump(include={"url", "ca"})
+    files = {"certificate": clients.presented, "key": clients.key, "ca": clients.ca}
+    named = options | {option: f"secret:{file.name}" for option, file in files.items()}
+    [spec] = Settings(checks=json.dumps({"it": named}), secrets_dir=clients.ca.parent).check_specs
+
+    def make_named(*, has_certificate: bool) -> CheckSpec[Options]:
+        assert has_certificate
+        return spec
+
+    await assert_replaced_is_used(make_named, clients, refused)
 
 
 async def test_no_certificate_for_redis_is_tls(make_redis: Make, tls_redis: SystemRedis) -> None:
