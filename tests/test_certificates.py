@@ -16,6 +16,7 @@ from tests.tls_server import TlsServer
 
 
 YEAR = 365 * DAY
+MINUTES = timedelta(minutes=10)
 
 
 @pytest.fixture(name="authority")
@@ -49,15 +50,16 @@ def environ(folder: Path, port: int) -> Any:
     [
         (40 * DAY, YEAR, "pass"),
         (10 * DAY, YEAR, "warn"),
+        (MINUTES, YEAR, "warn"),
         (DAY / 2, DAY, "pass"),
-        (timedelta(minutes=10), DAY, "warn"),
+        (MINUTES, DAY, "warn"),
     ],
 )
 def test_a_certificate_about_to_expire_is_a_warning(
     authority: PrivateCA, tmp_path: Path, left: timedelta, validity: timedelta, status: str
 ) -> None:
-    """In JSON, text, page and metrics; readiness stays 200."""
-    with serve(authority, tmp_path, left, validity) as (service, _):
+    """In JSON, text, page, metrics and doctor, which all pass; readiness stays 200."""
+    with serve(authority, tmp_path, left, validity) as (service, server):
         service.until("payments", None, 10)
         body = service.ask("/health").json
         assert body["status"] == status
@@ -77,6 +79,30 @@ def test_a_certificate_about_to_expire_is_a_warning(
         expiring = f'health_check_certificate_expiring{{check="payments"}} {len(lines)}.0'
         assert expiring in metrics
         assert 'health_check_certificate_expiry_timestamp_seconds{check="payments"} ' in metrics
+        doctor = end(start("doctor", **environ(tmp_path, server.port)))
+    assert doctor.code == 0
+    assert f"  * The certificate expires at {expiry}." in doctor.out
+
+
+@pytest.mark.parametrize("validity", [YEAR, DAY])
+def test_an_expired_certificate_is_a_failure(
+    authority: PrivateCA, tmp_path: Path, validity: timedelta
+) -> None:
+    """In JSON, page, metrics and doctor. No end of it is shown, since it is not trusted."""
+    with serve(authority, tmp_path, -MINUTES, validity) as (service, server):
+        service.until("payments", "tls", 10)
+        body = service.ask("/health").json
+        assert (body["status"], body.get("warnings", [])) == ("fail", [])
+        assert "certificate_expires_at" not in body["checks"]["payments"]
+        assert service.ask("/health/ready").code == 503
+        page = service.ask("/health", Accept="text/html").body.decode()
+        assert "Check the names and dates in its certificate" in page
+        metrics = service.ask("/metrics").body.decode()
+        assert 'health_check_reason{check="payments",reason="tls"} 1.0' in metrics
+        assert 'health_check_certificate_expiring{check="payments"}' not in metrics
+        doctor = end(start("doctor", **environ(tmp_path, server.port)))
+    assert doctor.code == 1
+    assert "Check the names and dates in its certificate" in doctor.out
 
 
 def test_an_expired_certificate_fails_and_a_renewed_one_passes(
@@ -91,15 +117,6 @@ def test_an_expired_certificate_fails_and_a_renewed_one_passes(
         server.use(authority.issue(tmp_path / "renewed.pem", "127.0.0.1", ends=40 * DAY))
         service.until("payments", None, 3)
         assert service.ask("/health/ready").json["status"] == "pass"
-
-
-def test_doctor_names_the_end_of_each_certificate(authority: PrivateCA, tmp_path: Path) -> None:
-    """As a note, since the check passes."""
-    file = authority.issue(tmp_path / "server.pem", "127.0.0.1", begins=-YEAR, ends=10 * DAY)
-    with TlsServer(file) as server:
-        result = end(start("doctor", **environ(tmp_path, server.port)))
-    assert result.code == 0
-    assert "  * The certificate expires at 20" in result.out
 
 
 def test_no_certificate_is_shown_without_tls_or_details(

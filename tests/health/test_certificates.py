@@ -30,6 +30,9 @@ def observe(
         (DAY, DAY / 3, False),
         (DAY, DAY / 3 - 1, True),
         (DAY, 600, True),
+        (DAY, 0, True),  # it is the next attempt that fails
+        (YEAR, 0, True),
+        (YEAR, -1, True),
     ],
 )
 def test_it_warns_in_the_last_days_and_the_last_third(
