@@ -60,8 +60,9 @@ DEPTHS: Mapping[str, Requirements] = {
 POSITION = re.compile(rb"[0-9A-F]{1,8}/[0-9A-F]{1,8}")
 FIRST_POSITION = "0/0"
 
-# Null if no transaction has been replayed since the start of the server.
-AGE = "round(extract(epoch FROM now() - pg_last_xact_replay_timestamp())::numeric, 3)"
+# The time of the last transaction is null if the server has replayed none since its start.
+LAST = "coalesce(pg_last_xact_replay_timestamp(), pg_postmaster_start_time())"
+AGE = f"round(extract(epoch FROM now() - {LAST})::numeric, 3)"
 NUMBER = re.compile(rb"-?[0-9]{1,12}(\.[0-9]{3})?")
 
 HAS_SOURCE = Requirement(

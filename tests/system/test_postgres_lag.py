@@ -148,6 +148,29 @@ async def test_the_first_attempt_finds_a_lag(
         assert await failure(probe) is Reason.LAGGING
 
 
+async def test_a_replica_that_has_replayed_nothing_since_its_start_is_lagging(
+    primary: SystemPostgres,
+) -> None:
+    """Its start takes the place of a last transaction. An idle primary makes no lag here either."""
+    with Replica(primary) as fresh:
+        sql(fresh, "SELECT pg_wal_replay_pause()")
+        wait_for(fresh, "pg_get_wal_replay_pause_state() = 'paused'")
+        wait_for(fresh, "EXISTS (SELECT FROM pg_stat_wal_receiver)")
+        wait_for(fresh, f"now() - pg_postmaster_start_time() > interval '{MAX_LAG} s'")
+        url, read = fresh.url, fresh.password_file.read_text
+        async with postgres(
+            url, read, require="replica", renew_after=86400, max_lag=MAX_LAG
+        ) as probe:
+            await probe()
+            commit(primary)
+            wait_for(fresh, "pg_last_wal_receive_lsn() > pg_last_wal_replay_lsn()")
+            assert column(fresh, "pg_last_xact_replay_timestamp()") is None
+            await probe()  # has replayed what it had received at the attempt before
+            assert await failure(probe) is Reason.LAGGING
+            sql(fresh, "SELECT pg_wal_replay_resume()")
+            await passes_within(probe, 5)
+
+
 async def test_without_a_limit_the_lag_is_measured_only(
     primary: SystemPostgres, replica: Replica, opening: OpenProbe
 ) -> None:
