@@ -57,7 +57,7 @@ def find_tls_problems(options: Mapping[str, str], names: TlsNames) -> Iterator[t
 def _is_usable(trust: TrustStore) -> bool:
     try:
         trust.load()
-    except CertificateFileError:
+    except (CertificateFileError, ValueError):  # a path with NUL
         return False
     return True
 

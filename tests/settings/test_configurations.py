@@ -184,6 +184,16 @@ REFUSED: list[tuple[dict[str, str], str]] = [
     ),
     *[
         (
+            checks(url=f"{url}{option}={CANARY}%00"),
+            f"CHECKS: a: url: {option}: the file can't be used. Mount a PEM file there",
+        )
+        for url, option in [
+            ("postgresql://u@h/d?sslmode=verify-full&", "sslrootcert"),
+            ("rediss://h?", "ssl_ca_certs"),
+        ]
+    ],
+    *[
+        (
             checks(url="https://h", ca=value),
             "CHECKS: a: ca: must be the path of a file, or secret:NAME.",
         )
