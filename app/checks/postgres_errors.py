@@ -36,6 +36,7 @@ POOLERS = {
     "authentication failed": Reason.AUTH,
     "no such database": Reason.MISCONFIGURED,
     "does not exist": Reason.MISCONFIGURED,
+    "bind message supplies 0 parameters": Reason.MISCONFIGURED,  # the condition contains $1
     "tenant or user not found": Reason.MISCONFIGURED,
     "not permitted to log in": Reason.DENIED,
     "permission denied": Reason.DENIED,

@@ -27,10 +27,12 @@ def _tables(system_postgres: SystemPostgres) -> Iterator[None]:
         "CREATE TABLE job_runs (finished_at timestamptz, succeeded bool)",
         "CREATE TABLE queue (done_at timestamptz)",
         "CREATE TABLE secrets (held bool)",
+        "CREATE DOMAIN agreed AS bool CHECK (value)",
         "GRANT SELECT ON alembic_version, job_runs, queue TO PUBLIC",
     )
     yield
-    sql(system_postgres, "DROP TABLE alembic_version, job_runs, queue, secrets")
+    drops = "DROP TABLE alembic_version, job_runs, queue, secrets", "DROP DOMAIN agreed"
+    sql(system_postgres, *drops)
 
 
 @pytest.fixture(name="opening", params=["direct", "pooled"])
@@ -67,6 +69,14 @@ def _opening(
         ("SELECT 1", Reason.MISCONFIGURED),
         ("SELECT 't'::text", Reason.MISCONFIGURED),
         ("SELECT true; SELECT true", Reason.MISCONFIGURED),
+        ("SELECT true; -- one; more", None),
+        ("SELECT NOT 'NaN'::float8 < 0", None),
+        ("SELECT true::agreed", None),
+        ("SELECT $1::bool", Reason.MISCONFIGURED),
+        (
+            "WITH one AS (INSERT INTO queue VALUES (NULL) RETURNING true) TABLE one",
+            Reason.READ_ONLY,
+        ),
         ("SELECT true FROM", Reason.MISCONFIGURED),
         ("SELECT true FROM nothing", Reason.MISCONFIGURED),
         ("SELECT nothing", Reason.MISCONFIGURED),
