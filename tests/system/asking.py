@@ -1,7 +1,8 @@
 """Opens the service's probes on the system's servers."""
 
+import asyncio
 from collections.abc import Iterator
-from contextlib import AbstractAsyncContextManager, contextmanager
+from contextlib import AbstractAsyncContextManager, contextmanager, suppress
 
 import asyncpg
 
@@ -52,3 +53,12 @@ def stopped(server: DevServer) -> Iterator[None]:
         yield
     finally:
         server.start()
+
+
+async def wait_until_passing(probe: SessionProbe) -> None:
+    """Probe until it passes, for at most 5 s."""
+    async with asyncio.timeout(5):
+        while True:
+            with suppress(Exception):
+                return await asyncio.wait_for(probe(), 0.5)
+            await asyncio.sleep(0.02)

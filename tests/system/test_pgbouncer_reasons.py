@@ -1,5 +1,4 @@
 import asyncio
-import contextlib
 import os
 import signal
 from typing import Any
@@ -8,13 +7,14 @@ import asyncpg
 import pytest
 
 from app.check_factory import advise
+from app.checks.network import Dialer
+from app.checks.postgres_errors import explain_postgres
 from app.checks.postgres_protocol import ServerError
-from app.checks.session import SessionProbe
 from app.health import Reason
-from tests.faults.servers import sql
+from tests.faults.servers import frozen, killed, sql
 from tests.probes.attempt import eventually, failure
 from tests.specs import postgres, spec_of
-from tests.system.asking import console, open_probe, stopped
+from tests.system.asking import console, open_probe, stopped, wait_until_passing
 from tests.system.certificates import Certificates
 from tests.system.servers import PgBouncer, SystemPostgres
 
@@ -127,6 +127,40 @@ async def test_a_postgres_that_is_down_behind_pgbouncer_is_unreachable(
         await wait_until_passing(probe)
 
 
+async def test_a_postgres_that_never_answers_a_login_of_pgbouncer_is_a_timeout(
+    system_postgres: SystemPostgres, bouncer: PgBouncer
+) -> None:
+    """PgBouncer needs a server before it completes the first login."""
+    bouncer.settings["client_login_timeout"] = "0.3"
+    bouncer.start()
+    async with open_probe(bouncer) as probe:
+        with frozen(system_postgres):
+            with pytest.raises(ServerError, match="client_login_timeout") as caught:
+                await probe()
+            assert probe.explain(caught.value) is Reason.TIMEOUT
+        await wait_until_passing(probe)
+
+
+async def test_a_postgres_that_crashes_during_a_query_behind_pgbouncer_is_disconnected(
+    system_postgres: SystemPostgres, bouncer: PgBouncer
+) -> None:
+    """A probe would connect once more, so that a driver runs the query."""
+    connected = await connect(bouncer)
+    query = asyncio.create_task(connected.execute("SELECT pg_sleep(60)"))
+    active = "SELECT FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(60)'"
+    try:
+        await eventually(lambda: bool(sql(system_postgres, active)[0]))
+        with killed(system_postgres), pytest.raises(asyncpg.PostgresError) as caught:
+            await query
+    finally:
+        connected.terminate()
+    assert "server conn crashed" in str(caught.value)
+    error = ServerError(caught.value.sqlstate, str(caught.value))
+    assert explain_postgres(error, Dialer("host", 1)) is Reason.DISCONNECTED
+    async with open_probe(bouncer) as probe:
+        await wait_until_passing(probe)
+
+
 @pytest.mark.parametrize(
     ("query", "reason"), [("sslmode=disable", Reason.DENIED), ("sslmode=allow", None)]
 )
@@ -161,15 +195,6 @@ async def test_a_login_that_pgbouncer_rejects_is_denied(bouncer: PgBouncer) -> N
         assert await failure(probe) is Reason.DENIED
 
 
-async def connect(server: SystemPostgres) -> Any:
+async def connect(server: SystemPostgres | PgBouncer) -> Any:
     """Open a session of the superuser."""
     return await asyncpg.connect(server.url, password=server.password_file.read_text(), ssl=False)
-
-
-async def wait_until_passing(probe: SessionProbe) -> None:
-    """Probe until it passes, for at most 5 s."""
-    async with asyncio.timeout(5):
-        while True:
-            with contextlib.suppress(Exception):
-                return await asyncio.wait_for(probe(), 0.5)
-            await asyncio.sleep(0.02)

@@ -11,7 +11,7 @@ from app.health import Reason
 from tests.faults.servers import sql
 from tests.probes.attempt import eventually, failure
 from tests.specs import postgres
-from tests.system.asking import open_probe, stopped
+from tests.system.asking import open_probe, stopped, wait_until_passing
 from tests.system.pgpool import Pgpool
 from tests.system.servers import SystemPostgres
 
@@ -51,6 +51,23 @@ async def test_the_check_passes(pooler: Pgpool, depth: str) -> None:
     async with open_probe(pooler, require=depth) as probe:
         await probe()
         await probe()
+
+
+@pytest.mark.parametrize(
+    ("condition", "reason"),
+    [("true", None), ("false", Reason.CONDITION), ("nothing", Reason.MISCONFIGURED)],
+)
+async def test_a_condition_works(pooler: Pgpool, condition: str, reason: Reason | None) -> None:
+    """On new and on kept sessions."""
+    read = pooler.password_file.read_text
+    async with postgres(
+        pooler.url, read, require="query", renew_after=86400, condition=f"SELECT {condition}"
+    ) as probe:
+        for _ in range(2):
+            if reason:
+                assert await failure(probe) is reason
+            else:
+                await probe()
 
 
 @pytest.mark.parametrize(
@@ -130,7 +147,7 @@ async def test_a_pgpool_without_free_connections_has_its_reason(pooler: Pgpool) 
         await first()
         assert await failure(second) is Reason.TOO_MANY_CONNECTIONS
         await first.aclose()
-        await second()
+        await wait_until_passing(second)
 
 
 async def test_a_pgpool_that_shuts_down_is_timeout_and_then_refused(
