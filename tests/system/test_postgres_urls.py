@@ -1,8 +1,16 @@
+import json
 import subprocess
 from collections.abc import Iterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
+from app.check_factory import open_checks
+from app.settings import Settings
+from tests.faults.servers import sql
+from tests.ports import free_port
 from tests.specs import postgres
 from tests.system.servers import SystemPostgres, program
 
@@ -39,3 +47,36 @@ async def test_psql_and_vitals_connect_by_the_same_url(server: SystemPostgres, u
     assert shown.stdout == "vitals\n"
     async with postgres(url, lambda: password, require="query", renew_after=86400) as probe:
         await probe()
+
+
+# What parsers of URLs take for the end of something.
+PASSWORD = "p@ss,/:%[x]?#&= é"  # noqa: S105 - of the test
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://app:{password}@127.0.0.1:{closed},127.0.0.1:{port}/postgres",
+        "postgresql://app:{password}@[::1]:{closed},127.0.0.1:{port}/postgres?target_session_attrs=any",
+        "postgresql://app:{password}@/postgres?host=127.0.0.1,127.0.0.1&port={closed},{port}",
+    ],
+)
+async def test_psql_and_vitals_read_the_same_password_in_a_url_with_several_hosts(
+    server: SystemPostgres, tmp_path: Path, url: str
+) -> None:
+    """It is percent-encoded. The whole URL is a secret."""
+    sql(server, "DROP ROLE IF EXISTS app", f"CREATE ROLE app LOGIN PASSWORD '{PASSWORD}'")
+    encoded = quote(PASSWORD, safe="")
+    url = url.format(password=encoded, port=server.port, closed=free_port())
+    command = [str(program("psql")), "--no-password", "-Atc", "SELECT current_user", url]
+    shown = subprocess.run(  # noqa: ASYNC221 - it takes a moment
+        command, env={}, capture_output=True, check=True, text=True
+    )
+    assert shown.stdout == "app\n"
+    (tmp_path / "whole_url").write_text(f"{url}\n")
+    checks = json.dumps({"it": {"url": "secret:whole_url"}})
+    settings = Settings(checks=checks, secrets_dir=tmp_path)
+    assert not settings.parsed_checks.problems
+    async with AsyncExitStack() as stack:
+        [check] = await open_checks(settings, settings.read_secret, stack)
+        await check.probe()
