@@ -218,7 +218,11 @@ async def _connect(
         return await loop.create_connection(create, sock=await _connect_unix(address))
     host, port, *scope = address
     interface = f"%{scope[1]}" if scope and scope[1] else ""
-    return await loop.create_connection(create, host + interface, port)
+    try:
+        return await loop.create_connection(create, host + interface, port)
+    except OSError as error:
+        error.add_note(f"address {host}, port {port}")  # a name may have several
+        raise
 
 
 async def _connect_unix(path: str) -> socket.socket:

@@ -341,7 +341,7 @@ def test_each_status_change_is_one_line(valkey: Valkey, tmp_path: Path) -> None:
     assert not {"reason", "cause"} & first_pass.keys()
     assert failed.keys() >= {"time", "check", "from", "to", "reason", "cause", "duration_s"}
     assert (failed["check"], failed["reason"], failed["level"]) == ("redis", "refused", "warning")
-    assert "[Errno 111] Connect call failed ('127.0.0.1'" in failed["cause"]
+    assert "[Errno 111] Connection refused; address 127.0.0.1, port " in failed["cause"]
     assert valkey.password_file.read_text() not in (tmp_path / "log").read_text()
 
 
