@@ -1,6 +1,7 @@
 """Sessions with a Redis server: connecting as its URL says, the query, and the reasons."""
 
 import asyncio
+import re
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -9,10 +10,9 @@ from typing import Any
 from redis import exceptions
 
 from app.checks.connection import BoundedConnection
-from app.checks.errors import PASSWORD_UNWANTED, lookup_by_class
+from app.checks.errors import PASSWORD_UNWANTED, ProtocolError, lookup_by_class
 from app.checks.network import Dialer, Stage, enter_stage, explain_network
-from app.checks.redis_cluster import CLUSTER_INFO, ensure_cluster
-from app.checks.resp import RespConnection, expect
+from app.checks.resp import RespConnection, expect, raise_refusal
 from app.checks.session import SessionProbe
 from app.checks.tls import TrustStore
 from app.health import Facts, Reason
@@ -106,6 +106,35 @@ PING, PONG = ("PING",), b"PONG"
 PROBE_KEY = "vitals:probe"
 WRITE = (("MULTI",), ("SET", PROBE_KEY, ""), ("DISCARD",))
 WRITE_REPLIES = (b"OK", b"QUEUED", b"OK")
+
+
+# https://redis.io/docs/latest/commands/cluster-info/
+CLUSTER_INFO = ("CLUSTER", "INFO")
+STATE = re.compile(rb"^cluster_state:(\w{1,20})\r?$", re.MULTILINE)
+SERVED = re.compile(rb"^cluster_slots_ok:(\d{1,5})\r?$", re.MULTILINE)
+SLOTS = 16384
+
+
+def ensure_cluster(info: Any, *, is_complete: bool) -> None:
+    """Raise an error unless a reply to CLUSTER INFO reports that the cluster serves.
+
+    Args:
+        is_complete: whether the cluster must serve all slots. Otherwise a cluster with
+            `cluster-require-full-coverage no` passes.
+
+    Raises:
+        redis.ClusterDownError: the cluster does not serve.
+        redis.ResponseError: the server refuses the command.
+        ProtocolError: the reply belongs to another command.
+    """
+    raise_refusal(info)
+    text = info if isinstance(info, bytes) else b""
+    state, served = STATE.search(text), SERVED.search(text)
+    if not state or not served:
+        raise ProtocolError("a reply without the state of the cluster")
+    if state[1] != b"ok" or (is_complete and int(served[1]) < SLOTS):
+        served_slots = f"{int(served[1])} slots are served"
+        raise exceptions.ClusterDownError(f"the state is {state[1].decode()}, and {served_slots}")
 
 
 @dataclass(frozen=True, slots=True)
