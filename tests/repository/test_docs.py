@@ -57,7 +57,10 @@ def test_every_make_target_on_a_page_exists(name: str) -> None:
 
 @pytest.mark.parametrize("name", PAGES)
 def test_every_vitals_command_on_a_page_exists(name: str) -> None:
-    assert not commands(PAGES[name], "vitals") - COMMANDS.keys()
+    """In `docker compose exec vitals vitals check` the first one is a service."""
+    assert (
+        not commands(PAGES[name].replace(" vitals vitals ", " vitals "), "vitals") - COMMANDS.keys()
+    )
 
 
 def test_commands_are_found_in_blocks_and_inline_code() -> None:
