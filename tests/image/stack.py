@@ -143,6 +143,12 @@ class Stack:
             response = connection.getresponse()
             return response.status, json.loads(response.read())
 
+    def phase(self) -> str | None:
+        """Return the phase, or None if no service answers."""
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            return str(self.ask("/health/ready")[1]["phase"])
+        return None
+
     def reason(self, name: str) -> str | None:
         """Return the reason of a failing check, or None while it passes."""
         reason: str | None = self.ask("/health")[1]["checks"][name].get("reason")

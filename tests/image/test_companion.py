@@ -16,21 +16,10 @@ from tests.service import ROOT
 IMAGE, CHECKS, START = shown("docs/companion.md", "Five minutes with Compose")
 (PROBES,) = shown("docs/companion.md", "The load balancer")
 
+SHOP = ROOT / "tests/image/shop"
+
 # Seconds that following the page takes at most, without reading.
 MINUTES = 300
-
-
-@pytest.fixture(name="shop", scope="module")
-def _shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """The folder of an application, beside a checkout of Vitals."""
-    folder = tmp_path_factory.mktemp("applications")
-    (folder / "vitals").mkdir()
-    checkout(folder / "vitals")
-    shutil.copytree(ROOT / "tests/image/shop", folder / "shop")
-    files = "compose.yaml:../vitals/deploy/companion/compose.yaml"
-    shop = Stack(folder / "shop", files, f"shop-test-{uuid4().hex[:8]}", free_port())
-    yield shop
-    shop.down()
 
 
 def follow(shop: Stack, commands: list[tuple[str, str]]) -> str:
@@ -42,16 +31,36 @@ def follow(shop: Stack, commands: list[tuple[str, str]]) -> str:
     return run("sh", "-ec", script, cwd=shop.folder, env=environ)
 
 
+@pytest.fixture(name="shop", scope="module")
+def _shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """An application beside a checkout of Vitals, after the steps of the page."""
+    folder = tmp_path_factory.mktemp("applications")
+    (folder / "vitals").mkdir()
+    checkout(folder / "vitals")
+    shutil.copytree(SHOP, folder / "shop")
+    files = "compose.yaml:../vitals/deploy/companion/compose.yaml"
+    shop = Stack(folder / "shop", files, f"shop-test-{uuid4().hex[:8]}", free_port())
+    try:
+        begun = time.monotonic()
+        follow(shop, IMAGE.exchanges)
+        (shop.folder / "vitals/checks.toml").write_text(CHECKS.text)
+        output = follow(shop, START.exchanges)
+        assert time.monotonic() - begun < MINUTES
+        assert alike(START.exchanges[-1][1], output.splitlines()[-1])
+        yield shop
+    finally:
+        shop.down()
+
+
 def test_an_application_is_observed_after_the_steps_of_the_page(shop: Stack) -> None:
     """Without a change in its own files."""
-    own = {path: path.read_bytes() for path in shop.folder.iterdir()}
-    begun = time.monotonic()
-    follow(shop, IMAGE.exchanges)
-    (shop.folder / "vitals/checks.toml").write_text(CHECKS.text)
-    output = follow(shop, START.exchanges)
-    assert time.monotonic() - begun < MINUTES
-    assert alike(START.exchanges[-1][1], output.splitlines()[-1])
-    assert {path: path.read_bytes() for path in own} == own
+    checks = shop.ask("/health/ready")[1]["checks"]
+    assert {name: check["status"] for name, check in checks.items()} == {
+        "shop": "pass",
+        "db": "pass",
+    }
+    for path in SHOP.iterdir():
+        assert (shop.folder / path.name).read_bytes() == path.read_bytes()
 
 
 def test_the_page_prints_a_configuration_for_each_proxy(shop: Stack) -> None:
@@ -76,14 +85,6 @@ def test_maintenance_survives_a_restart_of_the_container(shop: Stack) -> None:
     """The file is on a volume, which the unprivileged user of a read-only root can write to."""
     shop.exec("vitals", "vitals", "maintenance", "on")
     shop.compose("restart", "vitals")
-    until(lambda: phase(shop), "maintenance", 20)
+    until(shop.phase, "maintenance", 20)
     shop.exec("vitals", "vitals", "maintenance", "off")
-    assert phase(shop) == "serving"
-
-
-def phase(shop: Stack) -> object:
-    """Return the phase, or None if no service answers."""
-    try:
-        return shop.ask("/health/ready")[1]["phase"]
-    except OSError:
-        return None
+    assert shop.phase() == "serving"

@@ -125,7 +125,7 @@ def test_the_stores_are_on_an_internal_network_only(production: Any) -> None:
     assert not production["networks"]["edge"].get("internal")
 
 
-def test_each_store_has_a_volume_and_the_backend_none(services: Any) -> None:
+def test_each_store_has_a_volume_and_the_backend_one_for_maintenance(services: Any) -> None:
     """The checkout is not mounted."""
     volumes = {
         name: [
@@ -135,6 +135,7 @@ def test_each_store_has_a_volume_and_the_backend_none(services: Any) -> None:
         if service.get("volumes") and name not in {"caddy", *MONITORING}
     }
     assert volumes == {
+        "backend": [("volume", "maintenance", "/var/lib/vitals")],
         "postgres": [("volume", "postgres-data", "/var/lib/postgresql/data")],
         "redis": [("volume", "redis-data", "/data")],
         "minio": [("volume", "minio-data", "/data")],

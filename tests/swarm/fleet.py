@@ -73,8 +73,8 @@ class Fleet:
         """Remove the stacks, volumes, networks and the image."""
         self.run("docker", "stack", "rm", self.name, self.stores)
         until(lambda: containers(self.name), [], within=60)
-        volume = f"{self.stores}_postgres-data"
-        self.run("docker", "volume", "rm", "--force", volume)
+        listed = self.run("docker", "volume", "ls", "--quiet", "--filter", f"name={self.name}")
+        self.run("docker", "volume", "rm", "--force", *listed.split())
         self.run("docker", "network", "rm", "--force", self.stores)
         self.run("docker", "image", "rm", "--force", self.name)
 

@@ -41,6 +41,19 @@ def test_a_task_is_unprivileged_and_only_it_can_read_its_secrets(deployed: Fleet
     ]
 
 
+def test_maintenance_survives_the_end_of_its_task(deployed: Fleet) -> None:
+    """The file is on the volume of the task's slot. Other tasks do not read it."""
+    before = set(deployed.tasks)
+    task = min(before)
+    run("docker", "exec", task, "vitals", "maintenance", "on")
+    run("docker", "kill", task)
+    until(lambda: len(set(deployed.healthy) - before), 1, within=60)
+    (after,) = set(deployed.tasks) - before
+    assert deployed.ready() == {200, 503}
+    run("docker", "exec", after, "vitals", "maintenance", "off")
+    assert deployed.ready() == {200}
+
+
 def test_scaling_up_under_load_fails_no_request(deployed: Fleet) -> None:
     """Swarm publishes a new task's address once it is healthy, after its first checks."""
     with deployed.under_load(DRAIN) as results:
