@@ -92,6 +92,15 @@ def test_no_answer_can_be_cached(api_client: ApiClient, path: str) -> None:
     assert "retry-after" not in reply.headers
 
 
+@pytest.mark.parametrize("method", ["GET", "OPTIONS"])
+def test_pages_of_other_origins_can_not_read_an_answer(api_client: ApiClient, method: str) -> None:
+    """There are no CORS headers, also for a preflight request."""
+    headers = {"Origin": "https://example.com", "Access-Control-Request-Method": "GET"}
+    reply = api_client.request(method, "/health", headers=headers)
+    assert reply.status_code == 200
+    assert not [name for name in reply.headers if name.startswith("access-control-")]
+
+
 @pytest.mark.parametrize("path", ["/health/live", "/livez", "/health/live/"])
 def test_liveness_passes_in_every_phase(api_client: ApiClient, path: str) -> None:
     """Whatever the dependencies do."""

@@ -178,6 +178,21 @@ def test_a_companion_probes_vitals_and_sends_requests_to_the_application(
         assert float(tolerated) > restart
 
 
+@pytest.mark.parametrize("prober", ["HAProxy", "Envoy", "Caddy"])
+def test_the_page_shows_the_times_of_a_companion(
+    call: Call, monkeypatch: pytest.MonkeyPatch, prober: str
+) -> None:
+    """With the settings of deploy/companion."""
+    monkeypatch.setenv("DRAIN_SECONDS", "0")
+    printed = call("probes", prober.lower(), "--traffic", "shop:8080").out.replace("\n#", "")
+    page = (ROOT / "docs/companion.md").read_text()
+    (row,) = re.findall(rf"^\| {prober} \| .*? \| (.*) \|$", page, re.MULTILINE)
+    (stopped, failed, maintenance, back) = re.findall(r"([\d.]+) s(?: \||$)", row)
+    assert f"{failed} s after a required check fails, {maintenance} s after" in printed
+    assert f"{stopped} s after Vitals was stopped" in printed
+    assert f"{back} s after Vitals is ready" in printed
+
+
 def test_the_address_of_an_application_may_be_an_ipv6_address(call: Call) -> None:
     """In the notation of each program."""
     shown = {"haproxy": "[::1]:8080 port", "caddy": "to [::1]:8080", "envoy": 'address: "::1", p'}

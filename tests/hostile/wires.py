@@ -43,6 +43,8 @@ MALFORMED = {
     "nothing but blanks": b"   \r\n\r\n",
     "TLS": b"\x16\x03\x01\x00\xc8\x01\x00\x00\xc4" + bytes(190),
     "HTTP/2": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    "PROXY 1": b"PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n" + get(b"/health"),
+    "PROXY 2": b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c" + bytes(12) + get(b"/health"),
     "no path": b"GET http://a HTTP/1.1\r\nHost: a\r\n\r\n",
     "a tunnel": b"CONNECT a:80 HTTP/1.1\r\nHost: a\r\n\r\n",
     "unknown method": get(b"/health").replace(b"GET", b"QUUX"),
