@@ -6,24 +6,32 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from app.api.verdict import Snapshot
 from app.health import Check, Instant, Observation, Reason, Report, Status
 from app.lifecycle import Phase
-from app.notifications import MAX_PAUSE, Notifier, Sender
+from app.notifications import MAX_PAUSE, TIMEOUT, Notifier, Sender
 from app.settings.secrets import SecretStore
 from tests.cli.conftest import end, start
 from tests.devservers import Valkey
 from tests.fakes import answers
 from tests.faults.servers import killed
 from tests.ports import free_port
-from tests.probes.http_server import resets, says, serving
-from tests.service import on, running, wait_for
+from tests.probes.http_server import Answer, resets, says, serving
+from tests.service import Service, on, running, wait_for
 
 
 CHECK = Check(name="redis", probe=answers)
 ACCEPTED = b"HTTP/1.1 204 No Content\r\n\r\n"
+
+ANSWERS: dict[str, Answer] = {
+    "500": says(b"HTTP/1.1 500 Internal Server Error\r\n\r\n"),
+    "redirect": says(b"HTTP/1.1 302 Found\r\nLocation: /elsewhere\r\n\r\n"),
+    "no HTTP": says(b"220 mail ESMTP\r\n\r\n"),
+    "reset": resets,
+}
 
 
 class Receiver:
@@ -156,18 +164,9 @@ def sender(tmp_path: Path, url: str) -> tuple[Sender, dict[str, int], Path]:
     return Sender("notification", "notify_url", store, count), counts, file
 
 
-@pytest.mark.parametrize(
-    "answer",
-    [
-        b"HTTP/1.1 500 Internal Server Error\r\n\r\n",
-        b"HTTP/1.1 302 Found\r\nLocation: /elsewhere\r\n\r\n",
-        b"220 mail ESMTP\r\n\r\n",
-        resets,
-    ],
-    ids=["500", "redirect", "no HTTP", "reset"],
-)
+@pytest.mark.parametrize("answer", ANSWERS.values(), ids=ANSWERS)
 async def test_other_answers_are_failures(
-    tmp_path: Path, answer: Any, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, answer: Answer, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Logged once in a series, without the URL."""
     caplog.set_level("INFO")
@@ -235,29 +234,74 @@ async def test_a_service_notifies_of_an_outage_and_its_end(
     assert hook.asked[0].startswith("POST /hook HTTP/1.1\r\n")
 
 
-async def test_dead_and_hanging_receivers_change_no_status(valkey: Valkey, tmp_path: Path) -> None:
-    """The service answers and ends as without them."""
+async def hangs(writer: asyncio.StreamWriter) -> None:
+    """Never answer."""
+    del writer
 
-    async def hangs(writer: asyncio.StreamWriter) -> None:
-        del writer
 
-    async with serving(hangs) as monitor:
-        (tmp_path / "hook").write_text(f"http://127.0.0.1:{free_port()}/")
-        (tmp_path / "beat").write_text(f"http://127.0.0.1:{monitor.port}/")
-        environ = {
-            **on(valkey=valkey),
-            "NOTIFY_URL_FILE": str(tmp_path / "hook"),
-            "HEARTBEAT_URL_FILE": str(tmp_path / "beat"),
-            "HEARTBEAT_INTERVAL": "0.1",
-        }
+def requests(service: Service, kind: str, result: str) -> float:
+    """Return how many requests of a kind had this result."""
+    sample = f'health_notifications_total{{kind="{kind}",result="{result}"}} '
+    return float(service.ask("/metrics").body.decode().partition(sample)[2].partition("\n")[0])
+
+
+def another(service: Service, kind: str, result: str) -> Callable[[], bool]:
+    """Return a predicate: whether more requests than now have had this result."""
+    before = requests(service, kind, result)
+    return lambda: requests(service, kind, result) > before
+
+
+async def test_trouble_of_the_receivers_changes_no_status(
+    own_valkey: Valkey, tmp_path: Path
+) -> None:
+    """The newest state arrives as soon as they are back. Nothing grows, not even the log."""
+    hook, beat = tmp_path / "hook", tmp_path / "beat"
+    environ = {
+        **on(valkey=own_valkey),
+        "NOTIFY_URL_FILE": str(hook),
+        "HEARTBEAT_URL_FILE": str(beat),
+        "HEARTBEAT_INTERVAL": "0.05",
+    }
+    async with serving(ACCEPTED) as receiver:
+
+        def use(port: int, answer: Any) -> None:
+            receiver.answer = answer
+            for file in (hook, beat):
+                file.write_text(f"http://127.0.0.1:{port}/")
+
+        def survive(service: Service) -> None:
+            """Fail and recover while the receivers are in trouble."""
+            with killed(own_valkey):
+                service.until("redis", "refused", 5)
+                wait_for(another(service, "notification", "failed"), TIMEOUT + 3)
+                assert service.reason("redis") == "refused"
+            service.until("redis", None, 5)
+            wait_for(another(service, "heartbeat", "failed"), TIMEOUT + 3)
+            assert service.ask("/health/ready").code == 200
 
         def observe() -> None:
+            use(receiver.port, says(ACCEPTED))
             with running(environ, tmp_path / "log") as service:
                 service.until("redis", None, 5)
-                wait_for(lambda: len(monitor.asked) == 1)
-                assert service.ask("/health/ready").code == 200
+                # After so many heartbeats the notifier, too, knows that the instance is ready.
+                wait_for(lambda: requests(service, "heartbeat", "sent") > 30)
+                process = psutil.Process(service.process.pid)
+                size = service.descriptors() + process.num_threads()
+                for answer in (hangs, None, ANSWERS["500"], ANSWERS["redirect"]):
+                    use(receiver.port if answer else free_port(), answer)
+                    survive(service)
+                    is_sent = another(service, "notification", "sent")
+                    use(receiver.port, says(ACCEPTED))
+                    wait_for(is_sent)
+                    wait_for(lambda: json.loads(receiver.body)["status"] == "pass")
+                    wait_for(another(service, "heartbeat", "sent"))
+                    assert receiver.open <= 2
+                    # Each kind may have a connection and a thread for the moment.
+                    wait_for(lambda: service.descriptors() + process.num_threads() <= size + 4)
 
         await asyncio.to_thread(observe)
+    # Hundreds of requests have failed, in a few series.
+    assert (tmp_path / "log").read_text().count("notifications failing") < 20
 
 
 @pytest.mark.parametrize(

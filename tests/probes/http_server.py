@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import re
 import socket
 import ssl
 import struct
@@ -15,6 +16,7 @@ from tests.specs import http
 
 
 OK = b"HTTP/1.1 200 OK\r\n\r\n"
+LENGTH = re.compile(r"^content-length: (\d+)\r$", re.IGNORECASE | re.MULTILINE)
 
 Answer = Callable[[asyncio.StreamWriter], Awaitable[None]]
 
@@ -25,6 +27,7 @@ class HttpServer:
     Attributes:
         answer: writes the answer to a request.
         asked: the request line and headers of each request.
+        body: that of the last request.
         open: how many connections are open.
 
     """
@@ -32,6 +35,7 @@ class HttpServer:
     def __init__(self, answer: Answer | bytes) -> None:
         self.answer = says(answer) if isinstance(answer, bytes) else answer
         self.asked: list[str] = []
+        self.body = b""
         self.open = 0
         self.port = 0
 
@@ -43,7 +47,10 @@ class HttpServer:
         """Read one request and answer it."""
         self.open += 1
         with contextlib.suppress(ConnectionError, EOFError, ssl.SSLError):
-            self.asked.append((await reader.readuntil(b"\r\n\r\n")).decode())
+            head = (await reader.readuntil(b"\r\n\r\n")).decode()
+            if length := LENGTH.search(head):
+                self.body = await reader.readexactly(int(length[1]))
+            self.asked.append(head)
             await self.answer(writer)
             await reader.read()
         self.open -= 1
