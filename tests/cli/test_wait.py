@@ -5,23 +5,27 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.cli.conftest import end, start
-from tests.devservers import Valkey
-from tests.faults.servers import frozen
+from tests.devservers import Postgres, Valkey
+from tests.faults.postgres import standby
+from tests.faults.redis import loading
+from tests.faults.servers import frozen, killed
 from tests.ports import free_port
 from tests.service import ROOT, VITALS, on
 
 
-# Prints a line when it can be ended, and ends with 7 at SIGTERM.
+# Prints a line when it can be ended, and ends with 7 at SIGTERM or Ctrl-C.
 COMMAND = """
 import signal, sys
-signal.signal(signal.SIGTERM, lambda *_: sys.exit(7))
+for number in (signal.SIGTERM, signal.SIGINT):
+    signal.signal(number, lambda *_: sys.exit(7))
 print("ready", flush=True)
 signal.pause()
 """
@@ -48,21 +52,41 @@ def tcp(*ports: int, terms: str = "") -> dict[str, str]:
     return {"CHECKS": f"{{{', '.join(checks)}}}"}
 
 
-def test_the_command_runs_when_a_frozen_server_answers_again(own_valkey: Valkey) -> None:
+@pytest.mark.parametrize(
+    ("fault", "reason"), [(frozen, "timeout"), (killed, "refused"), (loading, "starting")]
+)
+def test_the_command_runs_when_the_server_answers_again(
+    own_valkey: Valkey, fault: Callable[[Valkey], AbstractContextManager[None]], reason: str
+) -> None:
     """It gets the standard output for itself."""
-    with frozen(own_valkey):
+    with fault(own_valkey):
         waiting = wait(on(valkey=own_valkey), "--", "echo", "-n", "served")
         assert waiting.stderr
-        assert waiting.stderr.readline() == "redis: timeout\n"
-    assert end(waiting) == (0, "served", "redis: pass\n")
+        assert waiting.stderr.readline() == f"redis: {reason}\n"
+    result = end(waiting)
+    assert (result.code, result.out) == (0, "served")
+    assert result.err.splitlines()[-1] == "redis: pass"
 
 
-def test_signals_and_the_exit_code_are_the_commands_own(valkey: Valkey) -> None:
+def test_a_postgres_that_recovers_is_not_ready(own_postgres: Postgres) -> None:
+    """Although its port accepts connections."""
+    with standby(own_postgres, hot=False):
+        waiting = wait(on(postgres=own_postgres), "--", "echo", "-n", "served")
+        assert waiting.stderr
+        assert waiting.stderr.readline() == "postgres: starting\n"
+    result = end(waiting)
+    assert (result.code, result.out) == (0, "served")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_signals_and_the_exit_code_are_the_commands_own(
+    valkey: Valkey, number: signal.Signals
+) -> None:
     """It replaces the waiting process."""
     running = wait(on(valkey=valkey), "redis", "--", sys.executable, "-c", COMMAND)
     assert running.stdout
     assert running.stdout.readline() == "ready\n"
-    running.send_signal(signal.SIGTERM)
+    running.send_signal(number)
     assert end(running).code == 7
 
 
