@@ -1,9 +1,11 @@
 """Faults in production show and recover without a restart."""
 
 import contextlib
+import dataclasses
 import http.client
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -27,6 +29,24 @@ def test_a_stopped_store_makes_the_container_unhealthy_until_it_is_back(
     breakable.compose("start", "postgres")
     until(breakable.health, "healthy", within=20)
     assert breakable.starts() == before
+
+
+def test_a_migration_waits_for_the_database_and_the_application_for_the_migration(
+    breakable: Stack,
+) -> None:
+    """The migration is the command of `vitals wait`."""
+    files = f"{breakable.files}:tests/image/compose.migration.yaml"
+    shop = dataclasses.replace(breakable, files=files)
+    shop.compose("stop", "postgres")
+    with ThreadPoolExecutor() as threads:
+        starting = threads.submit(shop.compose, "up", "--no-build", "--detach", "application")
+        until(lambda: "postgres: dns" in shop.compose("logs", "migration"), wanted=True, within=20)
+        assert shop.compose("ps", "--quiet", "application") == ""
+        shop.compose("start", "postgres")
+        starting.result(timeout=60)
+    until(lambda: "served" in shop.compose("logs", "application"), wanted=True, within=20)
+    shop.compose("rm", "--force", "migration", "application")
+    until(shop.health, "healthy", within=20)
 
 
 @pytest.mark.parametrize(("name", "heading"), [("postgres", "PostgreSQL"), ("redis", "Redis")])
