@@ -144,7 +144,7 @@ def raise_refusal(reply: Any) -> None:
         raise reply
 
 
-def expect(reply: Any, expected: bytes) -> bytes:
+def expect(reply: Any, expected: bytes | None) -> bytes | None:
     """Return the expected reply.
 
     Raises:

@@ -10,7 +10,7 @@ from app.health import Reason
 from tests.devservers.servers import DevServer, reserve
 from tests.faults.servers import killed
 from tests.probes.attempt import failure
-from tests.system.asking import open_probe
+from tests.system.asking import open_probe, wait_until_passing
 from tests.system.servers import SystemRedis, program
 
 
@@ -78,6 +78,19 @@ async def test_the_check_passes(proxy: Twemproxy, depth: str) -> None:
         with killed(proxy):
             assert await failure(probe) is Reason.REFUSED
         await probe()
+
+
+async def test_a_redis_that_is_down_behind_the_proxy_is_unreachable(
+    proxy: Twemproxy, system_redis: SystemRedis
+) -> None:
+    """The proxy answers PING itself, so that `connect` passes."""
+    async with open_probe(proxy) as probe, open_probe(proxy, require="connect") as connecting:
+        await probe()
+        with killed(system_redis):
+            await connecting()
+            reasons = [await failure(probe) for _ in range(3)]
+            assert set(reasons) == {Reason.UNREACHABLE}
+        await wait_until_passing(probe)
 
 
 async def test_a_wrong_password_is_auth(proxy: Twemproxy) -> None:
