@@ -37,6 +37,7 @@ POOLERS = {
     "no such database": Reason.MISCONFIGURED,
     "does not exist": Reason.MISCONFIGURED,
     "bind message supplies 0 parameters": Reason.MISCONFIGURED,  # the condition contains $1
+    "transaction blocks not allowed": Reason.MISCONFIGURED,  # for a condition
     "tenant or user not found": Reason.MISCONFIGURED,
     "not permitted to log in": Reason.DENIED,
     "permission denied": Reason.DENIED,

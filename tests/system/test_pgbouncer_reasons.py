@@ -184,6 +184,18 @@ async def test_a_pgbouncer_that_requires_tls_is_denied_without(
             await wait_until_passing(probe)
 
 
+async def test_a_condition_in_statement_mode_is_misconfigured(bouncer: PgBouncer) -> None:
+    """It needs a transaction."""
+    bouncer.settings["pool_mode"] = "statement"
+    bouncer.start()
+    terms: Any = {"require": "query", "renew_after": 86400}
+    read = bouncer.password_file.read_text
+    async with postgres(bouncer.url, read, condition="SELECT true", **terms) as probe:
+        assert await failure(probe) is Reason.MISCONFIGURED
+    async with open_probe(bouncer) as probe:
+        await probe()
+
+
 async def test_a_login_that_pgbouncer_rejects_is_denied(bouncer: PgBouncer) -> None:
     """Its own pg_hba.conf rejects the client."""
     rules = bouncer.folder / "rules"
