@@ -83,9 +83,8 @@ def test_ten_restarts_of_vitals_fail_no_request(
         for _ in range(RESTARTS):
             assert vitals.stop() == 0
             vitals.start()
-            since = time.monotonic()
-            for load in loads:
-                wait_for(lambda: load.answered(since)[shop.port] > 0, 10)  # noqa: B023
+            # Restarts in a row are one long failure, unless each proxy sees a success in between.
+            time.sleep(max(printed(proxy, "Vitals is ready") for proxy in proxies))
     assert [load.failures for load in loads] == [[], [], []]
     assert min(load.answered(0)[shop.port] for load in loads) > 10 * RESTARTS
 
