@@ -12,7 +12,7 @@ from tests.matrix.stage import create_environment
 from tests.matrix.table import run_rows, show, summarize
 from tests.matrix.verdict import ChaosResult, judge_chaos
 from tests.system.servers import program
-from tests.system.store_storms import STORMS, Storm
+from tests.system.store_storms import STORMS
 
 
 # Number of random faults.

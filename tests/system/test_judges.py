@@ -43,7 +43,7 @@ def _environment() -> Iterator[Environment]:
 def test_chaos_detects_each_defect_and_nothing_else(
     environment: Environment, defect: str, expected: list[str]
 ) -> None:
-    """Late transitions are late by two seconds. `make faults` itself shows that none is no defect."""
+    """Late transitions are late by two seconds. `make faults` runs without a defect."""
     command = (*DEFECTIVE_SERVICE, defect)
     problems = judge_chaos(environment, 9, "1", warmup=3, command=command).problems
     assert list(dict.fromkeys(one.split(": Inaccuracy")[0] for one in problems)) == expected
