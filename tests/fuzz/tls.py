@@ -43,25 +43,32 @@ class TlsRecordPlayer(Player):
         """Proxy until either side ends the connection."""
         self.sent.append(b"")
         ours, theirs = socket.socketpair()
-        inner = asyncio.StreamReaderProtocol(asyncio.StreamReader(), self._play)
-        await asyncio.get_running_loop().connect_accepted_socket(lambda: inner, theirs)
+        loop = asyncio.get_running_loop()
+        tasks = list[asyncio.Task[None]]()
+
+        def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            # asyncio itself keeps no reference to a connection whose client has sent its end.
+            playing = loop.create_task(self._play(reader, writer))
+            playing.add_done_callback(lambda _: writer.transport.abort())
+            tasks.append(playing)
+
+        inner = asyncio.StreamReaderProtocol(asyncio.StreamReader(), accept)
+        await loop.connect_accepted_socket(lambda: inner, theirs)
         server, client = await asyncio.open_connection(sock=ours)
-        asking = asyncio.create_task(_pump(reader, client))
+        tasks.append(asyncio.create_task(_pump(reader, client)))
         try:
             ending = await self._relay(server, writer)
         finally:
-            asking.cancel()
-            await asyncio.wait({asking})
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
             client.transport.abort()
         await end(ending, reader, writer)
 
     async def _play(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         assert self._conversation.inner
-        try:
-            with contextlib.suppress(OSError, EOFError):
-                await TlsPlayer(self._conversation.inner, None)(reader, writer)
-        finally:
-            writer.transport.abort()
+        with contextlib.suppress(OSError, EOFError):
+            await TlsPlayer(self._conversation.inner, None)(reader, writer)
 
     async def _relay(self, server: asyncio.StreamReader, writer: asyncio.StreamWriter) -> str:
         """Forward the server's data; return how to end the connection."""
