@@ -59,10 +59,10 @@ class TlsRecordPlayer(Player):
         try:
             ending = await self._relay(server, writer)
         finally:
+            client.transport.abort()  # first: this task may be cancelled while it waits
             for task in tasks:
                 task.cancel()
             await asyncio.wait(tasks)
-            client.transport.abort()
         await end(ending, reader, writer)
 
     async def _play(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
