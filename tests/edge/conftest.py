@@ -20,7 +20,8 @@ Behind = Callable[[str], tuple[Proxy, list[Instance]]]
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Run the long tests first: a worker takes two tests, and could otherwise get two long ones."""
-    items.sort(key=lambda item: item.path.name != "test_restart.py")
+    long = ["test_restart.py", "test_companion.py"]
+    items.sort(key=lambda item: [item.path.name != name for name in long])
 
 
 @pytest.fixture(name="behind")
