@@ -16,7 +16,7 @@ from tests.system.store_storms import STORMS
 
 
 # Number of random faults.
-FAULTS, SOAK = 40, 500
+FAULTS, SOAK = 60, 500
 
 cli = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
