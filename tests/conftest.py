@@ -1,6 +1,7 @@
 """Fixtures shared by all tests: servers, settings and a temporary folder."""
 
 import gc
+import os
 import signal
 import tempfile
 from collections.abc import Iterator
@@ -39,6 +40,16 @@ def _no_coverage_of_subprocesses() -> Iterator[None]:
     """Disable coverage in processes that tests start, as it took a tenth of the time."""
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _templates_of_databases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Initialize the data of a PostgreSQL once, for all workers."""
+    folder = tmp_path_factory.getbasetemp()
+    is_worker = "PYTEST_XDIST_WORKER" in os.environ
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Postgres, "templates", folder.parent if is_worker else folder)
         yield
 
 
