@@ -6,16 +6,17 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import pytest
 
-from tests.devservers import Valkey
+from tests.devservers import Postgres, Valkey
 from tests.edge.fleet import Instance
 from tests.edge.load import Load
 from tests.edge.proxies import PROXIES, Proxy
-from tests.faults.servers import killed
+from tests.faults.servers import frozen, killed
 from tests.service import Service, on, wait_for
 
 
@@ -26,21 +27,25 @@ KEPT = 2
 # Seconds that a request may take in addition to the delay of its proxy.
 OVERHEAD = 0.5
 
-Trouble = Callable[[Instance, Valkey, Path], AbstractContextManager[None]]
+
+@dataclass(frozen=True, slots=True)
+class Companion:
+    """Vitals beside an application, and what changes its answers."""
+
+    vitals: Instance
+    postgres: Postgres
+    redis: Valkey
+    maintenance_file: Path
 
 
-@pytest.fixture(name="maintenance_file")
-def _maintenance_file(tmp_path: Path) -> Path:
-    return tmp_path / "maintenance"
-
-
-@pytest.fixture(name="vitals")
-def _vitals(own_valkey: Valkey, maintenance_file: Path, tmp_path: Path) -> Iterator[Instance]:
-    """Vitals with a drain, and a Redis that only it uses."""
+@pytest.fixture(name="companion")
+def _companion(own_postgres: Postgres, own_valkey: Valkey, tmp_path: Path) -> Iterator[Companion]:
+    """Vitals with a drain, and stores that only it uses."""
+    file = tmp_path / "maintenance"
     terms = {"DRAIN_SECONDS": "1", "SHUTDOWN_SECONDS": "0.5", "HOST": "127.0.0.1"}
-    file = {"MAINTENANCE_FILE": str(maintenance_file)}
-    vitals = Instance(on(valkey=own_valkey) | terms | file, tmp_path)
-    yield vitals
+    environ = on(own_postgres, own_valkey) | terms | {"MAINTENANCE_FILE": str(file)}
+    vitals = Instance(environ, tmp_path)
+    yield Companion(vitals, own_postgres, own_valkey, file)
     vitals.close()
 
 
@@ -53,10 +58,10 @@ def _shop(valkey: Valkey, tmp_path: Path) -> Iterator[Instance]:
 
 
 @pytest.fixture(name="proxies")
-def _proxies(vitals: Instance, shop: Instance, own_valkey: Valkey) -> Iterator[list[Proxy]]:
+def _proxies(companion: Companion, shop: Instance) -> Iterator[list[Proxy]]:
     """Every proxy that can probe another port than that of the requests, with its traffic on."""
-    terms = {"DRAIN_SECONDS": "1", "SHUTDOWN_SECONDS": "0.5", "PORT": str(vitals.port)}
-    environ = on(valkey=own_valkey) | terms
+    terms = {"DRAIN_SECONDS": "1", "SHUTDOWN_SECONDS": "0.5", "PORT": str(companion.vitals.port)}
+    environ = on(companion.postgres, companion.redis) | terms
     with ExitStack() as stack:
         proxies = [
             stack.enter_context(PROXIES[kind](environ, [], "--traffic", f"127.0.0.1:{shop.port}"))
@@ -75,14 +80,14 @@ def passes(proxy: Proxy) -> bool:
 
 
 def test_ten_restarts_of_vitals_fail_no_request(
-    vitals: Instance, shop: Instance, proxies: list[Proxy]
+    companion: Companion, shop: Instance, proxies: list[Proxy]
 ) -> None:
     """With GET and POST requests on kept and new connections. Each restart has a drain."""
     with ExitStack() as stack:
         loads = [stack.enter_context(Load(proxy.port, KEPT)) for proxy in proxies]
         for _ in range(RESTARTS):
-            assert vitals.stop() == 0
-            vitals.start()
+            assert companion.vitals.stop() == 0
+            companion.vitals.start()
             # Restarts in a row are one long failure, unless each proxy sees a success in between.
             time.sleep(max(printed(proxy, "Vitals is ready") for proxy in proxies))
     assert [load.failures for load in loads] == [[], [], []]
@@ -90,14 +95,7 @@ def test_ten_restarts_of_vitals_fail_no_request(
 
 
 @contextmanager
-def failed_check(_: Instance, redis: Valkey, __: Path) -> Iterator[None]:
-    """Kill the Redis during the block."""
-    with killed(redis):
-        yield
-
-
-@contextmanager
-def maintenance(_: Instance, __: Valkey, file: Path) -> Iterator[None]:
+def maintenance(file: Path) -> Iterator[None]:
     """Turn maintenance on during the block."""
     file.touch()
     yield
@@ -105,7 +103,7 @@ def maintenance(_: Instance, __: Valkey, file: Path) -> Iterator[None]:
 
 
 @contextmanager
-def stopped(vitals: Instance, _: Valkey, __: Path) -> Iterator[None]:
+def stopped(vitals: Instance) -> Iterator[None]:
     """Stop Vitals during the block, as before a stop of the application."""
     vitals.send(signal.SIGTERM)
     yield
@@ -113,25 +111,29 @@ def stopped(vitals: Instance, _: Valkey, __: Path) -> Iterator[None]:
     vitals.start()
 
 
+FAILED = "a required check fails"
+
+
 @pytest.mark.parametrize(
     ("trouble", "after"),
     [
-        (failed_check, "a required check fails"),
-        (maintenance, "`vitals maintenance on`"),
-        (stopped, "Vitals was stopped"),
+        (lambda companion: killed(companion.postgres), FAILED),
+        (lambda companion: frozen(companion.postgres), FAILED),
+        (lambda companion: killed(companion.redis), FAILED),
+        (lambda companion: maintenance(companion.maintenance_file), "`vitals maintenance on`"),
+        (lambda companion: stopped(companion.vitals), "Vitals was stopped"),
     ],
+    ids=["dead database", "frozen database", "dead redis", "maintenance", "drain"],
 )
 def test_the_traffic_stops_within_the_printed_time(
-    vitals: Instance,
-    own_valkey: Valkey,
-    maintenance_file: Path,
+    companion: Companion,
     proxies: list[Proxy],
-    trouble: Trouble,
+    trouble: Callable[[Companion], AbstractContextManager[None]],
     after: str,
 ) -> None:
     """It starts again after the repair."""
     with ThreadPoolExecutor() as pool:
-        with trouble(vitals, own_valkey, maintenance_file):
+        with trouble(companion):
             begun = time.monotonic()
             last = [last - begun for last in pool.map(await_end, proxies)]
         for proxy, seconds in zip(proxies, last, strict=True):
