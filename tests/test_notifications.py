@@ -24,6 +24,10 @@ from tests.service import Service, on, running, wait_for
 
 
 CHECK = Check(name="redis", probe=answers)
+
+# Bytes. What kept a kilobyte of each failed request would exceed it in a few thousand.
+GROWTH = 2_000_000
+
 ACCEPTED = b"HTTP/1.1 204 No Content\r\n\r\n"
 
 ANSWERS: dict[str, Answer] = {
@@ -287,6 +291,7 @@ async def test_trouble_of_the_receivers_changes_no_status(
                 wait_for(lambda: requests(service, "heartbeat", "sent") > 30)
                 process = psutil.Process(service.process.pid)
                 size = service.descriptors() + process.num_threads()
+                memory = 0
                 for answer in (hangs, None, ANSWERS["500"], ANSWERS["redirect"]):
                     use(receiver.port if answer else free_port(), answer)
                     survive(service)
@@ -298,6 +303,9 @@ async def test_trouble_of_the_receivers_changes_no_status(
                     assert receiver.open <= 2
                     # Each kind may have a connection and a thread for the moment.
                     wait_for(lambda: service.descriptors() + process.num_threads() <= size + 4)
+                    # The first trouble imports and allocates what the others use again.
+                    memory = memory or process.memory_info().rss
+                assert process.memory_info().rss - memory < GROWTH
 
         await asyncio.to_thread(observe)
     # Hundreds of requests have failed, in a few series.
