@@ -168,13 +168,23 @@ async def storm_over_sentinels(rng: random.Random, rounds: int) -> Witness:
         hosts = ",".join(f"{host}:{port}" for host, port in addresses)
         options = {"url": f"redis+sentinel://{hosts}/{SERVICE}", "depth": "writable"}
         secrets = {"it_password": PASSWORD, "it_sentinel_password": SENTINEL_PASSWORD}
-        faults = [kill_primary, freeze_primary, hand_over, freeze_sentinel]
+        faults = [freeze_servers, kill_primary, freeze_primary, hand_over, freeze_sentinel]
         async with observed(options, secrets, partial(primary.set, "key", "value")) as witness:
             for fault in shuffled(faults, rng, rounds):
                 await asyncio.to_thread(fault, group, rng)
         for one in (primary, *client.sentinels):
             await one.connection_pool.disconnect()
     return witness
+
+
+def freeze_servers(group: SentinelGroup, rng: random.Random) -> None:
+    """Freeze the primary and every replica, so that none can be promoted."""
+    with ExitStack() as stack:
+        for node in group.nodes:
+            stack.enter_context(frozen(node))
+        time.sleep(LIMIT + BOUND)
+    group.wait_healthy()
+    pause(rng)
 
 
 def kill_primary(group: SentinelGroup, rng: random.Random) -> None:
@@ -316,6 +326,6 @@ class Storm:
 
 STORMS = (
     Storm("Redis Cluster", 5, CLUSTER_LIMIT, storm_over_cluster),
-    Storm("Redis Sentinel", 3, LIMIT, storm_over_sentinels),
+    Storm("Redis Sentinel", 5, LIMIT, storm_over_sentinels),
     Storm("PostgreSQL replicas", 6, LIMIT, storm_over_replicas),
 )

@@ -26,6 +26,8 @@ class Witness:
 
     Attributes:
         longest: the longest disagreement in seconds.
+        outage: seconds for which no write passed, at the longest. A check that is always green
+            would disagree for as long.
         results: how often writes have passed and failed.
     """
 
@@ -33,12 +35,12 @@ class Witness:
         self._monitor = monitor
         self._write = write
         self._is_over = False
-        self.longest = 0.0
+        self.longest = self.outage = 0.0
         self.results = {True: 0, False: 0}
 
     async def run(self) -> None:
         """Write until `stop`."""
-        agreed_at = time.monotonic()
+        agreed_at = written_at = time.monotonic()
         while not self._is_over:
             result = await self._try_write()
             self.results[result] += 1
@@ -46,7 +48,10 @@ class Witness:
             now = time.monotonic()
             if result is is_passing:
                 agreed_at = now
+            if result:
+                written_at = now
             self.longest = max(self.longest, now - agreed_at)
+            self.outage = max(self.outage, now - written_at)
             await asyncio.sleep(PAUSE)
 
     def stop(self) -> None:
