@@ -193,6 +193,8 @@ class Observation:
         failures: consecutive failed results.
         successes: consecutive successful results.
         expiring: the certificate, if it was about to expire at the last result.
+        severity: this check's contribution to the status of the report.
+        expires: the steady time after which this is stale without another result.
     """
 
     check: Check
@@ -206,14 +208,20 @@ class Observation:
     hint: Advice | None = None
     facts: Facts = field(default_factory=Facts)
     expiring: Certificate | None = None
+    # Not properties: with 200 checks, each result would compute 200 of each.
+    severity: Status = field(init=False, compare=False, repr=False)
+    expires: float = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Derive what each report needs of each check."""
+        object.__setattr__(self, "severity", self._severity())
+        object.__setattr__(self, "expires", self._expires())
 
     def __hash__(self) -> int:
         # Not of all fields, as a probe may be unhashable.
         return hash((self.check.name, self.since, self.observed))
 
-    @property
-    def expires(self) -> float:
-        """The steady time after which this is stale without another result."""
+    def _expires(self) -> float:
         if self.observed is None or self.reason in BYPASS_THRESHOLDS:
             return math.inf
         return self.observed.steady + self.check.lifetime
@@ -253,9 +261,7 @@ class Observation:
         """The last result's hint, or the advice for its reason."""
         return self.hint or (ADVICE[self.reason] if self.reason else None)
 
-    @property
-    def severity(self) -> Status:
-        """This check's contribution to the status of the report."""
+    def _severity(self) -> Status:
         if self.status is Status.PASS:
             return Status.WARN if self.expiring else Status.PASS
         return Status.FAIL if self.check.required else Status.WARN
@@ -283,17 +289,17 @@ class Report:
     @cached_property
     def status(self) -> Status:
         """The worst severity of all checks."""
-        return max((one.severity for one in self.checks), default=Status.PASS)
+        return max([one.severity for one in self.checks], default=Status.PASS)
 
     @cached_property
     def complete(self) -> bool:
         """Whether every check has a first result."""
-        return all(one.status is not Status.UNKNOWN for one in self.checks)
+        return Status.UNKNOWN not in {one.status for one in self.checks}
 
     @cached_property
     def expires(self) -> float:
         """The steady time after which the first check is stale without another result."""
-        return min((one.expires for one in self.checks), default=math.inf)
+        return min([one.expires for one in self.checks], default=math.inf)
 
     def at(self, now: Instant) -> "Report":
         """Return the report at *now*: results that are too old by then are stale."""
