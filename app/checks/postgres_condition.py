@@ -10,7 +10,7 @@ from app.checks.connection import BoundedConnection
 from app.checks.errors import ProtocolError
 from app.checks.postgres_protocol import (
     ASYNC_MESSAGES,
-    ServerError,
+    PostgresServerError,
     encode_message,
     parse_row,
     read_message,
@@ -45,17 +45,17 @@ async def check_condition(connection: BoundedConnection, query: str, limit: str)
 
     Raises:
         RequirementError: it returns something else.
-        ServerError: the server refuses it.
+        PostgresServerError: the server refuses it.
         ProtocolError: the answer does not follow the protocol.
         EOFError, OSError: the connection has ended.
     """
     connection.write(_encode(query, limit))
     kinds, columns, rows = b"", b"", list[bytes]()
-    error: ServerError | None = None
+    error: PostgresServerError | None = None
     while kinds.count(b"Z") < PARTS:
         try:
             kind, content = await read_message(connection, ASYNC_MESSAGES | ANSWER_MESSAGES)
-        except ServerError as refusal:
+        except PostgresServerError as refusal:
             error = error or refusal
             continue
         except (EOFError, OSError) as lost:

@@ -82,7 +82,7 @@ class AsyncpgTransport(asyncio.Transport):
         """Read what has arrived since the last result, and start a new budget.
 
         Raises:
-            ServerError: the server has ended the session.
+            PostgresServerError: the server has ended the session.
             ProtocolError: the server has sent a result without a query.
             EOFError, OSError: the connection has ended.
         """

@@ -1,7 +1,7 @@
 """The reason for each error of PostgreSQL and PgBouncer."""
 
 from app.checks.network import Dialer, explain_network
-from app.checks.postgres_protocol import ServerError
+from app.checks.postgres_protocol import PostgresServerError
 from app.checks.postgres_statement import RequirementError
 from app.health import Reason
 
@@ -70,7 +70,7 @@ def explain_postgres(error: BaseException, dialer: Dialer) -> Reason:
     """Return the reason for an error of PostgreSQL, PgBouncer or the network, or for an answer."""
     if isinstance(error, RequirementError):
         return error.reason
-    if not isinstance(error, ServerError):
+    if not isinstance(error, PostgresServerError):
         return explain_network(error, dialer)
     state = error.sqlstate
     if state[:2] == "08" or state == "XX000":

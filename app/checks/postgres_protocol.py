@@ -20,7 +20,7 @@ INT_SIZE = 4
 SQLSTATE = re.compile(rb"[0-9A-Z]{5}")
 
 
-class ServerError(Exception):
+class PostgresServerError(Exception):
     """An error message of the server.
 
     Attributes:
@@ -47,7 +47,7 @@ async def read_message(
         kinds: the types that are allowed at this point.
 
     Raises:
-        ServerError: the message is an error.
+        PostgresServerError: the message is an error.
         ProtocolError: the message has another type, or an impossible length.
         EOFError, OSError: the connection has ended.
     """
@@ -61,7 +61,7 @@ async def read_message(
     return kind, content
 
 
-def parse_error(content: bytes) -> ServerError:
+def parse_error(content: bytes) -> PostgresServerError:
     """Parse an error message. Before the login its text may be in any encoding.
 
     Raises:
@@ -72,7 +72,7 @@ def parse_error(content: bytes) -> ServerError:
     if not SQLSTATE.fullmatch(state):
         raise ProtocolError("an error without an SQLSTATE")
     text = fields.get(b"M", b"")[:MAX_ERROR_TEXT].decode(errors="replace")
-    return ServerError(state.decode(), text)
+    return PostgresServerError(state.decode(), text)
 
 
 def parse_row(content: bytes) -> list[bytes | None]:
@@ -129,7 +129,7 @@ class PostgresLogin:
         """Authenticate, and return whether the server has asked for the password.
 
         Raises:
-            ServerError: the server refuses.
+            PostgresServerError: the server refuses.
             ProtocolError: the server asks for an unknown method, or fails to prove its identity.
             CredentialError: the password can't be sent.
             EOFError, OSError: the connection has ended.

@@ -19,7 +19,7 @@ from app.checks.errors import (
 from app.checks.network import Dialer, Stage, enter_stage
 from app.checks.postgres_driver import AsyncpgLoop, PostgresSession
 from app.checks.postgres_errors import CERTIFICATE_REQUIRED, TLS_REQUIRED, explain_postgres
-from app.checks.postgres_protocol import PostgresLogin, ServerError
+from app.checks.postgres_protocol import PostgresLogin, PostgresServerError
 from app.checks.postgres_statement import Statement
 from app.checks.postgres_url import TLS_FILES, PostgresTarget
 from app.checks.scram import KeyDerivation
@@ -70,7 +70,7 @@ def tls_attempts(mode: str, files: Mapping[str, str], system: TrustStore) -> Seq
 
 def should_try_next(error: BaseException) -> bool:
     """Return whether the other TLS mode may succeed. PgBouncer has no SQLSTATE of its own."""
-    if isinstance(error, ServerError):
+    if isinstance(error, PostgresServerError):
         return error.sqlstate == "28000" or error.text == "SSL required"
     return isinstance(error, ssl.SSLError)
 
@@ -128,7 +128,7 @@ class PostgresServer:
         """Connect and log in, with TLS or without, as `sslmode` allows.
 
         Raises:
-            ServerError: the server refuses.
+            PostgresServerError: the server refuses.
             ProtocolError: it is not PostgreSQL, or asks for an unknown authentication method.
             OSError, EOFError: the network or TLS (`ssl.SSLError`) failed.
         """
@@ -137,7 +137,7 @@ class PostgresServer:
         for attempt in others:
             try:
                 return await self._connect(password, attempt)
-            except (ServerError, ssl.SSLError) as error:
+            except (PostgresServerError, ssl.SSLError) as error:
                 if not should_try_next(error):
                     raise
         return await self._connect(password, last)
@@ -161,13 +161,13 @@ class PostgresServer:
             driver = await asyncpg.connect(**self._arguments(loop))
         except BaseException as error:
             connection.abort()
-            if isinstance(error, ServerError):
+            if isinstance(error, PostgresServerError):
                 self._interpret(error)
             raise
         assert loop.transport  # noqa: S101 - asyncpg has connected
         return PostgresSession(driver, loop.transport, self.statement)
 
-    def _interpret(self, error: ServerError) -> None:
+    def _interpret(self, error: PostgresServerError) -> None:
         """Add what the text of a refusal says about TLS: it has the SQLSTATE of many others.
 
         Raises:

@@ -269,7 +269,7 @@ class TlsStream:
         if isinstance(outcome, ssl.SSLWantReadError):
             return False
         if isinstance(outcome, Exception):
-            raise _explain_alert(outcome)
+            raise _classify_alert(outcome)
         return True
 
     def _continue_handshake(self) -> None:
@@ -295,7 +295,7 @@ class TlsStream:
         except ssl.SSLZeroReturnError:  # both sides have announced the end
             self.is_closed = True
         except ssl.SSLError as error:
-            raise _explain_alert(error) from None
+            raise _classify_alert(error) from None
         return bytes(data)
 
     def close(self) -> None:
@@ -309,7 +309,7 @@ class TlsStream:
 REJECTION = re.compile("ALERT_.*(CERTIFICATE|UNKNOWN_CA|HANDSHAKE_FAILURE)")
 
 
-def _explain_alert(error: Exception) -> Exception:
+def _classify_alert(error: Exception) -> Exception:
     """Return a `ClientCertificateError` if the server sent such an alert, otherwise *error*."""
     is_rejection = REJECTION.search(getattr(error, "reason", None) or "")
     return ClientCertificateError(*error.args) if is_rejection else error

@@ -25,7 +25,7 @@ REASONS = {
 HTTP_REASONS = {"timeout", "connect_timeout", "disconnected", "tls", "protocol", "http_status"}
 
 # A server's error that is in no table has the reason `error`.
-SERVER_ERRORS = {"ServerError", "ResponseError"}
+SERVER_ERRORS = {"PostgresServerError", "ResponseError"}
 
 # Attempts of an order, and the timeout of each in seconds.
 ATTEMPTS, TIMEOUT = 2, 0.25

@@ -11,7 +11,7 @@ from app.checks.connection import BoundedConnection
 from app.checks.errors import ProtocolError
 from app.checks.network import Dialer
 from app.checks.postgres_condition import check_condition
-from app.checks.postgres_protocol import ServerError
+from app.checks.postgres_protocol import PostgresServerError
 from app.checks.postgres_statement import RequirementError
 from tests.hostile.postgres_server import error, message, parameter, row
 
@@ -55,9 +55,9 @@ async def test_true_passes(answer: bytes) -> None:
     ("answer", "expected"),
     [
         (BEGUN, EOFError),
-        (BEGUN + error(b"42703"), ServerError),
-        (BEGUN + error(b"42703") + DONE, ServerError),
-        (error(b"57P01"), ServerError),
+        (BEGUN + error(b"42703"), PostgresServerError),
+        (BEGUN + error(b"42703") + DONE, PostgresServerError),
+        (error(b"57P01"), PostgresServerError),
         (TRUE.replace(row(b"t"), row(b"f")), RequirementError),
         (TRUE.replace(row(b"t"), row(b"t") * 3), ProtocolError),
         (TRUE.replace(row(b"t"), message(b"D", b"\0\1\0\0\0\2t")), ProtocolError),

@@ -16,7 +16,7 @@ from app.checks.errors import ProtocolError
 from app.checks.http import explain_http
 from app.checks.network import Dialer, explain_network
 from app.checks.postgres_errors import explain_postgres
-from app.checks.postgres_protocol import ServerError
+from app.checks.postgres_protocol import PostgresServerError
 from app.checks.redis_server import explain_redis
 from app.health import Clock, Monitor, Reason, Result
 from app.settings import Settings
@@ -74,7 +74,7 @@ def test_each_network_error_has_a_reason(error: BaseException, reason: Reason) -
 )
 def test_each_sqlstate_has_a_reason(state: str, reason: Reason) -> None:
     """An unknown one is `error`."""
-    assert explain_postgres(ServerError(state, "text of the server"), DIALER) is reason
+    assert explain_postgres(PostgresServerError(state, "text of the server"), DIALER) is reason
 
 
 @pytest.mark.parametrize("state", ["08P01", "XX000"])
@@ -100,7 +100,7 @@ def test_the_words_of_a_pooler_have_the_reason_of_postgresql(
     state: str, text: str, reason: Reason
 ) -> None:
     """PgBouncer has one SQLSTATE for all errors. Pgpool-II, Supavisor and Neon have another."""
-    assert explain_postgres(ServerError(state, text), DIALER) is reason
+    assert explain_postgres(PostgresServerError(state, text), DIALER) is reason
 
 
 @pytest.mark.parametrize("explain", [explain_postgres, explain_redis, explain_http])

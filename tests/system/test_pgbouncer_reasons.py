@@ -9,7 +9,7 @@ import pytest
 from app.check_factory import advise
 from app.checks.network import Dialer
 from app.checks.postgres_errors import explain_postgres
-from app.checks.postgres_protocol import ServerError
+from app.checks.postgres_protocol import PostgresServerError
 from app.health import Reason
 from tests.faults.servers import frozen, killed, sql
 from tests.probes.attempt import eventually, failure
@@ -135,7 +135,7 @@ async def test_a_postgres_that_never_answers_a_login_of_pgbouncer_is_a_timeout(
     bouncer.start()
     async with open_probe(bouncer) as probe:
         with frozen(system_postgres):
-            with pytest.raises(ServerError, match="client_login_timeout") as caught:
+            with pytest.raises(PostgresServerError, match="client_login_timeout") as caught:
                 await probe()
             assert probe.explain(caught.value) is Reason.TIMEOUT
         await wait_until_passing(probe)
@@ -155,7 +155,7 @@ async def test_a_postgres_that_crashes_during_a_query_behind_pgbouncer_is_discon
     finally:
         connected.terminate()
     assert "server conn crashed" in str(caught.value)
-    error = ServerError(caught.value.sqlstate, str(caught.value))
+    error = PostgresServerError(caught.value.sqlstate, str(caught.value))
     assert explain_postgres(error, Dialer("host", 1)) is Reason.DISCONNECTED
     async with open_probe(bouncer) as probe:
         await wait_until_passing(probe)
@@ -176,7 +176,7 @@ async def test_a_pgbouncer_that_requires_tls_is_denied_without(
     async with open_probe(bouncer, f"{bouncer.url}?{query}") as probe:
         if reason:
             assert await failure(probe) is reason
-            with pytest.raises(ServerError) as caught:
+            with pytest.raises(PostgresServerError) as caught:
                 await probe()
             advice = advise(spec_of("postgres"), probe, caught.value)
             assert "sslmode=require" in str(advice)
