@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from app.api.json_bodies import write_json
-from app.api.verdict import Snapshot, Verdict, readiness
+from app.api.verdict import Snapshot, Verdict, readiness_query
 from app.check_factory import make_check
 from app.checks.errors import read_credential
 from app.checks.http import FINAL_STATUSES, PORTS, build_request, create_probe, parse_http_url
@@ -133,7 +133,7 @@ class Notifier:
             self._pending = None
 
     def _note_change(self, snapshot: Snapshot) -> None:
-        verdict, known = readiness()(snapshot.report, snapshot.phase), self._known
+        verdict, known = readiness_query()(snapshot.report, snapshot.phase), self._known
         self._known = verdict
         if known and known.passes != verdict.passes:
             self._pending = self._write(verdict, known, snapshot.now.wall)
@@ -170,7 +170,7 @@ class Heartbeat:
     async def __call__(self) -> None:
         """Send a heartbeat, unless this instance is not ready."""
         snapshot = self.snapshot()
-        if readiness()(snapshot.report, snapshot.phase).passes:
+        if readiness_query()(snapshot.report, snapshot.phase).passes:
             await self.send()
 
 

@@ -80,7 +80,7 @@ class Answers:
         details = self.access.shows_details(authorization)
         verdict = query(snapshot.report, snapshot.phase)
         if verdict is None or response_format is not HTML:
-            return _answer(verdict, response_format, details=details)
+            return _answer_verdict(verdict, response_format, details=details)
         if self.access.is_operator(authorization):
             view = OperatorView(self.clients.all(snapshot.now), self.settings)
             return self._render_page(verdict, snapshot.now, view, details=details)
@@ -95,7 +95,7 @@ class Answers:
         self, verdict: Verdict, now: Instant, operator: OperatorView | None = None, *, details: bool
     ) -> Answer:
         history = HistorySnapshot(now=now, histories=self.histories, operator=operator)
-        return _answer(replace(verdict, snapshot=history), HTML, details=details)
+        return _answer_verdict(replace(verdict, history=history), HTML, details=details)
 
     def respond_to_scrape(self, accept: str, authorization: str, snapshot: Snapshot) -> Answer:
         """Answer a scrape, which always succeeds."""
@@ -119,7 +119,7 @@ class Answers:
         return record
 
 
-def _answer(verdict: Verdict | None, response_format: Format, *, details: bool) -> Answer:
+def _answer_verdict(verdict: Verdict | None, response_format: Format, *, details: bool) -> Answer:
     if verdict is None or (verdict.is_single_check and not details):
         return error_answer(HTTPStatus.NOT_FOUND, "no such check")
     headers = _headers(response_format.content_type, verdict.phase, passes=verdict.passes)
@@ -197,7 +197,7 @@ class UnavailableAnswers:
         del query, authorization
         self._log_once()
         verdict = Verdict(status=Status.FAIL, phase=snapshot.phase, detail=self._cause.detail)
-        return _answer(verdict, response_format, details=False)
+        return _answer_verdict(verdict, response_format, details=False)
 
     def respond_to_scrape(self, accept: str, authorization: str, snapshot: Snapshot) -> Answer:
         """Return a failure, so that Prometheus shows the target as down."""

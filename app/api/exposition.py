@@ -14,7 +14,7 @@ from prometheus_client.openmetrics import exposition as openmetrics
 
 import app
 from app.api.metrics import BUCKETS, OPENMETRICS, PLAIN, MetricsRecorder
-from app.api.verdict import readiness
+from app.api.verdict import readiness_query
 from app.health import Reason, Report, Status
 from app.lifecycle import Phase
 
@@ -89,7 +89,7 @@ def instance_samples(
     """Return the samples without a label for the check."""
     requests = recorder.requests.items()
     return {
-        "health_ready": {(): readiness()(report, phase).passes},
+        "health_ready": {(): readiness_query()(report, phase).passes},
         "health_phase": {(one,): one is phase for one in Phase},
         "health_event_loop_lag_seconds": {(): lag},
         "health_build": {(): {"version": app.__version__}},

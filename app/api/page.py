@@ -240,16 +240,16 @@ TEMPLATES.filters.update(
 def render_page(verdict: Verdict) -> bytes:
     """Return the page of a verdict; without a report it shows status and code only."""
     code = HTTPStatus.OK if verdict.passes else HTTPStatus.SERVICE_UNAVAILABLE
-    if verdict.report is None or verdict.snapshot is None:
+    if verdict.report is None or verdict.history is None:
         status, detail = verdict.status.word, verdict.detail
         return _render("bare.html", status=status, code=code.value, detail=detail)
     return _render(
         "page.html",
         verdict=verdict,
-        snapshot=verdict.snapshot,
+        snapshot=verdict.history,
         code=code.value,
         banner=banner(verdict, verdict.report),
-        rows=check_rows(verdict.report, verdict.snapshot),
+        rows=check_rows(verdict.report, verdict.history),
         version=app.__version__,
     )
 

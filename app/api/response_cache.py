@@ -89,7 +89,7 @@ class ResponseCache:
     def get(self, method: str, path: str, now: float) -> CachedResponse | None:
         """Return the response to a cacheable request; None if the path is not cached."""
         generation = self.current_generation(now)
-        return generation.get((method, path)) or self._render(method, path, generation)
+        return generation.get((method, path)) or self._render_path(method, path, generation)
 
     def respond(self, scope: Scope) -> CachedResponse | None:
         """Return the response to a request and record the client; None if it is not cacheable."""
@@ -102,7 +102,9 @@ class ResponseCache:
             response.record(client, now)
         return response
 
-    def _render(self, method: str, path: str, generation: CacheGeneration) -> CachedResponse | None:
+    def _render_path(
+        self, method: str, path: str, generation: CacheGeneration
+    ) -> CachedResponse | None:
         if method not in CACHEABLE_METHODS or path not in self._renderers or not self._snapshot:
             return None
         generation["GET", path] = response = self._renderers[path](self._snapshot)

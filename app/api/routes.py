@@ -23,7 +23,14 @@ from app.api.formats import FORMATS, JSON, TEXT, Format, negotiate
 from app.api.json_bodies import CheckBody, ErrorBody, HealthBody, StatusBody
 from app.api.metrics import MEDIA_TYPES
 from app.api.response_cache import CachedResponse
-from app.api.verdict import HealthQuery, Snapshot, liveness, readiness, single_check, startup
+from app.api.verdict import (
+    HealthQuery,
+    Snapshot,
+    liveness,
+    readiness_query,
+    single_check_query,
+    startup,
+)
 from app.health import Instant
 
 
@@ -110,7 +117,7 @@ class Endpoint:
 def _readiness_query(request: Request) -> HealthQuery:
     query = request.query_params
     exclude, only = query.getlist("exclude"), query.getlist("only")
-    return readiness(exclude, only, is_verbose="verbose" in query)
+    return readiness_query(exclude, only, is_verbose="verbose" in query)
 
 
 ENDPOINTS = (
@@ -143,7 +150,7 @@ ENDPOINTS = (
     Endpoint(
         "Whether one check passes",
         ("/health/checks/{name}",),
-        lambda request: single_check(request.path_params["name"]),
+        lambda request: single_check_query(request.path_params["name"]),
         {200: CheckBody, 503: CheckBody, 404: ErrorBody},
         (NAME, FORMAT, VERBOSE),
     ),
@@ -209,7 +216,7 @@ def add_routes(app: FastAPI) -> None:
 def _add_endpoint(app: FastAPI, endpoint: Endpoint) -> None:
     async def handle(request: Request) -> Response:
         snapshot = _answers(request).snapshot()
-        answer = _answer(endpoint, request, snapshot)
+        answer = _answer_request(endpoint, request, snapshot)
         return _respond(request, answer, endpoint.paths[0], snapshot.now)
 
     name = endpoint.paths[0].removeprefix("/").replace("/", "_").replace("_{name}", "")
@@ -233,7 +240,7 @@ def _answers(request: Request) -> Answers | UnavailableAnswers:
     return answers
 
 
-def _answer(endpoint: Endpoint, request: Request, snapshot: Snapshot) -> Answer:
+def _answer_request(endpoint: Endpoint, request: Request, snapshot: Snapshot) -> Answer:
     answers = _answers(request)
     accept = ", ".join(request.headers.getlist("accept"))
     authorization = request.headers.get("authorization", "")
@@ -282,14 +289,14 @@ def cacheable_renderers(app: FastAPI) -> dict[str, Callable[[Snapshot], CachedRe
     scope = {"type": "http", "app": app, "method": "GET", "query_string": b"", "headers": []}
     request = Request(scope)
     return {
-        path: partial(_render, request, endpoint.health_query(request), endpoint.paths[0])
+        path: partial(_render_cacheable, request, endpoint.health_query(request), endpoint.paths[0])
         for endpoint in ENDPOINTS
         if endpoint.health_query and "{" not in endpoint.paths[0]
         for path in endpoint.path_variants
     }
 
 
-def _render(
+def _render_cacheable(
     request: Request, query: HealthQuery, endpoint: str, snapshot: Snapshot
 ) -> CachedResponse:
     answers = _answers(request)

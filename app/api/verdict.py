@@ -89,7 +89,7 @@ class Verdict:
         is_single_check: whether the query was about one check only.
         is_verbose: whether the answer lists all checks, however many there are.
         warnings: the parts of the query that were ignored.
-        snapshot: the history; None where the answer does not show it.
+        history: None where the answer does not show it.
         detail: why there is no report, if the application's lifespan does not run.
     """
 
@@ -99,7 +99,7 @@ class Verdict:
     is_single_check: bool = False
     is_verbose: bool = False
     warnings: tuple[str, ...] = ()
-    snapshot: HistorySnapshot | None = None
+    history: HistorySnapshot | None = None
     detail: str | None = None
 
     @property
@@ -123,7 +123,7 @@ class Verdict:
     @property
     def without_details(self) -> "Verdict":
         """The verdict for clients that may not see the checks."""
-        return replace(self, report=None, warnings=(), snapshot=None)
+        return replace(self, report=None, warnings=(), history=None)
 
 
 # Derives a verdict from a report and a phase; None if the query names an unknown check.
@@ -140,7 +140,7 @@ def startup(report: Report, phase: Phase) -> Verdict:
     return Verdict(status=Status.PASS if report.complete else Status.FAIL, phase=phase)
 
 
-def readiness(
+def readiness_query(
     exclude: Sequence[str] = (), only: Sequence[str] = (), *, is_verbose: bool = False
 ) -> Callable[[Report, Phase], Verdict]:
     """Return a query for whether this instance should get traffic.
@@ -173,7 +173,7 @@ def readiness(
     return query
 
 
-def single_check(name: str) -> HealthQuery:
+def single_check_query(name: str) -> HealthQuery:
     """Return a query for whether one check passes, required or not."""
 
     def query(report: Report, phase: Phase) -> Verdict | None:

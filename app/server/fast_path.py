@@ -130,9 +130,9 @@ class RawResponseCache:
         generation = response_cache.current_generation(self.now)
         if generation is not self._generation or headers is not self._headers:
             self._generation, self._headers, self._responses = generation, headers, {}
-        return self._responses.get(data) or self._render(data, response_cache)
+        return self._responses.get(data) or self._render_bytes(data, response_cache)
 
-    def _render(self, data: bytes, response_cache: ResponseCache) -> RawResponse | None:
+    def _render_bytes(self, data: bytes, response_cache: ResponseCache) -> RawResponse | None:
         if (request := parse_cacheable_request(data)) is None:
             return None
         if (cached := response_cache.get(request.method, request.path, self.now)) is None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from itertools import count
 
 from app.api.clients import Clients
-from app.api.verdict import HistorySnapshot, OperatorView, Verdict, readiness
+from app.api.verdict import HistorySnapshot, OperatorView, Verdict, readiness_query
 from app.health import Check, History, Instant, Observation, Reason, Report, Result
 from app.health.history import detect_transition
 from app.lifecycle import Phase
@@ -90,8 +90,8 @@ class PageState:
 
     def verdict(self, operator: OperatorView | None = None) -> Verdict:
         """Return the verdict of a readiness query, with the history."""
-        verdict = readiness()(self.report, self._phase)
-        return replace(verdict, snapshot=self.snapshot(operator))
+        verdict = readiness_query()(self.report, self._phase)
+        return replace(verdict, history=self.snapshot(operator))
 
 
 def thirty_checks() -> PageState:

@@ -10,7 +10,7 @@ import pytest
 import app
 from app.api.clients import MAX_CLIENTS, Clients
 from app.api.page import POLICY, check_rows, render_page
-from app.api.verdict import HistorySnapshot, OperatorView, single_check
+from app.api.verdict import HistorySnapshot, OperatorView, single_check_query
 from app.health import Check, Reason, Report
 from app.health.reasons import Advice
 from app.lifecycle import Phase
@@ -111,7 +111,7 @@ def test_a_passing_check_may_have_advice() -> None:
     state = PageState().check("it")
     verdict = replace(state.verdict(), report=Report((known,)))
     shown = render_page(
-        replace(verdict, snapshot=HistorySnapshot(now=NOW, histories={"it": history}))
+        replace(verdict, history=HistorySnapshot(now=NOW, histories={"it": history}))
     ).decode()
     assert "<p>It is odd.</p>\n<p>Look at it.</p>" in shown
 
@@ -131,7 +131,7 @@ def test_a_page_without_details_has_only_code_and_status(phase: Phase) -> None:
     """No check, no phase and no version, in attributes and comments either."""
     state = PageState(phase).check("postgres", failing_for(9, Reason.DNS))
     shown = render_page(state.verdict(operator()).without_details)
-    assert state.verdict(operator()).without_details.snapshot is None
+    assert state.verdict(operator()).without_details.history is None
     assert read(shown) == "fail 503"
     for secret in ("postgres", phase.value, app.__version__, "DATABASE_URL"):
         assert secret not in re.sub(r"(?s)<(style|script|symbol).*?</\1>", "", shown.decode())
@@ -208,8 +208,8 @@ def test_one_check_has_a_page_of_its_own() -> None:
         ("postgres", "Passing postgres passes."),
         ("redis", "Failing redis fails."),
     ):
-        verdict = single_check(name)(state.report, Phase.DRAINING)
+        verdict = single_check_query(name)(state.report, Phase.DRAINING)
         assert verdict
-        text = read(render_page(replace(verdict, snapshot=state.snapshot())))
+        text = read(render_page(replace(verdict, history=state.snapshot())))
         assert text.startswith(beginning)
     assert "postgres" not in text

@@ -1,7 +1,7 @@
 import pytest
 
 from app.api.page import banner
-from app.api.verdict import readiness, single_check
+from app.api.verdict import readiness_query, single_check_query
 from app.health import Check, Instant, Observation, Report, Status
 from app.lifecycle import Phase
 from tests.fakes import answers
@@ -79,7 +79,7 @@ def test_the_banner_names_the_checks_that_fail(
 ) -> None:
     """And it says whether the instance accepts traffic."""
     known = report(letters)
-    verdict = readiness()(known, Phase(phase))
+    verdict = readiness_query()(known, Phase(phase))
     shown = banner(verdict, known)
     assert (shown.kind, shown.words) == (kind, words)
 
@@ -97,7 +97,7 @@ def test_the_banner_of_a_single_check_ignores_the_phase(
 ) -> None:
     """And whether the check is required."""
     known = report(letters)
-    verdict = single_check("a")(known, Phase.DRAINING)
+    verdict = single_check_query("a")(known, Phase.DRAINING)
     assert verdict
     shown = banner(verdict, known)
     assert (shown.kind, shown.words) == (kind, words)
