@@ -1,6 +1,7 @@
 """When `make` creates the virtual environment, and when it reuses it."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -11,6 +12,8 @@ import pytest
 from tests.pages import furnish
 from tests.service import ROOT, clean
 
+
+MAKEFILE = (ROOT / "Makefile").read_text()
 
 # Passes the checks of the Makefile, with a version that no real Python has.
 PYTHON = "#!/bin/sh\ncase $2 in *print*) echo 9.99;; esac\n"
@@ -23,13 +26,13 @@ class Checkout:
         self.folder = folder
         self.python = folder.with_name("python9.99")
 
-    def make(self, *arguments: str) -> str:
-        """Return the commands that `make run` would execute."""
+    def make(self, *arguments: str, goal: str = "run") -> str:
+        """Return the commands that `make` would execute for a goal."""
         environ = {**clean(os.environ), "PATH": f"{sys.prefix}/bin:{os.environ['PATH']}"}
         # `make test PYTHON=...` exports these.
         for name in ("MAKEOVERRIDES", "PYTHON", "COVERAGE"):
             environ.pop(name, None)
-        command = ("make", "--dry-run", "run", *arguments)
+        command = ("make", "--dry-run", goal, *arguments)
         done = subprocess.run(
             command,
             cwd=self.folder,
@@ -63,13 +66,13 @@ def test_an_environment_is_reused_with_the_python_that_created_it(checkout: Chec
 
 
 def test_naming_another_python_creates_a_new_environment(checkout: Checkout) -> None:
-    assert f'"{sys.executable}" -m venv .venv\n' in checkout.make(f"PYTHON={sys.executable}")
+    assert f'environment "{sys.executable}" .venv' in checkout.make(f"PYTHON={sys.executable}")
 
 
 def test_python3_is_used_if_the_python_of_the_environment_is_gone(checkout: Checkout) -> None:
     """As after a system upgrade."""
     checkout.python.unlink()
-    assert '"python3" -m venv .venv\n' in checkout.make()
+    assert 'environment "python3" .venv' in checkout.make()
 
 
 @pytest.mark.parametrize("command", ["cp -a", "mv"])
@@ -77,10 +80,24 @@ def test_a_copied_or_moved_environment_is_created_again(checkout: Checkout, comm
     """It would still run the code of the original checkout."""
     other = Checkout(checkout.folder.with_name("other"))
     subprocess.run((*command.split(), checkout.folder, other.folder), check=True)
-    assert f'"{checkout.python}" -m venv .venv\n' in other.make()
+    assert f'environment "{checkout.python}" .venv' in other.make()
 
 
 def test_a_linked_environment_is_reused(checkout: Checkout) -> None:
     shutil.rmtree(checkout.folder / ".venv")
     furnish(checkout.folder)
     assert checkout.make(f"PYTHON={sys.executable}") == "exec .venv/bin/vitals dev\n"
+
+
+def test_help_starts_no_python(checkout: Checkout) -> None:
+    """It is there before Python is."""
+    checkout.python.write_text(f"#!/bin/sh\ntouch {checkout.folder}/started\n")
+    assert "scripts" not in checkout.make(goal="help")
+    assert not (checkout.folder / "started").exists()
+
+
+def test_a_target_has_three_lines_at_most() -> None:
+    """The logic is in scripts/."""
+    recipes = re.findall(r"^([\w.$()-]+):[^=\n]*\n((?:\t.*\n)+)", MAKEFILE, re.MULTILINE)
+    assert len(recipes) > 20
+    assert [name for name, recipe in recipes if recipe.count("\n") > 3] == []

@@ -1,0 +1,83 @@
+"""What the scripts of the Makefile decide."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.service import ROOT
+
+
+# Hides the programs of the system, but not those of the scripts themselves.
+HIDDEN = 'command() { [ "$1" != -v ] || return 1; builtin command "$@"; }; export -f command; '
+
+
+def run(command: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    """Run a shell command in the checkout."""
+    path = "/usr/sbin:/usr/bin:/sbin:/bin"
+    return subprocess.run(
+        ("/bin/bash", "-c", command),
+        cwd=ROOT,
+        env={"PATH": path, **environ},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(("environ", "code"), [({}, 0), ({"CI": "true"}, 1)])
+def test_a_suite_without_its_programs_runs_nothing_and_fails_only_in_ci(
+    environ: dict[str, str], code: int
+) -> None:
+    done = run(f"{HIDDEN}scripts/suite run proxies echo started", **environ)
+    assert (done.returncode, done.stdout) == (code, "")
+    missing = "missing haproxy caddy nginx (make system-proxies)"
+    assert done.stderr == f"*** NOTHING IS TESTED BEHIND A PROXY: {missing} ***\n"
+
+
+def test_a_suite_without_docker_names_it() -> None:
+    done = run("scripts/suite run docker echo started", DOCKER_HOST="tcp://127.0.0.1:1")
+    assert "missing a Docker engine that you may use ***" in done.stderr
+
+
+def test_a_suite_with_its_programs_runs() -> None:
+    """Bash is there, as it runs the script. The exit code is that of the command."""
+    shown = "command() { return 0; }; export -f command; "
+    done = run(f"{shown}scripts/suite run browser bash -c 'echo started; exit 3'")
+    assert (done.returncode, done.stdout) == (3, "started\n")
+
+
+@pytest.mark.parametrize("arguments", ["", "run", "run unknown true", "remove browser"])
+def test_a_wrong_call_prints_the_usage(arguments: str) -> None:
+    done = run(f"scripts/suite {arguments}")
+    assert done.returncode == 2
+    assert "Usage: scripts/suite install NAME" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (None, "not found: install Python 3.11 or newer, or use"),
+        ("exit 1", "is not Python 3.11 or newer: install that, or use"),
+        ("case $2 in *ensurepip) exit 1; esac", "has no working venv module: install it"),
+    ],
+)
+def test_an_environment_needs_a_python_that_can_create_one(
+    tmp_path: Path, text: str | None, problem: str
+) -> None:
+    """The folder that is there stays."""
+    python, folder = tmp_path / "python", tmp_path / "environment"
+    folder.mkdir()
+    if text:
+        python.write_text(f"#!/bin/sh\n{text}\n")
+        python.chmod(0o755)
+    done = run(f"scripts/environment {python} {folder} lock.txt")
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"{python} {problem}")
+    assert done.stderr.count("\n") == 1
+    assert folder.exists()
+
+
+def test_each_script_states_its_usage() -> None:
+    for script in (ROOT / "scripts").iterdir():
+        assert f"\n# Usage: scripts/{script.name} " in script.read_text(), script.name
