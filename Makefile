@@ -142,7 +142,7 @@ fmt: $(MADE) ## format the code, and apply ruff's safe fixes
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-docs-tables: $(MADE) ## write the tables of settings, options and reasons in docs/ from the code
+docs-tables: $(MADE) ## write the tables in docs/, and the version of the image, from the code
 	$(BIN)/python -m tests.repository.doc_tables
 
 lock: ## update the lock files in requirements/, with uv

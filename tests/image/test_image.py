@@ -9,6 +9,7 @@ from uuid import uuid4
 
 import pytest
 
+from app import __version__
 from tests.image.stack import CommandFailedError, checkout, run, until
 from tests.private_ca import PrivateCA
 from tests.test_dockerfile import own_check
@@ -75,7 +76,7 @@ def _image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Image]:
     for name in ("secrets/jwt_secret.txt", ".env", ".git/config", "app/__pycache__/left.pyc"):
         (image.folder / name).parent.mkdir(exist_ok=True)
         (image.folder / name).write_text("must not be in the image")
-    image.build("--file", "docker/Dockerfile", "--build-arg", "VERSION=1.2.3")
+    image.build("--file", "docker/Dockerfile")
     yield image
     image.remove()
 
@@ -110,9 +111,20 @@ def test_a_default_build_makes_the_production_image(image: Image) -> None:
         own_check(),
     ]
     labels = config["Labels"]
-    assert labels["org.opencontainers.image.version"] == "1.2.3"
     assert labels["org.opencontainers.image.created"] == "1970-01-01T00:00:00Z"
     assert labels["org.opencontainers.image.base.name"] == BASE
+
+
+def test_its_label_and_its_command_have_the_version_of_the_package(image: Image) -> None:
+    label = image.inspected["Config"]["Labels"]["org.opencontainers.image.version"]
+    assert label == __version__
+    assert image.sh("vitals --version") == f"vitals {__version__}\n"
+
+
+def test_a_build_with_a_version_that_the_code_does_not_have_fails(image: Image) -> None:
+    arguments = ("--file", "docker/Dockerfile", "--build-arg", "VERSION=9.9.9")
+    with pytest.raises(CommandFailedError):
+        run("docker", "build", "--target", "builder", *arguments, ".", cwd=image.folder)
 
 
 def test_it_has_only_what_serving_needs(image: Image) -> None:
@@ -187,6 +199,6 @@ def test_it_adds_at_most_130_megabytes_to_its_base(image: Image) -> None:
 def test_a_change_of_the_code_does_not_install_dependencies_again(image: Image) -> None:
     with (image.folder / "app/main.py").open("a") as source:
         source.write(f"# {uuid4()}\n")
-    repeated = image.build("--file", "docker/Dockerfile", "--build-arg", "VERSION=1.2.3")
+    repeated = image.build("--file", "docker/Dockerfile")
     assert "COPY app app" in repeated
     assert not [step for step in repeated if "requirements" in step or "apt-get" in step]

@@ -1,4 +1,4 @@
-"""The tables of the documentation that follow the code. `make docs-tables` writes them.
+"""The tables and versions that follow the code. `make docs-tables` writes them.
 
 Names, kinds, defaults and accepted values come from the code. The prose stays: it is the last
 column of a table, and a default that the code computes.
@@ -10,12 +10,23 @@ from typing import Any
 
 from pydantic.fields import FieldInfo
 
+from app import __version__
 from app.checks.registry import KINDS
 from app.health.reasons import ADVICE
 from app.settings import Settings
 from app.settings.checks import GENERAL
 from tests.service import ROOT
 
+
+# Neither a Dockerfile nor a Compose file can read the version from app/__init__.py. The image of a
+# registry has a version of its own.
+VERSION = re.compile(r"(?<![\w/])(vitals:|ARG VERSION=)\d+\.\d+\.\d+")
+WITH_VERSION = [
+    *(ROOT / name for name in ("docker/Dockerfile", "compose.production.yaml", "README.md")),
+    *(ROOT / name for name in (".env.production.example", "secrets/README.md")),
+    *sorted(ROOT.glob("docs/*.md")),
+    *sorted(ROOT.glob("deploy/**/*.yaml")),
+]
 
 TABLE = re.compile(r"(<!-- table: (\w+) -->\n)(.*?)(<!-- end of table -->\n)", re.DOTALL)
 
@@ -27,7 +38,8 @@ Rows = Mapping[tuple[str, ...], list[str]]
 
 
 def update(page: str) -> str:
-    """Return a page with current tables."""
+    """Return a file with current tables and the current version."""
+    page = VERSION.sub(rf"\g<1>{__version__}", page)
     return TABLE.sub(lambda found: found[1] + "".join(_write(*found.group(2, 3))) + found[4], page)
 
 
@@ -129,5 +141,5 @@ TABLES: Mapping[str, tuple[list[str], Callable[[Rows], Iterator[list[str]]]]] = 
 }
 
 if __name__ == "__main__":
-    for path in sorted(ROOT.glob("docs/*.md")):
+    for path in WITH_VERSION:
         path.write_text(update(path.read_text()))

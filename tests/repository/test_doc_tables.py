@@ -1,9 +1,11 @@
 import re
+from pathlib import Path
 
 import pytest
 
+from app import __version__
 from tests.pages import PAGES
-from tests.repository.doc_tables import TABLE, TABLES, update
+from tests.repository.doc_tables import TABLE, TABLES, VERSION, WITH_VERSION, update
 
 
 WITH_TABLES = [name for name, page in PAGES.items() if TABLE.search(page)]
@@ -21,6 +23,21 @@ def test_every_row_has_prose(name: str) -> None:
     rows = [row for table in TABLE.finditer(PAGES[name]) for row in table[3].splitlines()]
     assert rows
     assert not [row for row in rows if row.endswith("| |")]
+
+
+@pytest.mark.parametrize("file", WITH_VERSION, ids=lambda file: file.name)
+def test_a_file_has_the_version_of_the_package(file: Path) -> None:
+    """`make docs-tables` writes it."""
+    assert {found[0].partition(found[1])[2] for found in VERSION.finditer(file.read_text())} <= {
+        __version__
+    }
+
+
+def test_the_version_of_a_label_and_of_an_image_follows_the_package() -> None:
+    """That of an image in a registry does not."""
+    old = "ARG VERSION=0.0.1\nimage: vitals:0.0.1\nregistry.example.com/vitals:0.0.1\n"
+    new = f"ARG VERSION={__version__}\nimage: vitals:{__version__}\n"
+    assert update(old) == f"{new}registry.example.com/vitals:0.0.1\n"
 
 
 def test_every_table_is_on_a_page() -> None:

@@ -56,7 +56,7 @@ def test_the_application_keeps_its_container_and_its_probe(rendered: str) -> Non
     containers: dict[str, Any] = {one["name"]: one for one in pod["containers"]}
     assert containers["shop"] == yaml.safe_load(SHOP)["spec"]["template"]["spec"]["containers"][0]
     vitals = containers["vitals"]
-    assert vitals["image"] == "registry.example.com/vitals:production"
+    assert vitals["image"] == "registry.example.com/vitals:1.2.3"
     paths = [
         vitals[f"{one}Probe"]["httpGet"]["path"] for one in ("startup", "liveness", "readiness")
     ]
