@@ -16,6 +16,9 @@ SHOWN = dict(re.findall(r"^#?([A-Z_]+)=(.*)$", TEMPLATE, re.MULTILINE))
 FIELDS = {name.upper(): field.default for name, field in Settings.model_fields.items()}
 COMPOSED = dict(re.findall(r"(?<!\$)\$\{([A-Z_]+):?-([^}]*)\}", COMPOSE))
 
+# They have examples of stores elsewhere: a container of Compose starts only without them.
+STORES = {"DATABASE_URL", "REDIS_URL"}
+
 # The image's defaults that differ from the service's.
 IMAGE_DEFAULTS = {"HOST": "0.0.0.0"}  # noqa: S104  # in a container
 
@@ -51,7 +54,8 @@ def test_it_lists_exactly_the_variables_of_the_service_and_the_compose_files() -
     """It also lists those of applications, in a section of their own."""
     files = {f"{name.upper()}_FILE" for name in SECRETS}
     applications = set[str]().union(*FOR_APPLICATIONS.values())
-    assert SHOWN.keys() == FIELDS.keys() | COMPOSED.keys() | files | applications
+    variables = FIELDS.keys() | COMPOSED.keys() | files | applications
+    assert SHOWN.keys() == variables | {"COMPOSE_FILE"}
     section = TEMPLATE.partition("Vitals does not read these")[2].partition("# ---")[0]
     assert set(re.findall(r"^#([A-Z_]+)=", section, re.MULTILINE)) == applications
 
@@ -61,13 +65,15 @@ def test_every_variable_of_the_compose_files_has_a_default() -> None:
     assert COMPOSED.keys() == set(re.findall(r"(?<!\$)\$\{?([A-Z_]+)", COMPOSE))
 
 
-def test_every_variable_in_it_is_commented_out() -> None:
-    """A copy of the template changes no setting."""
-    assert not re.findall(r"^[^#\n].*", TEMPLATE, re.MULTILINE)
+def test_a_copy_selects_the_files_of_production_and_changes_no_setting() -> None:
+    uncommented = re.findall(r"^[^#\n].*", TEMPLATE, re.MULTILINE)
+    assert uncommented == ["COMPOSE_FILE=compose.yaml:compose.production.yaml"]
 
 
 DEFAULTS = {
-    name: default for name, default in (FIELDS | COMPOSED | IMAGE_DEFAULTS).items() if default
+    name: default
+    for name, default in (FIELDS | COMPOSED | IMAGE_DEFAULTS).items()
+    if default and name not in STORES
 }
 
 

@@ -1,12 +1,15 @@
 """The merged configuration of both compose files."""
 
 import json
+import re
 from typing import Any
 
 import pytest
 import yaml
 
+from app import __version__
 from tests.image.stack import DEVELOPMENT, PRODUCTION, Stack, run
+from tests.pages import PAGES
 from tests.service import ROOT
 
 
@@ -19,12 +22,16 @@ STORES = ["minio", "postgres", "redis"]
 MONITORING = ["alertmanager", "grafana", "prometheus"]
 
 
-def model(files: str) -> Any:
-    """Return the merged compose files, with every profile."""
-    command = ("docker", "compose", "--profile", "*", "config", "--format", "json")
+def model(files: str, *profiles: str, **settings: str) -> Any:
+    """Return the merged compose files, with the variables of .env.
+
+    The profiles are options of `docker compose`; without any, all are active.
+    """
+    command = ("docker", "compose", *(profiles or ("--profile", "*")), "config", "--format", "json")
     stack = Stack(ROOT, files, "vitals", 8000)
     environ = {name: value for name, value in stack.environ.items() if name != "VITALS_IMAGE"}
     environ.pop("COMPOSE_PROJECT_NAME")
+    environ.update(settings)
     return json.loads(run(*command, "--no-path-resolution", cwd=ROOT, env=environ))
 
 
@@ -166,6 +173,27 @@ def test_secrets_are_files_and_each_service_has_its_own(production: Any) -> None
     assert "configs" not in production
 
 
+def test_each_secret_has_the_readers_of_its_row_in_the_readme(services: Any) -> None:
+    """The rows of optional secrets name who can read them if they exist."""
+    rows = re.findall(
+        r"^\| (`\w+`.*?) \| (.*?) \| (.*?) \|$", PAGES["secrets/README.md"], re.MULTILINE
+    )
+    readers = {
+        name: set(read_by.split(", "))
+        for names, read_by, purpose in rows
+        for name in re.findall(r"`(\w+)`", names)
+        if not purpose.startswith("optional")
+    }
+    assert readers.keys() == {*SECRETS.split()} - {"notify_url"}
+    for name, expected in readers.items():
+        found = {
+            service
+            for service, options in services.items()
+            if name in [secret["source"] for secret in options.get("secrets", ())]
+        }
+        assert found == expected, name
+
+
 def test_redis_reads_its_password_from_standard_input(services: Any) -> None:
     """Not from an argument or a variable, which other processes could read."""
     script = services["redis"]["command"][-1]
@@ -211,6 +239,21 @@ def test_each_service_is_hardened(services: Any, service: str) -> None:
     }
 
 
+def test_each_up_builds_the_image_of_this_checkout(services: Any) -> None:
+    """Its tag is the version, so that a rollback finds the image of the version before."""
+    backend = services["backend"]
+    assert (backend["image"], backend["pull_policy"]) == (f"vitals:{__version__}", "build")
+    assert "VERSION" not in backend["build"]["args"]
+
+
+def test_an_image_that_a_setting_names_is_not_replaced_by_a_build() -> None:
+    backend = model(PRODUCTION, VITALS_IMAGE="registry.example.com/vitals:2.0.0")["services"][
+        "backend"
+    ]
+    assert backend["image"] == "registry.example.com/vitals:2.0.0"
+    assert "pull_policy" not in backend
+
+
 def test_the_backend_uses_the_production_image_unchanged(services: Any) -> None:
     """With the user, the command and the health check of the image."""
     backend = services["backend"]
@@ -234,13 +277,45 @@ def test_the_health_checks_of_the_stores_fail_when_the_stores_do(services: Any) 
     assert tests["minio"][-1].endswith("/minio/health/cluster")
 
 
-@pytest.mark.parametrize("files", [DEVELOPMENT, PRODUCTION])
-def test_the_backend_starts_even_if_the_stores_are_down(files: str) -> None:
+@pytest.mark.parametrize(
+    ("files", "condition", "required"),
+    [(DEVELOPMENT, "service_started", True), (PRODUCTION, "service_healthy", False)],
+)
+def test_the_backend_waits_for_healthy_stores_in_production_only(
+    files: str, condition: str, *, required: bool
+) -> None:
     depends_on = model(files)["services"]["backend"]["depends_on"]
-    assert {name: on["condition"] for name, on in depends_on.items()} == {
-        "postgres": "service_started",
-        "redis": "service_started",
+    assert depends_on == {
+        name: {"condition": condition, "required": required} for name in ("postgres", "redis")
     }
+
+
+@pytest.mark.parametrize("profiles", [("--profile", "storage"), ("--profile", "edge")])
+def test_a_profile_adds_to_the_stores(profiles: tuple[str, ...]) -> None:
+    assert model(PRODUCTION, *profiles)["services"].keys() > {"backend", "postgres", "redis"}
+
+
+@pytest.mark.parametrize("value", ["", "elsewhere://"])
+@pytest.mark.parametrize(
+    ("setting", "store"), [("DATABASE_URL", "postgres"), ("REDIS_URL", "redis")]
+)
+def test_a_store_elsewhere_or_none_starts_no_container(
+    setting: str, store: str, value: str
+) -> None:
+    """The backend checks what the setting says."""
+    services = model(PRODUCTION, "--profile", "storage", **{setting: value})["services"]
+    assert services.keys() == {"backend", "minio", "postgres", "redis"} - {store}
+    assert services["backend"]["environment"][setting] == value
+
+
+def test_every_service_of_development_has_a_health_check() -> None:
+    """The backend has that of its image."""
+    services = model(DEVELOPMENT)["services"]
+    assert [name for name, service in services.items() if "healthcheck" not in service] == [
+        "backend"
+    ]
+    assert services["pgadmin"]["healthcheck"]["test"][-1].endswith("/misc/ping")
+    assert services["redis-commander"]["healthcheck"]["test"][-1].endswith("/healthcheck.js")
 
 
 def test_every_image_has_a_version_tag() -> None:
