@@ -37,7 +37,10 @@ DRAFT_PREFIX = ".new-"
 
 @dataclass(frozen=True, slots=True)
 class SecretsFolder:
-    """A folder that only its owner can enter, with files that any container's user can read."""
+    """A folder that only its owner can enter, with files that any container's user can read.
+
+    Its path is absolute, so that messages show where the files are.
+    """
 
     path: Path
 
@@ -60,7 +63,7 @@ class SecretsFolder:
             yield from check_mode(self.path, FOLDER_MODE)
         elif get_mode(self.path) != FOLDER_MODE:
             yield (
-                f"{self.path.absolute()} has mode {get_mode(self.path):04o} and also contains "
+                f"{self.path} has mode {get_mode(self.path):04o} and also contains "
                 f"{entry}. Use a folder for secrets alone, with mode {FOLDER_MODE:04o}."
             )
 
@@ -214,6 +217,7 @@ dir_option = option(
     type=FILE,
     metavar="DIR",
     default="secrets",
+    callback=lambda _context, _parameter, folder: folder.absolute(),
     help="The folder with the secret files.",
 )
 
@@ -244,7 +248,7 @@ def init(folder: Path) -> None:
 @secrets.command()
 @dir_option
 def check(folder: Path) -> None:
-    """Check each secret file, and print how to fix it.
+    """Check each secret file, and print its path and how to fix it.
 
     Exits with 1 if anything is wrong. A hint, such as one about quotes, is no failure.
     """
@@ -254,11 +258,11 @@ def check(folder: Path) -> None:
         names = [*SECRETS, *filter(secrets_folder.files, OPTIONAL_SECRETS)]
         problems = {name: list(secrets_folder.problems(name)) for name in names}
         problems["folder"] = list(secrets_folder.mode_problems())
-        hints = {name: list(secrets_folder.hints(name)) for name in names}
-    for name, lines in problems.items():
-        remarks = hints.get(name, [])
-        texts = lines or ["ok, but" if remarks else "ok"]
-        click.echo(f"{name}: {' '.join([*texts, *remarks])}")
+        for name in names:
+            judged = problems[name] or [f"{secrets_folder.files(name)[0]} is readable."]
+            click.echo(f"{name}: {' '.join([*judged, *secrets_folder.hints(name)])}")
+        judged = problems["folder"] or [f"{folder} has mode {FOLDER_MODE:04o}."]
+        click.echo(f"folder: {' '.join(judged)}")
     sys.exit(1 if any(problems.values()) else 0)
 
 

@@ -134,7 +134,7 @@ def test_init_does_not_restrict_a_folder_with_other_files(
     assert "chmod 0700" not in checked.out.splitlines()[-1]
     folder.chmod(0o700)
     assert call("secrets", "init", "--dir", where).code == 0
-    assert call("secrets", "check", "--dir", where).out.endswith("folder: ok\n")
+    assert call("secrets", "check", "--dir", where).out.endswith(" has mode 0700.\n")
 
 
 @pytest.mark.parametrize(

@@ -13,10 +13,15 @@ from tests.cli.conftest import Call, end, start
 PLAINLY = () if os.geteuid() else ("setpriv", "--bounding-set", "-dac_override,-dac_read_search")
 
 
+def in_order(folder: Path) -> str:
+    """Return the line for a folder in which nothing is wrong."""
+    return f"folder: {folder} has mode 0700."
+
+
 def test_check_accepts_what_init_creates(full: Path, call: Call) -> None:
     """With one line for each secret."""
-    ok = "".join(f"{name}: ok\n" for name in (*SECRETS, "folder"))
-    assert call("secrets", "check", "--dir", full) == (0, ok, "")
+    lines = [*(f"{name}: {full}/{name}.txt is readable." for name in SECRETS), in_order(full)]
+    assert call("secrets", "check", "--dir", full) == (0, "\n".join([*lines, ""]), "")
 
 
 @pytest.mark.parametrize(
@@ -65,7 +70,8 @@ def test_check_reports_each_problem_with_its_remedy(
     assert (result.code, result.err) == (1, "")
     lines = result.out.splitlines()
     assert lines.pop(2) == f"jwt_secret: {line.format(**names)}"
-    assert lines == [f"{name}: ok" for name in (*SECRETS, "folder") if name != "jwt_secret"]
+    others = [f"{name}: {full}/{name}.txt is readable." for name in SECRETS if name != "jwt_secret"]
+    assert lines == [*others, in_order(full)]
 
 
 @pytest.mark.parametrize(
@@ -94,8 +100,15 @@ def test_check_prints_hints(full: Path, call: Call, content: str, hints: list[st
     code, out, err = call("secrets", "check", "--dir", full)
     assert (code, err) == (0, "")
     found = " ".join(f"{file} {hint}" for hint in hints)
-    assert out.splitlines()[2] == f"jwt_secret: ok, but {found}"
+    assert out.splitlines()[2] == f"jwt_secret: {file} is readable. {found}"
     assert "CANARY" not in out
+
+
+def test_the_paths_are_absolute(full: Path, call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also of the default folder, so that the reader sees which checkout it belongs to."""
+    monkeypatch.chdir(full.parent)
+    for command, words in (("init", "kept "), ("check", "")):
+        assert call("secrets", command).out.startswith(f"postgres_password: {words}{full}/")
 
 
 def test_a_link_to_the_other_name_is_accepted(full: Path, call: Call) -> None:

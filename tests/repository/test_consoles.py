@@ -163,7 +163,7 @@ def test_the_maintenance_commands_create_and_remove_the_file(reader: Reader) -> 
 
 
 def test_secrets_made_by_hand_as_the_page_shows_pass_the_check(reader: Reader) -> None:
-    (block,) = shown("secrets/README.md", "Make them")
-    assert reader.run(block.text).returncode == 0
+    by_hand = shown("secrets/README.md", "Make them")[0]
+    assert reader.run(by_hand.text).returncode == 0
     checked = reader.run("vitals secrets check")
     assert checked.returncode == 0, checked.stdout
