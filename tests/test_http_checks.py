@@ -67,5 +67,5 @@ def test_an_http_check_follows_its_secret(store: int, valkey: Valkey, tmp_path: 
         secret.write_text("the key")
         service.until("minio", None, BOUND)
     log = (tmp_path / "log").read_text()
-    assert "HTTP status 403" in log
+    assert "got 403, expected 200" in log
     assert "the key" not in log

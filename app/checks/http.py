@@ -17,7 +17,7 @@ from app.checks.kind import SECRET_NAME, CheckSpec, Kind, Resources, TlsOptions
 from app.checks.network import BlockingCall, Dialer, Stage, enter_stage, explain_network
 from app.checks.tls import TrustStore
 from app.checks.urls import ensure, split_url
-from app.health import Facts, Reason
+from app.health import Facts, Reason, UnexpectedAnswerError
 
 
 # The User-Agent header, which shows in the service's access log.
@@ -35,7 +35,7 @@ BLANK_LINE_OVERLAP = 3
 FORBIDDEN = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 FINAL_STATUSES = range(200, 600)
-STATUS_CLASS = re.compile("[2-5]xx")
+STATUS_CLASSES = {f"{first}xx": range(first * 100, first * 100 + 100) for first in range(2, 6)}
 
 PORTS = {"http": 80, "https": 443}
 
@@ -93,9 +93,16 @@ def parse_statuses(value: Any) -> Any:
 
 
 def _statuses(value: Any) -> Collection[int]:
-    if isinstance(value, str) and STATUS_CLASS.fullmatch(value):
-        return range(int(value[0]) * 100, int(value[0]) * 100 + 100)
+    if isinstance(value, str):
+        return STATUS_CLASSES.get(value, ())
     return {value} if type(value) is int and value in FINAL_STATUSES else ()
+
+
+def _format_statuses(statuses: frozenset[int]) -> str:
+    """Return statuses as `expect` spells them: `200`, or `2xx or 404`."""
+    classes = {name: known for name, known in STATUS_CLASSES.items() if statuses.issuperset(known)}
+    others = sorted(statuses.difference(*classes.values()))
+    return " or ".join([*classes, *map(str, others)])
 
 
 EXPECT: Any = Field(
@@ -129,7 +136,7 @@ class HttpOptions(TlsOptions):
         }
 
 
-class StatusError(Exception):
+class StatusError(UnexpectedAnswerError):
     """The response has a status that is not expected."""
 
 
@@ -176,7 +183,7 @@ class HttpProbe:
         finally:
             connection.abort()
         if status not in self.expect:
-            raise StatusError(f"HTTP status {status}")
+            raise StatusError(f"got {status}, expected {_format_statuses(self.expect)}")
 
     def facts(self) -> Facts:
         """Return when the server's certificate expires."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from app.checks.errors import ProtocolError
-from app.health import Reason
+from app.health import Reason, UnexpectedAnswerError
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class Requirement:
     reason: Reason
 
 
-class RequirementError(Exception):
+class RequirementError(UnexpectedAnswerError):
     """The server answers, and does not meet a requirement."""
 
     def __init__(self, reason: Reason, text: str) -> None:
@@ -121,7 +121,7 @@ class ReplicationLag:
     def verify(self) -> None:
         """Raise a RequirementError if the lag exceeds the limit."""
         if self._limit is not None and (self.seconds or 0.0) > self._limit:
-            msg = f"the replica is {self.seconds:.1f} s behind"
+            msg = f"the replica is {self.seconds:.1f} s behind, max_lag is {self._limit:g}"
             raise RequirementError(Reason.LAGGING, msg)
 
 

@@ -12,6 +12,7 @@ from app.health.model import (
     Report,
     Result,
     Status,
+    UnexpectedAnswerError,
 )
 from app.health.monitor import Monitor
 from app.health.reasons import Reason
@@ -34,4 +35,5 @@ __all__ = [
     "Slot",
     "Status",
     "Transition",
+    "UnexpectedAnswerError",
 ]

@@ -103,6 +103,13 @@ class Facts:
     replication_lag: float | None = None
 
 
+class UnexpectedAnswerError(Exception):
+    """A dependency answers something else than the check expects.
+
+    The text shows both without an address, so that operators may see it.
+    """
+
+
 def default_reason(error: BaseException) -> Reason:
     """Return TIMEOUT for a missed deadline, and ERROR for anything else."""
     return Reason.TIMEOUT if isinstance(error, TimeoutError) else Reason.ERROR
@@ -172,6 +179,7 @@ class Result:
     Attributes:
         latency: seconds that the attempt took, until its deadline at most.
         cause: class and text of the error, for the log only.
+        mismatch: what the dependency answered and what was expected, for operators only.
         hint: advice that is better than that of the reason; a success may have one, too.
     """
 
@@ -179,6 +187,7 @@ class Result:
     latency: float
     reason: Reason | None = None
     cause: str = ""
+    mismatch: str = ""
     hint: Advice | None = None
     facts: Facts = field(default_factory=Facts)
 
@@ -192,6 +201,7 @@ class Observation:
         observed: time of the last result; None before the first.
         failures: consecutive failed results.
         successes: consecutive successful results.
+        mismatch: that of the last result.
         expiring: the certificate, if it was about to expire at the last result.
         severity: this check's contribution to the status of the report.
         expires: the steady time after which this is stale without another result.
@@ -205,6 +215,7 @@ class Observation:
     latency: float = 0.0
     failures: int = 0
     successes: int = 0
+    mismatch: str = ""
     hint: Advice | None = None
     facts: Facts = field(default_factory=Facts)
     expiring: Certificate | None = None
@@ -231,7 +242,8 @@ class Observation:
         if now.steady <= self.expires or self.observed is None:
             return self
         since = self.since if self.status is Status.FAIL else self.observed + self.check.lifetime
-        return replace(self, status=Status.FAIL, reason=Reason.STALE, since=since, hint=None)
+        stale = Reason.STALE
+        return replace(self, status=Status.FAIL, reason=stale, since=since, mismatch="", hint=None)
 
     def after(self, result: Result) -> "Observation":
         """Return the observation after another result."""
@@ -251,6 +263,7 @@ class Observation:
             latency=result.latency,
             failures=failures,
             successes=successes,
+            mismatch=result.mismatch,
             hint=result.hint,
             facts=result.facts,
             expiring=_find_expiring(result, self.check.certificate_warning),

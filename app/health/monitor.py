@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Self
 
 from app.health.history import History, Transition, detect_transition
-from app.health.model import Check, Clock, Observation, Report, Result
+from app.health.model import Check, Clock, Observation, Report, Result, UnexpectedAnswerError
 from app.health.reasons import Reason
 
 
@@ -102,6 +102,7 @@ class CheckRunner:
             latency=latency,
             reason=reason,
             cause=_describe(error),
+            mismatch=str(error) if isinstance(error, UnexpectedAnswerError) else "",
             hint=self.check.hint_after(error),
             facts=self.check.facts(),
         )

@@ -4,7 +4,17 @@ from typing import Any
 
 import pytest
 
-from app.health import Instant, Monitor, Probe, Reason, Result, Slot, Status, Transition
+from app.health import (
+    Instant,
+    Monitor,
+    Probe,
+    Reason,
+    Result,
+    Slot,
+    Status,
+    Transition,
+    UnexpectedAnswerError,
+)
 from tests.fakes import Dependency, SimulatedClock, answers, fails, hangs, stubborn, takes
 from tests.health.helpers import at, check, make_monitor, summary
 
@@ -100,6 +110,20 @@ async def test_subscribers_get_each_transition_and_its_cause() -> None:
     ]
     assert monitor.history["it"].transitions == [transition for transition, _ in received]
     assert monitor.history["it"].trend.at(Instant(4.5, 0))[-1] == Slot(0, 0.0, failed=True)
+
+
+async def test_the_text_of_an_unexpected_answer_is_kept() -> None:
+    """Until the next result, or until it is stale. That of another error is for the log only."""
+    error = UnexpectedAnswerError("got 502, expected 200")
+    dependency = Dependency(fails(error), fails(OSError("10.0.0.1")), fails(error), answers)
+    monitor, seen = make_monitor(check(dependency)), list[str]()
+    async with monitor:
+        for second in range(4):
+            await at(second + 0.5)
+            seen.append(monitor.report().checks[0].mismatch)
+            stale = monitor.latest.at(Instant(1000.0, 0))
+            assert not stale.checks[0].mismatch
+    assert seen == ["got 502, expected 200", "", "got 502, expected 200", ""]
 
 
 async def test_a_missing_answer_has_a_cause_too() -> None:

@@ -3,13 +3,14 @@ import threading
 from functools import partial
 from operator import le
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 
 from app.checks.http import KIND, HttpOptions, open_http
 from app.checks.kind import CheckSpec, Resources
-from app.health import Reason
+from app.health import Reason, UnexpectedAnswerError
 from app.settings.secrets import Secret
 from tests.faults.fault import Blackhole, Corrupt, Cut, Fault, Refuse, Reset, Silent, Stall
 from tests.faults.proxy import Proxy
@@ -40,7 +41,7 @@ async def test_the_health_endpoint_of_minio_is_checked() -> None:
     ):
         await probe()
         minio.answer = says(b"HTTP/1.1 503 Service Unavailable\r\nX-Minio-Write-Quorum: 3\r\n\r\n")
-        with pytest.raises(Exception, match=r"^HTTP status 503$") as caught:
+        with pytest.raises(Exception, match=r"^got 503, expected 200$") as caught:
             await probe()
         assert probe.explain(caught.value) is Reason.HTTP_STATUS
         assert minio.asked[0].splitlines() == [
@@ -78,6 +79,19 @@ async def test_a_status_passes_where_it_is_expected_and_nowhere_else(status: int
             assert await failure(probe) is Reason.HTTP_STATUS
         assert [asked.split()[1] for asked in server.asked] == ["/", "/"]
         assert "cookie" not in server.asked[1].lower()
+
+
+@pytest.mark.parametrize(
+    ("expect", "words"),
+    [(200, "200"), ("2xx", "2xx"), ([301, "2xx", 204, "4xx"], "2xx or 4xx or 301")],
+)
+async def test_an_error_has_the_status_and_the_expected_ones(expect: Any, words: str) -> None:
+    """As the option `expect` spells them."""
+    async with serving(says(b"HTTP/1.1 502 No\r\n\r\n")) as server:
+        options = HttpOptions(url=f"http://127.0.0.1:{server.port}/", expect=expect)
+        async with open_http(CheckSpec("http", KIND, options), Resources(str, 15)) as probe:
+            with pytest.raises(UnexpectedAnswerError, match=f"^got 502, expected {words}$"):
+                await probe()
 
 
 @pytest.mark.parametrize(
