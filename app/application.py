@@ -14,7 +14,7 @@ from app.api.clients import Clients
 from app.api.metrics import Metrics, MetricsRecorder
 from app.api.response_cache import ResponseCache
 from app.api.routes import add_routes, cacheable_renderers, is_probe
-from app.api.verdict import ServiceState
+from app.api.verdict import OperatorView, ServiceState
 from app.asgi import Vitals, skip_tracing
 from app.auth import Access, TokenVerifier
 from app.background import run_periodically
@@ -27,7 +27,7 @@ from app.logs import configure_if_unconfigured, filter_probe_logs
 from app.logs.events import CheckLogger, log_deprecated, log_start
 from app.notifications import monitor_notifications
 from app.settings import ConfigurationError, Settings, load
-from app.settings.loading import effective_settings, find_deprecated
+from app.settings.loading import changed_settings, effective_settings, find_deprecated
 from app.settings.secrets import SIGNING_KEY, SecretStore
 
 
@@ -106,7 +106,7 @@ async def open_service(
     stack.enter_context(StallDetector(lag, recorder.record_stall).watch())
     tokens = TokenVerifier(partial(settings.secret, SIGNING_KEY))
     stack.enter_context(run_periodically(tokens.poll, "tokens"))
-    access = Access(settings.health_details, tokens.is_valid, trust_all_clients=trust_all_clients)
+    access = Access(settings.health_details, tokens.refusal, trust_all_clients=trust_all_clients)
     state = ServiceState(monitor, lifecycle, clock)
     await stack.enter_async_context(
         monitor_notifications(settings, secrets, state.snapshot, recorder.record_notification)
@@ -114,10 +114,15 @@ async def open_service(
     application.state.answers = Answers(
         state=state,
         access=access,
-        metrics=Metrics(recorder, lag.worst),
+        metrics=Metrics(recorder, lag.worst, settings.instance),
         histories=monitor.history,
         clients=Clients(),
-        settings=effective_settings(settings),
+        instance=settings.instance,
+        operator_view=OperatorView(
+            settings=effective_settings(settings),
+            changed=changed_settings(settings),
+            targets={spec.name: spec.target for spec in settings.check_specs},
+        ),
     )
     application.admission, application.slow_admission = Admission(math.inf), Admission(MAX_WAITING)
     application.response_cache = ResponseCache(cacheable_renderers(application), state)

@@ -13,6 +13,8 @@ SCOPE = "health:read"
 # Characters: a longer token is rejected without parsing, so that clients can't keep us busy.
 MAX_LENGTH = 2048
 
+INVALID = "is damaged, or signed with another jwt_secret"
+
 logger = logging.getLogger("vitals")
 
 
@@ -39,27 +41,36 @@ class TokenVerifier:
                 logger.warning("signing key unreadable", extra={"cause": str(error)})
             self._key = None
 
-    def is_valid(self, token: str) -> bool:
-        """Return whether a token is signed, has not expired and has the scope `health:read`."""
-        if self._key is None or len(token) > MAX_LENGTH:
-            return False
+    def refusal(self, token: str) -> str:
+        """Return why a token is refused; empty if it is signed, not expired and has the scope."""
+        if self._key is None:
+            return "can't be verified, because this instance can't read its jwt_secret"
+        if len(token) > MAX_LENGTH:
+            return INVALID
 
         import jwt  # noqa: PLC0415 - as where the key is read
 
         try:
             claims = jwt.decode(token, self._key, [ALGORITHM], {"require": ["exp", "scope"]})
+        except jwt.ExpiredSignatureError:
+            return "has expired"
         except jwt.InvalidTokenError:
-            return False
+            return INVALID
         scope = claims["scope"]
-        return isinstance(scope, str) and SCOPE in scope.split()
+        has_scope = isinstance(scope, str) and SCOPE in scope.split()
+        return "" if has_scope else f"lacks the scope {SCOPE}"
 
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Decides which clients are operators and which may see details."""
+    """Decides which clients are operators and which may see details.
+
+    Attributes:
+        refuse: returns why a token is refused; empty if it is valid.
+    """
 
     details: Literal["always", "authorized", "never"]
-    is_valid_token: Callable[[str], bool]
+    refuse: Callable[[str], str]
     trust_all_clients: bool = False
 
     def is_operator(self, authorization: str) -> bool:
@@ -72,6 +83,19 @@ class Access:
             return self._has_valid_token(authorization)
         return self.details == "always"
 
+    def refusal(self, authorization: str) -> str | None:
+        """Return why a token is refused; "" without one, None if one would show no more."""
+        sees_all = self.is_operator(authorization) and self.shows_details(authorization)
+        if sees_all or self.details == "never":
+            return None
+        token = _bearer_token(authorization)
+        return self.refuse(token) if token else ""
+
     def _has_valid_token(self, authorization: str) -> bool:
-        scheme, _, token = authorization.partition(" ")
-        return scheme.lower() == "bearer" and self.is_valid_token(token.strip())
+        token = _bearer_token(authorization)
+        return bool(token) and not self.refuse(token)
+
+
+def _bearer_token(authorization: str) -> str:
+    scheme, _, token = authorization.partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""

@@ -26,6 +26,7 @@ def _service(valkey: Valkey, key: Path, tmp_path: Path) -> Iterator[Service]:
     environ = {
         **on(valkey=valkey),
         "HEALTH_DETAILS": "authorized",
+        "INSTANCE_NAME": "web-1",
         "JWT_SECRET_FILE": str(key),
         "SECRETS_DIR": str(tmp_path),
     }
@@ -51,3 +52,21 @@ async def test_after_a_key_rotation_only_new_tokens_are_valid(service: Service, 
     rotate(key)
     await eventually(lambda: sees_details(service, "o" * 32))
     assert not sees_details(service, "k" * 32)
+
+
+async def test_the_page_has_the_name_and_the_targets(
+    service: Service, valkey: Valkey, key: Path
+) -> None:
+    """For a client with a valid token. Another one learns why its token was refused."""
+    await eventually(lambda: sees_details(service, key.read_text()))
+
+    def page(expires: float) -> str:
+        bearer = f"Bearer {issue(key.read_text(), SCOPE, expires)}"
+        return service.ask("/health", Accept="text/html", Authorization=bearer).body.decode()
+
+    shown, refused = page(NEVER), page(10**9)
+    assert "<h1><small>web-1</small> " in shown
+    assert f'<p class="target">{valkey.url}</p>' in shown
+    assert "Your token has expired" in refused
+    assert "redis" not in refused
+    assert 'instance_name="web-1"' in service.ask("/metrics").body.decode()

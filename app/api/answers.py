@@ -11,14 +11,14 @@ from app.api.json_bodies import ErrorBody
 from app.api.metrics import Metrics
 from app.api.verdict import (
     HealthQuery,
-    HistorySnapshot,
     OperatorView,
+    PageContext,
     ServiceState,
     Snapshot,
     Verdict,
 )
 from app.auth import Access
-from app.health import Clock, History, Instant, Report, Status
+from app.health import Clock, History, Report, Status
 from app.lifecycle import Phase
 
 
@@ -54,7 +54,8 @@ class Answers:
 
     Attributes:
         histories: by the name of the check.
-        settings: the effective settings by name, without secrets.
+        instance: the name of this instance.
+        operator_view: what only operators see, without the clients.
     """
 
     state: ServiceState
@@ -62,7 +63,8 @@ class Answers:
     metrics: Metrics
     histories: Mapping[str, History]
     clients: Clients
-    settings: Mapping[str, str]
+    instance: str
+    operator_view: OperatorView
     _pages: dict[Hashable, Answer] = field(default_factory=dict)
 
     def snapshot(self) -> Snapshot:
@@ -70,32 +72,37 @@ class Answers:
         return self.state.snapshot()
 
     def respond(
-        self, query: HealthQuery, response_format: Format, authorization: str, snapshot: Snapshot
+        self,
+        query: HealthQuery,
+        response_format: Format,
+        authorization: str,
+        snapshot: Snapshot,
+        root: str = "./",
     ) -> Answer:
         """Answer a health query with the details that the client may see.
 
         Args:
             authorization: the request's `Authorization` header, which may be empty.
+            root: the relative URL of the path `/`, for the links of the page.
         """
         details = self.access.shows_details(authorization)
         verdict = query(snapshot.report, snapshot.phase)
         if verdict is None or response_format is not HTML:
             return _answer_verdict(verdict, response_format, details=details)
+        if verdict.report:
+            verdict = replace(verdict, refusal=self.access.refusal(authorization))
+        now = snapshot.now
+        page = PageContext(now=now, histories=self.histories, instance=self.instance, root=root)
         if self.access.is_operator(authorization):
-            view = OperatorView(self.clients.all(snapshot.now), self.settings)
-            return self._render_page(verdict, snapshot.now, view, details=details)
-        key = verdict, details, int(snapshot.now.steady)
+            view = replace(self.operator_view, clients=self.clients.all(now))
+            page = replace(page, operator=view)
+            return _answer_verdict(replace(verdict, page=page), HTML, details=details)
+        key = verdict, details, root, int(now.steady)
         if key not in self._pages:
             if len(self._pages) >= MAX_PAGES:
                 del self._pages[next(iter(self._pages))]
-            self._pages[key] = self._render_page(verdict, snapshot.now, details=details)
+            self._pages[key] = _answer_verdict(replace(verdict, page=page), HTML, details=details)
         return self._pages[key]
-
-    def _render_page(
-        self, verdict: Verdict, now: Instant, operator: OperatorView | None = None, *, details: bool
-    ) -> Answer:
-        history = HistorySnapshot(now=now, histories=self.histories, operator=operator)
-        return _answer_verdict(replace(verdict, history=history), HTML, details=details)
 
     def respond_to_scrape(self, accept: str, authorization: str, snapshot: Snapshot) -> Answer:
         """Answer a scrape, which always succeeds."""
@@ -190,18 +197,15 @@ class UnavailableAnswers:
         """Return a state without checks."""
         return Snapshot(Clock().now(), Report(()), self._cause.phase)
 
-    def respond(
-        self, query: HealthQuery, response_format: Format, authorization: str, snapshot: Snapshot
-    ) -> Answer:
+    def respond(self, query: HealthQuery, response_format: Format, *_: object) -> Answer:
         """Return a failure in the requested format."""
-        del query, authorization
+        del query
         self._log_once()
-        verdict = Verdict(status=Status.FAIL, phase=snapshot.phase, detail=self._cause.detail)
+        verdict = Verdict(status=Status.FAIL, phase=self._cause.phase, detail=self._cause.detail)
         return _answer_verdict(verdict, response_format, details=False)
 
-    def respond_to_scrape(self, accept: str, authorization: str, snapshot: Snapshot) -> Answer:
+    def respond_to_scrape(self, *_: object) -> Answer:
         """Return a failure, so that Prometheus shows the target as down."""
-        del accept, authorization, snapshot
         self._log_once()
         headers = {**HEADERS, "content-type": TEXT.content_type, "retry-after": RETRY_AFTER}
         return Answer(HTTPStatus.SERVICE_UNAVAILABLE, headers, f"{self._cause.detail}\n".encode())

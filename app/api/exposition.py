@@ -24,7 +24,7 @@ FAMILIES: Mapping[str, tuple[Callable[..., Any], str, tuple[str, ...]]] = {
     "health_ready": (Gauge, "1 if this instance should receive traffic, 0 otherwise.", ()),
     "health_phase": (Gauge, "1 for the current phase.", ("phase",)),
     "health_event_loop_lag_seconds": (Gauge, "Longest delay of the event loop in a minute.", ()),
-    "health_build": (Info, "Version of Vitals.", ()),
+    "health_build": (Info, "Version of Vitals, and the name of this instance.", ()),
     "health_requests": (Counter, "Answered requests.", ("endpoint", "code")),
     "health_notifications": (
         Counter,
@@ -84,7 +84,7 @@ def write(media_type: str, samples: Samples) -> tuple[str, bytes]:
 
 
 def instance_samples(
-    report: Report, phase: Phase, lag: float, recorder: MetricsRecorder
+    report: Report, phase: Phase, lag: float, recorder: MetricsRecorder, instance: str
 ) -> Samples:
     """Return the samples without a label for the check."""
     requests = recorder.requests.items()
@@ -92,7 +92,8 @@ def instance_samples(
         "health_ready": {(): readiness_query()(report, phase).passes},
         "health_phase": {(one,): one is phase for one in Phase},
         "health_event_loop_lag_seconds": {(): lag},
-        "health_build": {(): {"version": app.__version__}},
+        # Prometheus has a label `instance` of its own: the address that it scrapes.
+        "health_build": {(): {"version": app.__version__, "instance_name": instance}},
         "health_requests": {(name, str(code)): one.count for (name, code), one in requests},
         "health_notifications": recorder.notifications,
         "health_event_loop_stalls": {(): recorder.stalls},

@@ -102,11 +102,15 @@ class Metrics:
     """Renders the metrics for a scrape.
 
     The part about the checks takes the longest. It is cached until a check has a new result.
+
+    Args:
+        instance: the name of this instance.
     """
 
-    def __init__(self, recorder: MetricsRecorder, lag: Callable[[], float]) -> None:
+    def __init__(self, recorder: MetricsRecorder, lag: Callable[[], float], instance: str) -> None:
         self.recorder = recorder
         self._lag = lag
+        self._instance = instance
         self._cache: dict[str, tuple[tuple[Report, int], bytes]] = {}
 
     def render(
@@ -117,8 +121,10 @@ class Metrics:
         from app.api import exposition  # noqa: PLC0415
 
         media_type = negotiate_media_type(accept, MEDIA_TYPES)
-        instance = exposition.instance_samples(report, phase, self._lag(), self.recorder)
-        content_type, body = exposition.write(media_type, instance)
+        samples = exposition.instance_samples(
+            report, phase, self._lag(), self.recorder, self._instance
+        )
+        content_type, body = exposition.write(media_type, samples)
         if details:
             key = report, self.recorder.generation
             if media_type not in self._cache or self._cache[media_type][0] != key:

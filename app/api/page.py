@@ -21,7 +21,7 @@ from app.api.page_format import (
     join_names,
     sparkline,
 )
-from app.api.verdict import HistorySnapshot, Verdict
+from app.api.verdict import PageContext, Verdict
 from app.health import History, Instant, Observation, Reason, Report, Status
 from app.lifecycle import Phase
 from app.text import format_time
@@ -117,7 +117,7 @@ WORDS = {Status.PASS: "passes", Status.FAIL: "fails", Status.UNKNOWN: "no result
 class TransitionRow:
     """A transition on the page: its time, the new status, and how long that status lasted."""
 
-    at: str
+    at: Instant
     kind: str
     words: str
     lasted: str
@@ -144,12 +144,12 @@ class CheckRow:
     earlier: int
 
 
-def check_rows(report: Report, snapshot: HistorySnapshot) -> list[CheckRow]:
+def check_rows(report: Report, page: PageContext) -> list[CheckRow]:
     """Return the rows of the checks, the most severe first."""
     checks = sorted(report.checks, key=lambda observation: -observation.severity)
     limit = min(MAX_TRANSITIONS_OF_CHECK, max(1, MAX_TRANSITIONS // max(1, len(checks))))
     return [
-        _check_row(observation, snapshot.histories[observation.check.name], snapshot.now, limit)
+        _check_row(observation, page.histories[observation.check.name], page.now, limit)
         for observation in checks
     ]
 
@@ -210,7 +210,7 @@ def _transition_rows(
     bad = Status.FAIL if observation.check.required else Status.WARN
     shown = [
         TransitionRow(
-            at=format_clock(at, now),
+            at=at,
             kind=(status if status is Status.PASS else bad).word,
             words=WORDS[status] + (f": {reason.replace('_', ' ')}" if reason else ""),
             lasted=format_duration(end - at),
@@ -240,16 +240,15 @@ TEMPLATES.filters.update(
 def render_page(verdict: Verdict) -> bytes:
     """Return the page of a verdict; without a report it shows status and code only."""
     code = HTTPStatus.OK if verdict.passes else HTTPStatus.SERVICE_UNAVAILABLE
-    if verdict.report is None or verdict.history is None:
-        status, detail = verdict.status.word, verdict.detail
-        return _render("bare.html", status=status, code=code.value, detail=detail)
+    if verdict.report is None or verdict.page is None:
+        return _render("bare.html", verdict=verdict, code=code.value)
     return _render(
         "page.html",
         verdict=verdict,
-        snapshot=verdict.history,
+        page=verdict.page,
         code=code.value,
         banner=banner(verdict, verdict.report),
-        rows=check_rows(verdict.report, verdict.history),
+        rows=check_rows(verdict.report, verdict.page),
         version=app.__version__,
     )
 

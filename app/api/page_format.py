@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from itertools import groupby
 
 from app.health import Instant, Slot
+from app.health.history import SLOT_SECONDS
 
 
 # Seconds and name of each unit, and of the next smaller one.
@@ -72,7 +73,7 @@ class Sparkline:
     """A drawing of latencies, as SVG paths.
 
     Attributes:
-        line: the latencies, from zero to the highest.
+        line: the latencies, from zero to the highest, with a step for each slot.
         failures: the slots with failures.
         highest: the highest latency in seconds; None if no attempt succeeded.
     """
@@ -82,6 +83,11 @@ class Sparkline:
     line: str
     failures: str
     highest: float | None
+
+    @property
+    def seconds(self) -> int:
+        """The time that it shows."""
+        return self.width * SLOT_SECONDS
 
     @property
     def words(self) -> str:
@@ -95,7 +101,7 @@ class Sparkline:
 
 
 def sparkline(slots: Sequence[Slot | None]) -> Sparkline:
-    """Draw slots, oldest first. A failed slot interrupts the line, an empty slot does not."""
+    """Draw slots, oldest first. A failed slot interrupts the line, an empty one prolongs it."""
     latencies = [slot.latency for slot in slots if slot and slot.latency is not None]
     highest = max(latencies, default=None)
     return Sparkline(
@@ -108,20 +114,16 @@ def sparkline(slots: Sequence[Slot | None]) -> Sparkline:
 
 
 def _line(slots: Sequence[Slot | None], highest: float) -> str:
-    path, pen = "", None
+    path, end, height = "", 0, 0  # of the last step; zero if there is none to continue
     for x, slot in enumerate(slots):
-        if slot and slot.latency is None:
-            pen = None
-        elif slot and slot.latency is not None:
+        if slot and slot.latency is not None:
             y = round(HEIGHT - MARGIN - (HEIGHT - 2 * MARGIN) * slot.latency / highest)
-            if not pen:
-                path += f"M{x + 0.5} {y}h0"  # `h0` draws a dot: the success may be a single one
-            elif y == pen[1]:
-                path += f"h{x - pen[0]}"  # short, because a page has up to thirty lines
-            else:
-                path += f"l{x - pen[0]}{y - pen[1]:+}"
-            pen = x, y
-    return path
+            if y != height:  # short, because a page has up to thirty lines
+                path += f"H{x}V{y}" if end else f"M{x} {y}"
+            end, height = x + 1, y
+        elif slot and end:
+            path, end, height = f"{path}H{end}", 0, 0
+    return f"{path}H{end}" if end else path
 
 
 def _failures(slots: Sequence[Slot | None]) -> str:

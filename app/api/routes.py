@@ -249,7 +249,9 @@ def _answer_request(endpoint: Endpoint, request: Request, snapshot: Snapshot) ->
     response_format = _requested_format(request, accept)
     if response_format is None:
         return error_answer(400, f"format must be {' or '.join(FORMATS_BY_NAME)}")
-    return answers.respond(endpoint.health_query(request), response_format, authorization, snapshot)
+    query = endpoint.health_query(request)
+    root = "../" * (route_path(request.scope).count("/") - 1) or "./"
+    return answers.respond(query, response_format, authorization, snapshot, root)
 
 
 def _requested_format(request: Request, accept: str) -> Format | None:

@@ -1,6 +1,6 @@
 """What a health query finds: the verdict, and the state that it is derived from."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, islice
 from typing import Protocol
@@ -48,25 +48,37 @@ class ServiceState:
         return Snapshot(now, report, self.lifecycle.phase(started=report.complete))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OperatorView:
-    """What the page shows to operators only: the clients, and the effective settings by name."""
+    """What the page shows to operators only.
 
-    clients: Sequence[Client]
+    Attributes:
+        settings: the effective settings by name, without secrets.
+        changed: the names of those that differ from their defaults.
+        targets: the addresses that the checks connect to, by the name of the check.
+    """
+
     settings: Mapping[str, str]
+    changed: Collection[str]
+    targets: Mapping[str, str]
+    clients: Sequence[Client] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HistorySnapshot:
-    """The history that one page shows.
+class PageContext:
+    """What one page shows besides the verdict.
 
     Attributes:
         histories: by the name of the check.
+        instance: the name of this instance.
+        root: the relative URL of the path `/`, for links.
         operator: None unless an operator sent the request.
     """
 
     now: Instant
     histories: Mapping[str, History]
+    instance: str
+    root: str = "./"
     operator: OperatorView | None = None
 
 
@@ -89,7 +101,9 @@ class Verdict:
         is_single_check: whether the query was about one check only.
         is_verbose: whether the answer lists all checks, however many there are.
         warnings: the parts of the query that were ignored.
-        history: None where the answer does not show it.
+        page: what only the page shows; None in other formats, and without details.
+        refusal: for the page, why the client's token is refused. Empty if it sent none, None if a
+            valid token would show no more.
         detail: why there is no report, if the application's lifespan does not run.
     """
 
@@ -99,7 +113,8 @@ class Verdict:
     is_single_check: bool = False
     is_verbose: bool = False
     warnings: tuple[str, ...] = ()
-    history: HistorySnapshot | None = None
+    page: PageContext | None = None
+    refusal: str | None = None
     detail: str | None = None
 
     @property
@@ -123,7 +138,7 @@ class Verdict:
     @property
     def without_details(self) -> "Verdict":
         """The verdict for clients that may not see the checks."""
-        return replace(self, report=None, warnings=(), history=None)
+        return replace(self, report=None, warnings=(), page=None)
 
 
 # Derives a verdict from a report and a phase; None if the query names an unknown check.

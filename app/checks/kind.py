@@ -12,7 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from app.checks.errors import read_credential
 from app.checks.network import BlockingCall
 from app.checks.tls import TrustStore
-from app.checks.urls import find_tls_problems
+from app.checks.urls import find_tls_problems, without_query
 from app.health import Probe, Reason
 
 
@@ -206,6 +206,11 @@ class CheckSpec(Generic[T_co]):
     def optional_secrets(self) -> frozenset[str]:
         """The secrets that it uses if there are any."""
         return self.options.optional_secrets(self.name, self.address or self.options.url)
+
+    @property
+    def target(self) -> str:
+        """What operators may see of its URL: no query, and less if the URL is a secret."""
+        return self.address or without_query(self.options.url)
 
     def setting_of(self, option: str) -> str:
         """Return the name of an option as its source spells it."""

@@ -7,8 +7,9 @@ from app.health.model import Instant, Observation, Result, Status
 from app.health.reasons import Reason
 
 
-# Ten minutes in slots of ten seconds. The page draws one bar for each.
+# Ten minutes in slots of ten seconds. A chart begins with one minute, and grows.
 SLOTS = 60
+MIN_SLOTS = 6
 SLOT_SECONDS = 10
 
 
@@ -46,10 +47,14 @@ class LatencyTrend:
         self._slots.append(slot)
 
     def at(self, now: Instant) -> list[Slot | None]:
-        """Return all slots up to *now*, oldest first, with None for a slot without a result."""
+        """Return the slots from the first result to *now*, with None for one without a result.
+
+        They cover at least a minute and at most ten.
+        """
         slots = {slot.number: slot for slot in self._slots}
-        current = _number(now)
-        return [slots.get(number) for number in range(current - SLOTS + 1, current + 1)]
+        end = _number(now) + 1
+        begin = end - min(SLOTS, max(MIN_SLOTS, end - min(slots, default=end)))
+        return [slots.get(number) for number in range(begin, end)]
 
 
 def _number(moment: Instant) -> int:

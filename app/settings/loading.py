@@ -11,7 +11,6 @@ from pydantic import ValidationError
 
 from app.checks.http import parse_http_url
 from app.checks.kind import CheckSpec, Options
-from app.checks.urls import without_query
 from app.settings.checks import NAME
 from app.settings.model import REMEDY, Settings
 from app.settings.secrets import (
@@ -206,4 +205,12 @@ def _format(value: Any) -> str:
 def _format_check(spec: CheckSpec[Options]) -> str:
     if "url" in spec.variables:
         return spec.address or spec.options.url
-    return f"{spec.name}: {spec.address or without_query(spec.options.url)}"
+    return f"{spec.name}: {spec.target}"
+
+
+def changed_settings(settings: Settings) -> frozenset[str]:
+    """Return the names of the settings that differ from their defaults."""
+    fields = Settings.model_fields.items()
+    return frozenset(
+        name.upper() for name, field in fields if getattr(settings, name) != field.default
+    )

@@ -11,7 +11,7 @@ from app.api.answers import Answers
 from app.api.clients import Clients
 from app.api.metrics import Metrics, MetricsRecorder
 from app.api.routes import add_routes
-from app.api.verdict import ServiceState
+from app.api.verdict import OperatorView, ServiceState
 from app.auth import Access
 from app.health import Check, Clock, History, Instant, Observation, Reason, Report, Status
 from app.lifecycle import Lifecycle
@@ -19,6 +19,11 @@ from app.lifecycle import Lifecycle
 
 START = Instant(0.0, 1_763_892_000.0)
 VARY = "Accept, Sec-Fetch-Mode, Upgrade-Insecure-Requests"
+
+
+def refuse(shown: str) -> str:
+    """Return why a token is refused; only the token `good` is valid."""
+    return "" if shown == "good" else "has expired"
 
 
 async def succeed() -> None:
@@ -69,9 +74,14 @@ class ApiClient(TestClient):
         clock = Clock(lambda: START.steady + 60, lambda: START.wall + 60)
         self.application.state.answers = Answers(
             state=ServiceState(self, self.lifecycle, clock),
-            access=Access(details, lambda shown: shown == "good"),
-            metrics=Metrics(self.recorder, lambda: 0.25),
+            access=Access(details, refuse),
+            metrics=Metrics(self.recorder, lambda: 0.25, "host-1"),
             histories=defaultdict(lambda: History(9)),
             clients=Clients(),
-            settings={"PORT": "8000"},
+            instance="host-1",
+            operator_view=OperatorView(
+                settings={"PORT": "8000"},
+                changed=(),
+                targets={known.check.name: "tcp://internal:5432" for known in self.observations},
+            ),
         )

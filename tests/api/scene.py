@@ -1,5 +1,6 @@
 """The application with results, phase and time that a test sets; nothing runs in the background."""
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
@@ -10,11 +11,12 @@ from app.api.clients import Clients
 from app.api.metrics import Metrics, MetricsRecorder
 from app.api.response_cache import CachedResponse, ResponseCache
 from app.api.routes import add_routes, cacheable_renderers
-from app.api.verdict import ServiceState, Snapshot
+from app.api.verdict import OperatorView, ServiceState, Snapshot
 from app.asgi import Vitals
 from app.auth import Access
 from app.health import Check, Clock, Instant, Monitor, Observation, Reason, Report, Status
 from app.lifecycle import Lifecycle
+from tests.api.desk import refuse
 from tests.fakes import answers
 
 
@@ -66,11 +68,14 @@ class AppUnderTest:
         self.clients = Clients()
         self.answers = RecordingAnswers(
             state=self.state,
-            access=Access(self.details, lambda shown: shown == "good"),
-            metrics=Metrics(self.recorder, lambda: 0.25),
+            access=Access(self.details, refuse),
+            metrics=Metrics(self.recorder, lambda: 0.25, "host-1"),
             histories=self.monitor.history,
             clients=self.clients,
-            settings={},
+            instance="host-1",
+            operator_view=OperatorView(
+                settings={}, changed=(), targets=defaultdict(lambda: "tcp://internal:5432")
+            ),
         )
         self.answers.recorded = []
         self.app = Vitals(redirect_slashes=False)

@@ -1,11 +1,12 @@
 """Example states of the page, built from results as a monitor records them."""
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import count
 
 from app.api.clients import Clients
-from app.api.verdict import HistorySnapshot, OperatorView, Verdict, readiness_query
+from app.api.verdict import OperatorView, PageContext, Verdict, readiness_query
 from app.health import Check, History, Instant, Observation, Reason, Report, Result
 from app.health.history import detect_transition
 from app.lifecycle import Phase
@@ -14,6 +15,8 @@ from tests.fakes import answers
 
 MINUTE = 60
 HOUR = 60 * MINUTE
+
+INSTANCE = "web-1.eu.example.com"
 
 # 2026-11-24 03:00 UTC.
 NOW = Instant(50_000.0, 1_795_489_200.0)
@@ -49,7 +52,8 @@ def simulate_check(check: Check, behavior: Behavior, seconds: int) -> tuple[Obse
     for ago, duration in zip(range(seconds - 1, -1, -1), latencies(len(check.name)), strict=False):
         reason = behavior(ago)
         latency = check.timeout if reason is Reason.TIMEOUT else duration
-        result = Result(at=NOW + -ago, latency=latency, reason=reason)
+        mismatch = "got 502, expected 200" if reason is Reason.HTTP_STATUS else ""
+        result = Result(at=NOW + -ago, latency=latency, reason=reason, mismatch=mismatch)
         before, known = known, known.after(result)
         history.trend.add(result)
         if one := detect_transition(before, known):
@@ -79,27 +83,27 @@ class PageState:
         self._observations.append(known)
         return self
 
-    def snapshot(self, operator: OperatorView | None = None) -> HistorySnapshot:
-        """Return the history, with the operator's part or without."""
-        return HistorySnapshot(now=NOW, histories=self._histories, operator=operator)
+    def page(self, operator: OperatorView | None = None) -> PageContext:
+        """Return what the page shows besides the verdict."""
+        return PageContext(now=NOW, histories=self._histories, instance=INSTANCE, operator=operator)
 
     @property
     def report(self) -> Report:
         """The checks."""
         return Report(tuple(self._observations))
 
-    def verdict(self, operator: OperatorView | None = None) -> Verdict:
-        """Return the verdict of a readiness query, with the history."""
+    def verdict(self, operator: OperatorView | None = None, refusal: str | None = None) -> Verdict:
+        """Return the verdict of a readiness query, with what the page shows."""
         verdict = readiness_query()(self.report, self._phase)
-        return replace(verdict, history=self.snapshot(operator))
+        return replace(verdict, page=self.page(operator), refusal=refusal)
 
 
-def thirty_checks() -> PageState:
-    """Return a state with thirty checks, the most that the page is designed for."""
+def many_checks(total: int) -> PageState:
+    """Return a state with so many checks."""
     state = PageState().check("postgres").check("redis", intermittent(Reason.TIMEOUT, 300, 12))
     state.check("minio", failing_for(130, Reason.HTTP_STATUS))
     state.check("search-with-a-name-that-is-long", failing_for(45, Reason.DNS), required=False)
-    for number in range(26):
+    for number in range(total - 4):
         behavior = intermittent(Reason.DISCONNECTED, 90, 3) if number % 5 == 0 else passes
         state.check(f"service-{number:02}", behavior)
     return state
@@ -116,13 +120,23 @@ def operator() -> OperatorView:
         clients.record(b"HAProxy", NOW.steady - ago)
         clients.record(b"HAProxy", NOW.steady - ago + 0.5)
     settings = {
+        "HOST": "0.0.0.0",  # noqa: S104 - shown, never opened
         "DATABASE_URL": "postgresql://app@db.internal:5432/app?sslmode=verify-full",
-        "HTTP_CHECKS": "minio: http://minio:9000/minio/health/cluster",
+        "CHECKS": "minio: http://minio:9000/minio/health/cluster",
         "CHECK_INTERVAL": "1",
         "OPTIONAL_CHECKS": "redis",
         "MAINTENANCE_FILE": "/tmp/vitals-8000.maintenance",  # noqa: S108 - shown, never created
     }
-    return OperatorView(clients.all(NOW), settings)
+    return OperatorView(
+        settings=settings,
+        changed=["DATABASE_URL", "CHECKS", "OPTIONAL_CHECKS"],
+        targets=defaultdict(
+            lambda: "http://a-service.with-a-long-name.internal:9000/health/cluster",
+            postgres="postgresql://app@db.internal:5432/app",
+            redis="redis://cache.internal:6379/0",
+        ),
+        clients=clients.all(NOW),
+    )
 
 
 PAGE_STATES: dict[str, Callable[[], PageState]] = {
@@ -142,7 +156,11 @@ PAGE_STATES: dict[str, Callable[[], PageState]] = {
         .check("postgres", failing_for(20, Reason.STARTING))
         .check("redis")
     ),
-    "thirty": thirty_checks,
+    "first-seconds": lambda: PageState().check("postgres", seconds=3).check("redis", seconds=3),
+    "first-minute": lambda: (
+        PageState().check("postgres", failing_for(8, Reason.TLS), 34).check("redis", seconds=34)
+    ),
+    "sixty": lambda: many_checks(60),
     "two-hours": lambda: (
         PageState()
         .check("postgres", intermittent(Reason.TOO_MANY_CONNECTIONS, 1000, 40), 2 * HOUR)

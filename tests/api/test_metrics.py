@@ -34,7 +34,7 @@ DOCUMENTED = {
     "health_event_loop_lag_seconds": set[str](),
     "health_event_loop_stalls_total": set[str](),
     "health_requests_total": {"endpoint", "code"},
-    "health_build_info": {"version"},
+    "health_build_info": {"version", "instance_name"},
 }
 
 Series = dict[tuple[str, frozenset[tuple[str, str]]], float]
@@ -107,7 +107,7 @@ def test_the_state_metrics_match_the_health_answer(api_client: ApiClient) -> Non
     assert value(series, "health_check_reason", check="redis", reason="stale") == 1
     assert value(series, "health_ready") == 1
     assert value(series, "health_event_loop_lag_seconds") == 0.25
-    assert value(series, "health_build_info", version=__version__) == 1
+    assert value(series, "health_build_info", version=__version__, instance_name="host-1") == 1
 
 
 def test_a_reason_has_a_series_only_while_it_applies(api_client: ApiClient) -> None:

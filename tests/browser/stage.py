@@ -26,12 +26,15 @@ def page_state(name: str) -> PageState:
 async def health(request: Request) -> Response:
     """Answer as `/health` does, with the state that the query names.
 
-    `client=operator` shows what operators see, `client=anonymous` a page without details.
+    `client=operator` shows what operators see, `refused` the page for an expired token, and
+    `anonymous` and `refused-anonymous` pages without details. Other clients have no token.
     """
-    state, client = request.query_params["state"], request.query_params.get("client")
-    verdict = page_state(state).verdict(operator() if client == "operator" else None)
+    state, client = request.query_params["state"], request.query_params.get("client", "")
+    view = operator() if client == "operator" else None
+    refusal = None if view else "has expired" * client.startswith("refused")
+    verdict = page_state(state).verdict(view, refusal)
     return Response(
-        render_page(verdict.without_details if client == "anonymous" else verdict),
+        render_page(verdict.without_details if client.endswith("anonymous") else verdict),
         200 if verdict.passes else 503,
         {"content-security-policy": POLICY, "cache-control": "no-store"},
         "text/html",

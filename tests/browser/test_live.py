@@ -19,7 +19,11 @@ SHUTDOWN_SECONDS = 60
 
 @pytest.fixture(name="service")
 def _service(own_postgres: Postgres, own_valkey: Valkey, tmp_path: Path) -> Iterator[Service]:
-    environ = {**on(own_postgres, own_valkey), "SHUTDOWN_SECONDS": str(SHUTDOWN_SECONDS)}
+    environ = {
+        **on(own_postgres, own_valkey),
+        "SHUTDOWN_SECONDS": str(SHUTDOWN_SECONDS),
+        "INSTANCE_NAME": "web-1",
+    }
     with running(environ, tmp_path / "log") as service:
         service.until("postgres", None, within=5)
         service.until("redis", None, within=5)
@@ -41,11 +45,11 @@ def test_the_page_shows_an_outage_without_a_reload(
     title(page, "Healthy")
     page.evaluate("window.same = true")
     with killed(own_postgres):
-        expect(page).to_have_title("Failing · Vitals", timeout=3000)
+        expect(page).to_have_title("Failing · web-1 · Vitals", timeout=3000)
         expect(page.get_by_role("status")).to_contain_text("postgres fails")
         expect(page.locator("#check-postgres")).to_contain_text("Nothing listens at its address.")
         expect(page.locator("#check-redis strong")).to_have_text("passes")
-    expect(page).to_have_title("Healthy · Vitals", timeout=3000)
+    expect(page).to_have_title("Healthy · web-1 · Vitals", timeout=3000)
     expect(page.locator("#check-postgres .transitions li")).to_have_count(3)
     assert page.evaluate("window.same")
 

@@ -11,7 +11,9 @@ from tests.browser.conftest import Open
 
 
 SCREENSHOTS = Path(__file__).parent / "screenshots"
-QUERIES = [*PAGE_STATES, "fail&client=operator", "fail&client=anonymous"]
+CLIENTS = ("operator", "refused", "anonymous", "refused-anonymous")
+QUERIES = [*PAGE_STATES, *(f"fail&client={client}" for client in CLIENTS)]
+QUERIES += ["draining&client=operator", "sixty&client=operator"]
 OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 
 
@@ -32,6 +34,8 @@ def test_a_page_is_accessible(
         viewport={"width": width, "height": 900},
         bypass_csp=True,  # axe-core is injected
     )
+    for details in page.locator("summary").all():
+        details.click()
     name = query.replace("&client=", "-")
     page.screenshot(path=SCREENSHOTS / f"{name}-{color_scheme}-{width}.png", full_page=True)
     assert page.evaluate(OVERFLOW) == 0

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, Route, expect
 
+from tests.api.scenes import INSTANCE
 from tests.browser.conftest import Open
 
 
@@ -13,7 +14,7 @@ HIDE = "Object.defineProperty(document, 'hidden', {{ value: {}, configurable: tr
 
 def title(page: Page, words: str) -> None:
     """Wait until the page has this title in its banner."""
-    expect(page.get_by_role("heading", level=1)).to_have_text(words)
+    expect(page.get_by_role("heading", level=1)).to_contain_text(words)
 
 
 def respond_with(name: str) -> Callable[[Route], None]:
@@ -33,12 +34,35 @@ def test_a_refresh_replaces_only_what_differs(open_page: Open, url: str) -> None
     page.get_by_role("heading", name="redis").select_text()
     page.route("**", respond_with("fail"))
     title(page, "Failing")
-    expect(page).to_have_title("Failing · Vitals")
+    expect(page).to_have_title(f"Failing · {INSTANCE} · Vitals")
     expect(page.locator("#check-postgres")).to_contain_text("does not answer in time")
     assert page.evaluate("getSelection().toString()") == "redis"
     page.unroute("**")
     title(page, "Healthy")
     expect(page.locator(".advice")).to_have_count(0)
+
+
+def test_the_settings_stay_open(open_page: Open, url: str) -> None:
+    """They are folded at first. A refresh does not fold them again."""
+    page = open_page(url + "pass&client=operator")
+    setting = page.get_by_text("CHECK_INTERVAL")
+    expect(setting).to_be_hidden()
+    page.get_by_text("Effective settings").click()
+    expect(setting).to_be_visible()
+    page.route("**", respond_with("fail"))
+    title(page, "Failing")
+    expect(setting).to_be_visible()
+
+
+def test_a_time_shows_in_the_zone_of_the_reader(open_page: Open, url: str) -> None:
+    """While the pointer rests on it, also after a refresh."""
+    page = open_page(url + "pass", timezone_id="Europe/Rome", locale="en-GB")
+    page.route("**", respond_with("fail"))
+    for words, state in (("for 11 min", "Healthy"), ("for 1 min 32 s", "Failing")):
+        title(page, state)
+        local = page.locator("time", has_text=words).first.get_attribute("title") or ""
+        assert local.startswith("24 Nov 2026"), local
+        assert ("03:58:28" in local) == (state == "Failing"), local
 
 
 @pytest.mark.parametrize(
@@ -62,7 +86,7 @@ def test_a_page_without_answers_says_that_it_is_out_of_date(
     }
     page.route("**", replies[answer])
     expect(page.get_by_role("alert")).to_contain_text("No answer from this instance since")
-    expect(page).to_have_title("No answer · Vitals")
+    expect(page).to_have_title(f"No answer · {INSTANCE} · Vitals")
     assert "grayscale" in page.evaluate("getComputedStyle(document.querySelector('main')).filter")
     page.unroute("**")
     expect(page.get_by_role("alert")).to_be_hidden()

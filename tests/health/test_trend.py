@@ -37,15 +37,22 @@ def test_a_failure_marks_its_slot_without_a_latency() -> None:
     ]
 
 
-@pytest.mark.parametrize("length", [1, 600, 100_000])
-def test_a_trend_always_covers_ten_minutes(length: int) -> None:
-    """Sixty slots, the oldest first, without a value before the first result."""
+@pytest.mark.parametrize(
+    ("length", "covered"), [(1, 6), (60, 6), (61, 7), (600, SLOTS), (100_000, SLOTS)]
+)
+def test_a_trend_covers_the_time_since_the_first_result(length: int, covered: int) -> None:
+    """At least a minute and at most ten, the oldest slot first."""
     latencies = trend(*((second, 0.001, None) for second in range(length)))
     slots = latencies.at(START + (length - 1))
     known = [one.number for one in slots if one]
     last = 600 + (length - 1) // SLOT_SECONDS
-    assert len(slots) == SLOTS
+    assert len(slots) == covered
     assert known == list(range(max(600, last - SLOTS + 1), last + 1))
+
+
+def test_a_trend_without_a_result_is_empty() -> None:
+    """It covers a minute."""
+    assert LatencyTrend().at(START) == [None] * 6
 
 
 def test_results_older_than_ten_minutes_are_dropped() -> None:

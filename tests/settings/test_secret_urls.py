@@ -58,7 +58,7 @@ def test_a_secret_holds_the_url(
     configured.setenv("CHECKS", json.dumps({"a": {"url": "secret:orders_url"}}))
     settings = load()
     [spec] = settings.check_specs
-    assert (spec.kind.name, spec.address) == (kind, address)
+    assert (spec.kind.name, spec.target) == (kind, address)
     assert spec.secret_names == {"orders_url"}
     assert effective_settings(settings)["CHECKS"] == f"a: {address}"
     assert CANARY not in repr(spec)

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from app.settings import Settings
-from app.settings.loading import effective_settings
+from app.settings.loading import changed_settings, effective_settings
 
 
 def test_effective_settings_have_no_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -23,3 +23,13 @@ def test_effective_settings_have_no_secrets(monkeypatch: pytest.MonkeyPatch) -> 
     assert not {"REDIS_URL", "OPTIONAL_CHECKS", "REDIS_CHECK_TIMEOUT"} & shown.keys()
     assert "topsecret" not in "".join(shown.values())
     assert "hidden" not in "".join(shown.values())
+
+
+def test_a_setting_has_changed_if_it_differs_from_its_default(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One that is set to its default has not, and one that is derived has not either."""
+    monkeypatch.setenv("REDIS_URL", "redis://cache")
+    monkeypatch.setenv("CHECK_INTERVAL", "1.0")
+    monkeypatch.setenv("LOG_FORMAT", "")
+    assert changed_settings(Settings()) == {"REDIS_URL"}

@@ -1,14 +1,19 @@
 """The HTML page, as clients get it over HTTP."""
 
+import re
+from urllib.parse import urljoin
+
 import pytest
+from fastapi import FastAPI
 from starlette.testclient import TestClient
 
 from app.api.page import POLICY, CheckRow, check_rows
-from app.api.verdict import HistorySnapshot
+from app.api.verdict import PageContext
 from app.auth import Access
 from app.health import Reason, Report, Status
-from tests.api.desk import ApiClient, observation
+from tests.api.desk import ApiClient, observation, refuse
 from tests.api.scene import AppUnderTest
+from tests.api.test_access import Details
 
 
 BROWSER = {
@@ -31,7 +36,7 @@ def test_a_browser_gets_the_page(
     assert reply.headers["content-type"] == "text/html; charset=utf-8"
     assert reply.headers["content-security-policy"] == POLICY
     assert reply.headers["cache-control"] == "no-store"
-    assert f"<h1>{title}</h1>" in reply.text
+    assert f"<h1><small>host-1</small> {title}</h1>" in reply.text
     assert api_client.get("/health?format=html").text == reply.text
     assert "content-security-policy" not in api_client.get("/health").headers
 
@@ -56,9 +61,49 @@ def test_only_an_operator_sees_clients_and_settings(api_client: ApiClient) -> No
     assert "Effective settings" not in api_client.get("/health", headers=OPERATOR).text
 
 
+@pytest.mark.parametrize(
+    ("details", "authorization", "words"),
+    [
+        ("always", "", "A token of an operator shows more."),
+        ("always", "Basic good", "A token of an operator shows more."),
+        ("always", "Bearer old", "Your token has expired, so this page shows less."),
+        ("always", "Bearer good", None),
+        ("authorized", "", "A token of an operator shows more."),
+        ("authorized", "Bearer old", "Your token has expired, so this page shows less."),
+        ("authorized", "Bearer good", None),
+        ("never", "", None),
+        ("never", "Bearer old", None),
+        ("never", "Bearer good", None),
+    ],
+)
+def test_the_page_says_that_a_token_is_missing_or_refused(
+    api_client: ApiClient, details: Details, authorization: str, words: str | None
+) -> None:
+    """Unless a valid one would show no more."""
+    api_client.set_details(details)
+    text = api_client.get("/health", headers={**BROWSER, "Authorization": authorization}).text
+    assert "oken" not in text if words is None else words in text
+
+
+@pytest.mark.parametrize("prefix", ["", "/mounted"])
+@pytest.mark.parametrize("path", ["/health", "/healthz/", "/health/ready", "/health/checks/redis/"])
+def test_the_links_of_the_page_lead_to_answers(
+    api_client: ApiClient, path: str, prefix: str
+) -> None:
+    """From each path, and if another application mounts this one."""
+    outer = FastAPI()
+    outer.mount("/mounted", api_client.application)
+    client = TestClient(outer) if prefix else api_client
+    text = client.get(prefix + path, headers=BROWSER).text
+    links = re.findall('<a href="([^"]*)">', text)
+    assert len(links) == 4
+    for link in links:
+        assert client.get(urljoin(prefix + path, link)).status_code == 200
+
+
 def test_every_client_can_be_an_operator() -> None:
     """As with `vitals dev`. `HEALTH_DETAILS` still applies, so that developers can try it out."""
-    access = Access("authorized", lambda shown: shown == "good", trust_all_clients=True)
+    access = Access("authorized", refuse, trust_all_clients=True)
     assert access.is_operator("")
     assert not access.shows_details("")
     assert access.shows_details("Bearer good")
@@ -70,9 +115,9 @@ def test_a_page_is_rendered_once_a_second_and_after_each_result(
     """However many clients request it; an operator always gets a new one."""
     rendered = list[Report]()
 
-    def count(report: Report, snapshot: HistorySnapshot) -> list[CheckRow]:
+    def count(report: Report, page: PageContext) -> list[CheckRow]:
         rendered.append(report)
-        return check_rows(report, snapshot)
+        return check_rows(report, page)
 
     monkeypatch.setattr("app.api.page.check_rows", count)
     app_under_test = AppUnderTest()

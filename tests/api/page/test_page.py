@@ -2,6 +2,7 @@
 
 import re
 from base64 import b64encode
+from collections import defaultdict
 from dataclasses import replace
 from hashlib import sha256
 
@@ -10,11 +11,12 @@ import pytest
 import app
 from app.api.clients import MAX_CLIENTS, Clients
 from app.api.page import POLICY, check_rows, render_page
-from app.api.verdict import HistorySnapshot, OperatorView, single_check_query
-from app.health import Check, Reason, Report
+from app.api.verdict import OperatorView, PageContext, single_check_query
+from app.health import Check, History, Reason, Report
 from app.health.reasons import Advice
 from app.lifecycle import Phase
 from tests.api.scenes import (
+    INSTANCE,
     MINUTE,
     NOW,
     PAGE_STATES,
@@ -34,21 +36,29 @@ def read(text: bytes) -> str:
     return " ".join(visible.split())
 
 
+def page_of(history: History) -> PageContext:
+    """Return what the page shows of the check `it`."""
+    return PageContext(now=NOW, histories={"it": history}, instance="host-1")
+
+
 def test_a_failing_check_has_its_reason_advice_and_history() -> None:
     """And the page names it in the banner."""
     shown = render_page(PAGE_STATES["fail"]().verdict())
     text = read(shown)
-    assert text.startswith("Failing postgres fails, so this instance is not ready for traffic.")
+    assert text.startswith(
+        f"{INSTANCE} Failing postgres fails, so this instance is not ready for traffic."
+    )
     assert "Phase serving Status code 503" in text
     assert f"Vitals {app.__version__}" in text
     assert "As of 03:00:00 UTC" in text
-    assert 'title="since 2026-11-24T02:58:28.000Z"' in shown.decode()
+    assert f"<title>Failing · {INSTANCE} · Vitals</title>" in shown.decode()
+    assert '<time datetime="2026-11-24T02:58:28.000Z">for 1 min 32 s</time>' in shown.decode()
     row = text[text.index("postgres fails for") : text.index("redis")]
     assert row == (
-        "postgres fails for 1 min 32 s Latency \N{EN DASH} up to 24 ms 10 min "
-        "Available 87.20% of 11 min 59 s timeout It accepts the connection, but does not answer "
-        "in time. Check its load, locks and disk; it may be frozen. If it needs more time, raise "
-        "CHECK_TIMEOUT. "
+        "postgres fails for 1 min 32 s Latency \N{EN DASH} up to 24 ms Trend last 10 min "
+        "Availability since start 87.20% of 11 min 59 s timeout It accepts the connection, but "
+        "does not answer in time. Check its load, locks and disk; it may be frozen. If it needs "
+        "more time, raise CHECK_TIMEOUT. "
         "02:58:28 fails: timeout 1 min 32 s 02:48:01 passes 10 min 27 s "
     )
 
@@ -57,7 +67,7 @@ def test_failing_checks_come_first() -> None:
     """The required ones before the optional ones, otherwise in the order of the settings."""
     state = PageState().check("a").check("b", failing_for(9, Reason.DNS), required=False)
     state.check("c", failing_for(9, Reason.TLS)).check("d")
-    assert [row.observation.check.name for row in check_rows(state.report, state.snapshot())] == [
+    assert [row.observation.check.name for row in check_rows(state.report, state.page())] == [
         "c",
         "b",
         "a",
@@ -68,7 +78,7 @@ def test_failing_checks_come_first() -> None:
 def test_a_check_with_one_status_has_no_transitions() -> None:
     """A check without a result has no latency and no availability either."""
     starting = PAGE_STATES["starting"]()
-    new, steady = check_rows(starting.report, starting.snapshot())
+    new, steady = check_rows(starting.report, starting.page())
     assert (new.words, new.latency, new.availability, new.transitions) == (
         "no result yet",
         None,
@@ -85,7 +95,7 @@ def test_many_checks_have_fewer_transitions_each() -> None:
         state = PageState()
         for number in range(checks):
             state.check(f"it-{number}", flapping)
-        row = check_rows(state.report, state.snapshot())[0]
+        row = check_rows(state.report, state.page())[0]
         assert (len(row.transitions), row.earlier) == (shown, 23 - shown)
 
 
@@ -97,7 +107,7 @@ def test_attempts_below_a_threshold_are_shown() -> None:
         (lambda ago: None if ago < 1 else Reason.DNS, "fails, but the last attempt passed"),
     ):
         known, history = simulate_check(check, behavior, 60)
-        (row,) = check_rows(Report((known,)), HistorySnapshot(now=NOW, histories={"it": history}))
+        (row,) = check_rows(Report((known,)), page_of(history))
         assert row.words == words
         assert row.observation.advice
         assert (row.latency is None) is (known.failures > 0)
@@ -110,9 +120,7 @@ def test_a_passing_check_may_have_advice() -> None:
     known = replace(known, hint=Advice("It is odd.", "Look at it."))
     state = PageState().check("it")
     verdict = replace(state.verdict(), report=Report((known,)))
-    shown = render_page(
-        replace(verdict, history=HistorySnapshot(now=NOW, histories={"it": history}))
-    ).decode()
+    shown = render_page(replace(verdict, page=page_of(history))).decode()
     assert "<p>It is odd.</p>\n<p>Look at it.</p>" in shown
 
 
@@ -120,7 +128,7 @@ def test_a_check_that_has_gone_stale_has_a_transition() -> None:
     """Although no result has recorded it, such as after a crash of the check runner."""
     state = PageState().check("it")
     later = NOW + 60
-    (row,) = check_rows(state.report.at(later), replace(state.snapshot(), now=later))
+    (row,) = check_rows(state.report.at(later), replace(state.page(), now=later))
     assert row.latency is None
     shown = [(transition.words, transition.lasted) for transition in row.transitions]
     assert shown == [("fails: stale", "57 s"), ("passes", "12 min 1 s")]
@@ -131,7 +139,7 @@ def test_a_page_without_details_has_only_code_and_status(phase: Phase) -> None:
     """No check, no phase and no version, in attributes and comments either."""
     state = PageState(phase).check("postgres", failing_for(9, Reason.DNS))
     shown = render_page(state.verdict(operator()).without_details)
-    assert state.verdict(operator()).without_details.history is None
+    assert state.verdict(operator()).without_details.page is None
     assert read(shown) == "fail 503"
     for secret in ("postgres", phase.value, app.__version__, "DATABASE_URL"):
         assert secret not in re.sub(r"(?s)<(style|script|symbol).*?</\1>", "", shown.decode())
@@ -152,6 +160,47 @@ def test_an_operator_sees_clients_and_settings() -> None:
     assert "HAProxy" not in read(render_page(PAGE_STATES["pass"]().verdict()))
 
 
+def test_changed_settings_come_first() -> None:
+    """In the order of the settings otherwise. They are folded until the reader opens them."""
+    shown = render_page(PAGE_STATES["pass"]().verdict(operator())).decode()
+    details = shown[shown.index("<details") : shown.index("</details>")]
+    assert "3 differ from the defaults" in details
+    assert " open" not in details
+    names = re.findall(r"<div( class=\"changed\")?><dt>(\w+)", details)
+    assert [name for _, name in names] == [
+        *("DATABASE_URL", "CHECKS", "OPTIONAL_CHECKS"),
+        *("HOST", "CHECK_INTERVAL", "MAINTENANCE_FILE"),
+    ]
+    assert [bool(mark) for mark, _ in names] == [True] * 3 + [False] * 3
+
+
+def test_an_operator_sees_the_targets_and_the_answers() -> None:
+    """Other clients see neither an address nor the status that a server returned."""
+    state = PageState().check("redis").check("web", failing_for(9, Reason.HTTP_STATUS))
+    secrets = ("redis://cache.internal:6379/0", "got 502, expected 200")
+    text = read(render_page(state.verdict(operator())))
+    assert all(secret in text for secret in secrets)
+    text = read(render_page(state.verdict()))
+    assert not [secret for secret in secrets if secret in text]
+
+
+@pytest.mark.parametrize(
+    ("refusal", "words"),
+    [
+        (None, ""),
+        ("", "A token of an operator shows more."),
+        ("has expired", "Your token has expired, so this page shows less."),
+    ],
+)
+def test_the_page_says_whether_a_token_would_show_more(refusal: str | None, words: str) -> None:
+    """Once, with details and without."""
+    verdict = PAGE_STATES["pass"]().verdict(refusal=refusal)
+    for one in (verdict, verdict.without_details):
+        text = read(render_page(one))
+        assert text.count(" shows more") + text.count("Your token") == bool(words)
+        assert words in text
+
+
 def test_the_largest_page_is_small() -> None:
     """Thirty checks with long names that flap and fail, and the most clients."""
     state = PageState()
@@ -165,10 +214,15 @@ def test_the_largest_page_is_small() -> None:
         clients.record(
             (f"Mozilla/5.0 (number {number}) " + "x" * 1000).encode(), NOW.steady - MINUTE
         )
-    settings = {f"SETTING_NUMBER_{number}": "some value of it" for number in range(30)}
-    shown = render_page(state.verdict(OperatorView(clients.all(NOW), settings)))
-    assert len(check_rows(state.report, state.snapshot())[0].transitions) == 2
-    assert len(shown) < 60_000
+    view = OperatorView(
+        settings={f"SETTING_NUMBER_{number}": "some value of it" for number in range(30)},
+        changed=(),
+        targets=defaultdict(lambda: "https://a-service.internal:8443/a/path"),
+        clients=clients.all(NOW),
+    )
+    assert len(check_rows(state.report, state.page())[0].transitions) == 2
+    assert len(render_page(state.verdict())) < 60_000  # it is cached
+    assert len(render_page(state.verdict(view))) < 65_000
 
 
 def test_two_hundred_checks_are_shown_with_the_worst_first() -> None:
@@ -205,11 +259,11 @@ def test_one_check_has_a_page_of_its_own() -> None:
     """It shows nothing about the others."""
     state = PageState(Phase.DRAINING).check("postgres").check("redis", failing_for(9, Reason.DNS))
     for name, beginning in (
-        ("postgres", "Passing postgres passes."),
-        ("redis", "Failing redis fails."),
+        ("postgres", f"{INSTANCE} Passing postgres passes."),
+        ("redis", f"{INSTANCE} Failing redis fails."),
     ):
         verdict = single_check_query(name)(state.report, Phase.DRAINING)
         assert verdict
-        text = read(render_page(replace(verdict, history=state.snapshot())))
+        text = read(render_page(replace(verdict, page=state.page())))
         assert text.startswith(beginning)
     assert "postgres" not in text

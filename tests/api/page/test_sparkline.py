@@ -21,18 +21,20 @@ def slots(letters: str) -> list[Slot | None]:
     ("letters", "line", "failures"),
     [
         ("----", "", ""),
-        ("0404", "M0.5 30h0l1-28l1+28l1-28", ""),
-        ("4--2", "M0.5 2h0l3+14", ""),
-        ("4xx4", "M0.5 2h0M3.5 2h0", "M1 16h2"),
-        ("!4x!", "M0.5 2h0h1M3.5 2h0", "M0 16h1M2 16h2"),
+        ("0404", "M0 30H1V2H2V30H3V2H4", ""),
+        ("4--2", "M0 2H3V16H4", ""),
+        ("4xx4", "M0 2H1M3 2H4", "M1 16h2"),
+        ("4-x-", "M0 2H1", "M2 16h1"),
+        ("!4x!", "M0 2H2M3 2H4", "M0 16h1M2 16h2"),
         ("xxxx", "", "M0 16h4"),
-        ("0000", "M0.5 30h0h1h1h1", ""),
+        ("--0-", "M2 30H3", ""),
+        ("00-0", "M0 30H4", ""),
     ],
 )
 def test_the_line_reaches_from_zero_to_the_highest_latency(
     letters: str, line: str, failures: str
 ) -> None:
-    """An outage interrupts it, an empty slot does not, and a single success is a dot."""
+    """An outage interrupts it, an empty slot does not, and a single success is a step."""
     drawn = sparkline(slots(letters))
     assert (drawn.line, drawn.failures) == (line, failures)
     assert (drawn.width, drawn.height) == (4, 32)
