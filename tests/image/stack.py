@@ -8,12 +8,14 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from uuid import uuid4
 
+from app import __version__
 from tests.pages import furnish
 from tests.ports import free_port
 from tests.service import ROOT, VITALS
@@ -23,6 +25,10 @@ DEVELOPMENT = "compose.yaml"
 PRODUCTION = "compose.yaml:compose.production.yaml"
 # Production with a health check each second: 30 s would be too slow for tests.
 HURRIED = f"{PRODUCTION}:tests/image/compose.hurried.yaml"
+
+
+# The uid and gid of a user of the host.
+ORDINARY = 4711
 
 
 class CommandFailedError(Exception):
@@ -67,6 +73,8 @@ class Stack:
     Attributes:
         folder: the clone.
         files: the compose files, in the format of `COMPOSE_FILE`.
+        user: the options with which `run` runs commands as another user.
+        settings: the variables that select files and image. Without them, those of the tests.
 
     """
 
@@ -74,27 +82,34 @@ class Stack:
     files: str
     project: str
     port: int
+    user: Mapping[str, Any] = field(default_factory=dict)
+    settings: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def image(self) -> str:
+        """The name of the image of this version."""
+        return f"{self.project}:{__version__}"
 
     @property
     def environ(self) -> dict[str, str]:
         """The variables with which `docker compose` and `vitals` act on this deployment."""
         return {
-            "COMPOSE_FILE": self.files,
             "COMPOSE_PROJECT_NAME": self.project,
             "HOME": os.environ.get("HOME", "/"),
             "PATH": f"{Path(VITALS[0]).parent}:{os.environ['PATH']}",
             "PORT": str(self.port),
             "PYTHON": sys.executable,
-            "VITALS_IMAGE": f"{self.project}-backend",
+            **(self.settings or {"COMPOSE_FILE": self.files, "VITALS_IMAGE": self.image}),
         }
 
     def run(self, *command: str, **options: Any) -> str:
         """Run a command in the clone."""
-        return run(*command, cwd=self.folder, env=self.environ, **options)
+        return run(*command, cwd=self.folder, env=self.environ, **self.user, **options)
 
     def run_shown(self, commands: str) -> None:
-        """Run commands from a page with the port of this deployment."""
-        self.run("sh", "-ec", commands.replace("127.0.0.1:8000", f"127.0.0.1:{self.port}"))
+        """Run commands from a page with the port and the image of this deployment."""
+        commands = commands.replace("127.0.0.1:8000", f"127.0.0.1:{self.port}")
+        self.run("sh", "-ec", commands.replace(f"vitals:{__version__}", self.image))
 
     def compose(self, *arguments: str) -> str:
         """Run `docker compose`."""
@@ -112,9 +127,10 @@ class Stack:
         self.compose("up", "--detach", "--wait", "--wait-timeout", "120")
 
     def down(self) -> None:
-        """Remove the containers, volumes, networks and image."""
+        """Remove the containers, volumes, networks and images."""
         self.compose("--profile", "*", "down", "--volumes", "--remove-orphans", "--timeout", "1")
-        run("docker", "image", "rm", "--force", f"{self.project}-backend")
+        images = run("docker", "image", "ls", "--format", "{{.Repository}}:{{.Tag}}", self.project)
+        run("docker", "image", "rm", "--force", f"{self.project}-backend", *images.split())
 
     @property
     def containers(self) -> list[str]:
@@ -165,6 +181,31 @@ def stack(folder: Path, files: str) -> Iterator[Stack]:
         yield deployment
     finally:
         deployment.down()
+
+
+@contextlib.contextmanager
+def operated() -> Iterator[Stack]:
+    """Prepare production in a fresh clone of an ordinary user of Docker, without other settings.
+
+    The compose files name the image, as for an operator, but not the one of this machine.
+    """
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        with stack(folder, PRODUCTION) as deployment:
+            file = folder / "compose.production.yaml"
+            file.write_text(file.read_text().replace(":-vitals:", f":-{deployment.project}:"))
+            user = become_ordinary(folder) if os.geteuid() == 0 else {}
+            yield replace(deployment, user=user, settings={"HOME": name})
+
+
+def become_ordinary(folder: Path) -> dict[str, Any]:
+    """Give a folder to a user without a name, and return how to run commands as that user.
+
+    The user is only in the group of the engine's socket.
+    """
+    run("chown", "--recursive", "--no-dereference", f"{ORDINARY}:{ORDINARY}", folder)
+    group = Path("/var/run/docker.sock").stat().st_gid
+    return {"user": ORDINARY, "group": ORDINARY, "extra_groups": [group]}
 
 
 def until(read: Callable[[], object], wanted: object, within: float) -> None:

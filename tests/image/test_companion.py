@@ -27,7 +27,7 @@ def follow(shop: Stack, commands: list[tuple[str, str]]) -> str:
     """Run commands of the page with the shop's password and port, and return the output."""
     script = "\n".join(command for command, _ in commands)
     script = script.replace("127.0.0.1:8000", f"127.0.0.1:{shop.port}")
-    script = script.replace(f"vitals:{__version__}", f"{shop.project}-backend")
+    script = script.replace(f"vitals:{__version__}", shop.image)
     environ = {**shop.environ, "PASSWORD": "tea", "VITALS_PORT": str(shop.port)}
     return run("sh", "-ec", script, cwd=shop.folder, env=environ)
 

@@ -60,7 +60,7 @@ class Pod:
     @property
     def image(self) -> str:
         """The image that Compose built from this checkout."""
-        return f"{self.stack.project}-backend"
+        return self.stack.image
 
     @property
     def environ(self) -> dict[str, str]:

@@ -2,10 +2,12 @@
 
 import json
 import re
+import stat
 
 import psutil
 import pytest
 
+from app import __version__
 from tests.image.stack import Stack, run, until
 
 
@@ -13,10 +15,33 @@ SERVICES = ["backend", "postgres", "redis"]
 
 
 def test_it_is_healthy_and_answers(production: Stack) -> None:
-    """After only `vitals secrets init` and `up --wait`."""
+    """After the commands of the README only."""
     assert [production.health(service) for service in SERVICES] == ["healthy"] * 3
     code, body = production.ask("/health")
     assert (code, body["status"], set(body["checks"])) == (200, "pass", {"postgres", "redis"})
+
+
+def test_every_place_states_the_version_of_the_package(production: Stack) -> None:
+    """The image, its label, the command, the metrics, the page and the API."""
+    inspected = production.inspect("backend")["Config"]
+    assert inspected["Image"] == f"{production.project}:{__version__}"
+    assert inspected["Labels"]["org.opencontainers.image.version"] == __version__
+    assert production.exec("backend", "vitals", "--version") == f"vitals {__version__}\n"
+    url = f"http://127.0.0.1:{production.port}"
+    metrics = run("curl", "-fsS", "--noproxy", "*", f"{url}/metrics")
+    assert f'health_build_info{{version="{__version__}"}} 1.0' in metrics
+    page = run("curl", "-fsS", "--noproxy", "*", f"{url}/health?format=html")
+    assert f">{__version__}<" in page
+    assert production.ask("/openapi.json")[1]["info"]["version"] == __version__
+
+
+def test_its_secrets_belong_to_the_user_and_no_one_else_can_reach_them(production: Stack) -> None:
+    folder = production.folder / "secrets"
+    files = sorted(folder.glob("*.txt"))
+    assert len(files) == 6
+    assert {file.stat().st_uid for file in (folder, *files)} == {folder.parent.stat().st_uid}
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o444}
 
 
 def test_curl_passes_on_the_published_port(production: Stack) -> None:
@@ -80,8 +105,8 @@ def test_no_secret_is_in_the_engines_output_the_logs_or_process_arguments(
 ) -> None:
     secrets = {path.name: path.read_text() for path in production.folder.glob("secrets/*.txt")}
     outputs = [run("docker", "inspect", *production.containers)]
-    outputs += [run("docker", "history", "--no-trunc", f"{production.project}-backend")]
-    outputs += [run("docker", "image", "inspect", f"{production.project}-backend")]
+    outputs += [run("docker", "history", "--no-trunc", production.image)]
+    outputs += [run("docker", "image", "inspect", production.image)]
     outputs += [production.compose("--profile", "*", "config")]
     outputs += [production.compose("logs", "--no-color")]
     outputs += [
