@@ -10,7 +10,7 @@ from pathlib import Path
 from tests.service import ROOT
 
 
-FILES = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("secrets/*.md")]
+FILES = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("secrets/*.md")]
 PAGES = {str(path.relative_to(ROOT)): path.read_text() for path in sorted(FILES)}
 
 # A modification time before that of the environment, which `make` would otherwise rebuild.

@@ -71,6 +71,19 @@ def test_commands_are_found_in_blocks_and_inline_code() -> None:
     assert commands(page, "vitals") == {"dev", "x"}
 
 
+def test_the_index_of_decisions_lists_each_page_by_its_title() -> None:
+    """A page has its number, its status with a date, and at most 500 words."""
+    pages = {Path(name).name: page for name, page in PAGES.items() if "/decisions/" in name}
+    index = pages.pop("README.md")
+    listed = re.findall(r"^- (\d{4}) \[(.*)\]\((.*)\)$", index, re.MULTILINE)
+    assert sorted(file for *_, file in listed) == sorted(pages)
+    for number, title, file in listed:
+        assert file.startswith(f"{number}-")
+        head = rf"# {int(number)}\. {re.escape(title)}\n\nStatus: [a-z]+, 2\d{{3}}-\d\d-\d\d"
+        assert re.match(head, pages[file]), file
+        assert len(pages[file].split()) <= 500, file
+
+
 def test_make_help_describes_every_target() -> None:
     described = re.findall(r"^([.a-z-]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE)
     assert set(described) == TARGETS - {".PHONY"}
