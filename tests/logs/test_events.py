@@ -1,4 +1,4 @@
-"""The table of log events in docs/operations.md matches the code."""
+"""The table of log events in docs/reference.md matches the code."""
 
 import ast
 import logging
@@ -29,8 +29,8 @@ Event = tuple[str, frozenset[str], frozenset[str]]
 
 
 def documented() -> set[Event]:
-    """Return the events of the table in docs/operations.md."""
-    section = PAGES["docs/operations.md"].partition("## Read the log")[2].partition("\n## ")[0]
+    """Return the events of the table in docs/reference.md."""
+    section = PAGES["docs/reference.md"].partition("## Log events")[2].partition("\n## ")[0]
     rows = re.findall(r"^\| `(.+?)` \| ([a-z, ]+) \| (.*?) \|", section, re.MULTILINE)
     return {
         (event, frozenset(levels.split(", ")), frozenset(re.findall(r"`(\w+)`", fields)))

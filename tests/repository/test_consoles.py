@@ -152,6 +152,22 @@ def test_unsuitable_settings_for_a_proxy_are_reported_as_the_docs_show(reader: R
     reader.follow(shown("docs/deployment.md", "Deployment")[0])
 
 
+def test_three_commands_show_why_it_is_red(reader: Reader) -> None:
+    """The log of the service that runs here stands for the log of the container."""
+    (block,) = shown("docs/troubleshoot.md", "It is red: three commands")
+    (reader.folder / "secrets/postgres_password.txt").write_text("x")
+    url = f"postgresql://app@127.0.0.1:{free_port()}/app"
+    environ = {**reader.environ, "DATABASE_URL": url, "SECRETS_DIR": "secrets"}
+    log = {"docker compose logs backend": "cat log"}
+    operator = Reader(reader.folder, environ, {**reader.replacements, **log})
+    with operator.in_background("vitals serve"):
+        operator.follow(block)
+
+
+def test_a_start_that_fails_prints_what_the_docs_show(reader: Reader) -> None:
+    reader.follow(shown("docs/messages.md", "The start: exit code 78")[0])
+
+
 def test_the_maintenance_commands_create_and_remove_the_file(reader: Reader) -> None:
     (block,) = shown("docs/operations.md", "Take an instance out, and put it back")
     (on, _), (off, _) = block.exchanges

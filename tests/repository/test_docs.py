@@ -1,5 +1,6 @@
 """Links, commands, settings and code blocks of the pages."""
 
+import ast
 import re
 from pathlib import Path
 from urllib.parse import unquote
@@ -8,6 +9,7 @@ import pytest
 
 from app.cli import COMMANDS
 from app.settings import Settings
+from tests.broken_settings import BROKEN
 from tests.pages import PAGES, Block, alike, blocks
 from tests.service import ROOT
 
@@ -87,6 +89,32 @@ def test_the_index_of_decisions_lists_each_page_by_its_title() -> None:
 def test_make_help_describes_every_target() -> None:
     described = re.findall(r"^([.a-z-]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE)
     assert set(described) == TARGETS - {".PHONY"}
+
+
+# Texts that the code inserts into a message.
+INSERTED = (
+    r"…|the secret|the tables .*\]|its key .* that of |its folder .* entered|owner"
+    r"|invalid TOML|a key .* twice|connection refused"
+)
+MESSAGES = re.findall(r"^\| `(.*?)` \| ", PAGES["docs/messages.md"], re.MULTILINE)
+
+
+def test_every_message_on_the_page_is_in_the_code() -> None:
+    """Each sentence is in a text of app/, without what the code inserts."""
+    trees = [ast.parse(path.read_text()) for path in (ROOT / "app").rglob("*.py")]
+    nodes = [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Constant)]
+    texts = [node.value for node in nodes if isinstance(node.value, str)]
+    assert len(MESSAGES) > 70
+    for message in MESSAGES:
+        text = re.sub(r"^[A-Z_, ]+: ", "", message)
+        for part in re.split(rf"{INSERTED}|(?<=[.:]) |(?<=form )", text):
+            assert any(part.strip(" .") in one for one in texts), message
+
+
+@pytest.mark.parametrize("line", sorted({line for *_, line in BROKEN}))
+def test_the_page_has_the_message_of_every_broken_setting(line: str) -> None:
+    patterns = (re.escape(message).replace("…", ".*") for message in MESSAGES)
+    assert any(re.fullmatch(rf"(\w+: )*{pattern}", line) for pattern in patterns)
 
 
 SETTINGS = PAGES["docs/settings.md"]
