@@ -336,9 +336,39 @@ def test_a_router_uses_the_settings_of_its_application(monkeypatch: pytest.Monke
     exec(ROUTER[0].text, names)  # noqa: S102 - code of our page
     url = f"redis://127.0.0.1:{free_port()}"
     application = create_app(lambda: Settings(redis_url=url, redis_auth="none"))
-    application.include_router(names["router"])
+    names["add_clock"](application)
     with TestClient(application) as client:
         assert client.get("/health/live").status_code == 200
+
+
+def test_a_router_has_the_variables_of_the_template(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of a pool, with the same defaults, and the origins of CORS."""
+    names = dict[str, Any]()
+    exec(ROUTER[0].text, names)  # noqa: S102 - code of our page
+    template = (ROOT / ".env.production.example").read_text()
+    examples = dict(
+        re.findall(r"^#((?:DATABASE_(?:POOL|MAX)|CORS)_\w+)=(.*)$", template, re.MULTILINE)
+    )
+    defaults = {name.upper(): value for name, value in names["ClockSettings"]()}
+    assert defaults.keys() == examples.keys()
+    assert not defaults.pop("CORS_ORIGINS")
+    assert {name: float(examples[name]) for name in defaults} == defaults
+    origin = "https://app.example.com"
+    values = {"POOL_SIZE": "7", "MAX_OVERFLOW": "3", "POOL_TIMEOUT": "4", "POOL_RECYCLE": "99"}
+    for name, value in values.items():
+        monkeypatch.setenv(f"DATABASE_{name}", value)
+    monkeypatch.setenv("CORS_ORIGINS", f"https://other.example.com,{origin}")
+    url = f"redis://127.0.0.1:{free_port()}"
+    application = create_app(lambda: Settings(redis_url=url, redis_auth="none"))
+    names["add_clock"](application)
+    with TestClient(application) as client:
+        pool = vars(client.app_state["engine"].pool)
+        assert [pool[f"_{name}"] for name in ("max_overflow", "timeout", "recycle")] == [3, 4, 99]
+        assert client.app_state["engine"].pool.size() == 7
+        for allowed in (True, False):
+            headers = {"Origin": origin if allowed else "https://evil.example.com"}
+            answer = client.get("/clock/none", headers=headers)
+            assert (answer.headers.get("access-control-allow-origin") == origin) is allowed
 
 
 def test_a_router_has_its_own_pool(copy: Copy, own_postgres: Postgres) -> None:
@@ -346,7 +376,7 @@ def test_a_router_has_its_own_pool(copy: Copy, own_postgres: Postgres) -> None:
     router, line, _ = (block.text for block in ROUTER)
     copy.write("app/clock.py", router)
     copy.insert("app/application.py", line, before="    return application\n")
-    names = "from app.clock import router\n"
+    names = "from app.clock import add_clock\n"
     copy.insert("app/application.py", names, before="from app.health import")
     secret = copy.folder / "postgres_password"
     secret.write_text("old")
