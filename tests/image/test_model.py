@@ -227,8 +227,8 @@ def test_each_service_is_hardened(services: Any, service: str) -> None:
     assert options.get("cap_add", []) == (["NET_BIND_SERVICE"] if service == "caddy" else [])
     assert options["security_opt"] == ["no-new-privileges:true"]
     assert [mount for mount in options["tmpfs"] if mount.startswith("/tmp:")]  # noqa: S108
-    assert options["logging"]["options"].keys() == {"max-size", "max-file"}
-    assert options["deploy"]["restart_policy"]["condition"] == "any"
+    assert options["logging"]["options"] == {"max-size": "10m", "max-file": "5"}
+    assert options["deploy"]["restart_policy"] == {"condition": "any", "delay": "5s"}
     check = {name: value for name, value in options["healthcheck"].items() if name != "test"}
     assert check == {
         "interval": "30s",
