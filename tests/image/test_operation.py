@@ -176,7 +176,7 @@ def test_two_instances_are_replaced_without_a_moment_that_none_is_ready(operator
         for block, expected in ((UPGRADE, __version__), (GO_BACK, BEFORE)):
             checkout, _ = block.exchanges[0]
             with Poll(*ports) as poll:
-                both.run_shown(f"{checkout}\n{REPLACE.text}")
+                both.run_shown(f"{checkout}\ndocker compose build\n{REPLACE.text}")
             assert all(200 in codes for _, codes in poll.rounds)
             assert {code for _, codes in poll.rounds for code in codes} == {0, 200, 503}
             running = both.compose("images", "backend", "--format", "json")
