@@ -32,8 +32,11 @@ def environ(folder: Path, **changes: str) -> dict[str, str]:
 def test_a_replaced_url_is_used_without_a_restart(
     postgres: Postgres, valkey: Valkey, tmp_path: Path
 ) -> None:
-    """Of each source, and no other secret is needed. A wrong password shows as `auth`."""
-    files = {"pg": with_password(postgres), "cache_url": with_password(valkey)}
+    """Of each source, and no other secret is needed. A wrong password shows as `auth`.
+
+    The scheme is in any case, as RFC 3986 has it.
+    """
+    files = {"pg": with_password(postgres), "cache_url": f"R{with_password(valkey)[1:]}"}
     for name, url in files.items():
         (tmp_path / name).write_text(f"{url}\n")
     settings = environ(

@@ -68,7 +68,7 @@ def refer(spec: CheckSpec[Options], secret: str) -> CheckSpec[Options]:
     authority, slash, path = rest.partition("/")
     # The path of an HTTP URL may contain a token. That of a store is its database.
     shown = slash + path if isinstance(spec.options, StoreOptions) else ""
-    address = f"{scheme}://{authority.rpartition('@')[2]}{shown}"
+    address = f"{scheme.lower()}://{authority.rpartition('@')[2]}{shown}"
     changes = {"url": spec.options.url and f"secret:{secret}"}
     if isinstance(spec.options, StoreOptions):
         changes["password"] = secret  # the kind reads it as any other password

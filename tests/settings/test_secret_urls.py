@@ -48,6 +48,7 @@ def problems() -> list[str]:
         (f"unix://:{CANARY}@/run/redis.sock?db=1", "redis", "unix:///run/redis.sock"),
         (f"https://host:8443/hook/{CANARY}?{CANARY}", "http", "https://host:8443"),
         ("tcp://host:1", "tcp", "tcp://host:1"),
+        ("HTTPS://host/", "http", "https://host"),
     ],
 )
 def test_a_secret_holds_the_url(
