@@ -9,8 +9,9 @@ from tests.edge.load import Load
 from tests.edge.proxies import PROXIES
 
 
-# Envoy has fewer: tests/edge/test_companion.py restarts an instance behind it ten times.
-ROUNDS = {**dict.fromkeys(PROXIES, 10), "envoy": 3}
+# Each round restarts three instances. tests/edge/test_companion.py adds ten restarts behind each
+# proxy that probes.
+ROUNDS = {**dict.fromkeys(PROXIES, 6), "envoy": 3}
 KEPT = 6
 
 
