@@ -20,6 +20,10 @@ ANSWERS = {ms / 1000: f"{ms} ms" for ms in (10, 50, 100, 250, 500, 1000)}
 TEXT = """\
 # What happens when something breaks
 
+Vitals was shown {rows_number} ways in which a dependency fails or recovers, on real servers. Each
+time it reported the right reason, no other check changed, and `/health/live` answered. Look up a
+fault to see the reason that you will find, and how soon.
+
 `make faults` writes this page when every row passes, and fails otherwise. It breaks real servers
 (Debian's PostgreSQL, PgBouncer and Redis) and a test HTTP service in each of the ways below, either
 directly or by a proxy in front of them. Meanwhile it keeps requesting the endpoints of Vitals.
@@ -88,7 +92,7 @@ def write(
         max(one.seconds for one in inaccuracies), TIMES, previous[1] if previous else ""
     )
     storms = "\n".join(_storm_row(storm, seconds, before) for storm, seconds in lies.items())
-    terms = {"interval": INTERVAL, "timeout": TIMEOUT}
+    terms = {"interval": INTERVAL, "timeout": TIMEOUT, "rows_number": len(outcomes)}
     text = TEXT.format(rows=rows, faults=faults, inaccuracy=longest, storms=storms, **terms)
     FILE.write_text(text)
 
