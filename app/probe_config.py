@@ -72,6 +72,7 @@ class Guarantees:
         startup: from the start of the process to the first result of every check.
         drain: from SIGTERM, when readiness fails, to the end of accepting connections.
         shutdown: from SIGTERM to the end of the process.
+        keep_alive: from an answer to the end of an idle connection. It is the lowest delay.
     """
 
     fault_delay: float
@@ -79,6 +80,7 @@ class Guarantees:
     startup: float
     drain: float
     shutdown: float
+    keep_alive: float
 
     @property
     def restart(self) -> float:
@@ -101,6 +103,7 @@ def compute_guarantees(settings: Settings) -> Guarantees:
         startup=round(max(check.timeout for check in checks) + ANSWER + PROCESS_START, 3),
         drain=drain,
         shutdown=round(drain + shutdown + PROCESS_END, 3),
+        keep_alive=settings.keep_alive_seconds,
     )
 
 

@@ -14,9 +14,13 @@ from uvicorn.server import ServerState
 from app.api.routes import is_probe
 from app.logs import filter_probe_logs
 from app.server.fast_path import FastProtocol, RawResponseCache
+from app.server.limits import ConnectionSet
 from tests.api.scene import AppUnderTest
 from tests.fakes import simulate
 
+
+# Seconds.
+KEEP_ALIVE = 5
 
 ACCESS = logging.getLogger("uvicorn.access")
 
@@ -79,14 +83,19 @@ class Connection:
     Attributes:
         transport: the transport.
         state: uvicorn's state, which all its connections share.
+        connections: its connections.
 
     """
 
     def __init__(self, app_under_test: AppUnderTest, *, fast: bool, quiet: bool = True) -> None:
         self._recorded = app_under_test.answers.recorded
         self._recorded_before = len(self._recorded)
-        config = Config(app_under_test.app, log_config=None, lifespan="off", ws="none")
+        # `vitals serve` does not use uvicorn's timer of idle connections.
+        config = Config(
+            app_under_test.app, log_config=None, lifespan="off", ws="none", timeout_keep_alive=10**6
+        )
         self.state = ServerState()
+        self.state.connections = self.connections = ConnectionSet(9, KEEP_ALIVE)
         self.state.default_headers = [(b"date", b"Tue, 24 Nov 2026 10:00:00 GMT")]
         create = (
             partial(FastProtocol, RawResponseCache(app_under_test.app), quiet=quiet)

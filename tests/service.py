@@ -35,7 +35,7 @@ ENOUGH = 200
 
 # The prefixes of the settings' names.
 SETTING_PREFIXES = (
-    *("CHECK", "DATABASE_", "DRAIN_", "HEALTH_", "HTTP_", "JWT_", "LOG_"),
+    *("CHECK", "DATABASE_", "DRAIN_", "HEALTH_", "HTTP_", "JWT_", "KEEP_", "LOG_"),
     *("MAINTENANCE_", "OPTIONAL_", "POSTGRES_", "REDIS_", "SECRETS_", "SHUTDOWN_"),
 )
 

@@ -28,7 +28,9 @@ from app.settings import Settings
 from tests.written_figures import broken, find
 
 
-DEFAULT = Guarantees(fault_delay=2.5, repair_delay=2.5, startup=6.5, drain=5, shutdown=10)
+DEFAULT = Guarantees(
+    fault_delay=2.5, repair_delay=2.5, startup=6.5, drain=5, shutdown=10, keep_alive=5
+)
 KINDS = [haproxy, caddy, readiness_probe]
 SECONDS = st.floats(0.01, 100)
 

@@ -28,8 +28,8 @@ CURL_TIMEOUT = 5
 # Seconds that a load balancer waits for the answer to a request.
 REQUEST_TIMEOUT = 30
 
-# Seconds without a request after which the service closes a connection.
-KEEP_ALIVE = Config("").timeout_keep_alive
+# Seconds for which a load balancer keeps an idle connection to an application: less than uvicorn.
+COMPANION_KEEPALIVE = Config("").timeout_keep_alive - 1
 
 # Seconds: what is usual for Docker and for Kubernetes. More are allowed where the settings need it.
 DOCKER_GRACE = 20
@@ -87,8 +87,7 @@ def load_balancer(configure: Callable[[Guarantees], ProbeConfig], guarantees: Gu
     values = {
         "probe": probe,
         "request_timeout": REQUEST_TIMEOUT,
-        "idle_timeout": KEEP_ALIVE,
-        "keepalive": KEEP_ALIVE - 1,
+        "keepalive": int(guarantees.keep_alive) - 1,
     }
     return Plan(probe_config.rotation_rules(probe, guarantees), values)
 
@@ -96,7 +95,7 @@ def load_balancer(configure: Callable[[Guarantees], ProbeConfig], guarantees: Gu
 def companion(prober: str, guarantees: Guarantees, *, pauses: bool = False) -> Plan:
     """Plan a load balancer that probes Vitals and sends requests to an application beside it."""
     probe = probe_config.companion(prober, guarantees, pauses=pauses)
-    values = {"probe": probe, "request_timeout": REQUEST_TIMEOUT, "keepalive": KEEP_ALIVE - 1}
+    values = {"probe": probe, "request_timeout": REQUEST_TIMEOUT, "keepalive": COMPANION_KEEPALIVE}
     return Plan(probe_config.companion_rules(probe, guarantees), values)
 
 
@@ -109,14 +108,14 @@ def companion_caddy(guarantees: Guarantees) -> Plan:
         probe_config.ANSWER_RULE.apply(probe.prober, probe.timeout, probe_config.ANSWER),
         probe_config.HOLD_RULE.apply(probe.prober, hold, limit),
     ]
-    values = {"probe": probe, "request_timeout": REQUEST_TIMEOUT, "keepalive": KEEP_ALIVE - 1}
+    values = {"probe": probe, "request_timeout": REQUEST_TIMEOUT, "keepalive": COMPANION_KEEPALIVE}
     return Plan(rules, values | {"hold": hold})
 
 
 def nginx(guarantees: Guarantees) -> Plan:
     """Plan a load balancer that does not probe: it learns from requests."""
     fail_timeout = probe_config.nginx_fail_timeout(guarantees)
-    keepalive = max(1, min(KEEP_ALIVE, int(guarantees.drain)) - 1)
+    keepalive = max(1, int(min(guarantees.keep_alive, guarantees.drain)) - 1)
     rules = [
         probe_config.FAIL_TIMEOUT_RULE.apply("nginx", fail_timeout, guarantees.repair_delay),
         probe_config.KEEPALIVE_RULE.apply("nginx", keepalive, guarantees.drain),
@@ -124,7 +123,6 @@ def nginx(guarantees: Guarantees) -> Plan:
     values = {
         "fail_timeout": fail_timeout,
         "request_timeout": REQUEST_TIMEOUT,
-        "idle_timeout": KEEP_ALIVE,
         "keepalive": keepalive,
     }
     return Plan(rules, values)
@@ -155,7 +153,7 @@ USED = (
     *("POSTGRES_CHECK_TIMEOUT", "REDIS_CHECK_INTERVAL", "REDIS_CHECK_TIMEOUT"),
     *("CHECKS", "CHECKS_FILE", "HTTP_CHECKS"),
     *("OPTIONAL_CHECKS", "FAILURE_THRESHOLD", "SUCCESS_THRESHOLD", "DRAIN_SECONDS"),
-    "SHUTDOWN_SECONDS",
+    *("SHUTDOWN_SECONDS", "KEEP_ALIVE_SECONDS"),
 )
 
 WIDTH = 100

@@ -176,6 +176,9 @@ class FastProtocol(asyncio.Protocol):
 
     The connection then stays with uvicorn, so no request is parsed by both.
 
+    Attributes:
+        idle_since: as in `BoundedProtocol`, and so is `is_kept`.
+
     Args:
         quiet: whether to leave successful probes out of the access log.
     """
@@ -196,9 +199,8 @@ class FastProtocol(asyncio.Protocol):
         self._app_state = app_state
         self._quiet = quiet
         self._loop = _loop or asyncio.get_running_loop()
-        self._timer: asyncio.TimerHandle | None = None
         self.idle_since = self._loop.time()
-        self._paused = False
+        self.is_kept = self._paused = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Register the connection with the server."""
@@ -212,30 +214,25 @@ class FastProtocol(asyncio.Protocol):
             self._hand_over(data)
             return
         self.transport.write(response.data)
-        self.idle_since = self._loop.time()
+        self.idle_since, self.is_kept = self._loop.time(), True
         self._state.total_requests += 1
         response.record(self._responses.now)
         if not (response.is_successful and self._quiet):
             self._log(response)
         if response.close:
             self.transport.close()
-        elif self._timer is None:
-            # One timer per connection, which restarts itself: cheaper than one per request.
-            self._timer = self._loop.call_later(
-                self._config.timeout_keep_alive, self._close_if_idle
-            )
 
     def connection_lost(self, _: Exception | None) -> None:
         """Unregister the connection."""
-        self._unregister()
+        self._state.connections.discard(self)
 
     def pause_writing(self) -> None:
         """Stop answering while the client does not read: uvicorn's protocol knows how to wait."""
-        self._paused = True
+        self.is_kept, self._paused = False, True
 
     def resume_writing(self) -> None:
         """Answer again."""
-        self._paused = False
+        self.is_kept, self._paused = True, False
 
     def shutdown(self) -> None:
         """Close the connection; uvicorn calls this when it stops. No answer is ever in progress."""
@@ -243,26 +240,13 @@ class FastProtocol(asyncio.Protocol):
 
     def _hand_over(self, data: bytes) -> None:
         bounded = BoundedProtocol(self._config, self._state, self._app_state, self._loop)
-        bounded.mark_idle(self.idle_since)
-        self._unregister()
+        bounded.mark_idle(self._loop.time() if self.is_kept else self.idle_since)
+        self._state.connections.discard(self)
         self.transport.set_protocol(bounded)
         bounded.connection_made(self.transport)
         if self._paused:
             bounded.pause_writing()
         bounded.data_received(data)
-
-    def _unregister(self) -> None:
-        self._state.connections.discard(self)
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
-    def _close_if_idle(self) -> None:
-        due = self.idle_since + self._config.timeout_keep_alive
-        if self._loop.time() < due:
-            self._timer = self._loop.call_at(due, self._close_if_idle)
-        else:
-            self.transport.close()
 
     def _log(self, response: RawResponse) -> None:
         if not logger.isEnabledFor(logging.INFO):

@@ -11,7 +11,7 @@ from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 
-# Seconds without a complete request, or in which the client does not read its answer.
+# Seconds in which a client does not complete its request, or does not read its answer.
 IDLE_TIMEOUT = 10.0
 
 # Open connections; an idle one takes about 3 KB.
@@ -22,32 +22,47 @@ RESERVED = 320
 
 
 class ConnectionSet(set[Any]):
-    """The open connections, each with a transport and `idle_since`. A drop-in for uvicorn's set.
+    """The open connections. A drop-in for uvicorn's set.
 
-    A new connection is always accepted. If there are too many, those that have been idle longest
-    are closed, so that idle clients can't lock out others.
+    Each has a transport, `idle_since` and `is_kept`. A new connection is always accepted. If there
+    are too many, those that have been idle longest are closed, so that idle clients can't lock out
+    others.
+
+    Args:
+        keep_alive: seconds for which a connection waits for another request.
     """
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, keep_alive: float) -> None:
         super().__init__()
         self._limit = limit
+        self._keep_alive = keep_alive
+        self._checked_at = -math.inf
 
     def add(self, connection: Any) -> None:
         """Add a connection; at the limit, close a tenth of the others, the idle ones first."""
         if len(self) >= self._limit:
             for one in sorted(self, key=lambda one: one.idle_since)[: self._limit // 10 + 1]:
-                self._close_if_idle(one, math.inf)
+                if one.idle_since < math.inf:
+                    self._abort(one)
         super().add(connection)
 
     def close_idle(self, now: float) -> None:
-        """Close the connections that have been idle for longer than IDLE_TIMEOUT."""
-        for one in list(self):
-            self._close_if_idle(one, now - IDLE_TIMEOUT)
+        """Close the connections that had been idle for too long at the previous call.
 
-    def _close_if_idle(self, connection: Any, before: float) -> None:
-        if connection.idle_since < before:
-            self.discard(connection)
-            connection.transport.abort()
+        Since then, the event loop has read what clients had sent. So a request that was sent in
+        time is answered, even if the loop was blocked.
+        """
+        checked_at, self._checked_at = self._checked_at, now
+        for one in list(self):
+            seconds = checked_at - one.idle_since
+            if one.is_kept and (seconds := seconds - self._keep_alive) > 0:
+                one.transport.close()
+            if seconds > IDLE_TIMEOUT:
+                self._abort(one)
+
+    def _abort(self, connection: Any) -> None:
+        self.discard(connection)
+        connection.transport.abort()
 
 
 def connection_limit() -> int:
@@ -82,12 +97,18 @@ class BoundedProtocol(HttpToolsProtocol):
 
     @property
     def idle_since(self) -> float:
-        """Since when no request is being answered, or the client does not read its answer.
+        """Since when the server waits for another request, its end, or a client that does not read.
 
-        It is a time of the event loop, and infinite while neither is true.
+        It is a time of the event loop, and infinite while a request is being answered.
         """
         is_busy = self._is_answering and not self.flow.write_paused
         return math.inf if is_busy else self._idle_since
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether the connection only waits for another request."""
+        waits = self._is_answering or self._unanswered or self.flow.write_paused
+        return self.cycle is not None and not waits  # type: ignore[redundant-expr]
 
     def mark_idle(self, since: float) -> None:
         """Mark the connection idle since *since*."""
@@ -97,6 +118,7 @@ class BoundedProtocol(HttpToolsProtocol):
         """Put our flow control between uvicorn's and the transport."""
         super().connection_made(transport)
         self._unread: deque[bytes] = deque()
+        self.timeout_keep_alive = math.inf  # type: ignore[assignment]  # `ConnectionSet` closes it
         # uvicorn pauses `self.flow`, which pauses our reader; `_tap` pauses the transport.
         self._tap, self.flow = self.flow, FlowControl(self)  # type: ignore[arg-type]
 
@@ -108,6 +130,8 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Queue the data, and parse as much as can be answered now."""
+        if self.is_kept:
+            self.mark_idle(self.loop.time())
         self._unread.extend(data[at : at + READ_SIZE] for at in range(0, len(data), READ_SIZE))
         self._parse_unread()
 

@@ -26,7 +26,9 @@ class Server(uvicorn.Server):
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
-        self.server_state.connections = self._connections = ConnectionSet(connection_limit())
+        self.server_state.connections = self._connections = ConnectionSet(
+            connection_limit(), config.timeout_keep_alive
+        )
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, and exclude the objects that exist by then from garbage collection.
@@ -106,6 +108,7 @@ def create_server(app: CachingApplication, settings: Settings) -> Server:
             port=settings.port,
             log_config=None,
             server_header=False,
+            timeout_keep_alive=settings.keep_alive_seconds,  # type: ignore[arg-type]  # used as a float
             timeout_graceful_shutdown=settings.shutdown_seconds,  # type: ignore[arg-type]  # used as a float
         )
     )

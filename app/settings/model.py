@@ -147,6 +147,9 @@ class Settings(BaseSettings):
     certificate_warn_days: Annotated[
         float, Field(ge=0, le=3650, description="a number of days from 0 to 3650")
     ] = 14
+    keep_alive_seconds: Annotated[
+        float, Field(ge=2, le=3600, description="a number of seconds from 2 to 3600")
+    ] = 5
     drain_seconds: Grace = 5
     shutdown_seconds: Grace = 3
     health_details: Details = "always"

@@ -4,7 +4,7 @@ import re
 import pytest
 import yaml
 
-from app.cli.probes import COMPANION_PLANS, CURL_TIMEOUT, KEEP_ALIVE, PLANS
+from app.cli.probes import COMPANION_PLANS, CURL_TIMEOUT, PLANS
 from app.probe_config import (
     ANSWER,
     ANSWER_RULE,
@@ -233,8 +233,16 @@ def test_an_unknown_kind_is_rejected(call: Call) -> None:
     assert f"'apache' is unknown. Use one of {', '.join(PLANS)}." in result.err
 
 
-@pytest.mark.parametrize("kind", ["caddy", "nginx"])
-def test_a_proxy_closes_an_idle_connection_before_the_service(kind: str) -> None:
+@pytest.mark.parametrize(("keep_alive", "kept"), [("2", 1), ("5", 4), ("65.5", 64)])
+@pytest.mark.parametrize("kind", ["caddy", "envoy", "nginx"])
+def test_a_proxy_closes_an_idle_connection_before_the_service(
+    call: Call, monkeypatch: pytest.MonkeyPatch, kind: str, keep_alive: str, kept: int
+) -> None:
     """Otherwise it could send a request on a connection that is being closed."""
-    kept = figure(DEPLOYED[kind], r"^\s+(?:keepalive|keepalive_timeout) (\d+s)")
-    assert kept.seconds < KEEP_ALIVE, f"{kept.place}: keep it for less than {KEEP_ALIVE} s"
+    monkeypatch.setenv("KEEP_ALIVE_SECONDS", keep_alive)
+    monkeypatch.setenv("DRAIN_SECONDS", "100")
+    printed = call("probes", kind).out
+    assert f"The service closes an idle connection after {keep_alive} s." in printed
+    assert re.findall(r"(?:keepalive|keepalive_timeout|idle_timeout:) (\d+)s", printed) == [
+        f"{kept}"
+    ]

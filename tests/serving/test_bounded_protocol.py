@@ -97,6 +97,23 @@ def test_a_connection_is_idle_since_its_last_answer() -> None:
     simulate(run())
 
 
+@pytest.mark.parametrize("first", [GET, ANY])
+def test_the_time_for_a_request_starts_with_its_first_byte(first: bytes) -> None:
+    """Not with the answer before it, whichever protocol sent that."""
+
+    async def run() -> None:
+        connection = open_connection()
+        connection.transport.receive(first)
+        for _ in range(2):
+            await asyncio.sleep(1)
+            connection.transport.receive(HEAD_START)
+            bounded = connection.transport.protocol
+            assert isinstance(bounded, BoundedProtocol)
+            assert bounded.idle_since == 1
+
+    simulate(run())
+
+
 def test_a_client_that_does_not_read_is_idle() -> None:
     """An unread answer takes as much memory as an idle connection."""
 

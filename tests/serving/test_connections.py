@@ -27,28 +27,62 @@ class FakeConnection:
     """A connection, and its own transport."""
 
     idle_since: float
+    is_kept: bool = False
+    closing: bool = False
     closed: bool = False
     transport: "FakeConnection" = field(init=False)
 
     def __post_init__(self) -> None:
         self.transport = self
 
+    def close(self) -> None:
+        """Close when the client has read everything."""
+        self.closing = True
+
     def abort(self) -> None:
         """Close."""
         self.closed = True
 
 
-def test_a_connection_is_closed_after_the_idle_timeout() -> None:
+def test_a_connection_without_a_complete_request_is_closed_after_the_idle_timeout() -> None:
     """Not earlier, and never while its request is being answered."""
     all_connections = [FakeConnection(0.0), FakeConnection(0.1), FakeConnection(math.inf)]
-    connections = ConnectionSet(9)
+    connections = ConnectionSet(9, 60)
     for connection in all_connections:
         connections.add(connection)
     connections.close_idle(IDLE_TIMEOUT)
+    connections.close_idle(IDLE_TIMEOUT + 0.05)
     assert not [one for one in all_connections if one.closed]
     connections.close_idle(IDLE_TIMEOUT + 0.05)
     assert [one.closed for one in all_connections] == [True, False, False]
     assert connections == set(all_connections[1:])
+
+
+def test_a_kept_connection_is_closed_after_the_keep_alive_time() -> None:
+    """If the client has not read the last answer, it gets the time for that, too."""
+    connections = ConnectionSet(9, 60)
+    connections.add(kept := FakeConnection(0.0, is_kept=True))
+    for now, expected in (
+        (60, (False, False)),
+        (60.1, (False, False)),
+        (61, (True, False)),
+        (60 + IDLE_TIMEOUT + 1, (True, False)),
+        (60 + IDLE_TIMEOUT + 2, (True, True)),
+    ):
+        connections.close_idle(now)
+        assert (kept.closing, kept.closed) == expected
+    assert not connections
+
+
+def test_the_time_between_two_checks_closes_no_connection() -> None:
+    """If the event loop was blocked, it has not read what clients have sent meanwhile."""
+    connections = ConnectionSet(9, 60)
+    connections.add(kept := FakeConnection(0.0, is_kept=True))
+    connections.close_idle(59)
+    connections.close_idle(99)
+    assert not kept.closing
+    connections.close_idle(99)
+    assert kept.closing
 
 
 def test_at_the_limit_the_longest_idle_connections_are_closed() -> None:
@@ -57,7 +91,7 @@ def test_at_the_limit_the_longest_idle_connections_are_closed() -> None:
         FakeConnection(math.inf),
         *(FakeConnection(moment) for moment in range(39, 0, -1)),
     ]
-    connections = ConnectionSet(40)
+    connections = ConnectionSet(40, 5)
     for connection in all_connections:
         connections.add(connection)
     assert not [one for one in all_connections if one.closed]
@@ -70,7 +104,7 @@ def test_at_the_limit_the_longest_idle_connections_are_closed() -> None:
 def test_busy_connections_are_not_closed_at_the_limit() -> None:
     """If all are busy, one more is accepted."""
     all_connections = [FakeConnection(math.inf) for _ in range(5)]
-    connections = ConnectionSet(4)
+    connections = ConnectionSet(4, 5)
     for connection in all_connections:
         connections.add(connection)
     assert connections == set(all_connections)
@@ -95,7 +129,7 @@ def test_the_server_closes_idle_connections_each_second(monkeypatch: pytest.Monk
             closing_ticks += [tick] * late.closed
         return closing_ticks
 
-    assert simulate(ticks()) == [10, 20, 30]
+    assert simulate(ticks()) == [20, 30]
 
 
 @pytest.mark.parametrize(

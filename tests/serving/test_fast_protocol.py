@@ -1,6 +1,8 @@
 """The fast path sends what uvicorn sends, at the same time, with the same log."""
 
 import asyncio
+from collections.abc import Callable
+from functools import partial
 
 import pytest
 from hypothesis import given
@@ -9,8 +11,10 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from app.health import Status
 from app.server.fast_path import MAX_CACHED, FastProtocol, RawResponseCache, parse_cacheable_request
+from app.server.limits import BoundedProtocol
 from tests.api.scene import AppUnderTest
 from tests.door import Connection, exchange
+from tests.fakes import simulate
 from tests.request_streams import GET, STREAMS
 
 
@@ -71,13 +75,52 @@ def test_any_requests_get_the_same_answers_as_from_uvicorn(chunks: list[bytes]) 
     )
 
 
-@pytest.mark.parametrize("pause", [0.5, 4.9, 5.1, 11])
-def test_an_idle_connection_is_closed_at_the_same_time(pause: float) -> None:
-    """Five seconds after the last answer, and not after the first."""
-    app_under_test, chunks = app_with_statuses(Status.PASS, Status.PASS), [GET] * 3
-    expected = exchange(app_under_test, chunks, fast=False, pause=pause)
-    assert expected[1] == pytest.approx(pause * (3 if pause < 5 else 1) + 5)
-    assert exchange(app_under_test, chunks, fast=True, pause=pause) == expected
+@pytest.mark.parametrize("request_", [GET, GET.replace(b"ready", b"ready?verbose")])
+@pytest.mark.parametrize("pause", [0.5, 4.9, 8])
+def test_an_idle_connection_is_closed_after_its_last_answer(request_: bytes, pause: float) -> None:
+    """The server checks each second, so that takes up to two seconds more."""
+
+    async def run() -> tuple[int, float]:
+        loop = asyncio.get_running_loop()
+        connection = Connection(app_with_statuses(Status.PASS, Status.PASS), fast=True)
+        for step in range(240):
+            if step in {0, round(pause * 10), round(pause * 20)}:
+                connection.transport.receive(request_)
+            if step % 10 == 0:
+                connection.connections.close_idle(loop.time())
+            await asyncio.sleep(0.1)
+        assert connection.transport.closed
+        return connection.transport.written.count(b"HTTP/1.1 200"), connection.transport.closed
+
+    answers, closed = simulate(run())
+    assert answers == (3 if pause < 5 else 1)
+    assert 5 < closed - pause * (answers - 1) <= 7
+
+
+async def test_a_connection_is_kept_between_two_requests() -> None:
+    """Not before the first one, within one, or while the client does not read."""
+    transport = Connection(app_with_statuses(Status.PASS, Status.PASS), fast=True).transport
+
+    def pause() -> None:
+        transport.protocol.pause_writing()
+
+    def resume() -> None:
+        transport.protocol.resume_writing()
+
+    receive = transport.receive
+    steps: list[Callable[[], None]] = [
+        *(lambda: None, partial(receive, GET), pause, resume),
+        *(partial(receive, GET[:9]), partial(receive, GET[9:]), pause, resume),
+        partial(receive, b"\r\n"),
+    ]
+    seen = []
+    for step in steps:
+        step()
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert isinstance(transport.protocol, FastProtocol | BoundedProtocol)
+        seen.append(transport.protocol.is_kept)
+    assert seen == [False, True, False, True, False, True, False, True, False]
 
 
 async def test_uvicorn_gets_the_connection_at_the_first_other_request() -> None:
