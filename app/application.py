@@ -22,7 +22,7 @@ from app.check_factory import create_checks
 from app.event_loop import Admission, LoopLag, StallDetector
 from app.health import Check, Clock, Monitor
 from app.health.monitor import report_crash
-from app.lifecycle import Lifecycle, drain_on_signal, watch_file
+from app.lifecycle import Lifecycle, drain_on_signal, feed_watchdog, watch_file
 from app.logs import configure_if_unconfigured, filter_probe_logs
 from app.logs.events import CheckLogger, log_deprecated, log_start
 from app.notifications import monitor_notifications
@@ -101,7 +101,8 @@ async def open_service(
         log_deprecated(setting, advice)
     clock, recorder, lag = Clock(), MetricsRecorder(checks), LoopLag()
     monitor = create_monitor(checks, clock, recorder, secrets.redact)
-    await stack.enter_async_context(run_in_background(run_checks(monitor, open_probes)))
+    await stack.enter_async_context(run_in_background(feed_watchdog(), "watchdog"))
+    await stack.enter_async_context(run_in_background(run_checks(monitor, open_probes), "checks"))
     stack.enter_context(lag.measure())
     stack.enter_context(StallDetector(lag, recorder.record_stall).watch())
     tokens = TokenVerifier(partial(settings.secret, SIGNING_KEY))
@@ -155,9 +156,9 @@ async def run_checks(
 
 
 @asynccontextmanager
-async def run_in_background(coroutine: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+async def run_in_background(coroutine: Coroutine[Any, Any, None], name: str) -> AsyncIterator[None]:
     """Run a task within the block. Its error does not end the block."""
-    task = asyncio.create_task(coroutine, name="checks")
+    task = asyncio.create_task(coroutine, name=name)
     task.add_done_callback(report_crash)
     try:
         yield

@@ -1,10 +1,11 @@
-"""The phases of this instance: start, maintenance, and drain on SIGTERM."""
+"""The phases of this instance: start, maintenance, and drain on SIGTERM. systemd learns of them."""
 
 import asyncio
 import contextlib
 import logging
 import os
 import signal
+import socket
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
@@ -42,6 +43,7 @@ class Lifecycle:
     def drain(self) -> None:
         """Start to drain. This is final."""
         self.draining = True
+        notify("STOPPING=1")
 
     def phase(self, *, started: bool) -> Phase:
         """Return the first phase that applies. *started*: every check has a first result."""
@@ -50,6 +52,28 @@ class Lifecycle:
         if not started:
             return STARTING
         return MAINTENANCE if self.maintenance else SERVING
+
+
+def notify(state: str) -> None:
+    """Send a state to systemd, if it started this process with `Type=notify`: sd_notify(3)."""
+    address = os.environ.get("NOTIFY_SOCKET", "")
+    if address.startswith("@"):  # an abstract socket
+        address = f"\0{address[1:]}"
+    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+        sender.setblocking(False)  # noqa: FBT003 - the argument is positional only
+        sender.sendto(state.encode(), address)
+
+
+async def feed_watchdog() -> None:
+    """Notify systemd twice in each WatchdogSec for as long as the event loop runs.
+
+    If the loop is blocked for longer, systemd restarts the service.
+    """
+    interval = int(os.environ.get("WATCHDOG_USEC", "0")) / 1e6
+    if interval and os.environ.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid()):
+        while True:
+            notify("WATCHDOG=1")
+            await asyncio.sleep(interval / 2)
 
 
 CLOSE = (b"connection", b"close")

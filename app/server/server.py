@@ -10,6 +10,7 @@ from types import FrameType
 
 import uvicorn
 
+from app.lifecycle import notify
 from app.server.fast_path import CachingApplication, FastProtocol, RawResponseCache
 from app.server.limits import ConnectionSet, connection_limit
 from app.settings import Settings
@@ -31,12 +32,13 @@ class Server(uvicorn.Server):
         )
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start, and exclude the objects that exist by then from garbage collection.
+        """Start, notify systemd, and exclude what exists by then from garbage collection.
 
         They live until the process ends, and one pass over them takes as long as a hundred
         answers. The command line has disabled the collector until now.
         """
         await super().startup(sockets)
+        notify("READY=1")
         gc.freeze()
         gc.enable()
 
