@@ -21,7 +21,7 @@ elsewhere = $(if $(shell grep -sF '$(realpath $(1))/bin/' $(1)/bin/vitals),,else
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help .venv run lint test coverage system-test edge-test browser-test picture image-test swarm-test image-bench mutants fuzz faults soak bench bench-quick system-servers system-proxies system-browser fmt docs-tables lock clean fleet release
+.PHONY: help .venv run install lint test coverage system-test edge-test browser-test picture image-test swarm-test image-bench mutants fuzz faults soak bench bench-quick system-servers system-proxies system-browser fmt docs-tables lock clean fleet release
 
 help: ## list the targets
 	@echo 'New here? `make run` starts the service with its own PostgreSQL and Redis, and prints what to try.'
@@ -36,6 +36,11 @@ $(MADE): requirements/development.txt pyproject.toml $(call elsewhere,.venv)
 
 run: $(MADE) ## serve on 127.0.0.1:8000 with temporary PostgreSQL and Redis servers
 	@exec $(BIN)/vitals dev
+
+PREFIX := /opt/vitals
+
+install: ## install or upgrade the service alone in PREFIX (/opt/vitals), for production without Docker
+	@scripts/install "$(PYTHON)" "$(PREFIX)"
 
 # Tests create and remove dozens of servers. Their files are in memory if there is enough and programs
 # may run there, which saves an eighth of the time. Passed tests leave no files.
