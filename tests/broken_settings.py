@@ -101,6 +101,14 @@ BROKEN = [
     ),
     *[
         (
+            "OPTIONAL_CHECKS",
+            value,
+            "OPTIONAL_CHECKS: must be names of checks with commas between. Correct it or unset it.",
+        )
+        for value in (f"redis,redis://:{CANARY}@host/0", '["redis"]', "redis;postgres")
+    ],
+    *[
+        (
             "DATABASE_URL",
             url,
             "DATABASE_URL: must have the form postgresql://user@host:port/database. Correct it.",

@@ -134,7 +134,9 @@ class Settings(BaseSettings):
     checks: str = ""
     checks_file: PrintablePath | None = None
     http_checks: str = ""
-    optional_checks: str = ""
+    optional_checks: Annotated[
+        str, Field(pattern=r"^[a-z0-9_,\s-]*$", description="names of checks with commas between")
+    ] = ""
     check_interval: Seconds = 1
     check_timeout: Seconds = 1
     postgres_check_interval: OwnSeconds = None
