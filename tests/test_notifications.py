@@ -293,7 +293,8 @@ async def test_trouble_of_the_receivers_changes_no_status(
                 size = service.descriptors() + process.num_threads()
                 memory = 0
                 for answer in (hangs, None, ANSWERS["500"], ANSWERS["redirect"]):
-                    use(receiver.port if answer else free_port(), answer)
+                    # A heartbeat that has read the URL before may still come to the receiver.
+                    use(receiver.port if answer else free_port(), answer or says(ACCEPTED))
                     survive(service)
                     is_sent = another(service, "notification", "sent")
                     use(receiver.port, says(ACCEPTED))
