@@ -80,7 +80,8 @@ FILE = click.Path(path_type=Path, readable=False)
 
 
 def parse_port(text: str) -> int:
-    """Parse a TCP port."""
+    """Parse a TCP port, which may have spaces around it as in the settings."""
+    text = text.strip()
     port = int(text) if text.isascii() and text.isdecimal() and len(text) <= len("65535") else 0
     if not 0 < port <= HIGHEST_PORT:
         raise click.BadParameter(f"PORT must be a whole number from 1 to {HIGHEST_PORT}.")

@@ -1,6 +1,7 @@
 """`vitals wait`: wait until checks pass, then run a command."""
 
 import asyncio
+import contextlib
 import os
 import shutil
 import signal
@@ -13,6 +14,7 @@ from typing import NoReturn
 import click
 
 from app.check_factory import open_checks
+from app.checks.kind import MAX_SECONDS
 from app.cli.serve import load_settings
 from app.health import Check, Clock, Monitor, Observation, Status
 from app.settings import Settings
@@ -26,6 +28,14 @@ MAX_INTERVAL = 1.0
 
 # Moves the cursor up by some lines, and erases from there on.
 REDRAW = "\x1b[{}A\x1b[J"
+
+
+def parse_timeout(text: str) -> float:
+    """Parse a number of seconds."""
+    with contextlib.suppress(ValueError):
+        if 0 <= (seconds := float(text)) <= MAX_SECONDS:
+            return seconds
+    raise click.BadParameter(f"must be a number of seconds from 0 to {MAX_SECONDS}.")
 
 
 class WaitCommand(click.Command):
@@ -43,8 +53,8 @@ class WaitCommand(click.Command):
 @click.option(
     "--timeout",
     metavar="S",
-    type=click.FloatRange(min=0, max=86400),
-    default=60,
+    type=parse_timeout,
+    default="60",
     show_default=True,
     help="Seconds after which to give up; 0 waits forever.",
 )

@@ -56,6 +56,11 @@ def test_check_connects_to_host_and_port(service: Service, host: str) -> None:
     assert result == (0, "live: pass\n", "")
 
 
+def test_the_port_may_have_spaces_around_it(service: Service) -> None:
+    """As an environment file may have them, and as `vitals serve` accepts it."""
+    assert end(start("check", "live", PORT=f" {service.port} ")).out == "live: pass\n"
+
+
 def test_an_ipv6_host_is_put_in_brackets(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     """As a URL needs."""
     monkeypatch.setenv("HOST", "::1")

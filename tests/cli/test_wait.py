@@ -135,7 +135,10 @@ def test_the_success_threshold_applies_from_the_first_attempt(listener: socket.s
     ("arguments", "environ", "code", "line"),
     [
         (["third"], {}, 2, "vitals: 'third' is not a check. Use first. See vitals wait --help."),
-        (["--timeout", "-1"], {}, 2, "vitals: Invalid value for '--timeout': -1.0 is not in"),
+        *[
+            (["--timeout", text], {}, 2, "vitals: Invalid value for '--timeout': must be a")
+            for text in ("-1", "86401", "nan", "1s")
+        ],
         (["--", "no-such-command"], {}, 127, "vitals: no-such-command: no such command."),
         ([], {"CHECKS": ""}, 78, "vitals: DATABASE_URL, REDIS_URL, CHECKS, CHECKS_FILE: none of"),
         ([], {"CHECKS": "["}, 78, "vitals: CHECKS: invalid JSON at line 1, column 2. Correct it."),
