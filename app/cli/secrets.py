@@ -88,7 +88,7 @@ class SecretsFolder:
         """Write a new secret into the existing file, and return the file."""
         file = find_secret(name, self.path, {}).path
         if not file.is_file():
-            raise SecretError(f"{name}: {self.path} has no file for it. Run vitals secrets init.")
+            raise SecretError(f"{name}: {next(self.problems(name))}")
         overwrite(file, generate(name))
         return file
 

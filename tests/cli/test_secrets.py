@@ -283,10 +283,18 @@ def test_rotate_rejects_a_secret_with_two_files(full: Path, call: Call) -> None:
     assert contents(full) == before
 
 
-@pytest.mark.parametrize("harm", ["rm {0}", "rm {0}; mkdir {0}", "rm {0}; ln -s nowhere {0}"])
-def test_rotate_needs_an_existing_file(full: Path, call: Call, harm: str) -> None:
-    """A folder or a broken link is none."""
+@pytest.mark.parametrize(
+    ("harm", "problem"),
+    [
+        ("rm {0}", "is missing. Run vitals secrets init."),
+        ("rm {0}; mkdir {0}", "is not a file. Replace it with a file."),
+        ("rm {0}; mkfifo {0}", "is not a file. Replace it with a file."),
+        ("rm {0}; ln -s no {0}", "is a broken link. Remove it, or create its target."),
+    ],
+)
+def test_rotate_needs_an_existing_file(full: Path, call: Call, harm: str, problem: str) -> None:
+    """The remedy is that of `vitals secrets check`."""
     file = full / "jwt_secret.txt"
     subprocess.run(["sh", "-c", harm.format(file)], check=True)  # noqa: S607  # any will do
-    line = f"vitals: jwt_secret: {full} has no file for it. Run vitals secrets init.\n"
+    line = f"vitals: jwt_secret: {file} {problem}\n"
     assert call("secrets", "rotate", "jwt_secret", "--dir", full) == (1, "", line)
