@@ -118,13 +118,13 @@ def _find_unusable_secrets(settings: Settings, needed: set[str]) -> Iterator[str
     for name in [*SECRETS, *sorted((needed | optional).difference(SECRETS))]:
         try:
             secret = settings.secret(name)
-            if name in needed or (name in optional and secret.exists):
+            if name in needed or (name in optional and secret.is_used):
                 read_signing_key(secret) if name == SIGNING_KEY else secret.read()
         except SecretError as error:
             yield str(error)
     for name in OPTIONAL_SECRETS:
         try:
-            if (secret := settings.secret(name)).exists:
+            if (secret := settings.secret(name)).is_used:
                 parse_http_url(secret.read())
         except SecretError as error:
             yield str(error)

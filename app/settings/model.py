@@ -5,8 +5,7 @@ import os
 import re
 import socket
 import tempfile
-from collections.abc import Mapping
-from functools import cached_property, partial
+from functools import cached_property
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -186,25 +185,27 @@ class Settings(BaseSettings):
         Raises:
             SecretError: there is more than one.
         """
-        # A secret that a header names may have the name of an unrelated variable.
         own = {
             *SECRETS,
             *OPTIONAL_SECRETS,
             *self.optional_secrets,
             *(default_password(spec.name) for spec in self.check_specs),
         }
-        return self._find_secret(name, os.environ if name in own else {})
+        return self._find_secret(name, is_own=name in own)
 
-    def _find_secret(self, name: str, environ: Mapping[str, str]) -> Secret:
+    def _find_secret(self, name: str, *, is_own: bool = False) -> Secret:
         url_files = {"database_url": self.database_url_file, "redis_url": self.redis_url_file}
         if file := url_files.get(name):
             return Secret(name, file, f"{name}_file".upper())
+        environ = {variable.upper(): value for variable, value in os.environ.items()}
+        if not is_own:  # a check chose the name, which may be that of an unrelated variable
+            environ.pop(name.upper(), None)
         return find_secret(name, self.secrets_dir, environ)
 
     @cached_property
     def parsed_checks(self) -> ParsedChecks:
         """The configured checks, and the problems of their settings."""
-        return parse_checks(dict(self), self.optional, partial(self._find_secret, environ={}))
+        return parse_checks(dict(self), self.optional, self._find_secret)
 
     @property
     def check_specs(self) -> Specs:

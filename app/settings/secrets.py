@@ -118,6 +118,11 @@ class Secret:
         # Unlike the method of the path, this is false if the folder can't be entered.
         return os.path.exists(self.path)  # noqa: PTH110
 
+    @property
+    def is_used(self) -> bool:
+        """Whether an optional secret is used: there is such a file, or a variable names one."""
+        return self.exists or bool(self.variable)
+
     def read(self) -> str:
         """Read the secret, without the one newline that editors leave at the end.
 
