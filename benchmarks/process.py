@@ -11,7 +11,7 @@ from typing import Self
 import psutil
 
 from benchmarks.contenders import Contender
-from tests.devservers.servers import reserve
+from tests.support.devservers.servers import reserve
 
 
 # Servers run on the first CPU, the load generator on the second, if there is one.

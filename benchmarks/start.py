@@ -11,7 +11,7 @@ from contextlib import ExitStack
 
 from benchmarks.contenders import BARE, SERVE
 from benchmarks.process import Server
-from tests.devservers.servers import reserve
+from tests.support.devservers.servers import reserve
 
 
 ROUNDS = 15

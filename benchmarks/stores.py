@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import psutil
 import redis
 
-from tests.devservers import Postgres, Valkey
+from tests.support.devservers import Postgres, Valkey
 
 
 class Stores:

@@ -11,8 +11,8 @@ import hypothesis
 import pytest
 
 from app.settings import Settings
-from tests.broken_settings import CANARY, PG, REDIS
-from tests.devservers import Postgres, Valkey
+from tests.support.broken_settings import CANARY, PG, REDIS
+from tests.support.devservers import Postgres, Valkey
 
 
 # No deadline, because the duration of an example depends on the load of the machine.

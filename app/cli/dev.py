@@ -20,7 +20,7 @@ from app.settings import Settings
 
 
 try:
-    from tests.devservers import EmbeddedServerError, Postgres, Valkey
+    from tests.support.devservers import EmbeddedServerError, Postgres, Valkey
 except ModuleNotFoundError:  # the wheel and the image don't have it
     raise click.ClickException(
         "vitals dev needs a checkout with the development tools:"

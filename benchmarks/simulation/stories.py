@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from app.settings import Settings
 from benchmarks.simulation.database import Database
 from benchmarks.simulation.instances import Fleet, make_settings
-from tests.fakes import simulate
+from tests.support.fakes import simulate
 
 
 # Seed of all random numbers.

@@ -13,8 +13,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from app.api.page import POLICY, render_page
-from tests.api.scenes import PAGE_STATES, PageState, operator
-from tests.ports import free_port
+from tests.support.ports import free_port
+from tests.unit.api.scenes import PAGE_STATES, PageState, operator
 
 
 @cache

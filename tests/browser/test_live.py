@@ -8,9 +8,9 @@ from playwright.sync_api import expect
 
 from tests.browser.conftest import Open
 from tests.browser.test_refresh import title
-from tests.devservers import Postgres, Valkey
-from tests.faults.servers import killed
-from tests.service import Service, on, running
+from tests.support.devservers import Postgres, Valkey
+from tests.support.faults.servers import killed
+from tests.support.service import Service, on, running
 
 
 # SHUTDOWN_SECONDS: many more than a shutdown takes, on a busy machine too.

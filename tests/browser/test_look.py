@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
-from tests.api.scenes import PAGE_STATES
 from tests.browser.conftest import Open
+from tests.unit.api.scenes import PAGE_STATES
 
 
 SCREENSHOTS = Path(__file__).parent / "screenshots"

@@ -5,8 +5,8 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from tests.api.scenes import INSTANCE
 from tests.browser.conftest import Open
+from tests.unit.api.scenes import INSTANCE
 
 
 HIDE = "Object.defineProperty(document, 'hidden', {{ value: {}, configurable: true }})"

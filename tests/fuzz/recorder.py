@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from tests.devservers import Postgres, Valkey
-from tests.faults.servers import command, sql
 from tests.fuzz.conversation import Conversation, Target
 from tests.fuzz.dependency import HOST, Lane
 from tests.fuzz.prober import ProbeProcess
 from tests.fuzz.tape import RecordingProxy
 from tests.fuzz.tls import TlsPlayer
+from tests.support.devservers import Postgres, Valkey
+from tests.support.faults.servers import command, sql
 from tests.system.certificates import Certificates
 
 

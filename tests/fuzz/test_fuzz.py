@@ -11,7 +11,7 @@ from tests.fuzz.fuzzer import Fuzzer
 from tests.fuzz.prober import ProbeProcess
 from tests.fuzz.recorder import RECORDERS, recorded
 from tests.fuzz.tls import player
-from tests.service import ROOT
+from tests.support.service import ROOT
 from tests.system.certificates import Certificates
 
 

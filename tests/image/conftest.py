@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.image.stack import DEVELOPMENT, HURRIED, Stack, operated, stack
-from tests.pages import shown
+from tests.support.pages import shown
 
 
 FIRST, INTENDED = shown("README.md", "With Docker")

@@ -16,9 +16,9 @@ from typing import Any
 from uuid import uuid4
 
 from app import __version__
-from tests.pages import furnish
-from tests.ports import free_port
-from tests.service import ROOT, VITALS
+from tests.support.pages import furnish
+from tests.support.ports import free_port
+from tests.support.service import ROOT, VITALS
 
 
 DEVELOPMENT = "compose.yaml"

@@ -8,7 +8,7 @@ import yaml
 
 from app.settings.secrets import Secret
 from tests.image.stack import DEVELOPMENT, PRODUCTION, CommandFailedError, Stack, run, stack
-from tests.service import ROOT
+from tests.support.service import ROOT
 
 
 # The longest password that Redis accepts from a client: special characters of quotes, shells and

@@ -9,9 +9,9 @@ import pytest
 
 from app import __version__
 from tests.image.stack import Stack, checkout, run, until
-from tests.pages import alike, shown
-from tests.ports import free_port
-from tests.service import ROOT
+from tests.support.pages import alike, shown
+from tests.support.ports import free_port
+from tests.support.service import ROOT
 
 
 IMAGE, CHECKS, START = shown("docs/companion.md", "Five minutes with Compose")

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from tests.image.stack import CommandFailedError, Stack, until
-from tests.pages import shown
+from tests.support.pages import shown
 
 
 DRAIN = 5.0

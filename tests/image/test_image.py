@@ -11,8 +11,8 @@ import pytest
 
 from app import __version__
 from tests.image.stack import CommandFailedError, checkout, run, until
-from tests.private_ca import PrivateCA
-from tests.test_dockerfile import own_check
+from tests.repository.test_dockerfile import own_check
+from tests.support.private_ca import PrivateCA
 
 
 BASE = "python:3.13-slim-trixie"

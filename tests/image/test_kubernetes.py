@@ -11,9 +11,9 @@ import pytest
 import yaml
 
 from app.probe_config import compute_guarantees
-from tests.deploy.rules import read
 from tests.image.stack import CommandFailedError, Stack, run, until
-from tests.service import ROOT
+from tests.repository.deploy.rules import read
+from tests.support.service import ROOT
 
 
 BASE = ROOT / "deploy/kubernetes/base"

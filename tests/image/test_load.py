@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.image.stack import Stack, run
-from tests.service import ROOT
+from tests.support.service import ROOT
 
 
 WRK = "vitals-test-wrk"

@@ -9,8 +9,8 @@ import yaml
 
 from app import __version__
 from tests.image.stack import DEVELOPMENT, PRODUCTION, Stack, run
-from tests.pages import PAGES
-from tests.service import ROOT
+from tests.support.pages import PAGES
+from tests.support.service import ROOT
 
 
 SECRETS = (

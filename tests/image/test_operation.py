@@ -15,8 +15,8 @@ import pytest
 from app import __version__
 from tests.image.conftest import INTENDED
 from tests.image.stack import Stack, operated, run, until
-from tests.pages import Block, alike, shown
-from tests.ports import free_port
+from tests.support.pages import Block, alike, shown
+from tests.support.ports import free_port
 
 
 # The version before, and the tags of both versions on the page.

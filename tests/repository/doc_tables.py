@@ -15,7 +15,7 @@ from app.checks.registry import KINDS
 from app.health.reasons import ADVICE
 from app.settings import Settings
 from app.settings.checks import GENERAL
-from tests.service import ROOT
+from tests.support.service import ROOT
 
 
 # Neither a Dockerfile nor a Compose file can read the version from app/__init__.py. The image of a

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.devservers import Postgres
-from tests.pages import Block, alike, furnish, shown
-from tests.ports import free_port
-from tests.service import ROOT, clean
+from tests.support.devservers import Postgres
+from tests.support.pages import Block, alike, furnish, shown
+from tests.support.ports import free_port
+from tests.support.service import ROOT, clean
 
 
 # Seconds, enough for a start on a busy machine. Other tests measure how soon a fault shows.

@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 
 from app import __version__
-from tests.pages import PAGES
 from tests.repository.doc_tables import TABLE, TABLES, VERSION, WITH_VERSION, update
+from tests.support.pages import PAGES
 
 
 WITH_TABLES = [name for name, page in PAGES.items() if TABLE.search(page)]

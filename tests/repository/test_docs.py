@@ -9,9 +9,9 @@ import pytest
 
 from app.cli import COMMANDS
 from app.settings import Settings
-from tests.broken_settings import BROKEN
-from tests.pages import PAGES, Block, alike, blocks
-from tests.service import ROOT
+from tests.support.broken_settings import BROKEN
+from tests.support.pages import PAGES, Block, alike, blocks
+from tests.support.service import ROOT
 
 
 BLOCK = re.compile(r"^ *```.*?^ *```$", re.MULTILINE | re.DOTALL)
@@ -164,7 +164,9 @@ def test_every_fence_belongs_to_a_block_that_was_found() -> None:
 
 def test_a_block_without_a_runner_is_reported_with_its_page_and_line() -> None:
     """So is a block that its test does not mention."""
-    page = "# A\n```sh\n# B\n```\n<!-- run by tests/pages.py -->\n```sh\n```\n```text\n```\n"
+    page = (
+        "# A\n```sh\n# B\n```\n<!-- run by tests/support/pages.py -->\n```sh\n```\n```text\n```\n"
+    )
     first, second, third = blocks("a.md", page)
     assert [first.place, first.heading, first.text, second.place] == [
         "a.md:2",
@@ -173,7 +175,7 @@ def test_a_block_without_a_runner_is_reported_with_its_page_and_line() -> None:
         "a.md:6",
     ]
     assert str(missing_runner(first)).startswith("a.md:2: neither")
-    assert missing_runner(second) == "a.md:6: tests/pages.py does not run it"
+    assert missing_runner(second) == "a.md:6: tests/support/pages.py does not run it"
     assert missing_runner(third) is None
 
 

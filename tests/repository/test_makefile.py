@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.pages import furnish
-from tests.service import ROOT, clean
+from tests.support.pages import furnish
+from tests.support.service import ROOT, clean
 
 
 MAKEFILE = (ROOT / "Makefile").read_text()

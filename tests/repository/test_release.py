@@ -16,7 +16,7 @@ import pytest
 
 import app
 from tests.repository.doc_tables import VERSION
-from tests.service import ROOT
+from tests.support.service import ROOT
 
 
 ENVIRONMENT = Path(sys.executable).parent.parent

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.service import ROOT
+from tests.support.service import ROOT
 
 
 # Hides the programs of the system, but not those of the scripts themselves.

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.schemas import complaints
-from tests.service import ROOT
+from tests.support.schemas import complaints
+from tests.support.service import ROOT
 
 
 HOME = ROOT / ".github"

@@ -8,7 +8,7 @@ from functools import partial
 import pytest
 
 from tests.image.stack import CommandFailedError, run, until
-from tests.pages import shown
+from tests.support.pages import shown
 from tests.swarm.fleet import Fleet, containers
 
 

@@ -7,8 +7,8 @@ from contextlib import AbstractAsyncContextManager, contextmanager, suppress
 import asyncpg
 
 from app.checks.session import SessionProbe
-from tests.devservers.servers import DevServer
-from tests.specs import postgres, redis
+from tests.support.devservers.servers import DevServer
+from tests.support.specs import postgres, redis
 from tests.system.certificates import Certificates
 from tests.system.servers import PgBouncer, SystemPostgres
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from trustme import CA, KeyType
 
-from tests.private_ca import PrivateCA
+from tests.support.private_ca import PrivateCA
 
 
 # `VERIFY_X509_STRICT` would refuse the private one, but no client of these servers sets it.

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator, Mapping
 import pytest
 import uvloop
 
-from tests.deploy.overlay import OVERLAYS, Overlay
-from tests.faults.servers import sql
+from tests.repository.deploy.overlay import OVERLAYS, Overlay
+from tests.support.faults.servers import sql
 from tests.system.certificates import Certificates
 from tests.system.servers import PgBouncer, SystemPostgres, SystemRedis
 

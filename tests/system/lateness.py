@@ -1,6 +1,6 @@
 """Measures latency as concurrent clients would see it."""
 
-from tests.service import Reply
+from tests.support.service import Reply
 
 
 # Assumed requests per second; each of them waits while the service is blocked.

@@ -3,8 +3,8 @@
 import contextlib
 import socket
 
-from tests.devservers import Postgres
-from tests.devservers.servers import DevServer, reserve
+from tests.support.devservers import Postgres
+from tests.support.devservers.servers import DevServer, reserve
 from tests.system.servers import program
 
 

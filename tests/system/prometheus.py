@@ -13,8 +13,8 @@ from urllib.parse import urlencode
 import yaml
 
 from app.event_loop import WINDOW
-from tests.devservers.servers import DevServer
-from tests.service import ROOT
+from tests.support.devservers.servers import DevServer
+from tests.support.service import ROOT
 from tests.system.servers import program
 
 

@@ -7,8 +7,8 @@ from typing import Self
 
 from redis.exceptions import RedisError
 
-from tests.devservers.servers import reserve
-from tests.faults.servers import command, kill
+from tests.support.devservers.servers import reserve
+from tests.support.faults.servers import command, kill
 from tests.system.servers import SystemRedis
 
 

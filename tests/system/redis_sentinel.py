@@ -4,7 +4,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Self
 
-from tests.faults.servers import command
+from tests.support.faults.servers import command
 from tests.system.redis_cluster import wait_for
 from tests.system.servers import SystemRedis
 

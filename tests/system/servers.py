@@ -6,8 +6,8 @@ import socket
 import ssl
 from pathlib import Path
 
-from tests.devservers import Postgres, Valkey
-from tests.devservers.servers import DevServer
+from tests.support.devservers import Postgres, Valkey
+from tests.support.devservers.servers import DevServer
 
 
 def program(name: str) -> str | None:

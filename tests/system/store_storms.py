@@ -16,9 +16,9 @@ from redis.exceptions import MovedError, RedisError
 from redis.retry import Retry
 
 from app.checks.race import race
-from tests.faults.fault import Blackhole, Cut, Fault, Refuse, Reset, Silent
-from tests.faults.proxy import Proxy, proxy_in_thread
-from tests.faults.servers import command, frozen, kill, killed, sql
+from tests.support.faults.fault import Blackhole, Cut, Fault, Refuse, Reset, Silent
+from tests.support.faults.proxy import Proxy, proxy_in_thread
+from tests.support.faults.servers import command, frozen, kill, killed, sql
 from tests.system.redis_cluster import ClusterNode, RedisCluster
 from tests.system.redis_sentinel import PASSWORD, SENTINEL_PASSWORD, SERVICE, SentinelGroup
 from tests.system.replicas import Replica

@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from app.health import Reason
-from tests.hostile.attacks import MANY, SINGLE
-from tests.hostile.client import Attack
-from tests.hostile.postgres_server import PASSWORD
-from tests.hostile.process import Hostile, hostile
-from tests.hostile.tls_certificates import ROOT
-from tests.service import SERVE, Prober, Reply, Service, running
+from tests.service.hostile.attacks import MANY, SINGLE
+from tests.service.hostile.client import Attack
+from tests.service.hostile.postgres_server import PASSWORD
+from tests.service.hostile.process import Hostile, hostile
+from tests.service.hostile.tls_certificates import ROOT
+from tests.support.service import SERVE, Prober, Reply, Service, running
 from tests.system.lateness import p99_with_backlog
 
 

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.devservers import Valkey
-from tests.faults.servers import killed
-from tests.service import on, running
+from tests.support.devservers import Valkey
+from tests.support.faults.servers import killed
+from tests.support.service import on, running
 from tests.system.prometheus import ALERTS, SHIPPED, Alertmanager, Prometheus
 from tests.system.servers import program
 

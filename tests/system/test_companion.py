@@ -8,8 +8,8 @@ import pytest
 import yaml
 
 from tests.image.stack import run
-from tests.pages import shown
-from tests.service import ROOT
+from tests.support.pages import shown
+from tests.support.service import ROOT
 from tests.system.test_kubernetes import NEWEST, validate
 
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from app.server.limits import IDLE_TIMEOUT, MAX_HEAD
-from tests.devservers import Valkey
-from tests.service import SERVE, UVICORN, Prober, Reply, Service, on, p99, running
+from tests.support.devservers import Valkey
+from tests.support.service import SERVE, UVICORN, Prober, Reply, Service, on, p99, running
 from tests.system.test_load import MIB, memory
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import app
-from tests.service import ROOT, running
+from tests.support.service import ROOT, running
 from tests.system.servers import program
 
 

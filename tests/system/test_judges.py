@@ -5,13 +5,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.faults.nameserver import unavailable
-from tests.matrix import http
-from tests.matrix.load import Load
-from tests.matrix.stage import Environment, create_environment
-from tests.matrix.trial import Trial
-from tests.matrix.verdict import judge_chaos
-from tests.matrix.watched import run_service_and_control
+from tests.chaos import http
+from tests.chaos.load import Load
+from tests.chaos.stage import Environment, create_environment
+from tests.chaos.trial import Trial
+from tests.chaos.verdict import judge_chaos
+from tests.chaos.watched import run_service_and_control
+from tests.support.faults.nameserver import unavailable
 
 
 pytestmark = pytest.mark.alone
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.alone
 if reason := unavailable():
     pytest.skip(f"*** THE FAULT TESTS ARE NOT TESTED: {reason} ***", allow_module_level=True)
 
-DEFECTIVE_SERVICE = sys.executable, "-m", "tests.matrix.mutants"
+DEFECTIVE_SERVICE = sys.executable, "-m", "tests.chaos.mutants"
 RESOURCES = (
     *("tasks", "threads", "descriptors", "sockets"),
     *("sessions of PostgreSQL", "sessions of Redis", "memory"),

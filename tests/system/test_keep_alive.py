@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.devservers import Valkey
-from tests.service import Service, on, running
+from tests.support.devservers import Valkey
+from tests.support.service import Service, on, running
 
 
 # One path that the cache answers, one that the routes answer, and one of a user's own.
 PATHS = ("/health/live", "/health?verbose", "/slow?seconds=0")
 
 # `vitals serve` with the slow route.
-SERVE = (sys.executable, "-m", "tests.slow_app")
+SERVE = (sys.executable, "-m", "tests.support.slow_app")
 
 
 def connect(service: Service) -> http.client.HTTPConnection:

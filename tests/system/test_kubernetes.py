@@ -12,12 +12,12 @@ from kubernetes_validate.utils import all_versions
 
 from app.settings import Settings, load
 from app.settings.secrets import SECRETS
-from tests.deploy.kubernetes import rules
-from tests.deploy.located import where
-from tests.deploy.overlay import FOLDER, OVERLAYS, Overlay
-from tests.deploy.rules import read
 from tests.image.stack import run
-from tests.pages import shown
+from tests.repository.deploy.kubernetes import rules
+from tests.repository.deploy.located import where
+from tests.repository.deploy.overlay import FOLDER, OVERLAYS, Overlay
+from tests.repository.deploy.rules import read
+from tests.support.pages import shown
 
 
 # Each version is listed twice, with strict and with other schemas.

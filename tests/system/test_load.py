@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.devservers import Postgres, Valkey
-from tests.service import SERVE, Prober, Service, on, p99, running
+from tests.support.devservers import Postgres, Valkey
+from tests.support.service import SERVE, Prober, Service, on, p99, running
 from tests.system.servers import program
 
 

@@ -2,7 +2,7 @@
 
 from urllib.parse import urlsplit
 
-from tests.deploy.overlay import Overlay
+from tests.repository.deploy.overlay import Overlay
 
 
 NAME = {"app.kubernetes.io/name": "vitals"}

@@ -4,10 +4,10 @@ import subprocess
 import pytest
 
 from app.health import Reason
-from tests.faults.servers import frozen
-from tests.probes.attempt import failure
+from tests.support.faults.servers import frozen
 from tests.system.asking import console, open_probe, stopped
 from tests.system.servers import PgBouncer, SystemPostgres, program
+from tests.unit.checks.attempt import failure
 
 
 @pytest.mark.parametrize("require", ["connect", "query", "writable"])

@@ -11,12 +11,12 @@ from app.checks.network import Dialer
 from app.checks.postgres_errors import explain_postgres
 from app.checks.postgres_protocol import PostgresServerError
 from app.health import Reason
-from tests.faults.servers import frozen, killed, sql
-from tests.probes.attempt import eventually, failure
-from tests.specs import postgres, spec_of
+from tests.support.faults.servers import frozen, killed, sql
+from tests.support.specs import postgres, spec_of
 from tests.system.asking import console, open_probe, stopped, wait_until_passing
 from tests.system.certificates import Certificates
 from tests.system.servers import PgBouncer, SystemPostgres
+from tests.unit.checks.attempt import eventually, failure
 
 
 @pytest.mark.parametrize(

@@ -8,12 +8,12 @@ import asyncpg
 import pytest
 
 from app.health import Reason
-from tests.faults.servers import sql
-from tests.probes.attempt import eventually, failure
-from tests.specs import postgres
+from tests.support.faults.servers import sql
+from tests.support.specs import postgres
 from tests.system.asking import open_probe, stopped, wait_until_passing
 from tests.system.pgpool import Pgpool
 from tests.system.servers import SystemPostgres
+from tests.unit.checks.attempt import eventually, failure
 
 
 @pytest.fixture(name="backend", scope="module")

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from app.health import Reason
-from tests.faults.servers import sql
-from tests.probes.attempt import failure
-from tests.settings.test_postgres_options import documented
-from tests.specs import postgres
+from tests.support.faults.servers import sql
+from tests.support.specs import postgres
 from tests.system.servers import PgBouncer, SystemPostgres
+from tests.unit.checks.attempt import failure
+from tests.unit.settings.test_postgres_options import documented
 
 
 OpenProbe = Callable[..., AbstractAsyncContextManager[Any]]

@@ -9,15 +9,15 @@ import pytest
 
 from app.checks.race import START_DELAY
 from app.health import Reason
-from tests.devservers import Postgres
-from tests.faults.fault import Blackhole, Silent
-from tests.faults.proxy import Proxy
-from tests.faults.servers import frozen, killed, sql
-from tests.probes.attempt import eventually, failure
-from tests.probes.test_postgres import sessions
-from tests.specs import postgres
+from tests.support.devservers import Postgres
+from tests.support.faults.fault import Blackhole, Silent
+from tests.support.faults.proxy import Proxy
+from tests.support.faults.servers import frozen, killed, sql
+from tests.support.specs import postgres
 from tests.system.replicas import Replica
 from tests.system.servers import SystemPostgres
+from tests.unit.checks.attempt import eventually, failure
+from tests.unit.checks.test_postgres import sessions
 
 
 @pytest.fixture(name="primary", scope="module")

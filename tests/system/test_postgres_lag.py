@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 
 from app.health import Reason
-from tests.faults.fault import Refuse
-from tests.faults.proxy import Proxy, proxy_in_thread
-from tests.faults.servers import sql
-from tests.probes.attempt import failure
-from tests.specs import postgres
+from tests.support.faults.fault import Refuse
+from tests.support.faults.proxy import Proxy, proxy_in_thread
+from tests.support.faults.servers import sql
+from tests.support.specs import postgres
 from tests.system.replicas import Replica
 from tests.system.servers import SystemPostgres
+from tests.unit.checks.attempt import failure
 
 
 MAX_LAG = 0.2

@@ -8,9 +8,9 @@ from contextlib import AsyncExitStack, ExitStack, suppress
 import pytest
 
 from app.health import Check, Clock, Monitor, Status, Transition
-from tests.faults.fault import Blackhole, Cut, Fault, Refuse, Reset, Silent
-from tests.faults.proxy import Proxy
-from tests.specs import postgres
+from tests.support.faults.fault import Blackhole, Cut, Fault, Refuse, Reset, Silent
+from tests.support.faults.proxy import Proxy
+from tests.support.specs import postgres
 from tests.system.replicas import Replica
 from tests.system.servers import SystemPostgres
 

@@ -9,9 +9,9 @@ import pytest
 
 from app.check_factory import open_checks
 from app.settings import Settings
-from tests.faults.servers import sql
-from tests.ports import free_port
-from tests.specs import postgres
+from tests.support.faults.servers import sql
+from tests.support.ports import free_port
+from tests.support.specs import postgres
 from tests.system.servers import SystemPostgres, program
 
 

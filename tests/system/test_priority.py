@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from tests.matrix.priority import SERVICE, raise_priority, unavailable
+from tests.chaos.priority import SERVICE, raise_priority, unavailable
 
 
 pytestmark = pytest.mark.alone

@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 
-from tests.devservers import Valkey
-from tests.faults.servers import killed
-from tests.pages import shown
-from tests.service import Service, on, running
+from tests.support.devservers import Valkey
+from tests.support.faults.servers import killed
+from tests.support.pages import shown
+from tests.support.service import Service, on, running
 from tests.system.prometheus import ALERTS, Prometheus, dashboard
 
 
-# Only a check over verified TLS has these: tests/test_certificates.py.
+# Only a check over verified TLS has these: tests/service/test_certificates.py.
 OF_CERTIFICATES = {
     "health_check_certificate_expiry_timestamp_seconds",
     "health_check_certificate_expiring",

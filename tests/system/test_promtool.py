@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.devservers import Valkey
-from tests.service import on, running
+from tests.support.devservers import Valkey
+from tests.support.service import on, running
 from tests.system.servers import program
 
 

@@ -9,13 +9,13 @@ import pytest
 from app.check_factory import advise
 from app.checks.redis_server import HIDDEN_CLUSTER
 from app.health import Reason
-from tests.faults.redis import configured
-from tests.faults.servers import command, frozen
-from tests.ports import free_port
-from tests.probes.attempt import failure
-from tests.specs import redis, spec_of
+from tests.support.faults.redis import configured
+from tests.support.faults.servers import command, frozen
+from tests.support.ports import free_port
+from tests.support.specs import redis, spec_of
 from tests.system.redis_cluster import ClusterNode, RedisCluster, follow, wait_for
 from tests.system.servers import SystemRedis
+from tests.unit.checks.attempt import failure
 
 
 @pytest.fixture(name="cluster", scope="module")

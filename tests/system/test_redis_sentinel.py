@@ -10,9 +10,8 @@ from redis.exceptions import RedisError
 from app.checks.kind import CheckSpec, Resources
 from app.checks.redis import KIND, RedisOptions
 from app.health import Reason
-from tests.faults.servers import command, freeze, frozen, kill, killed, thaw
-from tests.ports import free_port
-from tests.probes.attempt import failure
+from tests.support.faults.servers import command, freeze, frozen, kill, killed, thaw
+from tests.support.ports import free_port
 from tests.system.redis_cluster import wait_for
 from tests.system.redis_sentinel import (
     PASSWORD,
@@ -21,6 +20,7 @@ from tests.system.redis_sentinel import (
     Sentinel,
     SentinelGroup,
 )
+from tests.unit.checks.attempt import failure
 
 
 SECRETS = {"it_password": PASSWORD, "it_sentinel_password": SENTINEL_PASSWORD}

@@ -4,12 +4,12 @@ from pathlib import Path
 import pytest
 
 from app.health import Reason
-from tests.devservers.servers import DevServer
-from tests.probes.attempt import failure
-from tests.specs import redis
+from tests.support.devservers.servers import DevServer
+from tests.support.specs import redis
 from tests.system.asking import named_url, open_probe
 from tests.system.certificates import KINDS, Certificates
 from tests.system.servers import SystemPostgres, SystemRedis, program
+from tests.unit.checks.attempt import failure
 
 
 # Queries of a URL, and the certificates that they accept. A test verifies that libpq agrees.

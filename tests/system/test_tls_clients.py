@@ -8,10 +8,10 @@ import pytest
 import trustme
 
 from app.health import Reason
-from tests.probes.attempt import failure
 from tests.system.asking import named_url, open_probe
 from tests.system.certificates import Certificates
 from tests.system.servers import SystemPostgres
+from tests.unit.checks.attempt import failure
 
 
 @pytest.fixture(name="authority", scope="module")

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from app.health import Reason
-from tests.ports import free_port
-from tests.probes import http_server
-from tests.probes.attempt import failure
-from tests.specs import http
+from tests.support.ports import free_port
+from tests.support.specs import http
 from tests.system.asking import open_probe, verified_url
 from tests.system.certificates import Certificates
 from tests.system.servers import SystemPostgres, SystemRedis, program
+from tests.unit.checks import http_server
+from tests.unit.checks.attempt import failure
 
 
 CIPHER = "DHE-RSA-AES256-GCM-SHA384"

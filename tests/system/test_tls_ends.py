@@ -5,13 +5,13 @@ import psutil
 import pytest
 
 from app.health import Reason
-from tests.faults.fault import Stall
-from tests.faults.proxy import Proxy
-from tests.faults.servers import frozen
-from tests.probes.attempt import eventually, failure
+from tests.support.faults.fault import Stall
+from tests.support.faults.proxy import Proxy
+from tests.support.faults.servers import frozen
 from tests.system.asking import open_probe, verified_url
 from tests.system.certificates import Certificates
 from tests.system.servers import SystemPostgres, SystemRedis
+from tests.unit.checks.attempt import eventually, failure
 
 
 Server = SystemPostgres | SystemRedis

@@ -6,7 +6,7 @@ import pytest
 from cryptography import x509
 
 from app.health import Facts
-from tests.devservers.servers import DevServer
+from tests.support.devservers.servers import DevServer
 from tests.system.asking import named_url, open_probe
 from tests.system.certificates import Certificates
 from tests.system.servers import SystemPostgres, SystemRedis

@@ -3,10 +3,10 @@ from pathlib import Path
 import pytest
 
 from app.health import Reason
-from tests.probes.attempt import failure
 from tests.system.asking import named_url, open_probe
 from tests.system.certificates import Certificates
 from tests.system.servers import SystemPostgres
+from tests.unit.checks.attempt import failure
 
 
 @pytest.mark.parametrize(

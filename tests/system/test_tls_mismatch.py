@@ -8,13 +8,13 @@ import pytest
 import trustme
 
 from app.check_factory import make_check
-from tests.devservers import Postgres, Valkey
-from tests.probes.http_server import OK, serving
-from tests.specs import http, spec_of
-from tests.specs import postgres as postgres_probe
-from tests.specs import redis as redis_probe
+from tests.support.devservers import Postgres, Valkey
+from tests.support.specs import http, spec_of
+from tests.support.specs import postgres as postgres_probe
+from tests.support.specs import redis as redis_probe
 from tests.system.certificates import Certificates
 from tests.system.servers import SystemRedis
+from tests.unit.checks.http_server import OK, serving
 
 
 ENCRYPT = "write https:// or rediss:// in the URL, or sslmode=require"

@@ -17,10 +17,10 @@ from app.checks.kind import CheckSpec, Options, Resources
 from app.checks.registry import BY_SCHEME
 from app.health import Reason
 from app.settings import Settings
-from tests.ports import free_port
-from tests.probes.attempt import failure
+from tests.support.ports import free_port
 from tests.system.certificates import HOSTS, YESTERDAY
 from tests.system.servers import SystemRedis, program
+from tests.unit.checks.attempt import failure
 
 
 VERSIONS = ("1.2", "1.3")

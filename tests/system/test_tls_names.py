@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from app.health import Reason
-from tests.probes.attempt import failure
-from tests.specs import postgres, redis
+from tests.support.specs import postgres, redis
 from tests.system.asking import open_probe, verified_url
 from tests.system.certificates import Certificates
 from tests.system.servers import SystemPostgres, SystemRedis
+from tests.unit.checks.attempt import failure
 
 
 async def test_the_host_name_of_the_url_is_verified(

@@ -1,7 +1,7 @@
 import pytest
 
 from app.checks.network import STAGE_LISTENER, Stage
-from tests.devservers.servers import DevServer
+from tests.support.devservers.servers import DevServer
 from tests.system.asking import named_url, open_probe
 from tests.system.certificates import Certificates
 from tests.system.servers import SystemPostgres, SystemRedis

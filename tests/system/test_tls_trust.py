@@ -12,14 +12,14 @@ import pytest
 import trustme
 
 from app.health import Reason
-from tests.private_ca import PrivateCA
-from tests.probes.attempt import failure
-from tests.probes.http_server import OK, serving
-from tests.replacing import REPLACING, Replacing
-from tests.specs import http
+from tests.support.private_ca import PrivateCA
+from tests.support.replacing import REPLACING, Replacing
+from tests.support.specs import http
 from tests.system.asking import open_probe
 from tests.system.certificates import HOSTS
 from tests.system.servers import SystemPostgres, SystemRedis
+from tests.unit.checks.attempt import failure
+from tests.unit.checks.http_server import OK, serving
 
 
 KINDS = ("postgres", "redis", "https")

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 import pytest
 
 from app.health import Reason
-from tests.devservers.servers import DevServer, reserve
-from tests.faults.servers import killed
-from tests.probes.attempt import failure
+from tests.support.devservers.servers import DevServer, reserve
+from tests.support.faults.servers import killed
 from tests.system.asking import open_probe, wait_until_passing
 from tests.system.servers import SystemRedis, program
+from tests.unit.checks.attempt import failure
 
 
 class Twemproxy(DevServer):

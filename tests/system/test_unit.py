@@ -9,8 +9,8 @@ import pytest
 
 from app.probe_config import compute_guarantees
 from app.settings import Settings
-from tests.pages import shown
-from tests.service import ROOT
+from tests.support.pages import shown
+from tests.support.service import ROOT
 from tests.system.servers import program
 
 

@@ -1,6 +1,6 @@
 import pytest
 
-from tests.devservers.servers import DevServer
+from tests.support.devservers.servers import DevServer
 from tests.system.asking import open_probe
 from tests.system.servers import SystemPostgres, SystemRedis
 

@@ -1,0 +1,87 @@
+"""Faults of the network between the service and any dependency."""
+
+import contextlib
+from collections.abc import Iterator
+
+from tests.chaos import row
+from tests.chaos.row import Row, Setup
+from tests.chaos.stage import Environment
+from tests.support.faults.fault import (
+    Blackhole,
+    Corrupt,
+    Cut,
+    Fault,
+    Refuse,
+    Reset,
+    Silent,
+    Slow,
+    Stall,
+)
+from tests.support.faults.nameserver import Manner
+
+
+FAULTS = (
+    ("refused", Refuse(), "refused"),
+    ("blackholed: SYN not answered, backlog full", Blackhole(), "connect_timeout"),
+    ("accepted, then silent", Silent(), "timeout"),
+    ("silent in the middle of an answer", Stall(5), "timeout"),
+    ("reset in the middle of an answer", Reset(5), "disconnected"),
+    ("closed in the middle of an answer", Cut(5), "disconnected"),
+    ("slow: one byte at a time", Slow(1, 0.1), "timeout"),
+)
+DNS_FAULTS = (
+    ("name unknown", Manner.NXDOMAIN),
+    ("name server failing", Manner.SERVFAIL),
+    ("name server silent", Manner.SILENT),
+)
+
+
+def by_name(check: str) -> Setup:
+    """Return a setup whose URL has the dependency's host name."""
+    return Setup(environ=lambda environment: environment.check_url(check, host=f"{check}.test"))
+
+
+def rows(check: str, named: Setup) -> tuple[Row, ...]:
+    """Return the network rows of one dependency.
+
+    Args:
+        named: the setup whose URL has the dependency's host name.
+
+    """
+    keeps_session = check != "http"  # an HTTP check opens a connection for each request
+    return (
+        *(Row(check, name, through_proxy(check, fault), reason) for name, fault, reason in FAULTS),
+        Row(check, "corrupted bytes", through_proxy(check, Corrupt()), "protocol"),
+        *(
+            Row(check, name, name_server(manner), "dns", keeps_session, named)
+            for name, manner in DNS_FAULTS
+        ),
+    )
+
+
+def through_proxy(check: str, fault: Fault) -> row.Fault:
+    """Return a fault of the proxy in front of a dependency."""
+
+    @contextlib.contextmanager
+    def broken(environment: Environment) -> Iterator[None]:
+        environment.proxies[check].break_with(fault)
+        try:
+            yield
+        finally:
+            environment.proxies[check].heal()
+
+    return broken
+
+
+def name_server(manner: Manner) -> row.Fault:
+    """Return a fault of the name server."""
+
+    @contextlib.contextmanager
+    def broken(environment: Environment) -> Iterator[None]:
+        environment.names.manner = manner
+        try:
+            yield
+        finally:
+            environment.names.manner = Manner.ANSWER
+
+    return broken

@@ -1,0 +1,158 @@
+"""Faults of a PostgreSQL server, each a context manager that repairs it on exit."""
+
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import asyncpg
+from anyio.from_thread import start_blocking_portal
+
+from tests.support.devservers import Postgres
+from tests.support.faults.servers import sql
+
+
+# Selects the sessions of the service's probe by its application name.
+OF_THE_PROBE = "FROM pg_stat_activity WHERE application_name = 'vitals'"
+
+RELOAD = "SELECT pg_reload_conf()"
+
+# A function that hides PostgreSQL's own from roles with this search path, and exceeds any timeout.
+SLOW_FUNCTION = (
+    "CREATE SCHEMA slow",
+    """
+    CREATE FUNCTION slow.current_setting(text) RETURNS text LANGUAGE sql
+    AS 'SELECT pg_catalog.pg_sleep(60); SELECT pg_catalog.current_setting($1)'
+    """,
+    "GRANT USAGE ON SCHEMA slow TO PUBLIC",
+)
+
+
+@contextlib.contextmanager
+def altered(
+    server: Postgres, broken: str, repaired: str, database: str = "postgres"
+) -> Iterator[None]:
+    """Run the statement *broken*, and *repaired* on exit; `{password}` is the server's."""
+    sql(server, broken, database=database)
+    try:
+        yield
+    finally:
+        password = server.password_file.read_text()
+        sql(server, repaired.format(password=password), database=database)
+
+
+@contextlib.contextmanager
+def configured(server: Postgres, name: str, value: str) -> Iterator[None]:
+    """Change a setting for all sessions, open ones included."""
+    before = sql(server, f"SHOW {name}")[0][0][0]
+    sql(server, f"ALTER SYSTEM SET {name} = {value}", RELOAD)
+    try:
+        yield
+    finally:
+        sql(server, f"ALTER SYSTEM SET {name} = {before}", RELOAD)
+
+
+@contextlib.contextmanager
+def admitting(server: Postgres, kind: str) -> Iterator[None]:
+    """Accept only one kind of connection, such as `hostssl` in pg_hba.conf."""
+    file = server.data / "pg_hba.conf"
+    before = file.read_text()
+    # The administrator of the tests connects without TLS.
+    file.write_text(f"host all vitals all scram-sha-256\n{kind} all all all scram-sha-256\n")
+    sql(server, RELOAD)
+    try:
+        yield
+    finally:
+        file.write_text(before)
+        sql(server, RELOAD)
+
+
+@contextlib.contextmanager
+def standby(server: Postgres, *, hot: bool) -> Iterator[None]:
+    """Restart as a standby without a primary; only a hot standby accepts (read-only) sessions."""
+    mark, before = server.data / "standby.signal", server.arguments
+    mark.touch()
+    server.give(mark)
+    server.arguments = (*before, f"-chot_standby={'on' if hot else 'off'}")
+    server.start()
+    try:
+        yield
+    finally:
+        mark.unlink()
+        server.arguments = before
+        server.start()
+
+
+@contextlib.contextmanager
+def connections_exhausted(server: Postgres) -> Iterator[None]:
+    """Open superuser sessions until the server accepts no more."""
+    with connected(server, 1000) as count:
+        assert count
+        yield
+
+
+@contextlib.contextmanager
+def shutting_down(server: Postgres) -> Iterator[None]:
+    """Start a smart shutdown, and hold a session open that keeps it from completing."""
+    with connected(server, 1):
+        os.kill(server.pid, signal.SIGTERM)
+        while "stopping" not in server.lock.read_text():
+            time.sleep(0.001)
+        try:
+            yield
+        finally:
+            server.start()
+
+
+@contextlib.contextmanager
+def shut_down(server: Postgres) -> Iterator[None]:
+    """Shut down, which ends every session (57P01), and restart on exit."""
+    os.kill(server.pid, signal.SIGINT)
+    while server.lock.exists():
+        time.sleep(0.001)
+    try:
+        yield
+    finally:
+        server.start()
+
+
+@contextlib.contextmanager
+def session_ended(server: Postgres) -> Iterator[None]:
+    """End the probe's idle session (57P01), as an administrator would."""
+    sql(server, f"SELECT pg_terminate_backend(pid) {OF_THE_PROBE}")
+    yield
+
+
+@contextlib.contextmanager
+def slow(server: Postgres, role: str, database: str) -> Iterator[None]:
+    """Make the probe's statement exceed any timeout in new sessions of a role."""
+    sql(server, *SLOW_FUNCTION, database=database)
+    with altered(
+        server,
+        f"ALTER ROLE {role} SET search_path = slow, pg_catalog",
+        f"ALTER ROLE {role} RESET search_path",
+    ):
+        yield
+    sql(server, "DROP SCHEMA slow CASCADE", database=database)
+
+
+@contextlib.contextmanager
+def connected(server: Postgres, most: int) -> Iterator[int]:
+    """Open up to *most* sessions, as many as the server accepts, and yield their number."""
+    sessions: list[Any] = []
+    with start_blocking_portal() as portal:
+        with contextlib.suppress(asyncpg.TooManyConnectionsError):
+            while len(sessions) < most:
+                sessions.append(portal.call(connect, server))
+        try:
+            yield len(sessions)
+        finally:
+            for connection in sessions:
+                portal.call(connection.terminate)
+
+
+async def connect(server: Postgres) -> Any:
+    """Open a session of the superuser."""
+    return await asyncpg.connect(server.url, password=server.password_file.read_text(), ssl=False)

@@ -1,0 +1,71 @@
+"""Servers that lack a feature that the check needs: TLS, a known authentication, a route."""
+
+import asyncio
+
+import pytest
+
+from app.checks.network import Dialer, explain_network
+from app.health import Reason
+from tests.support.devservers import Postgres, Valkey
+from tests.support.faults.servers import sql
+from tests.support.specs import postgres as postgres_probe
+from tests.support.specs import redis as redis_probe
+from tests.unit.checks.attempt import failure
+
+
+async def test_an_unknown_authentication_method_is_protocol() -> None:
+    """The server declines TLS and asks for a method that does not exist."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for message in (b"N", b"R\0\0\0\x08\0\0\0\x06"):
+            await reader.read(1024)
+            writer.write(message)
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1") as server:
+        port = server.sockets[0].getsockname()[1]
+        url = f"postgresql://vitals@127.0.0.1:{port}/postgres"
+        async with postgres_probe(url, None, require="query", renew_after=86400) as probe:
+            assert await failure(probe) is Reason.PROTOCOL
+
+
+async def test_a_postgres_without_tls_is_tls(postgres: Postgres) -> None:
+    """It refuses the request for TLS."""
+    url = f"{postgres.url}?sslmode=require"
+    read = postgres.password_file.read_text
+    async with postgres_probe(
+        url, read, require="query", renew_after=86400, give_up_after=60
+    ) as probe:
+        assert await failure(probe) is Reason.TLS
+
+
+@pytest.mark.parametrize("scheme", ["rediss", "RedisS"])
+async def test_a_redis_without_tls_is_a_timeout(valkey: Valkey, scheme: str) -> None:
+    """It reads the handshake as the start of a command, and waits for the rest."""
+    url = valkey.url.replace("redis", scheme)
+    read = valkey.password_file.read_text
+    async with redis_probe(url, read, require="query", renew_after=86400) as probe:
+        assert await failure(probe) is Reason.TIMEOUT
+
+
+async def test_an_address_without_a_route_is_unreachable() -> None:
+    """The kernel refuses to connect to the broadcast address."""
+    dialer = Dialer("255.255.255.255", 1)
+    with pytest.raises(OSError, match="unreachable") as caught:
+        await dialer.dial(asyncio.Protocol)
+    assert explain_network(caught.value, dialer) is Reason.UNREACHABLE
+
+
+async def test_a_postgres_that_asks_for_no_password_is_noticed(own_postgres: Postgres) -> None:
+    """The check passes, and the probe keeps the fact for the advice."""
+    rules = own_postgres.data / "pg_hba.conf"
+    before = rules.read_text()
+    read = own_postgres.password_file.read_text
+    for rule, password_not_requested in (("host all all all trust\n", True), (before, False)):
+        rules.write_text(rule)
+        sql(own_postgres, "SELECT pg_reload_conf()")
+        async with postgres_probe(
+            own_postgres.url, read, require="query", renew_after=86400
+        ) as probe:
+            await probe()
+            assert probe.password_not_requested is password_not_requested
