@@ -1,3 +1,3 @@
 """Vitals checks whether a deployment's dependencies can serve."""
 
-__version__ = "1.0.0"
+__version__ = "2.0.0"

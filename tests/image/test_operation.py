@@ -20,8 +20,8 @@ from tests.support.ports import free_port
 
 
 # The version before, and the tags of both versions on the page.
-BEFORE = "0.9.0"
-TAGS = {BEFORE: "v0.9.0", __version__: "v1.0.0"}
+BEFORE = "1.0.0"
+TAGS = {BEFORE: "v1.0.0", __version__: "v2.0.0"}
 STATE = ["app/__init__.py", "docker/Dockerfile", "compose.production.yaml"]
 GIT = ("git", "-c", "user.name=Test", "-c", "user.email=test@example.org")
 
