@@ -39,7 +39,7 @@ def replica(server: Valkey) -> Iterator[None]:
 def loading(server: Valkey) -> Iterator[None]:
     """Restart the server with data that it loads slowly."""
     with admin(server) as client:
-        for number in range(120):
+        for number in range(600):
             client.set(f"key:{number}", "value" * 1000)
         client.config_set("rdbcompression", "no")
         client.save()
