@@ -17,7 +17,7 @@ HIGHEST_PORT = 65535
 # The names of the options with the CA file, the client's certificate and the key of that.
 TlsNames = tuple[str, str, str]
 
-OPTION = re.compile(r"[a-z_]{1,32}")
+OPTION = re.compile(r"[A-Za-z](?:[a-z_]|[A-Z](?=[a-z])){0,31}")
 
 
 def ensure(condition: object, problem: str) -> None:

@@ -125,13 +125,18 @@ PASSWORD = "a password is not allowed in the URL."  # noqa: S105 - a message
                 "gssencmode",
                 "passfile",
                 "hostaddr",
+                "currentSchema",
+                "ApplicationName",
             )
         ],
         (
             "postgresql://app@db/app?a=1&b=2",
             "a is not supported. Remove it.\nthe query option b is",
         ),
-        ("postgresql://app@db/app?S3cret", "the query option is not supported. Remove it."),
+        *[
+            (f"postgresql://app@db/app?{name}", "the query option is not supported. Remove it.")
+            for name in ("S3cret", "SSLMODE", "aB", "a" * 33)
+        ],
     ],
 )
 def test_a_url_that_can_not_work_is_refused(url: str, problem: str) -> None:
