@@ -108,13 +108,17 @@ def without_query(url: str) -> str:
     return re.split("[?#]", url, maxsplit=1)[0]
 
 
+# A name or an address, which may end with a zone. Several hosts are none.
+HOST_NAME = re.compile(r"[\w.:%-]+")
+
+
 def split_url(text: str, form: str) -> SplitResult:
     """Return the parts of a URL, or raise *form* as a ValueError if its host or port is invalid."""
     try:
         # `urlsplit` removes line breaks, and a space would end the path in a request.
         parts = urlsplit(text if re.fullmatch(r"[!-~]+", text) else "")
-        host = parts.hostname and parts.hostname.encode("idna")
-        is_valid = host and parts.port != 0
+        host = parts.hostname or ""
+        is_valid = HOST_NAME.fullmatch(host) and host.encode("idna") and parts.port != 0
     except ValueError:
         is_valid = False
     ensure(is_valid, form)

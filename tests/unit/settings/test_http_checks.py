@@ -165,6 +165,8 @@ def test_two_hundred_checks_are_accepted() -> None:
         f"http://hóst/{CANARY}",
         f"http://a..b/{CANARY}",
         f"http://{'a' * 64}/{CANARY}",
+        f"http://a,b/{CANARY}",
+        f"http://a\\b/{CANARY}",
     ],
 )
 def test_an_invalid_url_is_reported(url: Any) -> None:
