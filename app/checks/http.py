@@ -51,12 +51,11 @@ SECRET = re.compile(f"secret:({SECRET_NAME})")
 INVALID_SECRET = re.compile(r"secret:([A-Za-z0-9_.-]*[/\\]|(?![A-Za-z0-9_.-]))")
 
 
-def parse_http_url(text: str) -> str:
-    """Return a valid URL, or raise a ValueError with the remedy."""
+def parse_http_url(text: str, place: str = "Put them in a header, as secret:NAME.") -> str:
+    """Return a valid URL, or raise a ValueError with the remedy: for credentials, *place*."""
     parts = split_url(text, FORM)
     ensure(parts.scheme in PORTS, FORM)
-    problem = "contains credentials. Put them in a header, as secret:NAME."
-    ensure("@" not in parts.netloc, problem)
+    ensure("@" not in parts.netloc, f"contains credentials. {place}")
     return text
 
 

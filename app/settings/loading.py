@@ -125,7 +125,7 @@ def _find_unusable_secrets(settings: Settings, needed: set[str]) -> Iterator[str
     for name in OPTIONAL_SECRETS:
         try:
             if (secret := settings.secret(name)).is_used:
-                parse_http_url(secret.read())
+                parse_http_url(secret.read(), "Use a URL with a token instead.")
         except SecretError as error:
             yield str(error)
         except ValueError as error:

@@ -318,7 +318,7 @@ async def test_trouble_of_the_receivers_changes_no_status(
     [
         ("", "is empty. Write the secret into it."),
         ("ftp://host/", "must have the form http://host:port/path or https://host:port/path."),
-        ("https://user:word@host/", "contains credentials."),
+        ("https://user:word@host/", "contains credentials. Use a URL with a token instead."),
     ],
 )
 def test_a_url_that_can_not_be_used_stops_the_start(
