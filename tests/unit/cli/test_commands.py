@@ -31,7 +31,8 @@ import json, sys
 from types import SimpleNamespace
 from app.main import app
 from app.server.server import create_server
-settings = SimpleNamespace(host="127.0.0.1", port=0, log_level="info", shutdown_seconds=1)
+terms = {"log_level": "info", "shutdown_seconds": 1, "keep_alive_seconds": 5}
+settings = SimpleNamespace(host="127.0.0.1", port=0, **terms)
 create_server(app, settings).config.load()
 create_server(app, settings).config.get_loop_factory()
 print(json.dumps(list(sys.modules)))
