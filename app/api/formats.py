@@ -1,7 +1,6 @@
 """The formats of a verdict, and the choice among them by the `Accept` header."""
 
 import json
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -40,8 +39,7 @@ def write_text(verdict: Verdict) -> bytes:
         lines += [f"[+]others ok: {verdict.others}"] if verdict.others else []
         if verdict.phase is not Phase.SERVING and not verdict.is_single_check:
             lines.append(f"[-]phase failed: {verdict.phase}")
-        # A name from the query must not add lines.
-        lines += [re.sub("[^ -~]", "?", f"warn: {warning}") for warning in verdict.warnings]
+        lines += [f"warn: {warning}" for warning in verdict.warnings]
     if verdict.detail:
         lines.append(f"[-]lifespan failed: {verdict.detail}")
     lines.append(f"health check {'passed' if verdict.passes else 'failed'}\n")

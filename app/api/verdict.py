@@ -1,5 +1,6 @@
 """What a health query finds: the verdict, and the state that it is derived from."""
 
+import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, islice
@@ -87,6 +88,9 @@ class PageContext:
 MAX_NAME_LENGTH = 64
 MAX_WARNINGS = 10
 
+# Characters that take up to six bytes in JSON, or that would add lines to a text.
+UNSAFE = re.compile("[^ -~]")
+
 # With more checks, an answer lists those that do not pass: a kubelet reads 10 KB.
 MAX_LISTED = 30
 
@@ -172,7 +176,7 @@ def readiness_query(
         others = names.difference(only) if names.intersection(only) else set()
         included = report.without(others.union(exclude))
         unknown = (
-            f"no check is named {name[:MAX_NAME_LENGTH]}"
+            f"no check is named {UNSAFE.sub('?', name[:MAX_NAME_LENGTH])}"
             for name in (*exclude, *only)
             if name not in names
         )
