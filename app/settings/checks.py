@@ -219,9 +219,13 @@ def _show(option: str) -> str:
 def _find_shared_secret(
     spec: CheckSpec[Options], others: Iterable[CheckSpec[Options]]
 ) -> str | None:
-    """Return the name of another check whose password has the same secret by default."""
-    secret, options = default_password(spec.name), spec.options
-    if secret not in spec.secret_names or not isinstance(options, StoreOptions) or options.password:
-        return None
-    needing = (one.name for one in others if secret in one.secret_names)
-    return next((name for name in needing if default_password(name) == secret), None)
+    """Return the name of another check from whose name the same secret follows."""
+    implied = _imply_secrets(spec)
+    return next((one.name for one in others if implied & _imply_secrets(one)), None)
+
+
+def _imply_secrets(spec: CheckSpec[Options]) -> frozenset[str]:
+    """Return the secrets whose names follow from that of the check."""
+    named = {spec.options.password} if isinstance(spec.options, StoreOptions) else set()
+    own = {default_password(spec.name)} & spec.secret_names - named
+    return spec.optional_secrets | own

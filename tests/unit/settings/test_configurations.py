@@ -248,6 +248,14 @@ REFUSED: list[tuple[dict[str, str], str]] = [
         },
         "CHECKS: a_b: would use the same secret as a-b. Name another one in password.",
     ),
+    (
+        {
+            "CHECKS": json.dumps(
+                {"a": {"url": "redis+sentinel://h/main"}, "a-sentinel": {"url": "redis://h"}}
+            )
+        },
+        "CHECKS: a-sentinel: would use the same secret as a. Name another one in password.",
+    ),
     ({"CHECKS": "[]"}, 'CHECKS: must be an object such as {"minio": {"url": "http://minio:'),
     ({"CHECKS": '{"a": 1,\n}'}, "CHECKS: invalid JSON at line "),
     ({"CHECKS": f'{{"{CANARY}": {{"url": "{URL}"}}}}'}, "CHECKS: check 1: the name must have"),
@@ -260,7 +268,7 @@ def test_a_wrong_check_is_reported_in_one_line(
     configured: pytest.MonkeyPatch, tmp_path: Path, settings: dict[str, str], line: str
 ) -> None:
     """The line names the source, the check, the option and the remedy, and has no value."""
-    for secret in ("a_password", "a_b_password"):
+    for secret in ("a_password", "a_b_password", "a_sentinel_password"):
         (tmp_path / secret).write_text("secret")
     for name, value in settings.items():
         configured.setenv(name, value)
