@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
 from typing import Annotated, Any
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
@@ -241,7 +241,7 @@ def create_probe(
     trust: TrustStore | None,
 ) -> HttpProbe:
     """Return a probe that sends a request to the server of a URL."""
-    host = url.hostname or "localhost"
+    host = unquote(url.hostname or "localhost")
     return HttpProbe(Dialer(host, url.port or PORTS[url.scheme]), request, expect, host, trust)
 
 

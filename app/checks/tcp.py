@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Annotated
+from urllib.parse import unquote
 
 from pydantic import AfterValidator
 
@@ -75,7 +76,7 @@ class TcpProbe:
 async def open_tcp(spec: CheckSpec[TcpOptions], resources: Resources) -> AsyncIterator[TcpProbe]:
     """Provide a probe of a TCP port."""
     url = split_url(spec.options.url, FORM)
-    host = url.hostname or ""
+    host = unquote(url.hostname or "")
     yield TcpProbe(Dialer(host, url.port or 0), host, spec.options.trust(resources.trust))
 
 

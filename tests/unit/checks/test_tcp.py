@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 import trustme
 
-from app.checks.kind import CheckSpec, Resources
-from app.checks.tcp import KIND, TcpOptions, TcpProbe, open_tcp
+from app.checks.http import KIND as HTTP
+from app.checks.kind import CheckSpec, Kind, Resources
+from app.checks.tcp import KIND as TCP
+from app.checks.tcp import TcpOptions, TcpProbe, open_tcp
 from app.health import Reason
 from tests.support.ports import free_port
 from tests.unit.checks.http_server import OK, failure, serving
@@ -20,7 +22,7 @@ def read_no_secret(name: str) -> str:
 
 def opened(url: str) -> AbstractAsyncContextManager[TcpProbe]:
     """Open the probe of a URL."""
-    spec = CheckSpec("port", KIND, TcpOptions(url=url))
+    spec = CheckSpec("port", TCP, TcpOptions(url=url))
     return open_tcp(spec, Resources(read_no_secret, reconnect_interval=15))
 
 
@@ -46,6 +48,15 @@ async def test_an_open_port_passes() -> None:
 async def test_a_closed_port_is_refused() -> None:
     async with opened(f"tcp://127.0.0.1:{free_port()}") as probe:
         assert await failure(probe) is Reason.REFUSED
+
+
+@pytest.mark.parametrize("kind", [TCP, HTTP], ids=["tcp", "http"])
+async def test_an_address_may_have_a_zone(kind: Kind) -> None:
+    """Its percent sign is encoded in a URL, https://www.rfc-editor.org/rfc/rfc6874#section-2."""
+    options = kind.options(url=f"{kind.name}://[fe80::1%25lo]:1")
+    spec = CheckSpec("port", kind, options)
+    async with kind.open(spec, Resources(read_no_secret, reconnect_interval=15)) as probe:
+        assert await failure(probe) is not Reason.DNS  # the zone of the loopback has no network
 
 
 async def test_an_unknown_name_is_dns() -> None:
