@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from functools import partial
+from typing import Generic, TypeVar
 
 from app.checks.race import START_DELAY, race
 from app.checks.session import SessionProbe, explain_once
@@ -21,8 +22,10 @@ RANKS = {
     Reason.NO_PRIMARY: 3,
 }
 
+P = TypeVar("P", bound=SessionProbe)
 
-class HostsProbe:
+
+class HostsProbe(Generic[P]):
     """Asks the hosts until one passes, first the one that passed last. That one keeps its session.
 
     Args:
@@ -30,11 +33,16 @@ class HostsProbe:
         timeout: seconds that an attempt may take. Each host is asked before they are over.
     """
 
-    def __init__(self, probes: Sequence[SessionProbe], timeout: float) -> None:
+    def __init__(self, probes: Sequence[P], timeout: float) -> None:
         self._probes = probes
         self._delay = min(START_DELAY, timeout / (len(probes) + 1))
         self._preferred = probes[0]
-        self._errors = dict[SessionProbe, Exception]()
+        self._errors = dict[P, Exception]()
+
+    @classmethod
+    def join(cls, probes: Sequence[P], timeout: float) -> "P | HostsProbe[P]":
+        """Return a probe of all hosts: the only one, or one that asks them."""
+        return probes[0] if len(probes) == 1 else cls(probes, timeout)
 
     @property
     def password_not_requested(self) -> bool:
@@ -56,7 +64,7 @@ class HostsProbe:
         Raises:
             Exception: the error of the host that decides.
         """
-        self._errors = errors = dict[SessionProbe, Exception]()
+        self._errors = errors = dict[P, Exception]()
         order = sorted(self._probes, key=lambda probe: probe is not self._preferred)
         attempts = [partial(_ask, probe, errors) for probe in order]
         try:
@@ -66,6 +74,11 @@ class HostsProbe:
         for probe in self._probes:
             if probe is not self._preferred:
                 await probe.aclose()
+
+    async def aclose(self) -> None:
+        """Close the sessions."""
+        for probe in self._probes:
+            await probe.aclose()
 
     def explain(self, error: BaseException) -> Reason:
         """Return why an attempt failed, and add a note to the error that shows the host."""
@@ -88,13 +101,13 @@ class HostsProbe:
         host = ranks.index(min(ranks))
         return host, errors[host]
 
-    def rank(self, probe: SessionProbe, reason: Reason) -> int:
+    def rank(self, probe: P, reason: Reason) -> int:
         """Return the rank of a host that has failed for a reason."""
         del probe
         return RANKS.get(reason, UNREACHABLE)
 
 
-async def _ask(probe: SessionProbe, errors: dict[SessionProbe, Exception]) -> SessionProbe:
+async def _ask(probe: P, errors: dict[P, Exception]) -> P:
     """Return the probe if it passes."""
     try:
         await probe()

@@ -1,8 +1,8 @@
 """The check of a PostgreSQL: one statement over a session of its own."""
 
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager
-from typing import Annotated, Literal
+from contextlib import aclosing, asynccontextmanager
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 
@@ -63,7 +63,7 @@ class PostgresOptions(StoreOptions):
 @asynccontextmanager
 async def open_postgres(
     spec: CheckSpec[PostgresOptions], resources: Resources
-) -> AsyncIterator[SessionProbe | HostsProbe]:
+) -> AsyncIterator[SessionProbe | HostsProbe[Any]]:
     """Provide a probe of a PostgreSQL. It connects at its first attempt."""
     from app.checks.postgres_server import (  # noqa: PLC0415 - see `Kind`
         PostgresProbe,
@@ -82,12 +82,10 @@ async def open_postgres(
 
     read = options.password_reader(spec.name, resources.read_secret)
     renew_after = 0 if options.depth == "connect" else resources.reconnect_interval
-    async with AsyncExitStack() as stack:
-        probes = list[SessionProbe]()
-        for server in PostgresServer.of_target(target, make_statement, resources.trust):
-            probe = PostgresProbe(server, read, renew_after)
-            probes.append(await stack.enter_async_context(aclosing(probe)))
-        yield probes[0] if len(probes) == 1 else HostsProbe(probes, options.timeout)
+    servers = PostgresServer.of_target(target, make_statement, resources.trust)
+    probes = [PostgresProbe(server, read, renew_after) for server in servers]
+    async with aclosing(HostsProbe.join(probes, options.timeout)) as probe:
+        yield probe
 
 
 KIND = Kind(

@@ -1,9 +1,9 @@
 """The check of a Redis: PING, or a discarded write, over a session of its own."""
 
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from functools import partial
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import AfterValidator
 
@@ -49,39 +49,51 @@ def sentinel_password(name: str) -> str:
 @asynccontextmanager
 async def open_redis(
     spec: CheckSpec[RedisOptions], resources: Resources
-) -> AsyncIterator[SessionProbe | HostsProbe]:
+) -> AsyncIterator[SessionProbe | HostsProbe[Any]]:
     """Provide a probe of a Redis. It connects at its first attempt."""
-    from app.checks.redis_sentinel import SentinelProbe, SentinelsProbe  # noqa: PLC0415 - see `Kind`
+    from app.checks import redis_primaries as primaries  # noqa: PLC0415 - see `Kind`
     from app.checks.redis_server import RedisProbe, RedisServer  # noqa: PLC0415 - as above
 
     options = spec.options
     target = RedisTarget.parse(options.url)
     trust = target.tls.trust(resources.trust) if target.tls else None
 
+    read = options.password_reader(spec.name, resources.read_secret)
+    renew_after = 0 if options.depth == "connect" else resources.reconnect_interval
+    terms = options.depth, read, renew_after
+    in_cluster = target.mode == CLUSTER
+
     def make_server(host: str, port: int) -> RedisServer:
         arguments = {"db": target.database, "username": target.username or None}
         return RedisServer(Dialer(host, port), host, trust, arguments)
 
-    def make_probe(host: str, port: int) -> RedisProbe:
-        read = options.password_reader(spec.name, resources.read_secret)
-        renew_after = 0 if options.depth == "connect" else resources.reconnect_interval
-        terms = options.depth, read, renew_after
-        if target.mode != SENTINEL:
-            return RedisProbe(make_server(host, port), *terms, needs_cluster=target.mode == CLUSTER)
+    def make_data_probe(host: str, port: int) -> RedisProbe:
+        return RedisProbe(make_server(host, port), *terms, needs_cluster=in_cluster)
+
+    def make_node_probe(host: str, port: int) -> primaries.NodeProbe:
+        return primaries.NodeProbe(make_server(host, port), *terms, needs_cluster=True)
+
+    def make_sentinel_probe(host: str, port: int) -> primaries.SentinelProbe:
         sentinel = RedisServer(Dialer(host, port), host, trust, {})
         read_own = BlockingCall(partial(read_credential, read_sentinel_password), "read a password")
-        return SentinelProbe(sentinel, target.service, read_own, make_server, *terms)
+        return primaries.SentinelProbe(sentinel, target.service, read_own, make_server, *terms)
 
     def read_sentinel_password() -> str | None:
         name = sentinel_password(spec.name)
         return resources.read_secret(name) if resources.has_secret(name) else None
 
-    join = SentinelsProbe if target.mode == SENTINEL else HostsProbe
-    async with AsyncExitStack() as stack:
-        probes = [make_probe(*address) for address in target.hosts]
-        for probe in probes:
-            await stack.enter_async_context(aclosing(probe))
-        yield probes[0] if len(probes) == 1 else join(probes, options.timeout)
+    def make_probe() -> SessionProbe | HostsProbe[Any]:
+        if in_cluster and options.depth == "writable":
+            nodes = [make_node_probe(*address) for address in target.hosts]
+            return primaries.ClusterProbe(nodes, options.timeout, make_data_probe)
+        if target.mode == SENTINEL:
+            sentinels = [make_sentinel_probe(*address) for address in target.hosts]
+            return primaries.SentinelsProbe.join(sentinels, options.timeout)
+        servers = [make_data_probe(*address) for address in target.hosts]
+        return HostsProbe.join(servers, options.timeout)
+
+    async with aclosing(make_probe()) as probe:
+        yield probe
 
 
 SCHEMES = (
@@ -93,4 +105,4 @@ SCHEMES = (
     "redis+sentinel",
     "rediss+sentinel",
 )
-KIND = Kind("redis", SCHEMES, RedisOptions, open_redis, driver="app.checks.redis_sentinel")
+KIND = Kind("redis", SCHEMES, RedisOptions, open_redis, driver="app.checks.redis_primaries")

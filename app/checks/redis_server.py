@@ -113,6 +113,7 @@ WRITE_REPLIES = (b"OK", b"QUEUED", b"OK")
 
 # https://redis.io/docs/latest/commands/cluster-info/
 CLUSTER_INFO = ("CLUSTER", "INFO")
+CLUSTER_NODES = ("CLUSTER", "NODES")
 STATE = re.compile(rb"^cluster_state:(\w{1,20})\r?$", re.MULTILINE)
 SERVED = re.compile(rb"^cluster_slots_ok:(\d{1,5})\r?$", re.MULTILINE)
 SLOTS = 16384
@@ -148,12 +149,14 @@ class RedisSession:
         depth: `connect`, `query` or `writable`.
         is_cluster: whether the server is a node of a Redis Cluster; None if it hides that.
         is_terse: whether the server closes the connection at optional commands, as Twemproxy does.
+        learn_nodes: gets the reply to CLUSTER NODES, if that is to be asked.
     """
 
     connection: RespConnection
     depth: str
     is_cluster: bool | None
     is_terse: bool
+    learn_nodes: Callable[[Any], None] | None = None
 
     async def query(self) -> None:
         """Send the commands that the depth asks for; none for `connect`."""
@@ -171,13 +174,16 @@ class RedisSession:
             return
         # The reply to an earlier PING must not be mistaken for this one's.
         nonce = secrets.token_hex(8)
-        ping = (*PING, nonce)
-        commands = [ping, CLUSTER_INFO] if self.is_cluster else [ping]
-        pong, *infos = await self.connection.execute(*commands)
+        commands = [(*PING, nonce)]
+        if self.is_cluster:
+            commands += [CLUSTER_INFO, CLUSTER_NODES] if self.learn_nodes else [CLUSTER_INFO]
+        pong, *replies = await self.connection.execute(*commands)
         expect(pong, nonce.encode())
-        for info in infos:
+        if self.is_cluster:
             # A node takes writes for its own slots only, so that none can stand for the others.
-            ensure_cluster(info, is_complete=self.depth == "writable")
+            ensure_cluster(replies[0], is_complete=self.depth == "writable")
+        if self.is_cluster and self.learn_nodes:
+            self.learn_nodes(replies[1])
 
     async def _write(self) -> None:
         replies = await self.connection.execute(*WRITE)
@@ -202,8 +208,8 @@ CLIENT_NAME = "vitals"
 
 # Shown while the probe passes.
 HIDDEN_CLUSTER = Advice(
-    "It denies CLUSTER INFO, so that a Redis Cluster that is down would pass.",
-    "If it belongs to a cluster, grant its user +cluster|info.",
+    "It denies CLUSTER INFO or CLUSTER NODES, so that a Redis Cluster that is down may pass.",
+    "If it belongs to a cluster, grant its user +cluster|info and +cluster|nodes.",
 )
 
 

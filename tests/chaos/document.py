@@ -68,9 +68,7 @@ a timeout of {timeout} s, at the depth `writable`.
 | --- | --- | --- | --- |
 {storms}
 
-So a client can meet an error, or succeed again, this long before Vitals shows it. A primary of
-Redis Cluster that restarts refuses commands for 2 s, while the other nodes already report that its
-slots are served.
+So a client can meet an error, or succeed again, this long before Vitals shows it.
 """
 
 

@@ -30,10 +30,6 @@ from tests.system.witness import BOUND, TIMEOUT, Witness, observed
 # notice. A fault of the whole store lasts longer.
 LIMIT = BOUND + TIMEOUT
 
-# A primary of Redis Cluster refuses commands for 2 s after its start, while the other nodes already
-# count its slots as served (`CLUSTER_WRITABLE_DELAY` in its source).
-CLUSTER_LIMIT = LIMIT + 2
-
 
 def pause(rng: random.Random) -> None:
     """Wait while a fault of a part lasts, or after a repair."""
@@ -136,7 +132,7 @@ def freeze_node(cluster: RedisCluster, rng: random.Random) -> None:
 def lose_range(cluster: RedisCluster, rng: random.Random) -> None:
     """Kill a primary together with its replica."""
     with cluster.killed(*rng.choice(pairs(cluster))):
-        time.sleep(CLUSTER_LIMIT + BOUND)
+        time.sleep(LIMIT + BOUND)
     pause(rng)
 
 
@@ -145,7 +141,7 @@ def lose_majority(cluster: RedisCluster, rng: random.Random) -> None:
     with ExitStack() as stack:
         for primary, _ in rng.sample(pairs(cluster), 2):
             stack.enter_context(frozen(primary))
-        time.sleep(CLUSTER_LIMIT + BOUND)
+        time.sleep(LIMIT + BOUND)
     cluster.wait_healthy()
     pause(rng)
 
@@ -325,7 +321,7 @@ class Storm:
 
 
 STORMS = (
-    Storm("Redis Cluster", 5, CLUSTER_LIMIT, storm_over_cluster),
+    Storm("Redis Cluster", 5, LIMIT, storm_over_cluster),
     Storm("Redis Sentinel", 5, LIMIT, storm_over_sentinels),
     Storm("PostgreSQL replicas", 6, LIMIT, storm_over_replicas),
 )

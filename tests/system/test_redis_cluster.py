@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, ExitStack, contextmanager
+from functools import partial
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from app.check_factory import advise
 from app.checks.redis_server import HIDDEN_CLUSTER
 from app.health import Reason
 from tests.support.faults.redis import configured
-from tests.support.faults.servers import command, frozen
+from tests.support.faults.servers import command, frozen, kill
 from tests.support.ports import free_port
 from tests.support.specs import redis, spec_of
 from tests.system.redis_cluster import ClusterNode, RedisCluster, follow, wait_for
@@ -117,6 +118,55 @@ async def test_one_dead_seed_does_not_fail(cluster: RedisCluster) -> None:
 async def test_without_any_seed_the_first_one_has_the_reason() -> None:
     async with opened(seeds([], free_port(), free_port())) as probe:
         assert await failure(probe) is Reason.REFUSED
+
+
+async def test_writable_sees_a_primary_that_the_others_still_count(cluster: RedisCluster) -> None:
+    """A restarted one refuses commands for 2 s, and a frozen one does not answer."""
+    primary, other = cluster.primaries[0], cluster.primaries[1]
+    with each_configured(cluster, "cluster-node-timeout", "10000"):
+        async with (
+            opened(seeds([other]), "writable") as writable,
+            opened(seeds([other])) as readable,
+        ):
+            await writable()
+            with frozen(primary):
+                assert await failure(writable) is Reason.TIMEOUT
+                await readable()
+            await writable()
+            kill(primary)
+            assert await failure(writable) is Reason.REFUSED
+            primary.start()
+            assert await failure(writable) is Reason.CLUSTER_DOWN
+            await readable()
+        cluster.wait_healthy()
+
+
+async def test_writable_follows_a_failover(cluster: RedisCluster) -> None:
+    async with opened(seeds(cluster.others()), "writable") as probe:
+        for _ in range(2):
+            await probe()
+            promoted = next(node for node in cluster.pair() if not is_primary(node))
+            command(promoted, "CLUSTER", "FAILOVER", "TAKEOVER")
+            wait_for(partial(is_primary, promoted))
+            cluster.wait_healthy()
+            await probe()
+
+
+def is_primary(node: ClusterNode) -> bool:
+    """Return whether a node is a primary."""
+    return bool(command(node, "ROLE")[0] == "master")
+
+
+async def test_a_denied_list_of_nodes_leaves_the_decision_to_the_seed(
+    cluster: RedisCluster,
+) -> None:
+    """The advice for a check that passes says so."""
+    node, *_ = cluster.others()
+    command(node, "ACL", "SETUSER", "default", "-cluster|nodes")
+    async with opened(seeds([node]), "writable") as probe:
+        await probe()
+        assert advise(spec_of("redis"), probe, None) is HIDDEN_CLUSTER
+    command(node, "ACL", "SETUSER", "default", "+cluster|nodes")
 
 
 @pytest.mark.parametrize("depth", ["query", "writable"])

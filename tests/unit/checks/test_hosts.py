@@ -61,7 +61,7 @@ class Host:
         return SessionProbe(self.open, self.explain, 15, lambda: 0.0)
 
 
-def hosts_of(*results: Reason | str) -> tuple[list[Host], HostsProbe]:
+def hosts_of(*results: Reason | str) -> tuple[list[Host], HostsProbe[SessionProbe]]:
     """Return hosts, and their probe with a timeout of one second."""
     hosts = [Host(result) for result in results]
     return hosts, HostsProbe([host.probe() for host in hosts], 1)
