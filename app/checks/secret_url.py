@@ -22,12 +22,14 @@ from app.checks.kind import (
 from app.checks.network import BlockingCall
 from app.checks.urls import ensure, without_query
 from app.health import Facts, Reason
+from app.health.reasons import Advice
 
 
 REFERENCE = re.compile(f"secret:({SECRET_NAME})")
 
 # The scheme, the user, the password, and the rest.
 PASSWORD = re.compile(r"([^:/?#]+://)([^:/?#]*):([^/?#]*)@(.*)", re.DOTALL)
+PASSWORD_OPTION = re.compile(r"(?<=[?&])password=([^&#]*)&?")
 
 
 class WrongUrlError(Exception):
@@ -47,11 +49,19 @@ def explain_reading(error: BaseException) -> Reason:
 
 
 def split_password(url: str, kind: Kind) -> tuple[str, str]:
-    """Return a URL without its password, and the password. Other kinds refuse one themselves."""
-    if not issubclass(kind.options, StoreOptions) or not (found := PASSWORD.fullmatch(url)):
+    """Return a URL without its password, and the password. Other kinds refuse one themselves.
+
+    As with the user, a password in the query comes before the other one.
+    """
+    if not issubclass(kind.options, StoreOptions):
         return url, ""
-    scheme, user, password, rest = found.groups()
-    return f"{scheme}{user}{'@' if user else ''}{rest}", unquote(password)
+    passwords = PASSWORD_OPTION.findall(url)
+    url = PASSWORD_OPTION.sub("", url)
+    if found := PASSWORD.fullmatch(url):
+        scheme, user, password, rest = found.groups()
+        url = f"{scheme}{user}{'@' if user else ''}{rest}"
+        passwords.append(password)
+    return url, unquote(next(filter(None, passwords), ""))
 
 
 def ensure_password(spec: CheckSpec[Options], password: str) -> None:
@@ -128,6 +138,11 @@ class SecretUrlProbe:
     def password_not_requested(self) -> bool:
         """Whether the server did not ask for the password."""
         return getattr(self._probe, "password_not_requested", False)
+
+    @property
+    def remark(self) -> Advice | None:
+        """What to know about a server that passes."""
+        return getattr(self._probe, "remark", None)
 
     async def _open(self) -> ExplainingProbe:
         """Read the URL, and return a probe of it."""

@@ -71,6 +71,9 @@ def wait(command: list[str], names: tuple[str, ...], timeout: float) -> None:
     signal.signal(signal.SIGTERM, lambda number, _frame: os._exit(ENDED_BY_SIGNAL + number))
     settings = load_settings()
     if command and not shutil.which(command[0]):
+        if shutil.which(command[0], os.F_OK):
+            click.echo(f"vitals: {command[0]}: not executable. Run chmod +x.", err=True)
+            sys.exit(NO_PERMISSION)
         click.echo(f"vitals: {command[0]}: no such command. Correct it or install it.", err=True)
         sys.exit(NO_SUCH_COMMAND)
     failing = asyncio.run(wait_for_checks(settings, names, timeout or None))

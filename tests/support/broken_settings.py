@@ -58,7 +58,10 @@ BROKEN = [
         )
         for character in ("\n", "\x1b", "\u200b")
     ],
-    ("PORT", "0", "PORT: must be a port from 1 to 65535. Correct it or unset it."),
+    *(
+        ("PORT", port, "PORT: must be a port from 1 to 65535. Correct it or unset it.")
+        for port in ("0", "+8000", "8_000", "8000.0")
+    ),
     ("PORT", CANARY, "PORT: must be a port from 1 to 65535. Correct it or unset it."),
     (
         "POSTGRES_AUTH",

@@ -9,8 +9,9 @@ from threading import Event
 import pytest
 
 from app.checks.kind import CheckSpec, Kind, Resources, StoreOptions
-from app.checks.secret_url import SecretUrlProbe
+from app.checks.secret_url import SecretUrlProbe, split_password
 from app.health import Facts, Reason
+from app.health.reasons import Advice
 from tests.unit.checks.attempt import failure
 
 
@@ -23,10 +24,12 @@ class Inner:
     other: str
     attempts: int = 0
     closed: bool = False
+    remark: Advice | None = None
 
     async def __call__(self) -> None:
         """Count the attempt."""
         self.attempts += 1
+        self.remark = Advice("It passes.", "Do nothing.")
         if self.password == "wrong":  # noqa: S105 - not a real one
             raise ConnectionError
 
@@ -92,7 +95,25 @@ async def test_the_probe_gets_the_url_without_its_password(store: Store) -> None
         assert (inner.url, inner.password, inner.other) == ("x://user@host/db", "p/w", "another")
         assert probe.facts() == Facts(replication_lag=2)
         assert not probe.password_not_requested
+        assert probe.remark is inner.remark
     assert inner.closed
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("x://host/db?password=p%2Fw", ("x://host/db?", "p/w")),
+        ("x://user@host/db?a=b&password=p%2Fw&c=d", ("x://user@host/db?a=b&c=d", "p/w")),
+        ("x://user:old@host/db?password=new", ("x://user@host/db?", "new")),
+        ("x://user:old@host/db?password=&a=b", ("x://user@host/db?a=b", "old")),
+        ("x://user:p?password=q@host/db", ("x://user:p?", "q@host/db")),
+        ("x://host/db?sslpassword=no", ("x://host/db?sslpassword=no", "")),
+    ],
+)
+def test_a_password_in_the_query_comes_first(
+    store: Store, url: str, expected: tuple[str, str]
+) -> None:
+    assert split_password(url, store.spec.kind) == expected
 
 
 async def test_a_replaced_url_replaces_the_probe(store: Store) -> None:

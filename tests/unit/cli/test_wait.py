@@ -140,6 +140,7 @@ def test_the_success_threshold_applies_from_the_first_attempt(listener: socket.s
             for text in ("-1", "86401", "nan", "1s")
         ],
         (["--", "no-such-command"], {}, 127, "vitals: no-such-command: no such command."),
+        (["--", __file__], {}, 126, f"vitals: {__file__}: not executable. Run chmod +x."),
         ([], {"CHECKS": ""}, 78, "vitals: DATABASE_URL, REDIS_URL, CHECKS, CHECKS_FILE: none of"),
         ([], {"CHECKS": "["}, 78, "vitals: CHECKS: invalid JSON at line 1, column 2. Correct it."),
     ],
