@@ -5,13 +5,15 @@
 MADE_WITH := $(if $(wildcard .venv/made-*),$(realpath .venv/bin/python))
 PYTHON ?= $(or $(MADE_WITH),python3)
 
-BIN := .venv/bin
+# `make test-all` has an environment for each Python.
+VENV := .venv
+BIN := $(VENV)/bin
 
 # This file is created last, so that `make` never uses an incomplete environment, or one of another
 # Python version. `make help` needs no environment.
 GOALS := $(or $(MAKECMDGOALS),help)
 VERSION := $(if $(filter-out help,$(GOALS)),$(shell "$(PYTHON)" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null))
-MADE := .venv/made-$(VERSION)
+MADE := $(VENV)/made-$(VERSION)
 
 # A copied or moved environment would still run the code of the original checkout.
 elsewhere = $(if $(shell grep -sF '$(realpath $(1))/bin/' $(1)/bin/vitals),,elsewhere)
@@ -21,7 +23,7 @@ elsewhere = $(if $(shell grep -sF '$(realpath $(1))/bin/' $(1)/bin/vitals),,else
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help .venv run install lint test coverage system-test edge-test browser-test picture image-test swarm-test image-bench mutants fuzz faults soak bench bench-quick system-servers system-proxies system-browser fmt docs-tables lock clean fleet release
+.PHONY: help .venv run install lint test test-only test-all coverage system-test edge-test browser-test picture image-test swarm-test image-bench mutants fuzz faults soak bench bench-quick system-servers system-proxies system-browser fmt docs-tables lock clean fleet release
 
 help: ## list the targets
 	@echo 'New here? `make run` starts the service with its own PostgreSQL and Redis, and prints what to try.'
@@ -30,8 +32,8 @@ help: ## list the targets
 
 .venv: $(MADE) ## create the virtual environment, which has .venv/bin/vitals; PYTHON=python3.13 uses another Python
 
-$(MADE): requirements/development.txt pyproject.toml $(call elsewhere,.venv)
-	@GOAL='$(GOALS)' scripts/environment "$(PYTHON)" .venv requirements/development.txt .
+$(MADE): requirements/development.txt pyproject.toml $(call elsewhere,$(VENV))
+	@GOAL='$(GOALS)' scripts/environment "$(PYTHON)" $(VENV) requirements/development.txt .
 	@touch $@
 
 run: $(MADE) ## serve on 127.0.0.1:8000 with temporary PostgreSQL and Redis servers
@@ -61,13 +63,19 @@ lint: $(MADE) ## check format, lint, spelling, imports and types
 	$(BIN)/mypy
 
 ifdef T
-test: $(MADE)
+test test-only: $(MADE)
 	$(IN_MEMORY) $(BIN)/pytest $(PASSED) $(T)
 else
-test: lint ## run lint and every test that needs no other programs; T=tests/unit/health runs a part of them, COVERAGE=1 measures them
-	$(IN_MEMORY) $(if $(COVERAGE),scripts/coverage $(BIN),$(BIN)/pytest) $(TOGETHER)
+test: lint test-only ## run lint and every test that needs no other programs; T=tests/unit/health runs a part of them, COVERAGE=1 measures them
+
+test-only: $(MADE) ## run those tests without lint
 	$(IN_MEMORY) $(BIN)/pytest $(ALONE) -m alone --numprocesses 3 --dist loadfile $(PASSED)
+	$(IN_MEMORY) $(if $(COVERAGE),scripts/coverage $(BIN),$(BIN)/pytest) $(TOGETHER)
+	@scripts/suite list
 endif
+
+test-all: ## run the tests on each Python from 3.11 to 3.14 that this machine has
+	@scripts/pythons $(MAKE) --no-print-directory test-only
 
 coverage: $(MADE) ## run most of those tests with coverage: all of app/health, and 95 % of app/
 	$(IN_MEMORY) scripts/coverage $(BIN) $(TOGETHER)
@@ -158,5 +166,5 @@ release: $(MADE) ## build the image, the wheel, the bill of materials and their 
 	@scripts/release $(BIN)
 
 clean: ## remove the virtual environments, caches and builds
-	rm -rf .venv .venv-benchmarks .venv-envoy .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache dist
+	rm -rf .venv .venv-* .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

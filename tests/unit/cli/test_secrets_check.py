@@ -127,8 +127,8 @@ def test_check_reports_a_folder_that_others_can_enter(full: Path, call: Call) ->
 
 def test_check_reports_a_file_in_git(full: Path, call: Call) -> None:
     """Without git nothing is reported."""
-    if not (git := shutil.which("git")):
-        pytest.skip("there is no git")
+    git = shutil.which("git")
+    assert git, "install git"
     subprocess.run([git, "init", "--quiet", full], check=True)
     full.chmod(0o700)
     subprocess.run([git, "-C", full, "add", "jwt_secret.txt"], check=True)
