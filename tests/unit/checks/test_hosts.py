@@ -25,9 +25,9 @@ class ReasonError(Exception):
 
 @dataclass
 class Host:
-    """Passes, fails for a reason, or hangs."""
+    """Passes, at once or after some seconds, fails for a reason, or hangs."""
 
-    result: Reason | str = "passes"
+    result: Reason | str | float = "passes"
     asked: list[float] = field(default_factory=list)
     open_sessions: int = 0
 
@@ -41,6 +41,8 @@ class Host:
         self.asked.append(asyncio.get_running_loop().time())
         if isinstance(self.result, Reason):
             raise ReasonError(self.result)
+        if isinstance(self.result, float):
+            await asyncio.sleep(self.result)
         if self.result == "hangs":
             await hangs()
 
@@ -61,7 +63,7 @@ class Host:
         return SessionProbe(self.open, self.explain, 15, lambda: 0.0)
 
 
-def hosts_of(*results: Reason | str) -> tuple[list[Host], HostsProbe[SessionProbe]]:
+def hosts_of(*results: Reason | str | float) -> tuple[list[Host], HostsProbe[SessionProbe]]:
     """Return hosts, and their probe with a timeout of one second."""
     hosts = [Host(result) for result in results]
     return hosts, HostsProbe([host.probe() for host in hosts], 1)
@@ -110,6 +112,12 @@ def test_a_host_that_hangs_does_not_hide_the_next() -> None:
         assert [host.open_sessions for host in hosts] == [1, 0]
 
     simulate(run())
+
+
+def test_of_two_hosts_that_pass_at_the_same_moment_one_keeps_its_session() -> None:
+    hosts, probe = hosts_of(START_DELAY + 0.5, 0.5)
+    attempts(probe())
+    assert [host.open_sessions for host in hosts] == [1, 0]
 
 
 def test_every_host_is_asked_within_the_timeout() -> None:

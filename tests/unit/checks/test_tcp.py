@@ -20,9 +20,9 @@ def read_no_secret(name: str) -> str:
     raise AssertionError(name)
 
 
-def opened(url: str) -> AbstractAsyncContextManager[TcpProbe]:
+def opened(url: str, **files: str) -> AbstractAsyncContextManager[TcpProbe]:
     """Open the probe of a URL."""
-    spec = CheckSpec("port", TCP, TcpOptions(url=url))
+    spec = CheckSpec("port", TCP, TcpOptions(url=url, **files))
     return open_tcp(spec, Resources(read_no_secret, reconnect_interval=15))
 
 
@@ -68,6 +68,18 @@ async def test_a_verified_handshake_passes(server_context: ssl.SSLContext) -> No
     async with (
         serving(OK, server_context) as server,
         opened(f"tls://localhost:{server.port}") as probe,
+    ):
+        await probe()
+
+
+async def test_a_ca_file_replaces_the_cas_of_the_system(
+    server_context: ssl.SSLContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It needs no client certificate beside it."""
+    monkeypatch.delenv("SSL_CERT_FILE")
+    async with (
+        serving(OK, server_context) as server,
+        opened(f"tls://localhost:{server.port}", ca=str(tmp_path / "ca.pem")) as probe,
     ):
         await probe()
 
