@@ -229,6 +229,17 @@ def test_an_exception_keeps_its_latest_calls_and_its_cause() -> None:
     assert traceback.endswith("\na note")
 
 
+@pytest.mark.parametrize(("is_suppressed", "texts"), [(False, 2), (True, 1)])
+def test_an_error_keeps_the_one_that_it_replaced_unless_the_code_hides_that(
+    *, is_suppressed: bool, texts: int
+) -> None:
+    """As `raise ... from None` does if the first one quotes too much."""
+    error = ValueError("second")
+    error.__context__, error.__suppress_context__ = KeyError("first"), is_suppressed
+    line = JsonFormatter().format(record(exc_info=(type(error), error, None)))
+    assert json.loads(line)["error"].count("Error: ") == texts
+
+
 @pytest.mark.parametrize("formatter", [JsonFormatter, ConsoleFormatter])
 def test_an_exception_is_logged_with_class_and_text(formatter: type[logging.Formatter]) -> None:
     """In both formats."""

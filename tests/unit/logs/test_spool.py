@@ -225,6 +225,25 @@ def test_a_loss_that_can_not_be_reported_yet_is_reported_later(
 
 
 @pytest.mark.usefixtures("patient")
+def test_lost_lines_leave_room_in_the_queue(
+    pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk is full for more lines than the queue holds."""
+    monkeypatch.setattr("app.logs.handler.MAX_BYTES", 1000)
+    monkeypatch.setattr("app.logs.handler.io.FileIO", LimitedFile)
+    monkeypatch.setattr(LimitedFile, "takes", [None] * 20)
+    with logging_to(pipe[1]) as logger:
+        for left in reversed(range(20)):
+            logger.warning("lost")
+            while len(LimitedFile.takes) > left:
+                time.sleep(0)  # its thread tries to write
+        logger.warning("room")
+    lines = [json.loads(line) for line in os.read(pipe[0], 65536).splitlines()]
+    assert [line["event"] for line in lines] == ["room", "log lines dropped"]
+    assert lines[-1]["lines"] == 20
+
+
+@pytest.mark.usefixtures("patient")
 def test_a_character_that_can_not_be_encoded_becomes_a_question_mark(pipe: tuple[int, int]) -> None:
     """A traceback may have half a surrogate pair from a file name."""
     with logging_to(pipe[1]) as logger:
