@@ -119,8 +119,8 @@ def fetch_within_timeout(url: SplitResult, path: str) -> Answer:
 
 def fetch(url: SplitResult, path: str) -> Answer:
     """Send one request on a new connection."""
-    kind, port = (HTTPSConnection, 443) if url.scheme == "https" else (HTTPConnection, 80)
-    with contextlib.closing(kind(url.hostname or "", url.port or port)) as connection:
+    kind = HTTPSConnection if url.scheme == "https" else HTTPConnection
+    with contextlib.closing(kind(url.netloc)) as connection:
         headers = {"Accept": "application/json", "Connection": "close"}
         connection.request("GET", path, headers=headers)
         response = connection.getresponse()

@@ -128,3 +128,21 @@ async def test_another_sentinel_is_asked_if_the_named_server_is_no_primary() -> 
     ):
         await probe()
         await probe()
+
+
+async def test_after_a_failover_the_new_primary_is_asked() -> None:
+    """The former one is a replica by then."""
+    named = dict[bytes, bytes]()
+    async with (
+        serving(former := primary(array("master", "0"))) as old,
+        serving(primary(array("master", "0"))) as new,
+        serving(named) as sentinel,
+        redis(
+            f"redis+sentinel://127.0.0.1:{sentinel}/main", None, require="query", renew_after=0
+        ) as probe,
+    ):
+        named[LOOKUP] = array("127.0.0.1", str(old))
+        await probe()
+        former[b"ROLE"] = array("slave", "127.0.0.1", "1", "connect", "-1")
+        named[LOOKUP] = array("127.0.0.1", str(new))
+        await probe()
