@@ -5,12 +5,17 @@ import asyncio
 import pytest
 
 from app.checks.network import Dialer, explain_network
+from app.checks.postgres_protocol import encode_message
+from app.checks.postgres_server import SSL_REQUEST
 from app.health import Reason
 from tests.support.devservers import Postgres, Valkey
 from tests.support.faults.servers import sql
 from tests.support.specs import postgres as postgres_probe
 from tests.support.specs import redis as redis_probe
 from tests.unit.checks.attempt import failure
+
+
+REFUSAL = encode_message(b"E", b"C28000\0Mno pg_hba.conf entry\0\0")
 
 
 async def test_an_unknown_authentication_method_is_protocol() -> None:
@@ -27,6 +32,27 @@ async def test_an_unknown_authentication_method_is_protocol() -> None:
         url = f"postgresql://vitals@127.0.0.1:{port}/postgres"
         async with postgres_probe(url, None, require="query", renew_after=86400) as probe:
             assert await failure(probe) is Reason.PROTOCOL
+
+
+@pytest.mark.parametrize(
+    ("mode", "asks_first"), [("disable", False), ("allow", False), ("prefer", True), ("", True)]
+)
+async def test_sslmode_decides_whether_tls_comes_first(mode: str, *, asks_first: bool) -> None:
+    """The server refuses each connection, as PostgreSQL does for a line of its pg_hba.conf."""
+    requests = list[bytes]()
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        requests.append(await reader.readexactly(len(SSL_REQUEST)))
+        writer.write(b"N" if requests[-1] == SSL_REQUEST else REFUSAL)
+        await reader.read(1024)
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1") as server:
+        port = server.sockets[0].getsockname()[1]
+        url = f"postgresql://vitals@127.0.0.1:{port}/postgres?sslmode={mode}"
+        async with postgres_probe(url, None, require="query", renew_after=86400) as probe:
+            await failure(probe)
+    assert (requests[0] == SSL_REQUEST) is asks_first
 
 
 async def test_a_postgres_without_tls_is_tls(postgres: Postgres) -> None:
