@@ -129,8 +129,7 @@ class Notifier:
             return
         self._next_at, self._pause = now + self._pause, min(self._pause * 2, MAX_PAUSE)
         await self.send(body)
-        if self._pending is body:
-            self._pending = None
+        self._pending = None
 
     def _note_change(self, snapshot: Snapshot) -> None:
         verdict, known = readiness_query()(snapshot.report, snapshot.phase), self._known

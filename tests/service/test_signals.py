@@ -129,10 +129,10 @@ async def test_the_previous_handlers_are_restored() -> None:
             assert signal.getsignal(signal.SIGUSR1) is handler
             assert bits(os.getpid(), "SigCgt") >> (signal.SIGUSR2 - 1) & 1
             assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
-            signal.signal(signal.SIGALRM, handler)
-        assert signal.getsignal(signal.SIGALRM) is handler
+            signal.signal(signal.SIGVTALRM, handler)
+        assert signal.getsignal(signal.SIGVTALRM) is handler
     finally:
         faulthandler.unregister(signal.SIGUSR2)
-        for number in (signal.SIGUSR1, signal.SIGALRM):
+        for number in (signal.SIGUSR1, signal.SIGVTALRM):
             signal.signal(number, before[number])
     assert {number: signal.getsignal(number) for number in numbers} == before

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from app.lifecycle import feed_watchdog, notify
+from tests.support.fakes import simulate
 from tests.support.ports import free_port
 from tests.support.service import SERVE, Service, start
 
@@ -68,6 +69,24 @@ def test_systemd_learns_of_the_start_the_watchdog_and_the_drain(
         assert set(seen[:-1]) <= {b"WATCHDOG=1"}
         assert systemd.recv(99) == b"WATCHDOG=1"  # a drain may take longer than WatchdogSec
         assert service.process.wait(10) == 0
+
+
+def test_the_watchdog_is_fed_twice_in_each_interval(
+    systemd: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A late one does not restart the service."""
+    monkeypatch.setenv("WATCHDOG_USEC", "60000000")
+
+    async def feed() -> None:
+        fed = asyncio.create_task(feed_watchdog())
+        await asyncio.sleep(59)
+        fed.cancel()
+
+    simulate(feed())
+    systemd.setblocking(False)  # noqa: FBT003
+    assert [systemd.recv(99) for _ in range(2)] == [b"WATCHDOG=1"] * 2
+    with pytest.raises(BlockingIOError):
+        systemd.recv(99)
 
 
 async def test_a_blocked_event_loop_feeds_no_watchdog(

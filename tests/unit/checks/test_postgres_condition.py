@@ -59,6 +59,7 @@ async def test_true_passes(answer: bytes) -> None:
         (BEGUN + error(b"42703") + DONE, PostgresServerError),
         (error(b"57P01"), PostgresServerError),
         (TRUE.replace(row(b"t"), row(b"f")), RequirementError),
+        (TRUE.replace(row(b"t"), b""), RequirementError),
         (TRUE.replace(row(b"t"), row(b"t") * 3), ProtocolError),
         (TRUE.replace(row(b"t"), message(b"D", b"\0\1\0\0\0\2t")), ProtocolError),
         (TRUE.replace(row(b"t"), message(b"D", b"")), ProtocolError),

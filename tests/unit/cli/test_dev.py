@@ -91,19 +91,24 @@ def _run(tmp_path: Path, open_folder: Path) -> Iterator[Run]:
 
 
 @pytest.mark.parametrize(
-    ("host", "shown"),
-    [("127.0.0.1", True), ("localhost", True), ("0.0.0.0", False)],  # noqa: S104
+    ("hosts", "shown"),
+    [
+        (["127.0.0.1"], True),
+        (["localhost"], True),
+        (["0.0.0.0"], False),  # noqa: S104
+        (["127.0.0.1", "0.0.0.0"], False),  # noqa: S104
+    ],
 )
 def test_every_client_is_an_operator_on_loopback_only(
-    monkeypatch: pytest.MonkeyPatch, host: str, shown: bool
+    monkeypatch: pytest.MonkeyPatch, hosts: list[str], shown: bool
 ) -> None:
-    """A client from the network is not."""
+    """A client from the network is not. The name of a machine may have addresses of both kinds."""
     trusted: list[bool] = []
     monkeypatch.setattr(
         "app.cli.dev.run",
         lambda _settings, _sockets, *, trust_all_clients: trusted.append(trust_all_clients),
     )
-    sockets = listen(host, free_port())
+    sockets = [listener for host in hosts for listener in listen(host, free_port())]
     run_once(Settings(), sockets)
     for listener in sockets:
         listener.close()

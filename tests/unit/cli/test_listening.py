@@ -51,7 +51,9 @@ def test_a_port_in_use_is_reported() -> None:
 
 
 def test_no_port_above_65535_is_tried() -> None:
-    """Also if more attempts are allowed."""
+    """Also if more attempts are allowed. That port itself is tried."""
+    for listener in listen("127.0.0.1", 65535):
+        listener.close()
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 65535))
         with pytest.raises(click.ClickException, match="no port from 65535 on is free"):

@@ -233,6 +233,11 @@ def test_an_unknown_kind_is_rejected(call: Call) -> None:
     assert f"'apache' is unknown. Use one of {', '.join(PLANS)}." in result.err
 
 
+def test_failures_between_two_probes_and_during_one_are_tolerated() -> None:
+    """Three probes fail at 0, 2 and 4 s, if the first began up to its timeout before."""
+    assert ProbeConfig(prober="it", interval=2, timeout=1, fall=3).tolerance == 3
+
+
 @pytest.mark.parametrize(("keep_alive", "kept"), [("2", 1), ("5", 4), ("65.5", 64)])
 @pytest.mark.parametrize("kind", ["caddy", "envoy", "nginx"])
 def test_a_proxy_closes_an_idle_connection_before_the_service(
