@@ -95,3 +95,28 @@ async def test_a_postgres_that_asks_for_no_password_is_noticed(own_postgres: Pos
         ) as probe:
             await probe()
             assert probe.password_not_requested is password_not_requested
+
+
+@pytest.mark.parametrize("method", ["md5", "password"])
+async def test_the_methods_before_scram_work(own_postgres: Postgres, method: str) -> None:
+    """A wrong password fails."""
+    rules = own_postgres.data / "pg_hba.conf"
+    before = rules.read_text()
+    rules.write_text(f"host all {method} all {method}\n{before}")
+    sql(
+        own_postgres,
+        "SET password_encryption = md5",
+        f"CREATE ROLE {method} LOGIN PASSWORD 'right'",
+        "SELECT pg_reload_conf()",
+    )
+    url = own_postgres.url.replace("vitals", method)
+    for password, reason in (("right", None), ("wrong", Reason.AUTH)):
+        async with postgres_probe(
+            url, lambda given=password: given, require="query", renew_after=86400
+        ) as probe:
+            if reason:
+                assert await failure(probe) is reason
+            else:
+                await probe()
+    rules.write_text(before)
+    sql(own_postgres, f"DROP ROLE {method}", "SELECT pg_reload_conf()")
