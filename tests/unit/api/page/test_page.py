@@ -99,6 +99,15 @@ def test_many_checks_have_fewer_transitions_each() -> None:
         assert (len(row.transitions), row.earlier) == (shown, 23 - shown)
 
 
+@pytest.mark.parametrize(("required", "bad"), [(True, "fail"), (False, "warn")])
+def test_a_transition_has_the_colour_of_its_status(*, required: bool, bad: str) -> None:
+    """The failure of an optional check is a warning in its history too."""
+    check = Check(name="it", probe=answers, required=required)
+    known, history = simulate_check(check, failing_for(9, Reason.DNS), 60)
+    (row,) = check_rows(Report((known,)), page_of(history))
+    assert [transition.kind for transition in row.transitions] == [bad, "pass"]
+
+
 def test_attempts_below_a_threshold_are_shown() -> None:
     """The status stays the same until the threshold is reached."""
     check = Check(name="it", probe=answers, failure_threshold=3, success_threshold=3)
