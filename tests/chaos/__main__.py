@@ -1,15 +1,15 @@
 """`make faults` and `make soak`."""
 
-import asyncio
-import random
+import gc
 import sys
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from multiprocessing import get_context
 
 import typer
 
 from tests.chaos import document, priority
-from tests.chaos.stage import create_environment
-from tests.chaos.table import run_rows, show, summarize
-from tests.chaos.verdict import ChaosResult, judge_chaos
+from tests.chaos.table import TABLES, run_rows, show, summarize
+from tests.chaos.verdict import ChaosResult, run_random_faults, run_storms
 from tests.support.faults import nameserver
 from tests.system.servers import program
 from tests.system.store_storms import STORMS
@@ -17,6 +17,10 @@ from tests.system.store_storms import STORMS
 
 # Number of random faults.
 FAULTS, SOAK = 60, 500
+
+# Number of environments that run at the same time. Each keeps almost half a CPU busy, so two leave
+# repaired servers enough of a machine with two CPUs.
+ENVIRONMENTS = 2
 
 cli = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -28,49 +32,46 @@ def require_programs() -> None:
     if missing or nameserver.unavailable() or priority.unavailable():
         show("*** FAULT TESTS SKIPPED: they need Linux, root and `make system-servers` ***")
         raise typer.Exit
+    priority.come_first()
+    # To collect what is imported, too, would take so long that proxies and servers answer late.
+    gc.freeze()
 
 
 @cli.command()
 def faults(words: str = "", seed: str = "") -> None:
     """Run the rows whose names contain WORDS. Without WORDS, run all rows and random faults."""
-    outcomes = run_rows(words)
+    with ThreadPoolExecutor(ENVIRONMENTS) as threads:
+        tables = [threads.submit(run_rows, rows, words) for rows in TABLES]
+        if not words:
+            chaos = threads.submit(run_random_faults_apart, FAULTS, seed)
+    outcomes = [outcome for table in tables for outcome in table.result()]
     failed_rows = [outcome for outcome in outcomes if outcome.failures]
     failed = bool(failed_rows)
     if not words:
-        chaos = run_random_faults(FAULTS, seed)
-        lies = dict(zip(STORMS, asyncio.run(run_storms(seed)), strict=True))
+        lies = dict(zip(STORMS, run_storms(seed), strict=True))
         too_long = [storm for storm, seconds in lies.items() if seconds > storm.limit]
-        failed = failed or bool(chaos.problems or too_long)
+        failed = failed or bool(chaos.result().problems or too_long)
         if not failed:
-            document.write(outcomes, chaos.inaccuracies, FAULTS, lies)
+            document.write(outcomes, chaos.result().inaccuracies, FAULTS, lies)
     # Repeat the failures at the end, because a long log is often read from its end.
     for outcome in failed_rows:
         show(summarize(outcome))
     sys.exit(failed)
 
 
+def run_random_faults_apart(count: int, seed: str) -> ChaosResult:
+    """Cause them from a process of its own.
+
+    All threads of a process stop while it parses the thousands of answers to random faults.
+    """
+    with ProcessPoolExecutor(1, get_context("spawn")) as process:
+        return process.submit(run_random_faults, count, seed).result()
+
+
 @cli.command()
 def soak(seed: str = "") -> None:
     """Cause about one random fault a second for ten minutes."""
     sys.exit(bool(run_random_faults(SOAK, seed).problems))
-
-
-def run_random_faults(count: int, seed: str) -> ChaosResult:
-    """Cause *count* random faults in a new environment."""
-    with create_environment() as environment:
-        return judge_chaos(environment, count, seed or f"{random.randrange(10**6)}")
-
-
-async def run_storms(seed: str) -> list[float]:
-    """Return for how many seconds the check of each store contradicts a client."""
-    # At the same time: they wait most of the time, for faults to begin and to end.
-    witnesses = await asyncio.gather(*(storm.run(seed) for storm in STORMS))
-    for storm, witness in zip(STORMS, witnesses, strict=True):
-        assert witness.outage > storm.limit, "a check that is always green would not be found"
-        assert witness.results[True], "every write failed"
-        disagreed = f"check and client disagreed for {witness.longest:.2f} of {storm.limit:.1f} s"
-        show(f"{storm.name}: {disagreed}; writes passed and failed: {witness.results}")
-    return [witness.longest for witness in witnesses]
 
 
 if __name__ == "__main__":

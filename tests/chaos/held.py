@@ -10,8 +10,8 @@ from tests.support.faults.servers import sessions
 from tests.support.service import Service
 
 
-# Seconds that a resource may outlive its fault: a look-up waits for a silent name server.
-SETTLE = 15
+# Seconds that a resource may outlive its fault: a look-up waits 5 s for a silent name server.
+SETTLE = 7
 
 # Megabytes that an allocator may keep.
 MEMORY = 4

@@ -1,4 +1,4 @@
-"""Real-time priorities, so that other load on the machine is not blamed on a fault."""
+"""Priorities, so that other load on the machine is not blamed on a fault."""
 
 import os
 import subprocess
@@ -6,15 +6,22 @@ from contextlib import suppress
 from pathlib import Path
 
 
-# Priorities of the kernel's real-time scheduler. Everything else, broken servers included, has
-# none.
+# Priorities of the kernel's real-time scheduler. Everything else has none.
 SERVICE, LOAD_GENERATOR, STALL_DETECTOR = 1, 2, 3
+
+# Of this process, which runs proxies, and of broken servers.
+NICENESS = -10
 
 
 def unavailable() -> bool:
     """Return whether this machine refuses real-time priorities."""
     trial = ["chrt", "--rr", "1", "true"]
     return subprocess.run(trial, capture_output=True, check=False).returncode != 0
+
+
+def come_first() -> None:
+    """Come before usual programs, so that proxies and servers answer in time beside them."""
+    os.setpriority(os.PRIO_PROCESS, 0, NICENESS)
 
 
 def raise_priority(pid: int, priority: int) -> None:

@@ -15,8 +15,8 @@ from tests.support.service import Reply, Service
 # next one, which opens a new connection.
 SETTLING = 2 * BOUND
 
-# Least seconds that a fault lasts: enough for 200 answers of each path, so that one stall of the
-# machine does not decide p99, and for three renewals of a session.
+# Least seconds that a fault lasts: enough for 100 answers of each path, so that the slowest does
+# not decide p99, and for three renewals of a session.
 LASTING = 2.0
 
 # Seconds for which a repaired dependency is observed before the next fault.

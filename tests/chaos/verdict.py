@@ -1,5 +1,7 @@
 """Judges the service under chaos: inaccuracies that last too long, and leaked resources."""
 
+import asyncio
+import random
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -8,10 +10,11 @@ from functools import partial
 from tests.chaos import postgres
 from tests.chaos.held import SETTLE, ResourceUsage, find_leaks, peak_usage
 from tests.chaos.load import Load
-from tests.chaos.stage import CHECKS, Environment
+from tests.chaos.stage import CHECKS, Environment, create_environment
 from tests.chaos.storm import Inaccuracy, cause_chaos, check_path
 from tests.chaos.table import show
-from tests.chaos.watched import SERVICE_APP, run_service_and_control
+from tests.chaos.watched import SERVICE_APP, run_control, run_service
+from tests.system.store_storms import STORMS
 
 
 # Number of faults before the first measurement of the resources.
@@ -71,6 +74,28 @@ class ChaosResult:
             show(f"  *** {problem}")
 
 
+def run_random_faults(count: int, seed: str) -> ChaosResult:
+    """Cause *count* random faults in a new environment."""
+    with create_environment() as environment:
+        return judge_chaos(environment, count, seed or f"{random.randrange(10**6)}")
+
+
+def run_storms(seed: str) -> list[float]:
+    """Return for how many seconds the check of each store contradicts a client."""
+    return asyncio.run(_run_storms(seed))
+
+
+async def _run_storms(seed: str) -> list[float]:
+    # At the same time: they wait most of the time, for faults to begin and to end.
+    witnesses = await asyncio.gather(*(storm.run(seed) for storm in STORMS))
+    for storm, witness in zip(STORMS, witnesses, strict=True):
+        assert witness.outage > storm.limit, "a check that is always green would not be found"
+        assert witness.results[True], "every write failed"
+        disagreed = f"check and client disagreed for {witness.longest:.2f} of {storm.limit:.1f} s"
+        show(f"{storm.name}: {disagreed}; writes passed and failed: {witness.results}")
+    return [witness.longest for witness in witnesses]
+
+
 def judge_chaos(
     environment: Environment,
     count: int,
@@ -98,7 +123,8 @@ def _attempt(
 ) -> ChaosResult:
     show(f"{count} random faults, seed {seed}")
     with (
-        run_service_and_control(environment, postgres.BY_NAME, command) as (service, control),
+        run_control(environment) as control,
+        run_service(environment, postgres.BY_NAME, command) as service,
         Load(service, control, *map(check_path, CHECKS)) as load,
     ):
         started = time.monotonic()

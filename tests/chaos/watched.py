@@ -20,24 +20,29 @@ STARTUP = 10
 
 
 @contextmanager
-def run_service_and_control(
+def run_service(
     environment: Environment, setup: Setup, argv: Sequence[str] = SERVICE_APP
-) -> Iterator[tuple[Service, Service]]:
-    """Run both until the block ends; all checks pass when it begins."""
+) -> Iterator[Service]:
+    """Run the service until the block ends; all checks pass when it begins."""
     with running(
         {**environment.environ(), **setup.environ(environment)},
         environment.folder / "service",
-        command(argv, environment.names.host),
+        command(argv, environment.names.host, attempts=1),
     ) as service:
         for name in CHECKS:
             service.until(name, None, STARTUP)
-        with running(
-            control_settings(environment), environment.folder / "control", SERVICE_APP
-        ) as control:
-            control.until(CHECKS[-1], None, STARTUP)
-            for one in (service, control):
-                raise_priority(one.process.pid, SERVICE)
-            yield service, control
+        raise_priority(service.process.pid, SERVICE)
+        yield service
+
+
+@contextmanager
+def run_control(environment: Environment) -> Iterator[Service]:
+    """Run the control until the block ends; all checks pass when it begins."""
+    settings, log = control_settings(environment), environment.folder / "control"
+    with running(settings, log, SERVICE_APP) as control:
+        control.until(CHECKS[-1], None, STARTUP)
+        raise_priority(control.process.pid, SERVICE)
+        yield control
 
 
 def control_settings(environment: Environment) -> dict[str, str]:
