@@ -81,7 +81,7 @@ coverage: $(MADE) ## run most of those tests with coverage: all of app/health, a
 	$(IN_MEMORY) scripts/coverage $(BIN) $(TOGETHER)
 
 system-test: $(MADE) ## test TLS, PgBouncer, metrics, load, hostile dependencies and Kubernetes manifests with Debian's programs
-	@scripts/suite run system $(BIN)/pytest --quiet -o timeout=400 tests/system -m waits & waiting=$$!; \
+	@scripts/suite run system $(BIN)/pytest --quiet -o timeout=400 tests/system -m waits --numprocesses 2 --dist loadfile & waiting=$$!; \
 		scripts/suite run system $(BIN)/pytest tests/system -m 'not alone and not waits' --numprocesses 3 --dist loadfile --durations 10 && wait $$waiting
 	@scripts/suite run system $(BIN)/pytest tests/system -m alone
 

@@ -7,14 +7,15 @@ import pytest
 
 from tests.chaos import http
 from tests.chaos.load import Load
+from tests.chaos.priority import come_first
 from tests.chaos.stage import Environment, create_environment
 from tests.chaos.trial import Trial
 from tests.chaos.verdict import judge_chaos
-from tests.chaos.watched import run_service_and_control
+from tests.chaos.watched import run_control, run_service
 from tests.support.faults.nameserver import unavailable
 
 
-pytestmark = pytest.mark.alone
+pytestmark = pytest.mark.waits
 
 if reason := unavailable():
     pytest.skip(f"*** THE FAULT TESTS ARE NOT TESTED: {reason} ***", allow_module_level=True)
@@ -28,6 +29,7 @@ RESOURCES = (
 
 @pytest.fixture(name="environment", scope="module")
 def _environment() -> Iterator[Environment]:
+    come_first()
     with create_environment() as environment:
         yield environment
 
@@ -60,7 +62,8 @@ def test_a_row_fails_if_the_service_is_late(
     refused = next(row for row in http.ROWS if row.name == "refused")
     command = (*DEFECTIVE_SERVICE, defect)
     with (
-        run_service_and_control(environment, refused.setup, command) as (service, control),
+        run_control(environment) as control,
+        run_service(environment, refused.setup, command) as service,
         Load(service, control) as load,
     ):
         problems = Trial(refused, service, load).run(environment).problems
