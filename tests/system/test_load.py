@@ -39,8 +39,8 @@ def _service(postgres: Postgres, valkey: Valkey, tmp_path: Path) -> Iterator[Ser
 
 
 def flood(service: Service, connections: int, *arguments: str, path: str = "/health/ready") -> str:
-    """Send requests as fast as possible for three seconds, and return the report of wrk."""
-    command = [str(program("wrk")), "--threads=1", f"--connections={connections}", "--duration=3s"]
+    """Send requests as fast as possible for two seconds, and return the report of wrk."""
+    command = [str(program("wrk")), "--threads=1", f"--connections={connections}", "--duration=2s"]
     url = f"http://127.0.0.1:{service.port}{path}"
     done = subprocess.run([*command, *arguments, url], capture_output=True, text=True, check=True)
     return done.stdout
