@@ -11,7 +11,7 @@ from tests.proxies.proxies import PROXIES
 
 # Each round restarts three instances. tests/proxies/test_companion.py adds ten restarts behind each
 # proxy that probes.
-ROUNDS = {**dict.fromkeys(PROXIES, 6), "envoy": 3}
+ROUNDS = {**dict.fromkeys(PROXIES, 4), "envoy": 3}
 KEPT = 6
 
 
