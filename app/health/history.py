@@ -13,7 +13,7 @@ MIN_SLOTS = 6
 SLOT_SECONDS = 10
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Slot:
     """The worst result of ten seconds, as an average would hide a spike.
 
@@ -23,13 +23,15 @@ class Slot:
     """
 
     number: int
-    latency: float | None
-    failed: bool
+    latency: float | None = None
+    failed: bool = False
 
-    def merge(self, other: "Slot") -> "Slot":
-        """Return the worst of both."""
-        latencies = [slot.latency for slot in (self, other) if slot.latency is not None]
-        return Slot(self.number, max(latencies, default=None), self.failed or other.failed)
+    def add(self, result: Result) -> None:
+        """Add a result."""
+        if result.reason is not None:
+            self.failed = True
+        elif self.latency is None or result.latency > self.latency:
+            self.latency = result.latency
 
 
 class LatencyTrend:
@@ -40,11 +42,10 @@ class LatencyTrend:
 
     def add(self, result: Result) -> None:
         """Add a result to the slot of its time."""
-        failed = result.reason is not None
-        slot = Slot(_number(result.at), None if failed else result.latency, failed)
-        if self._slots and self._slots[-1].number == slot.number:
-            slot = slot.merge(self._slots.pop())
-        self._slots.append(slot)
+        number = _number(result.at)
+        if not self._slots or self._slots[-1].number != number:
+            self._slots.append(Slot(number))
+        self._slots[-1].add(result)
 
     def at(self, now: Instant) -> list[Slot | None]:
         """Return the slots from the first result to *now*, with None for one without a result.
