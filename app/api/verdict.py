@@ -169,15 +169,16 @@ def readiness_query(
         only: if a check has one of these names, the other checks do not count.
         is_verbose: whether the answer lists all checks, however many there are.
     """
+    asked = (*exclude, *only)
 
     def query(report: Report, phase: Phase) -> Verdict:
-        names = {observation.check.name for observation in report.checks}
+        names = {observation.check.name for observation in report.checks} if asked else set()
         # If only unknown names are asked for, all checks count: a misspelling must not pass.
         others = names.difference(only) if names.intersection(only) else set()
         included = report.without(others.union(exclude))
         unknown = (
             f"no check is named {UNSAFE.sub('?', name[:MAX_NAME_LENGTH])}"
-            for name in (*exclude, *only)
+            for name in asked
             if name not in names
         )
         warnings = chain(unknown, _certificate_warnings(included))
