@@ -29,6 +29,11 @@ MAX_ABANDONED = 2
 # check at the same moment.
 JITTER = 0.1
 
+# Ticks of a second, and of a shorter interval. Attempts start on a tick, so those that are due at
+# about the same time share a wake-up of the process, which costs as much as a check. Ticks count
+# from the start of the process, so that they differ between instances.
+TICKS = 32
+
 # Characters of a cause that are kept: a server may send megabytes. The log shows fewer, so that
 # redaction sees where the text was cut.
 MAX_CAUSE = 1000
@@ -54,6 +59,7 @@ class CheckRunner:
     ) -> None:
         self.check = check
         self.observation = Observation(check=check, since=clock.now())
+        self._created = self.observation.since.steady
         self._clock = clock
         self._on_result = on_result
         self._on_transition = on_transition
@@ -71,10 +77,17 @@ class CheckRunner:
                 self._record(await self._await_result(attempt, started))
                 if not attempt.done():
                     await self._wait_for_stuck(attempt, started)
-                pause = self.check.interval * (1 - JITTER * self._jitter())
-                await asyncio.sleep(max(0.0, started + pause - self._clock.steady()))
+                due = self._next_start(started)
+                await asyncio.sleep(max(0.0, due - self._clock.steady()))
         finally:
             await self._close()
+
+    def _next_start(self, started: float) -> float:
+        """Return when the attempt after one that has *started* is due: on a tick."""
+        interval = self.check.interval
+        tick = min(interval, 1.0) / TICKS
+        due = started + interval - (JITTER * interval - tick) * self._jitter()
+        return due - (due - self._created) % tick
 
     async def _await_result(self, attempt: Attempt, started: float) -> Result:
         """Return the result of an attempt. Cancel the attempt if it misses its deadline."""

@@ -53,7 +53,7 @@ class Fleet:
         self._jitter = jitter or self._random.random
         self._settings = settings
         self._database = database
-        self._monitors = [self._create_instance() for _ in range(size)]
+        self._monitors = list[Monitor]()
 
     def _create_instance(self) -> Monitor:
         now = asyncio.get_running_loop().time
@@ -81,11 +81,12 @@ class Fleet:
     async def running(self, within: float) -> AsyncIterator[None]:
         """Start all instances *within* seconds, and sample readiness until the block ends."""
         now = asyncio.get_running_loop().time
-        starts = sorted(self._random.uniform(0, within) for _ in self._monitors)
+        starts = sorted(self._random.uniform(0, within) for _ in range(self.size))
         async with AsyncExitStack() as stack:
-            for start, monitor in zip(starts, self._monitors, strict=True):
+            for start in starts:
                 await asyncio.sleep(start - now())
-                await stack.enter_async_context(monitor)
+                monitor = self._create_instance()  # now, because its ticks count from its creation
+                self._monitors.append(await stack.enter_async_context(monitor))
             await asyncio.sleep(SAMPLE)
             sampling = asyncio.create_task(self._sample())
             yield

@@ -50,12 +50,23 @@ async def test_attempts_start_one_interval_apart() -> None:
     assert dependency.asked == [0, 2, 4, 6, 8]
 
 
-async def test_jitter_shortens_the_interval_by_a_tenth_at_most() -> None:
+@pytest.mark.parametrize("interval", [0.01, 1, 1.7, 30])
+async def test_jitter_shortens_the_interval_by_a_tenth_at_most(interval: float) -> None:
     """It never makes the interval longer."""
     dependency = Dependency(answers)
-    async with make_monitor(check(dependency, interval=2), jitter=1):
-        await at(6)
-    assert dependency.asked == pytest.approx([0, 1.8, 3.6, 5.4])
+    async with make_monitor(check(dependency, interval=interval), jitter=1):
+        await at(20 * interval)
+    gaps = [later - earlier for earlier, later in pairwise(dependency.asked)]
+    assert len(gaps) > 20
+    assert all(0.9 * interval - 1e-9 < gap < interval for gap in gaps)
+
+
+async def test_a_late_attempt_is_followed_by_one_on_a_tick() -> None:
+    """Otherwise each check would wake the process for itself."""
+    dependency = Dependency(takes(1.01), answers)
+    async with make_monitor(check(dependency, timeout=2)):
+        await at(4.5)
+    assert dependency.asked == pytest.approx([0, 1.01, 2, 3, 4])
 
 
 async def test_jitter_is_random_by_default() -> None:
