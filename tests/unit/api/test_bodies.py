@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from app.api.json_bodies import CheckBody, HealthBody, write_json
 from app.api.verdict import Verdict
-from app.health import Check, Instant, Observation, Reason, Report, Status
+from app.health import Certificate, Check, Facts, Instant, Observation, Reason, Report, Status
 from app.lifecycle import Phase
 
 
@@ -55,3 +55,9 @@ def test_a_body_shows_the_current_observation() -> None:
         body = CheckBody.model_validate_json(write_json(verdict(observation, is_single_check=True)))
         assert (body.status, body.reason) == (observation.status.word, observation.reason)
         assert body == CheckBody.from_observation(observation)
+
+
+def test_a_body_shows_when_the_certificate_expires() -> None:
+    facts = Facts(certificate=Certificate(NOW.wall - 60, NOW.wall + 60))
+    body = CheckBody.from_observation(replace(known("shop"), facts=facts))
+    assert body.certificate_expires_at == "2025-11-23T10:01:00.250Z"

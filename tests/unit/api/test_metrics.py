@@ -165,6 +165,13 @@ def test_results_and_transitions_are_counted(api_client: ApiClient) -> None:
     assert value(after, "health_check_runs_total", check="postgres", result="pass") == 0
 
 
+def test_a_bucket_contains_its_bound(api_client: ApiClient) -> None:
+    """`le` means less than or equal, https://prometheus.io/docs/concepts/metric_types/#histogram."""
+    api_client.recorder.record_result("redis", Result(at=START, latency=0.0025))
+    bucket = {"check": "redis", "le": "0.0025"}
+    assert value(scrape(api_client), "health_check_duration_seconds_bucket", **bucket) == 1
+
+
 def test_requests_are_counted_by_endpoint_and_code(api_client: ApiClient) -> None:
     """An alias counts as its endpoint, and all unknown paths as `other`: labels are bounded."""
     for path in ("/healthz", "/health/", "/health/checks/redis", "/health/checks/mysql"):

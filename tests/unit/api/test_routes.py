@@ -190,6 +190,7 @@ def test_an_exclusion_does_not_end_the_start(api_client: ApiClient) -> None:
         ("only=redis&only=postgres&exclude=redis", ["postgres"], []),
         ("only=redis&exclude=redis", [], []),
         ("only=redis&exclude=mysql", ["redis"], ["mysql"]),
+        ("exclude=mysql&exclude=redis", ["postgres"], ["mysql"]),
     ],
 )
 def test_other_checks_than_the_named_ones_do_not_count(

@@ -16,6 +16,7 @@ from app.health import Check, History, Reason, Report
 from app.health.reasons import Advice
 from app.lifecycle import Phase
 from tests.support.fakes import answers
+from tests.unit.api.desk import ApiClient
 from tests.unit.api.scenes import (
     INSTANCE,
     MINUTE,
@@ -276,3 +277,18 @@ def test_one_check_has_a_page_of_its_own() -> None:
         text = read(render_page(replace(verdict, page=state.page())))
         assert text.startswith(beginning)
     assert "postgres" not in text
+
+
+@pytest.mark.parametrize(
+    ("path", "link"),
+    [
+        ("/health", "./metrics"),
+        ("/health/", "../metrics"),
+        ("/health/ready", "../metrics"),
+        ("/health/checks/redis", "../../metrics"),
+    ],
+)
+def test_links_are_relative_to_the_path(api_client: ApiClient, path: str, link: str) -> None:
+    """A proxy may serve Vitals under a prefix. A page of another path was cached before."""
+    pages = [api_client.get(one, params={"format": "html"}).text for one in ("/readyz", path)]
+    assert f'href="{link}"' in pages[1]
