@@ -20,8 +20,9 @@ def unavailable() -> bool:
 
 
 def come_first() -> None:
-    """Come before usual programs, so that proxies and servers answer in time beside them."""
-    os.setpriority(os.PRIO_PROCESS, 0, NICENESS)
+    """Come before usual programs, if root, so that proxies and servers answer in time."""
+    with suppress(PermissionError):
+        os.setpriority(os.PRIO_PROCESS, 0, NICENESS)
 
 
 def raise_priority(pid: int, priority: int) -> None:

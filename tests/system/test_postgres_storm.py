@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack, ExitStack, suppress
 import pytest
 
 from app.health import Check, Clock, Monitor, Status, Transition
+from tests.chaos.priority import come_first
 from tests.support.faults.fault import Blackhole, Cut, Fault, Refuse, Reset, Silent
 from tests.support.faults.proxy import Proxy
 from tests.support.specs import postgres
@@ -15,7 +16,7 @@ from tests.system.replicas import Replica
 from tests.system.servers import SystemPostgres
 
 
-pytestmark = pytest.mark.alone
+pytestmark = pytest.mark.waits
 
 INTERVAL, TIMEOUT = 0.1, 0.6
 BOUND = INTERVAL + TIMEOUT + 0.5
@@ -25,7 +26,8 @@ ROUNDS = 6
 
 @pytest.fixture(name="cluster", scope="module")
 def _cluster() -> Iterator[list[SystemPostgres]]:
-    """Run a primary and two replicas."""
+    """Run a primary and two replicas, before usual programs."""
+    come_first()
     with SystemPostgres() as primary, ExitStack() as stack:
         yield [primary, *(stack.enter_context(Replica(primary)) for _ in range(2))]
 
