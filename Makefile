@@ -23,7 +23,7 @@ elsewhere = $(if $(shell grep -sF '$(realpath $(1))/bin/' $(1)/bin/vitals),,else
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help .venv run install lint test test-only test-all coverage system-test edge-test browser-test picture image-test swarm-test image-bench mutants fuzz faults soak bench bench-quick system-servers system-proxies system-browser fmt docs-tables lock clean fleet release
+.PHONY: help .venv run install lint test test-only test-all coverage system-test edge-test browser-test picture image-test swarm-test image-bench mutants fuzz faults soak bench bench-quick bench-checks system-servers system-proxies system-browser fmt docs-tables lock clean fleet release
 
 help: ## list the targets
 	@echo 'New here? `make run` starts the service with its own PostgreSQL and Redis, and prints what to try.'
@@ -148,6 +148,9 @@ bench: $(BENCH_MADE) system-servers ## compare with other libraries; writes docs
 
 bench-quick: $(BENCH_MADE) system-servers ## run a short benchmark, in under a minute; writes no file
 	$(BENCH)/python -m benchmarks --quick
+
+bench-checks: $(BENCH_MADE) system-servers ## measure the CPU time of each kind of check, beside version 1.0; writes no file
+	$(BENCH)/python -m benchmarks.checks
 
 fleet: $(BENCH_MADE) ## simulate many instances with one database; writes docs/scaling.md
 	$(BENCH)/python -m benchmarks.fleet

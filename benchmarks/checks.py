@@ -1,23 +1,27 @@
-"""`python -m benchmarks.checks`: the CPU time of one check of each kind, and of 200 checks.
+"""`make bench-checks`: the CPU time of one check of each kind, and of 200 checks.
 
-Debian's prometheus-blackbox-exporter probes the same servers for comparison.
+Version 1.0 and Debian's prometheus-blackbox-exporter check the same servers for comparison.
 """
 
 import http.client
+import io
 import json
-import os
+import re
 import shutil
 import statistics
 import subprocess
 import sys
+import tarfile
 import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlencode
+from urllib.request import urlopen
 
 import psutil
 
@@ -33,6 +37,10 @@ from tests.support.tls_server import TlsServer
 
 BLACKBOX = "prometheus-blackbox-exporter"
 
+# The last commit without changes after version 1.0.0, and the kinds of checks that it has.
+VERSION_1 = "021b35b"
+KINDS_1 = ("postgresql", "redis", "http")
+
 # Seconds between two attempts: often enough that idle time does not count.
 INTERVAL = 0.01
 
@@ -45,15 +53,13 @@ class CheckCosts:
     """The measurements.
 
     Attributes:
-        cpu: seconds of CPU time per attempt, by the kind of check.
-        blackbox: the same of blackbox exporter, for the kinds that it has.
+        cpu: seconds of CPU time per attempt, by the name of the program and the kind of check.
         share: of a core that the service uses with 200 checks.
         p99: seconds of a readiness answer at 32 connections, with 200 checks.
         growth: rate of readiness answers without details with 200 checks, divided by that with 2.
     """
 
-    cpu: Mapping[str, float]
-    blackbox: Mapping[str, float]
+    cpu: Mapping[str, Mapping[str, float]]
     share: float
     p99: float
     growth: float
@@ -107,13 +113,51 @@ class Blackbox:
         return float(times.user + times.system)
 
 
-def measure_attempts(environ: Mapping[str, str], seconds: float) -> float:
-    """Return the CPU time per attempt of the check in the settings."""
-    command = ["taskset", "--cpu-list", str(FIRST)]
-    command += [sys.executable, "-m", "benchmarks.apps.checks", str(seconds)]
-    settings = {**os.environ, **environ, "CHECK_INTERVAL": str(INTERVAL)}
-    run = subprocess.run(command, env=settings, capture_output=True, text=True, check=True)
-    return float(run.stdout.split()[-1])
+def extract_version_1(stack: ExitStack) -> Path | None:
+    """Extract version 1.0 into a temporary folder; return None without the history of git."""
+    command = ["git", "archive", VERSION_1, "app"]
+    archive = subprocess.run(command, check=False, capture_output=True)
+    if archive.returncode:
+        return None
+    folder = stack.enter_context(tempfile.TemporaryDirectory())
+    with tarfile.open(fileobj=io.BytesIO(archive.stdout)) as files:
+        files.extractall(folder, filter="data")
+    return Path(folder)
+
+
+def measure_attempts(
+    settings: Mapping[str, str], seconds: float, folder: Path | None = None
+) -> float:
+    """Return the CPU time of `vitals serve` per attempt of its check. Each attempt must pass.
+
+    Args:
+        folder: the code of the service; that of this checkout by default.
+    """
+    often = {
+        "CHECK_INTERVAL": str(INTERVAL),
+        "CHECK_TIMEOUT": "10",
+        "DRAIN_SECONDS": "0",
+        **settings,
+    }
+    with Server(SERVE, often, folder=folder) as server:
+        server.await_ready()
+        count_attempts(server)  # exclude what the first scrape imports
+        time.sleep(1)
+        attempts, used = count_attempts(server), server.cpu
+        time.sleep(seconds)
+        used = server.cpu - used
+        return used / (count_attempts(server) - attempts)
+
+
+def count_attempts(server: Server) -> float:
+    """Return how many attempts have passed, as the metrics count them. None may have failed."""
+    with urlopen(f"http://127.0.0.1:{server.port}/metrics") as response:
+        text = response.read().decode()
+    runs = re.findall(r'health_check_runs_total{.*"(pass|fail)"} (.+)', text)
+    counts = {result: float(count) for result, count in runs}
+    if counts["fail"]:
+        sys.exit(f"a check fails: {runs}")
+    return counts["pass"]
 
 
 def issue_certificate(file: Path) -> Path:
@@ -148,7 +192,10 @@ def settings_by_kind(stores: Stores, target: Server, stack: ExitStack) -> dict[s
         kind: {key: value for key, value in stores.environ.items() if key.startswith(starts)}
         for kind, starts in names.items()
     }
-    return found | {kind: {"CHECKS": json.dumps({kind: one})} for kind, one in checks.items()}
+    variables = {kind: "HTTP_CHECKS" if kind in KINDS_1 else "CHECKS" for kind in checks}
+    return found | {
+        kind: {variables[kind]: json.dumps({kind: one})} for kind, one in checks.items()
+    }
 
 
 @contextmanager
@@ -181,22 +228,28 @@ def measure_many(target: Server, seconds: int) -> tuple[float, Sample, Sample]:
 
 def measure(stores: Stores, environ: Mapping[str, str], rounds: int, seconds: int) -> CheckCosts:
     """Measure in rounds, and return medians. Each round measures each kind once."""
-    cpu, blackbox = defaultdict(list), defaultdict(list)
+    cpu = defaultdict[str, defaultdict[str, list[float]]](partial(defaultdict, list))
     many = []
     with ExitStack() as stack:
         target = stack.enter_context(Server(RAW, environ, SECOND))
         kinds = settings_by_kind(stores, target, stack)
+        old = extract_version_1(stack)
         exporter = Blackbox(stack) if shutil.which(BLACKBOX) else None
         targets = {"http": target.url, "tcp": f"127.0.0.1:{target.port}"}
         for _ in range(rounds):
             for kind, settings in kinds.items():
-                cpu[kind].append(measure_attempts(settings, 2 * seconds))
+                cpu["Vitals"][kind].append(measure_attempts(settings, 2 * seconds))
+                if old and kind in KINDS_1:
+                    cpu["in 1.0"][kind].append(measure_attempts(settings, 2 * seconds, old))
                 if exporter and kind in targets:
-                    blackbox[kind].append(exporter.measure(kind, targets[kind], 2 * seconds))
+                    used = exporter.measure(kind, targets[kind], 2 * seconds)
+                    cpu["blackbox exporter"][kind].append(used)
             many.append(measure_many(target, seconds))
     return CheckCosts(
-        cpu={kind: statistics.median(values) for kind, values in cpu.items()},
-        blackbox={kind: statistics.median(values) for kind, values in blackbox.items()},
+        cpu={
+            program: {kind: statistics.median(values) for kind, values in kinds.items()}
+            for program, kinds in cpu.items()
+        },
         share=statistics.median(share for share, _, _ in many),
         p99=statistics.median(with_many.p99 for _, with_many, _ in many),
         growth=statistics.median(with_many.rate / few.rate for _, with_many, few in many),
@@ -205,12 +258,11 @@ def measure(stores: Stores, environ: Mapping[str, str], rounds: int, seconds: in
 
 def check_tables(costs: CheckCosts) -> str:
     """Return the table of the kinds, and that of 200 checks."""
-    heads = ["CPU time of a check, ms", "Vitals", "blackbox exporter"]
-    columns = (costs.cpu, costs.blackbox)
     rows = [
-        [kind, *(f"{1000 * one[kind]:.2f}" if kind in one else "" for one in columns)]
-        for kind in costs.cpu
+        [kind, *(f"{1000 * one[kind]:.2f}" if kind in one else "" for one in costs.cpu.values())]
+        for kind in costs.cpu["Vitals"]
     ]
+    heads = ["CPU time of the process per check, ms", *costs.cpu]
     many = [
         ["share of a core, 1 s apart", f"{costs.share:.3f}"],
         ["readiness p99 at 32 connections, ms", f"{1000 * costs.p99:.2f}"],

@@ -96,7 +96,7 @@ def write(
         ratio=RATIO,
         faster=results.ratio(COMMON, SERVE),
         fastest=results.ratio(COMMON, SERVE) / max(results.ratio(COMMON, c) for c in LIBRARIES),
-        check=1000 * figures.checks.cpu["postgresql"],
+        check=1000 * figures.checks.cpu["Vitals"]["postgresql"],
     )
     rows = [
         [target.name, f"{target.figure:.3g}", target.bound, "yes" if target.met else "**no**"]

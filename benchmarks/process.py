@@ -5,6 +5,7 @@ import os
 import subprocess
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -29,13 +30,18 @@ class Server:
 
     Args:
         processor: the CPU to run on; the target of HTTP checks shares that of the load generator.
-
+        folder: the code of our service; that of this checkout by default.
     """
 
     def __init__(
-        self, contender: Contender, environ: Mapping[str, str], processor: int = FIRST
+        self,
+        contender: Contender,
+        environ: Mapping[str, str],
+        processor: int = FIRST,
+        folder: Path | None = None,
     ) -> None:
         self.contender = contender
+        self._folder = folder
         self._reservation = reserve()
         self.port = self._reservation.getsockname()[1]
         self._environ = {**os.environ, **environ, "PORT": str(self.port)}
@@ -46,7 +52,11 @@ class Server:
         started = time.perf_counter()
         pinned = ["taskset", "--cpu-list", str(self._processor), *self.contender.command(self.port)]
         self._process = subprocess.Popen(
-            pinned, env=self._environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            pinned,
+            env=self._environ,
+            cwd=self._folder,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
         )
         live = "/health/live" if self.contender.ours else self.contender.path
         while self._status(live) != http.client.OK:
