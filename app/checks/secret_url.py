@@ -29,7 +29,9 @@ REFERENCE = re.compile(f"secret:({SECRET_NAME})")
 
 # The scheme, the user, the password, and the rest.
 PASSWORD = re.compile(r"([^:/?#]+://)([^:/?#]*):([^/?#]*)@(.*)", re.DOTALL)
-PASSWORD_OPTION = re.compile(r"(?<=[?&])password=([^&#]*)&?")
+
+# libpq and redis-py accept a password in the query, too.
+QUERY_PASSWORD = re.compile(r"(?<=[?&])password=([^&#]*)&?")
 
 
 class WrongUrlError(Exception):
@@ -55,8 +57,8 @@ def split_password(url: str, kind: Kind) -> tuple[str, str]:
     """
     if not issubclass(kind.options, StoreOptions):
         return url, ""
-    passwords = PASSWORD_OPTION.findall(url)
-    url = PASSWORD_OPTION.sub("", url)
+    passwords = QUERY_PASSWORD.findall(url)
+    url = QUERY_PASSWORD.sub("", url)
     if found := PASSWORD.fullmatch(url):
         scheme, user, password, rest = found.groups()
         url = f"{scheme}{user}{'@' if user else ''}{rest}"

@@ -8,6 +8,7 @@ from itertools import groupby, takewhile
 from operator import itemgetter
 from urllib.parse import quote, quote_plus, unquote
 
+from app.checks.secret_url import QUERY_PASSWORD
 from app.text import MAX_LENGTH, cut
 
 
@@ -41,7 +42,8 @@ def sensitive_parts(secret: str) -> list[str]:
     """
     authority, rest = found.groups() if (found := URL.fullmatch(secret)) else ("", "")
     password = authority.rpartition("@")[0].partition(":")[2]
-    parts = [password, unquote(password), rest if len(rest) >= MIN_PREFIX else ""]
+    passwords = [password, *QUERY_PASSWORD.findall(rest)]
+    parts = [*passwords, *map(unquote, passwords), rest if len(rest) >= MIN_PREFIX else ""]
     return [part for part in parts if part] or [secret]
 
 

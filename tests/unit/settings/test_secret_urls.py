@@ -44,6 +44,8 @@ def problems() -> list[str]:
             "postgresql",
             "postgresql://%2Frun%2Fpg/o",
         ),
+        (f"postgres://a@db/o?password={CANARY}&sslmode=require", "postgresql", "postgres://db/o"),
+        (f"redis://cache/1?db=1&password={CANARY}", "redis", "redis://cache/1"),
         (f"rediss://:{CANARY}@cache/1", "redis", "rediss://cache/1"),
         (f"unix://:{CANARY}@/run/redis.sock?db=1", "redis", "unix:///run/redis.sock"),
         (f"https://host:8443/hook/{CANARY}?{CANARY}", "http", "https://host:8443"),
