@@ -6,7 +6,7 @@ https://redis.io/docs/latest/commands/cluster-nodes/
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -20,12 +20,15 @@ from app.checks.urls import is_port
 from app.health import Reason
 
 
-# A host that began with a slash would be a Unix socket.
-HOST = re.compile(rb"[!-.0-~][!-~]*")
+# A host that began with a slash would be a Unix socket. A DNS name has 253 characters at most.
+HOST = re.compile(rb"[!-.0-~][!-~]{0,252}")
 PORT = re.compile(rb"[0-9]{1,5}")
 
 # A cluster has up to 1,000 nodes, of which two to three share the slots of one primary.
 MAX_PRIMARIES = 500
+
+# To connect to all of them at once would block the event loop, and need a thread for each name.
+MAX_AT_ONCE = 10
 
 Address = tuple[str, int]
 
@@ -145,16 +148,16 @@ def _parse_nodes(reply: Any, own_host: str) -> list[Address]:
         own_host: the host of the node that has replied. It may not know its own address.
     """
     raise_refusal(reply)
-    primaries = list[Address]()
+    primaries = dict[Address, None]()
     for line in reply.splitlines() if isinstance(reply, bytes) else []:
         match line.split():
             case [_, endpoint, flags, _, _, _, _, _, *slots] if b"master" in flags.split(b","):
                 if any(slot[:1].isdigit() for slot in slots):  # not one that is only moving
                     host, _, port = endpoint.partition(b"@")[0].rpartition(b":")
-                    primaries.append(_parse_address(host or own_host.encode(), port))
+                    primaries[_parse_address(host or own_host.encode(), port)] = None
     if not 0 < len(primaries) <= MAX_PRIMARIES:
         raise ProtocolError(f"a reply with {len(primaries)} primaries")
-    return primaries
+    return list(primaries)
 
 
 class ClusterProbe(HostsProbe[NodeProbe]):
@@ -179,7 +182,7 @@ class ClusterProbe(HostsProbe[NodeProbe]):
         self._unproven = list[Address]()
 
     async def __call__(self) -> None:
-        """Ask the nodes, and then all primaries at the same time.
+        """Ask the nodes, and then the primaries, several at the same time.
 
         Raises:
             Exception: the error of the node that decides, or of the first primary that fails.
@@ -193,21 +196,23 @@ class ClusterProbe(HostsProbe[NodeProbe]):
             if address not in self._primaries:
                 self._primaries[address] = self._make_probe(*address)
         self._unproven = list(named)
-        tasks = [asyncio.create_task(self._prove(address)) for address in named]
+        queue = iter(named)
+        tasks = [asyncio.create_task(self._prove(queue)) for _ in range(MAX_AT_ONCE)]
         try:
             await asyncio.gather(*tasks)
         finally:
             for task in tasks:
                 task.cancel()
 
-    async def _prove(self, address: Address) -> None:
-        try:
-            await self._primaries[address]()
-        except Exception:
-            # The first one that fails decides, and is explained.
-            self._unproven.sort(key=lambda other: other != address)
-            raise
-        self._unproven.remove(address)
+    async def _prove(self, addresses: Iterator[Address]) -> None:
+        for address in addresses:
+            try:
+                await self._primaries[address]()
+            except Exception:
+                # The first one that fails decides, and is explained.
+                self._unproven.sort(key=lambda other: other != address)
+                raise
+            self._unproven.remove(address)
 
     def _explain(self, error: BaseException) -> Reason:
         if not self._unproven:

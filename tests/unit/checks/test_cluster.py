@@ -1,14 +1,14 @@
 """Nodes of a Redis Cluster whose replies a test scripts."""
 
 import socket
-from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
-from app.checks.redis_primaries import MAX_PRIMARIES
+from app.checks.redis_primaries import MAX_AT_ONCE, MAX_PRIMARIES
 from app.checks.redis_server import HIDDEN_CLUSTER
 from app.health import Reason
 from tests.support.ports import free_port
@@ -111,7 +111,11 @@ async def test_nodes_without_slots_are_not_asked(other: str) -> None:
         (bulk(line("127.0.0.1:0@1")), Reason.PROTOCOL),
         (bulk(line("127.0.0.1:99999@1")), Reason.PROTOCOL),
         (bulk(line("/run/redis.sock:1@1")), Reason.PROTOCOL),
-        (bulk(*["i h:1 master - 0 0 0 c 1"] * (MAX_PRIMARIES + 1)), Reason.PROTOCOL),
+        (bulk(line(f"{'h' * 254}:1@1")), Reason.PROTOCOL),
+        (
+            bulk(*(f"i h:{n} master - 0 0 0 c 1" for n in range(1, MAX_PRIMARIES + 2))),
+            Reason.PROTOCOL,
+        ),
         (bulk(line("name.invalid:1@1")), Reason.DNS),
         (b"-LOADING Redis is loading", Reason.STARTING),
     ],
@@ -153,7 +157,7 @@ async def test_a_primary_that_is_down_decides() -> None:
 
 
 async def test_a_silent_primary_hides_no_other_one() -> None:
-    """All are asked at the same time."""
+    """Several are asked at the same time."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         frozen = f"127.0.0.1:{silent.getsockname()[1]}@1"
         async with node() as healthy, opened(healthy) as probe:
@@ -162,6 +166,32 @@ async def test_a_silent_primary_hides_no_other_one() -> None:
             refused = f"127.0.0.1:{free_port()}@1"
             healthy.replies[b"CLUSTER NODES"] = bulk(line(frozen), line(refused))
             assert await failure(probe) is Reason.REFUSED
+
+
+@pytest.mark.parametrize(
+    ("numbers", "asked"),
+    [
+        pytest.param(range(50), MAX_AT_ONCE, id="more would block the event loop"),
+        pytest.param([1] * 3, 1, id="nodes behind one forwarded port"),
+    ],
+)
+async def test_primaries_are_asked(numbers: Sequence[int], asked: int) -> None:
+    with socket.create_server(("0.0.0.0", 0), backlog=100) as silent:  # noqa: S104 - 127.0.0.0/8
+        port = silent.getsockname()[1]
+        async with node() as seed, opened(seed) as probe:
+            lines = [line(f"127.0.1.{number}:{port}@1") for number in numbers]
+            seed.replies[b"CLUSTER NODES"] = bulk(*lines)
+            assert await failure(probe, within=0.5) is Reason.TIMEOUT
+        silent.settimeout(0)
+        assert len(list(accepted(silent))) == asked
+
+
+def accepted(server: socket.socket) -> Iterator[None]:
+    """Accept the connections that wait for a server."""
+    with suppress(BlockingIOError):
+        while True:
+            server.accept()[0].close()
+            yield
 
 
 async def test_a_failover_changes_the_primaries() -> None:
