@@ -153,8 +153,11 @@ def _parse_nodes(reply: Any, own_host: str) -> list[Address]:
         match line.split():
             case [_, endpoint, flags, _, _, _, _, _, *slots] if b"master" in flags.split(b","):
                 if any(slot[:1].isdigit() for slot in slots):  # not one that is only moving
-                    host, _, port = endpoint.partition(b"@")[0].rpartition(b":")
-                    primaries[_parse_address(host or own_host.encode(), port)] = None
+                    address, hostname, *_ = (*endpoint.split(b","), b"")
+                    host, _, port = address.partition(b"@")[0].rpartition(b":")
+                    # Certificates seldom name an IP address, and NAT may hide it from clients.
+                    host = hostname or host or own_host.encode()
+                    primaries[_parse_address(host, port)] = None
     if not 0 < len(primaries) <= MAX_PRIMARIES:
         raise ProtocolError(f"a reply with {len(primaries)} primaries")
     return list(primaries)

@@ -67,7 +67,8 @@ def opened(*seeds: Node, depth: str = "writable") -> AbstractAsyncContextManager
     ("endpoint", "flags"),
     [
         ("127.0.0.1:PORT@1", "myself,master"),
-        ("127.0.0.1:PORT@1,name.invalid", "master"),
+        ("192.0.2.1:PORT@1,127.0.0.1", "master"),  # the announced host name, if there is one
+        ("name.invalid:PORT@1,127.0.0.1,shard-id=1", "master"),
         ("127.0.0.1:PORT", "master,nofailover"),  # before Redis 4
         (":PORT@1", "myself,master"),  # a node that does not know its address
         ("127.0.0.1:PORT@1,,tls-port=0", "master,fail?"),
@@ -111,6 +112,7 @@ async def test_nodes_without_slots_are_not_asked(other: str) -> None:
         (bulk(line("127.0.0.1:0@1")), Reason.PROTOCOL),
         (bulk(line("127.0.0.1:99999@1")), Reason.PROTOCOL),
         (bulk(line("/run/redis.sock:1@1")), Reason.PROTOCOL),
+        (bulk(line("127.0.0.1:1@1,/run/redis.sock")), Reason.PROTOCOL),
         (bulk(line(f"{'h' * 254}:1@1")), Reason.PROTOCOL),
         (
             bulk(*(f"i h:{n} master - 0 0 0 c 1" for n in range(1, MAX_PRIMARIES + 2))),
