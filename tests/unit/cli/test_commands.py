@@ -181,6 +181,27 @@ def test_the_garbage_collector_is_off_during_imports(
     assert gc.isenabled()
 
 
+# Sends SIGINT while the command line is imported: when it imports click.
+EARLY_SIGINT = """
+import os, signal, sys
+class Interrupt:
+    def find_spec(name, *_):
+        if name == "click":
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Interrupt)
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from app.__main__ import main
+main()
+"""
+
+
+def test_ctrl_c_during_the_import_prints_nothing() -> None:
+    """With exit code 130, as later."""
+    command = [sys.executable, "-c", EARLY_SIGINT]
+    process = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (process.returncode, process.stdout, process.stderr) == (130, "", "")
+
+
 # SIGINT is delivered to the thread that fetches, so it interrupts no wait of the main thread: as if
 # it had arrived just before that.
 LATE_SIGINT = """
