@@ -80,8 +80,8 @@ ADVICE: Mapping[Reason, Advice] = {
     ),
     Reason.AUTH: Advice(
         "It rejects the password, or the secret's file can't be read here.",
-        "Compare the secret's file with the password of the server. A changed file is used at the "
-        "next connection. vitals doctor finds quotes, spaces and invisible characters in it.",
+        "Compare the secret's file with the password of the server: quotes, spaces and invisible "
+        "characters count. A changed file is used at the next connection.",
     ),
     Reason.DENIED: Advice(
         "It knows the user, but denies access.",
