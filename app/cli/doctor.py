@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import json
-import math
 import os
 import stat
 import sys
@@ -18,7 +17,7 @@ from typing import Any
 import click
 
 from app.check_factory import open_checks
-from app.checks.kind import CheckSpec, Options
+from app.checks.kind import MAX_SECONDS, CheckSpec, Options
 from app.checks.network import STAGE_LISTENER, Stage
 from app.cli.serve import find_bind_problems
 from app.health import Certificate, Check, Clock, Monitor, Observation, Probe, Reason
@@ -141,7 +140,7 @@ async def run_once(checks: list[Check]) -> list[ProbeTrace]:
     clock, changed = Clock(), asyncio.Event()
     recorders = [StageRecorder(check.probe, clock) for check in checks]
     once = [
-        replace(check, probe=recorder, interval=math.inf)
+        replace(check, probe=recorder, interval=MAX_SECONDS)
         for check, recorder in zip(checks, recorders, strict=True)
     ]
     monitor = Monitor(once, clock=clock)

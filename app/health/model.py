@@ -126,7 +126,7 @@ class Check:
         advise: returns advice that is better than that of the reason, if there is any. It gets the
             error of the probe, or None after a success.
         facts: returns what the probe has learned.
-        interval: seconds from the start of one attempt to the start of the next.
+        interval: seconds from the start of one attempt to the start of the next; finite.
         timeout: seconds that an attempt may take.
         failure_threshold: consecutive failures after which a passing check fails.
         success_threshold: consecutive successes after which a failing check passes.
