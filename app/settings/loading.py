@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from app.checks.http import parse_http_url
+from app.checks.http import FORBIDDEN, HttpOptions, parse_http_url
 from app.checks.kind import CheckSpec, Options
 from app.settings.checks import NAME
 from app.settings.model import REMEDY, Settings
@@ -112,14 +112,21 @@ def _find_contradictions(settings: Settings, wrong: Container[str]) -> Iterator[
     yield from _find_unusable_secrets(settings, needed)
 
 
+UNSENDABLE = "contains a line break or another character that no header may contain. Remove it."
+
+
 def _find_unusable_secrets(settings: Settings, needed: set[str]) -> Iterator[str]:
     """Yield which secrets have two files, or are needed and can't be read."""
     optional = settings.optional_secrets
+    http = (spec for spec in settings.check_specs if isinstance(spec.options, HttpOptions))
+    sent = {name for spec in http for name in spec.options.secret_names(spec.name)}
     for name in [*SECRETS, *sorted((needed | optional).difference(SECRETS))]:
         try:
             secret = settings.secret(name)
             if name in needed or (name in optional and secret.is_used):
-                read_signing_key(secret) if name == SIGNING_KEY else secret.read()
+                text = read_signing_key(secret) if name == SIGNING_KEY else secret.read()
+                if name in sent and FORBIDDEN.search(text):
+                    yield f"{name}: {secret.place} {UNSENDABLE}"
         except SecretError as error:
             yield str(error)
     for name in OPTIONAL_SECRETS:

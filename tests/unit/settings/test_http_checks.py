@@ -6,7 +6,7 @@ import pytest
 import trustme
 
 from app.checks.http import HttpOptions
-from app.settings import Settings
+from app.settings import ConfigurationError, Settings, load
 
 
 CANARY = "CANARY"
@@ -76,6 +76,21 @@ def test_secrets_are_replaced_with_the_content_of_their_files() -> None:
         "x": "<c-1\\1>:<d\\1>, y",
         "z": "z",
     }
+
+
+@pytest.mark.parametrize("text", [f"{CANARY}\n{CANARY}", f"{CANARY}\n\n", f"{CANARY}\0"])
+def test_a_secret_that_a_header_can_not_contain_stops_the_start(
+    environ: pytest.MonkeyPatch, tmp_path: Path, text: str
+) -> None:
+    """Otherwise the check would fail later, and only the log would have the cause."""
+    (tmp_path / "token").write_text(text)
+    check = {"url": URL, "headers": {"authorization": "Bearer secret:token"}}
+    environ.setenv("CHECKS", json.dumps({"minio": check}))
+    with pytest.raises(ConfigurationError) as caught:
+        load()
+    [problem] = caught.value.problems
+    assert problem.startswith(f"token: {tmp_path / 'token'} contains a line break or another")
+    assert CANARY not in problem
 
 
 JSON = 'must be an object such as {"minio": {"url": "http://minio:9000/"}}. Correct it.'
