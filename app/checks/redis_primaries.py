@@ -8,6 +8,7 @@ import asyncio
 import re
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from redis.exceptions import MasterDownError
@@ -16,6 +17,7 @@ from app.checks.errors import ProtocolError
 from app.checks.hosts import UNREACHABLE, HostsProbe
 from app.checks.redis_server import HIDDEN_CLUSTER, RedisProbe, RedisServer, RedisSession
 from app.checks.resp import RespConnection, raise_refusal
+from app.checks.session import explain_once
 from app.checks.urls import is_port
 from app.health import Reason
 
@@ -211,16 +213,17 @@ class ClusterProbe(HostsProbe[NodeProbe]):
         for address in addresses:
             try:
                 await self._primaries[address]()
-            except Exception:
-                # The first one that fails decides, and is explained.
-                self._unproven.sort(key=lambda other: other != address)
+            except Exception as error:
+                explain_once(self, error, partial(self._explain_primary, address))
                 raise
             self._unproven.remove(address)
 
     def _explain(self, error: BaseException) -> Reason:
         if not self._unproven:
             return super()._explain(error)
-        address = self._unproven[0]
+        return self._explain_primary(self._unproven[0], error)
+
+    def _explain_primary(self, address: Address, error: BaseException) -> Reason:
         error.add_note(f"the primary {address[0]}, port {address[1]}")
         return self._primaries[address].explain(error)
 

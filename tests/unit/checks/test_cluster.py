@@ -158,6 +158,18 @@ async def test_a_primary_that_is_down_decides() -> None:
             await probe()
 
 
+async def test_the_first_primary_that_fails_is_named() -> None:
+    """Others may fail in the same iteration of the event loop."""
+    async with node() as seed, opened(seed) as probe:
+        refused = [f"127.0.1.{number}:{seed.port}@1" for number in range(1, 5)]
+        seed.replies[b"CLUSTER NODES"] = bulk(*map(line, refused))
+        with pytest.raises(ConnectionRefusedError) as caught:
+            await probe()
+        assert probe.explain(caught.value) is Reason.REFUSED
+        address, primary = caught.value.__notes__
+        assert address.removeprefix("address ") == primary.removeprefix("the primary ")
+
+
 async def test_a_silent_primary_hides_no_other_one() -> None:
     """Several are asked at the same time."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
