@@ -152,6 +152,15 @@ async def test_writable_follows_a_failover(cluster: RedisCluster) -> None:
             await probe()
 
 
+async def test_writable_connects_to_the_names_that_nodes_announce(cluster: RedisCluster) -> None:
+    primary, other = cluster.primaries[:2]
+    with configured(primary, "cluster-announce-hostname", "name.invalid"):
+        wait_for(lambda: "name.invalid" in str(command(other, "CLUSTER", "NODES")))
+        async with opened(seeds([other]), "writable") as probe:
+            assert await failure(probe) is Reason.DNS
+    wait_for(lambda: "name.invalid" not in str(command(other, "CLUSTER", "NODES")))
+
+
 def is_primary(node: ClusterNode) -> bool:
     """Return whether a node is a primary."""
     return bool(command(node, "ROLE")[0] == "master")
