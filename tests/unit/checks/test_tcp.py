@@ -22,7 +22,7 @@ def read_no_secret(name: str) -> str:
 
 def opened(url: str, **files: str) -> AbstractAsyncContextManager[TcpProbe]:
     """Open the probe of a URL."""
-    spec = CheckSpec("port", TCP, TcpOptions(url=url, **files))
+    spec = CheckSpec("port", TCP, TcpOptions.model_validate({"url": url, **files}))
     return open_tcp(spec, Resources(read_no_secret, reconnect_interval=15))
 
 

@@ -29,7 +29,6 @@ def handshake(client: ssl.SSLContext, server: ssl.SSLContext) -> None:
 
     Raises:
         ssl.SSLError: one side refuses the other.
-
     """
     up, down = ssl.MemoryBIO(), ssl.MemoryBIO()
     ends = (
@@ -266,6 +265,19 @@ async def test_a_replaced_client_certificate_is_used_at_once(
         else:
             with pytest.raises(ssl.SSLError):
                 handshake(context, serving_clients_of(authority))
+
+
+def test_a_key_that_is_replaced_alone_is_read_again(tmp_path: Path) -> None:
+    """A certificate and its key may be two files, which are replaced one after the other."""
+    pem, key = tmp_path / "pem", tmp_path / "key"
+    leaf = trustme.CA().issue_cert("client")
+    leaf.cert_chain_pems[0].write_to_path(pem)
+    leaf.private_key_pem.write_to_path(key)
+    trust = TrustStore(None, str(pem), str(key), verify=False)
+    known = trust.load()
+    assert trust.load() is known
+    key.write_bytes(key.read_bytes() + b"\n")
+    assert trust.load() is not known
 
 
 @pytest.mark.parametrize("kind", UNUSABLE)

@@ -1,6 +1,7 @@
 """Servers that lack a feature that the check needs: TLS, a known authentication, a route."""
 
 import asyncio
+from functools import partial
 
 import pytest
 
@@ -112,7 +113,7 @@ async def test_the_methods_before_scram_work(own_postgres: Postgres, method: str
     url = own_postgres.url.replace("vitals", method)
     for password, reason in (("right", None), ("wrong", Reason.AUTH)):
         async with postgres_probe(
-            url, lambda given=password: given, require="query", renew_after=86400
+            url, partial(str, password), require="query", renew_after=86400
         ) as probe:
             if reason:
                 assert await failure(probe) is reason
