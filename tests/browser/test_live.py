@@ -21,6 +21,8 @@ SHUTDOWN_SECONDS = 60
 def _service(own_postgres: Postgres, own_valkey: Valkey, tmp_path: Path) -> Iterator[Service]:
     environ = {
         **on(own_postgres, own_valkey),
+        # A killed server refuses at once. A timeout would only show that the machine is busy.
+        "CHECK_TIMEOUT": "5",
         "SHUTDOWN_SECONDS": str(SHUTDOWN_SECONDS),
         "INSTANCE_NAME": "web-1",
     }
