@@ -250,6 +250,9 @@ def init(folder: Path) -> None:
 def check(folder: Path) -> None:
     """Check each secret file, and print its path and how to fix it.
 
+    The Compose files need all of them, whatever the settings use: vitals doctor checks the secrets
+    of the settings.
+
     Exits with 1 if anything is wrong. A hint, such as one about quotes, is no failure.
     """
     secrets_folder = SecretsFolder(folder)
