@@ -14,7 +14,6 @@ class Contender:
     Attributes:
         app: application for uvicorn; empty for `vitals serve`.
         ours: whether it is this service.
-
     """
 
     name: str

@@ -33,7 +33,6 @@ class Costs:
             the effect of the larger body alone.
         monitor: share of a CPU that 30 idle checks use, and the bytes that their memory grows by.
         checks: the CPU time of each kind of check, and the figures of 200 checks.
-
     """
 
     queries: dict[Contender, tuple[float, float]]

@@ -21,7 +21,6 @@ class Sample:
     Attributes:
         rate: answers per second.
         cpu: the server's CPU time per request.
-
     """
 
     rate: float

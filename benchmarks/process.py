@@ -6,7 +6,6 @@ import subprocess
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 import psutil
@@ -61,18 +60,13 @@ class Server:
         live = "/health/live" if self.contender.ours else self.contender.path
         while self._status(live) != http.client.OK:
             if time.perf_counter() - started > START:
-                self.__exit__(None, None, None)
+                self.__exit__()
                 raise RuntimeError(f"{self.contender.name} does not answer")
             time.sleep(0.002)
         self.cold_start = time.perf_counter() - started
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._reservation.close()
         self._process.terminate()
         try:

@@ -24,7 +24,6 @@ class Database:
         open: number of open connections; `peak` is its maximum.
         attempts: time of each connection attempt; `statements` has the time of each statement.
         resets: how many times it has closed all sessions.
-
     """
 
     accepts: float = math.inf
@@ -87,7 +86,6 @@ class Session:
     Attributes:
         resets: the database's count of resets when the session began.
         runs_statement: whether `ask` runs a statement; with `require=connect` it does not.
-
     """
 
     database: Database

@@ -35,7 +35,6 @@ class Fleet:
 
     Args:
         jitter: replaces the random numbers in the intervals.
-
     """
 
     def __init__(

@@ -23,7 +23,6 @@ class Costs:
         connections: the most open at once.
         statements: statements per second.
         renewals: new connections per second.
-
     """
 
     connections: float
@@ -39,7 +38,6 @@ class Fault:
         length: seconds for which the database fails.
         silent: whether it hangs and keeps its sessions, instead of refusing and closing them.
         times: number of failures; between two of them the database works for *length* seconds.
-
     """
 
     length: float
@@ -64,7 +62,6 @@ class Outage:
         ready: share of ready instances by time.
         attempts: connection attempts by second.
         transitions: average number of status changes per instance.
-
     """
 
     length: float

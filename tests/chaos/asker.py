@@ -28,7 +28,6 @@ class LoadConnection:
 
     Args:
         number: index of the connection; it staggers the requests of all connections.
-
     """
 
     def __init__(self, port: int, paths: list[str], number: int, samples: list[str]) -> None:

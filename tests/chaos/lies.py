@@ -14,7 +14,6 @@ class KnownState:
         start: monotonic time at which the fault or the repair was complete.
         end: monotonic time at which the next one started.
         serves: whether the dependency can serve.
-
     """
 
     start: float
@@ -26,7 +25,6 @@ class KnownState:
 
         Args:
             replies: in the order of their requests; those outside this period are ignored.
-
         """
         longest, since = 0.0, self.start
         wrong = True

@@ -12,7 +12,6 @@ from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from itertools import chain
 from operator import attrgetter
-from types import TracebackType
 from typing import Self
 
 from tests.chaos.asker import Sample
@@ -130,12 +129,7 @@ class Load:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._generator.communicate()
         self._detectors.close()
 
@@ -147,7 +141,6 @@ def waiting_time(replies: Iterable[Reply]) -> float:
 
     Args:
         replies: in the order of their requests.
-
     """
     seconds, until = 0.0, -math.inf
     for reply in replies:

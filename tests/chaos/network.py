@@ -46,7 +46,6 @@ def rows(check: str, named: Setup) -> tuple[Row, ...]:
 
     Args:
         named: the setup whose URL has the dependency's host name.
-
     """
     keeps_session = check != "http"  # an HTTP check opens a connection for each request
     return (

@@ -23,7 +23,6 @@ class Setup:
     Attributes:
         environ: settings that override those of the environment.
         prepare: what must be in place while the service runs.
-
     """
 
     environ: Callable[[Environment], Mapping[str, str]] = lambda _: {}
@@ -46,7 +45,6 @@ class Row:
         fault: context manager that causes the fault and repairs it on exit.
         reason: the reason that Vitals must report; None if the dependency can still serve.
         unseen: whether an open session can't see the fault.
-
     """
 
     check: str

@@ -29,7 +29,6 @@ class Environment:
         bouncer: in front of PostgreSQL, if a setup runs one.
         proxies: one for each check.
         names: the name server; resolves `CHECK.test` for each check.
-
     """
 
     bouncer: PgBouncer

@@ -33,7 +33,6 @@ class Inaccuracy:
         state: path of the answers, and the real state.
         seconds: for how long answers contradicted it.
         bound: the limit, which includes the time for which the machine stalled.
-
     """
 
     state: str

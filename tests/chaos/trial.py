@@ -38,7 +38,6 @@ class Outcome:
         problems: broken guarantees, except latency.
         late: the paths whose latency exceeded its limit.
         transitions: log lines about status changes, if anything failed.
-
     """
 
     row: Row

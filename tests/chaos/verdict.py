@@ -35,7 +35,6 @@ class ChaosResult:
         after: usage at the end.
         leaks: names of the resources whose usage grew.
         stalled: share of the time for which the machine stalled.
-
     """
 
     inaccuracies: Sequence[Inaccuracy]

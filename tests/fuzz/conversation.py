@@ -24,7 +24,6 @@ class Target:
     Attributes:
         kind: `postgres`, `redis` or `http`.
         url: a template with `{port}`.
-
     """
 
     kind: str
@@ -60,7 +59,6 @@ class Conversation:
         closes: whether the server ended it.
         context: the server's TLS context, if it uses TLS.
         inner: the conversation over TLS, if this is its TLS records.
-
     """
 
     name: str

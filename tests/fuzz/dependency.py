@@ -29,7 +29,6 @@ class Lane:
     Attributes:
         port: the port of the listener.
         play: serves each connection; set before each attempt.
-
     """
 
     port: int
@@ -65,7 +64,6 @@ class Player:
 
     Attributes:
         sent: the pieces that it has sent; an empty one starts a connection.
-
     """
 
     def __init__(self, conversation: Conversation, mutation: Mutation | None) -> None:

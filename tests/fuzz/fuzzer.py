@@ -33,7 +33,6 @@ class Fuzzer:
     Attributes:
         findings: the faults that were found.
         unconfirmed: faults reported while many attempts ran, and by none of them alone.
-
     """
 
     def __init__(

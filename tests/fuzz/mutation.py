@@ -128,7 +128,6 @@ class Mutation:
 
     Attributes:
         turn: the number of the changed turn.
-
     """
 
     def __init__(self, seed: str, conversation: Conversation, others: Sequence[bytes]) -> None:

@@ -30,7 +30,6 @@ class ProbeProcess:
 
     Attributes:
         faults: the faults that the child has reported on its own.
-
     """
 
     def __init__(self, app: Path, loop: str, root: Path) -> None:
@@ -65,7 +64,6 @@ class ProbeProcess:
 
         Raises:
             DiedError: the child has ended.
-
         """
         answer = await self._send_order(order["lane"], order)
         return list(answer["outcomes"])
@@ -75,7 +73,6 @@ class ProbeProcess:
 
         Raises:
             DiedError: the child has ended.
-
         """
         return await self._send_order(None, {})
 

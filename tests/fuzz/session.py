@@ -40,7 +40,6 @@ class Finding:
     Attributes:
         numbers: the number of the attempt, or the numbers of all candidates.
         sent: the pieces that the dependency sent; an empty one starts a connection.
-
     """
 
     problem: str
@@ -60,7 +59,6 @@ class Session:
         suspects: faults whose attempt is one of several.
         reasons: the number of attempts with each reason.
         died: how the child ended, if it did.
-
     """
 
     def __init__(self, plan: Plan, probe_process: ProbeProcess, lanes: int) -> None:

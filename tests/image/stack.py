@@ -45,7 +45,6 @@ def run(*command: str | Path, **options: Any) -> str:
 
     Raises:
         CommandFailedError: the exit code is not 0.
-
     """
     done: subprocess.CompletedProcess[str] = subprocess.run(
         command, capture_output=True, text=True, check=False, **options
@@ -75,7 +74,6 @@ class Stack:
         files: the compose files, in the format of `COMPOSE_FILE`.
         user: the options with which `run` runs commands as another user.
         settings: the variables that select files and image. Without them, those of the tests.
-
     """
 
     folder: Path

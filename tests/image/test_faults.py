@@ -85,7 +85,6 @@ class Client(threading.Thread):
     Attributes:
         replies: the time and status code of each answer.
         failed: the time and error of the failed request.
-
     """
 
     def __init__(self, address: str, path: str) -> None:

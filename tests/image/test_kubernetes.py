@@ -39,7 +39,6 @@ class Pod:
     Attributes:
         spec: the pod template's spec.
         folder: the volume with its secrets.
-
     """
 
     spec: Any

@@ -105,7 +105,6 @@ class Poll(threading.Thread):
 
     Attributes:
         rounds: the time of each round, and the code of each instance.
-
     """
 
     def __init__(self, *ports: int) -> None:

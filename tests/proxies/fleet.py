@@ -22,7 +22,6 @@ class Instance:
 
     Attributes:
         ready_at: when it became ready after its last start, by `time.monotonic`.
-
     """
 
     ready_at = 0.0

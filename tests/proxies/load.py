@@ -22,7 +22,6 @@ class Outcome:
         at: when it was sent, by `time.monotonic`.
         port: the instance that answered.
         failure: the error or unexpected answer.
-
     """
 
     at: float
@@ -38,7 +37,6 @@ class Load:
         port: the proxy's port.
         kept: how many clients keep their connection. The same number connect for each request.
         timeout: seconds to wait for an answer.
-
     """
 
     def __init__(self, port: int, kept: int, timeout: float = 20) -> None:

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import socket
 import ssl
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -41,7 +40,6 @@ class Proxy(DevServer):
 
     Attributes:
         file: the configuration file.
-
     """
 
     stop_signal = "SIGKILL"  # it has no data to save
@@ -74,17 +72,6 @@ class Proxy(DevServer):
     def url(self) -> str:
         """The URL of the proxy."""
         return f"http://127.0.0.1:{self.port}"
-
-    @property
-    def title_prefix(self) -> str:
-        """A prefix that no process has: a proxy leaves no processes behind."""
-        return f"{self.folder.name} "
-
-    def ready(self) -> bool:
-        """Return whether the proxy listens."""
-        with suppress(OSError), socket.create_connection(("127.0.0.1", self.port)):
-            return True
-        return False
 
 
 class HAProxy(Proxy):

@@ -31,7 +31,6 @@ class Reader:
         folder: the working folder, with the files of a checkout that `make` reads.
         environ: the shell's environment.
         replacements: the values to use instead of the page's example ports and hosts.
-
     """
 
     folder: Path

@@ -84,7 +84,6 @@ class Connection:
         transport: the transport.
         state: uvicorn's state, which all its connections share.
         connections: its connections.
-
     """
 
     def __init__(self, app_under_test: AppUnderTest, *, fast: bool, quiet: bool = True) -> None:

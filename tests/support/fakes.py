@@ -36,7 +36,6 @@ class SimulatedLoop(asyncio.SelectorEventLoop):
 
     Raises:
         RuntimeError: nothing is scheduled, so waiting would never end.
-
     """
 
     def __init__(self) -> None:
@@ -67,7 +66,6 @@ class SimulatedClock(Clock):
     Attributes:
         slept: seconds that the machine, and so the loop, was suspended; both clocks went on.
         stepped: seconds by which the wall clock was set forward.
-
     """
 
     __setattr__ = object.__setattr__  # the base class is frozen
@@ -86,7 +84,6 @@ class Dependency:
     Attributes:
         asked: start of each attempt, in seconds since the loop was created.
         attempt: the task of the last attempt.
-
     """
 
     def __init__(self, *script: Probe) -> None:

@@ -32,7 +32,6 @@ class Block:
         place: the page, and the line of the opening fence.
         heading: the nearest one above it.
         comment: the comment above it, which names the test that runs it or says why none does.
-
     """
 
     place: str

@@ -27,7 +27,6 @@ class PrivateCA:
 
     Attributes:
         hashed: the name under which OpenSSL finds it in a directory (`openssl x509 -hash`).
-
     """
 
     hashed = "cb0faf46.0"
@@ -50,7 +49,6 @@ class PrivateCA:
         Args:
             begins: when its validity begins, from now on.
             ends: when its validity ends, from now on.
-
         """
         key = ec.generate_private_key(ec.SECP256R1())
         names = x509.SubjectAlternativeName([_host(host) for host in hosts])

@@ -47,7 +47,6 @@ class Reply:
     Attributes:
         at: when the request was sent, by the steady clock.
         seconds: the time until the response was complete.
-
     """
 
     at: float

@@ -27,7 +27,6 @@ class TlsServer:
 
     Args:
         file: the certificate and its key, as PEM.
-
     """
 
     def __init__(self, file: Path) -> None:

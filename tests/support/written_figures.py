@@ -28,7 +28,6 @@ def figure(file: str, pattern: str, after: str = "") -> Figure:
 
     Args:
         after: a pattern that must match before it.
-
     """
     return find(ROOT / file, pattern, after)
 

@@ -26,7 +26,6 @@ class Client(threading.Thread):
         path: the requested path. Any status code but 200 is a failure.
         ttl: how many seconds it caches the addresses.
         keep: whether it reuses a connection until the server closes it.
-
     """
 
     def __init__(self, stop: threading.Event, path: str, ttl: float, *, keep: bool) -> None:

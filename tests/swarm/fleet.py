@@ -25,7 +25,6 @@ class Fleet:
 
     Attributes:
         folder: the clone.
-
     """
 
     folder: Path
@@ -136,7 +135,6 @@ class Fleet:
 
         Yields:
             A dictionary that has the client's results after the block.
-
         """
         network = f"{self.name}_edge"
         command = ("docker", "run", "--rm", "--interactive", "--network", network, self.name)

@@ -19,7 +19,6 @@ class Certificates:
 
     Attributes:
         root: CA certificates that issued all certificates except the untrusted one.
-
     """
 
     def __init__(self, folder: Path) -> None:

@@ -1,44 +1,23 @@
 """A Pgpool-II in front of a PostgreSQL."""
 
-import contextlib
-import socket
-
 from tests.support.devservers import Postgres
-from tests.support.devservers.servers import DevServer, reserve
-from tests.system.servers import program
+from tests.support.devservers.servers import reserve
+from tests.system.servers import Pooler, program
 
 
-class Pgpool(DevServer):
-    """A Pgpool-II in front of one PostgreSQL.
-
-    Attributes:
-        settings: settings for the next start.
-    """
+class Pgpool(Pooler):
+    """A Pgpool-II in front of one PostgreSQL."""
 
     stop_signal = "SIGQUIT"
 
     def __init__(self, backend: Postgres) -> None:
-        super().__init__()
-        self.settings: dict[str, str] = {}
-        self.password_file.unlink()
-        self.password_file = backend.password_file
-        self._backend = backend
+        super().__init__(backend)
         self._reservation_of_console = reserve()
 
     def close(self) -> None:
         """Stop the pooler, and release its ports."""
         super().close()
         self._reservation_of_console.close()
-
-    @property
-    def url(self) -> str:
-        """URL without the password."""
-        return self._backend.url.replace(str(self._backend.port), str(self.port))
-
-    @property
-    def title_prefix(self) -> str:
-        """A prefix that no process title has: its processes end together."""
-        return f"{self.folder.name} "
 
     def command(self) -> tuple[list[str], str]:
         """Write the files, and return a command that runs it in the foreground."""
@@ -74,9 +53,3 @@ class Pgpool(DevServer):
         options = {"-f": "settings", "-a": "rules", "-F": "console"}
         paths = [part for flag, name in options.items() for part in (flag, str(self.folder / name))]
         return [str(program("pgpool")), "-n", "-D", *paths], ""
-
-    def ready(self) -> bool:
-        """Return whether it listens."""
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port)):
-            return True
-        return False

@@ -37,11 +37,6 @@ class MonitoringServer(DevServer):
         """URL of the HTTP API."""
         return f"http://127.0.0.1:{self.port}"
 
-    @property
-    def title_prefix(self) -> str:
-        """A prefix that no process title has: it starts no child processes."""
-        return f"{self.folder.name} "
-
     def write(self, name: str, content: Any) -> Path:
         """Write a configuration file that the server can read, and return its path."""
         file = self.folder / name
@@ -69,7 +64,6 @@ class Alertmanager(MonitoringServer):
 
     Args:
         receiver: the URL that receives the alerts.
-
     """
 
     def __init__(self, receiver: str) -> None:
@@ -100,7 +94,6 @@ class Prometheus(MonitoringServer):
     Args:
         alertmanager: receives alerts as soon as their expressions hold; None receives none.
         targets: address of each job.
-
     """
 
     def __init__(self, alertmanager: Alertmanager | None = None, **targets: str) -> None:

@@ -1,8 +1,6 @@
 """The system's own servers, run by the supervisor of the development servers."""
 
-import contextlib
 import shutil
-import socket
 import ssl
 from pathlib import Path
 
@@ -70,17 +68,14 @@ class SystemRedis(Valkey):
         self.start()
 
 
-class PgBouncer(DevServer):
-    """A PgBouncer in transaction mode in front of a PostgreSQL.
+class Pooler(DevServer):
+    """A pooler in front of a server, which has its password.
 
     Attributes:
         settings: settings for the next start.
-
     """
 
-    stop_signal = "SIGKILL"  # it has no data, and other signals depend on its version
-
-    def __init__(self, backend: Postgres) -> None:
+    def __init__(self, backend: DevServer) -> None:
         super().__init__()
         self.settings: dict[str, str] = {}
         self.password_file.unlink()
@@ -92,10 +87,11 @@ class PgBouncer(DevServer):
         """URL without the password."""
         return self._backend.url.replace(str(self._backend.port), str(self.port))
 
-    @property
-    def title_prefix(self) -> str:
-        """A prefix that no process title has: it starts no child processes."""
-        return f"{self.folder.name} "
+
+class PgBouncer(Pooler):
+    """A PgBouncer in transaction mode in front of a PostgreSQL."""
+
+    stop_signal = "SIGKILL"  # it has no data, and other signals depend on its version
 
     def command(self) -> tuple[list[str], str]:
         """Write the configuration, and return a command that runs it in the foreground."""
@@ -119,9 +115,3 @@ class PgBouncer(DevServer):
         for file in (users, databases):
             self.give(file)
         return [str(program("pgbouncer")), str(databases)], ""
-
-    def ready(self) -> bool:
-        """Return whether it listens."""
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port)):
-            return True
-        return False

@@ -90,7 +90,6 @@ class HostileRun:
         ports: port of the hostile server of each attacked check.
         problems: unexpected results.
         latencies: p99 of liveness in seconds during each attack, with the name of the attack.
-
     """
 
     service: Service

@@ -65,7 +65,6 @@ class Chat:
 
     Attributes:
         titles: the titles of the messages that were read so far.
-
     """
 
     def __init__(self, port: int) -> None:

@@ -1,27 +1,22 @@
 """Twemproxy in front of a Redis: it knows neither CLIENT nor CLUSTER."""
 
-import contextlib
-import socket
 from collections.abc import Iterator
 
 import pytest
 
 from app.health import Reason
-from tests.support.devservers.servers import DevServer, reserve
+from tests.support.devservers.servers import reserve
 from tests.support.faults.servers import killed
 from tests.system.asking import open_probe, wait_until_passing
-from tests.system.servers import SystemRedis, program
+from tests.system.servers import Pooler, SystemRedis, program
 from tests.unit.checks.attempt import failure
 
 
-class Twemproxy(DevServer):
+class Twemproxy(Pooler):
     """A Twemproxy in front of one Redis."""
 
     def __init__(self, backend: SystemRedis) -> None:
-        super().__init__()
-        self.password_file.unlink()
-        self.password_file = backend.password_file
-        self._backend = backend
+        super().__init__(backend)
         self._reservation_of_statistics = reserve()
         self._statistics_port = self._reservation_of_statistics.getsockname()[1]
 
@@ -34,11 +29,6 @@ class Twemproxy(DevServer):
     def url(self) -> str:
         """URL without the password."""
         return f"redis://127.0.0.1:{self.port}"
-
-    @property
-    def title_prefix(self) -> str:
-        """A prefix that no process title has: it starts no child processes."""
-        return f"{self.folder.name} "
 
     def command(self) -> tuple[list[str], str]:
         """Write the configuration, and return the command."""
@@ -55,12 +45,6 @@ class Twemproxy(DevServer):
         log = "--output", str(self.folder / "nutcracker.log")
         statistics = "--stats-addr", "127.0.0.1", "--stats-port", str(self._statistics_port)
         return [str(program("nutcracker")), "--conf-file", str(file), *log, *statistics], ""
-
-    def ready(self) -> bool:
-        """Return whether it listens."""
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port)):
-            return True
-        return False
 
 
 @pytest.fixture(name="proxy", scope="module")

@@ -16,7 +16,6 @@ class Rule:
         words: the condition with its figures.
         holds: whether the deployment meets it.
         path: the path to the value to change if it does not.
-
     """
 
     words: str
@@ -32,7 +31,6 @@ class Probe:
         period: seconds between two requests.
         timeout: seconds to wait for an answer.
         failures: failures in a row that it takes to act.
-
     """
 
     period: float

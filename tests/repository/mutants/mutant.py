@@ -32,7 +32,6 @@ class Mutant:
 
     Attributes:
         change: the original lines, and the changed ones.
-
     """
 
     file: Path
@@ -100,7 +99,6 @@ class Limits:
 
     Attributes:
         baseline: seconds that each test takes without a mutant.
-
     """
 
     def __init__(self, baseline: dict[str, float]) -> None:

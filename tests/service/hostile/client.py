@@ -21,7 +21,6 @@ class Client:
         folder: the folder of the certificates.
         limit: bytes in total after which the connection is closed; None for no limit.
         byte_by_byte: whether each byte is sent in its own packet.
-
     """
 
     def __init__(
@@ -92,7 +91,6 @@ class Attack:
         passes: how many attempts pass before the failure.
         require: `connect`, `query` or `writable`, for the check of a store.
         connections: the most connections that the failed attempt may open.
-
     """
 
     script: Script

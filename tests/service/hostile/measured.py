@@ -23,7 +23,6 @@ class Cost:
         block: the longest work of the event loop without a pause, in seconds of CPU time, so that
             other processes on the machine do not count.
         growth: the largest increase of memory, in bytes.
-
     """
 
     block: float = 0

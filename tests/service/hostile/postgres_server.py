@@ -124,7 +124,6 @@ def scram(
         finishes: returns the server's last message for the correct signature, in base64.
         iterations: the iterations of the challenge, for the signature.
         mechanisms: the mechanisms that the server offers.
-
     """
 
     async def run(client: Client) -> None:

@@ -25,7 +25,6 @@ class HostileServer:
     Attributes:
         attack: the name of the current attack.
         accepted: how many connections were accepted since it started.
-
     """
 
     def __init__(self, folder: Path) -> None:
@@ -81,7 +80,6 @@ def hostile(folder: Path, *before: str) -> Iterator[Hostile]:
     Args:
         folder: the folder of the certificates.
         before: the start of the command line, such as `taskset`.
-
     """
     command = [*before, sys.executable, "-m", __name__, str(folder)]
     pipe = subprocess.PIPE

@@ -42,7 +42,6 @@ def until(name: bytes) -> Script:
 
     Args:
         name: the name of the command; empty for the first command of any name.
-
     """
 
     async def run(client: Client) -> None:

@@ -185,17 +185,22 @@ class DevServer(ABC):
         """The URL, without the password."""
 
     @property
-    @abstractmethod
     def title_prefix(self) -> str:
-        """How the command lines of its processes begin, and those of no other process."""
+        """How the titles of its processes begin, and those of no other process.
+
+        It does not matter for a server whose processes end together.
+        """
+        return f"{self.folder.name} "
 
     @abstractmethod
     def command(self) -> tuple[list[str], str]:
         """Return the command to run and its standard input. Called before each start."""
 
-    @abstractmethod
     def ready(self) -> bool:
-        """Return whether the server answers."""
+        """Return whether the server answers: by default, whether it listens."""
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port)):
+            return True
+        return False
 
     @property
     def pid(self) -> int:
@@ -381,11 +386,6 @@ class Valkey(DevServer):
     def url(self) -> str:
         """The URL, without the password."""
         return f"redis://127.0.0.1:{self.port}/0"
-
-    @property
-    def title_prefix(self) -> str:
-        """How the titles of its processes begin."""
-        return f"{self.folder.name} "
 
     def command(self) -> tuple[list[str], str]:
         """Return the command and its settings, which every user could see as arguments."""

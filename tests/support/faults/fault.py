@@ -46,7 +46,6 @@ class Limit(Fault):
     Args:
         after: number of bytes that pass on each connection, counted from its start, or from the
             switch to this fault if it was open before.
-
     """
 
     after: int = 0

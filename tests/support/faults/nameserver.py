@@ -57,7 +57,6 @@ class NameServer(socketserver.UDPServer):
         host: the listening address.
         manner: how the server treats queries; may change at any time.
         queries: number of queries received; libc sends two for a look-up, A and AAAA.
-
     """
 
     def __init__(self, host: str, port: int, records: Mapping[str, str]) -> None:
@@ -115,7 +114,6 @@ def command(
         nameserver: address of the name server; the port is 53.
         timeout: seconds that libc waits for each answer.
         attempts: number of queries before libc gives up.
-
     """
     options = f"timeout:{timeout} attempts:{attempts}"
     conf = f"nameserver {nameserver}\nsearch .\noptions {options}"

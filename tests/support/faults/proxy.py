@@ -28,7 +28,6 @@ class Proxy:
     Attributes:
         port: the listening port on 127.0.0.1.
         accepted: number of connections accepted so far.
-
     """
 
     port: int

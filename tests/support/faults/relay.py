@@ -25,7 +25,6 @@ class Relay:
         reader: reads from the client.
         writer: writes to the client.
         fault: the current fault.
-
     """
 
     def __init__(

@@ -44,7 +44,6 @@ class ApiClient(TestClient):
 
     Attributes:
         observations: the checks that the answers show.
-
     """
 
     def __init__(self) -> None:

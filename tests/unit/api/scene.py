@@ -48,7 +48,6 @@ class AppUnderTest:
     Attributes:
         names: the names of the checks.
         seconds: the time since the start.
-
     """
 
     names: Sequence[str] = ("postgres", "redis")

@@ -29,7 +29,6 @@ class HttpServer:
         asked: the request line and headers of each request.
         body: that of the last request.
         open: how many connections are open.
-
     """
 
     def __init__(self, answer: Answer | bytes) -> None:

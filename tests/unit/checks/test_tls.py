@@ -25,7 +25,6 @@ async def silent_server(*, upgrade: bool) -> AsyncIterator[tuple[int, trustme.CA
 
     Args:
         upgrade: whether to wait for PostgreSQL's request for TLS first.
-
     """
     authority = trustme.CA()
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)

@@ -37,7 +37,6 @@ def after(
             result becomes stale.
         thresholds: of failures and of successes.
         step: seconds by which the wall clock is set forward and back after each result.
-
     """
     failures, successes = thresholds
     subject = check(

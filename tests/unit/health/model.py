@@ -17,7 +17,6 @@ class Behavior:
         takes: seconds until it ends.
         reason: why it fails; empty for a success.
         cleanup: seconds that it takes to end once it is cancelled.
-
     """
 
     takes: float = math.inf
@@ -32,7 +31,6 @@ class Attempt:
     Attributes:
         cancelled_at: when other code than the monitor's cancelled it.
         slept: seconds that the machine had been suspended when it began.
-
     """
 
     check: Check

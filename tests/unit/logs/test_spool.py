@@ -121,7 +121,6 @@ class Reader(threading.Thread):
     Attributes:
         dropped: the number of dropped lines, once it is reported.
         count: number of lines read.
-
     """
 
     def __init__(self, descriptor: int) -> None:
