@@ -103,8 +103,9 @@ browser-test: $(MADE) ## test the page in Chromium; saves tests/browser/screensh
 picture: browser-test ## update the README's picture of the page
 	cp tests/browser/screenshots/readme.png docs/page.png
 
+# Not while the engine restarts, which ends the containers of all tests.
 image-test: $(MADE) ## test the image and the compose files with a Docker engine
-	@scripts/suite run docker $(BIN)/pytest -o timeout=300 --durations 10 tests/image
+	@scripts/suite run docker $(BIN)/pytest $(if $(RESTART_ENGINE),,--numprocesses 2 --dist loadfile) -o timeout=300 --durations 10 tests/image
 
 # Takes about five minutes, half of them for ten rolling restarts.
 swarm-test: $(MADE) ## test the stack on a temporary Swarm of one node

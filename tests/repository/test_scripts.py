@@ -104,20 +104,17 @@ def test_an_environment_needs_a_python_that_can_create_one(
 
 # A `make` whose targets print their names, and fail if they are in BROKEN.
 MAKE = """#!/bin/sh
-[ "$1" != image-test ] || sleep 0.2
 echo "ran $1"
 [ "$1" != "$BROKEN" ]
 """
 
 
 @pytest.mark.parametrize(
-    ("broken", "code", "last"),
-    [("", 0, "image-test"), ("image-test", 1, "image-test"), ("edge-test", 1, "edge-test")],
+    ("broken", "code", "last"), [("", 0, "image-test"), ("edge-test", 1, "edge-test")]
 )
-def test_the_ci_script_fails_with_each_step_and_prints_what_ran(
+def test_the_ci_script_ends_with_a_failed_step_and_the_seconds_of_the_others(
     tmp_path: Path, broken: str, code: int, last: str
 ) -> None:
-    """Also the output of the step that runs beside others."""
     (tmp_path / "run").mkdir()
     shutil.copy(ROOT / ".ci/run", tmp_path / "run/run")
     make = tmp_path / "make"
@@ -126,9 +123,9 @@ def test_the_ci_script_fails_with_each_step_and_prints_what_ran(
     done = run(f"PATH={tmp_path}:$PATH {tmp_path}/run/run", BROKEN=broken)
     assert done.returncode == code
     ran = re.findall(r"^ran (.*)", done.stdout, re.MULTILINE)
-    assert ran[-1] == last
     timed = re.findall(r"^\d+ s: make ([a-z-]+)", done.stdout, re.MULTILINE)
-    assert {*ran} - {*timed} <= {broken}
+    assert ran[-1] == last
+    assert timed == [name for name in ran if name != broken]
 
 
 def test_each_script_states_its_usage() -> None:
