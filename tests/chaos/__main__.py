@@ -2,14 +2,14 @@
 
 import gc
 import sys
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
-from multiprocessing import get_context
+from concurrent.futures import ThreadPoolExecutor
+from itertools import repeat
 
 import typer
 
 from tests.chaos import document, priority
 from tests.chaos.table import TABLES, run_rows, show, summarize
-from tests.chaos.verdict import ChaosResult, run_random_faults, run_storms
+from tests.chaos.verdict import run_random_faults, run_storms
 from tests.support.faults import nameserver
 from tests.system.servers import program
 from tests.system.store_storms import STORMS
@@ -41,31 +41,21 @@ def require_programs() -> None:
 def faults(words: str = "", seed: str = "") -> None:
     """Run the rows whose names contain WORDS. Without WORDS, run all rows and random faults."""
     with ThreadPoolExecutor(ENVIRONMENTS) as threads:
-        tables = [threads.submit(run_rows, rows, words) for rows in TABLES]
-        if not words:
-            chaos = threads.submit(run_random_faults_apart, FAULTS, seed)
-    outcomes = [outcome for table in tables for outcome in table.result()]
+        tables = threads.map(run_rows, TABLES, repeat(words))
+        outcomes = [outcome for table in tables for outcome in table]
     failed_rows = [outcome for outcome in outcomes if outcome.failures]
     failed = bool(failed_rows)
     if not words:
+        chaos = run_random_faults(FAULTS, seed)
         lies = dict(zip(STORMS, run_storms(seed), strict=True))
         too_long = [storm for storm, seconds in lies.items() if seconds > storm.limit]
-        failed = failed or bool(chaos.result().problems or too_long)
+        failed = failed or bool(chaos.problems or too_long)
         if not failed:
-            document.write(outcomes, chaos.result().inaccuracies, FAULTS, lies)
+            document.write(outcomes, chaos.inaccuracies, FAULTS, lies)
     # Repeat the failures at the end, because a long log is often read from its end.
     for outcome in failed_rows:
         show(summarize(outcome))
     sys.exit(failed)
-
-
-def run_random_faults_apart(count: int, seed: str) -> ChaosResult:
-    """Cause them from a process of its own.
-
-    All threads of a process stop while it parses the thousands of answers to random faults.
-    """
-    with ProcessPoolExecutor(1, get_context("spawn")) as process:
-        return process.submit(run_random_faults, count, seed).result()
 
 
 @cli.command()
