@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from benchmarks.checks import HTTP_30
 from benchmarks.contenders import ASGI, BARE, IMPORTS, LIBRARIES, LIVE, LIVE_ASGI, SERVE
 from benchmarks.costs import Costs
 from benchmarks.rounds import HANGING, Results
@@ -62,3 +63,6 @@ def targets(results: Results, costs: Costs) -> Iterator[Target]:
     yield Target("200 checks: share of a core, 1 s apart", many.share, most=0.15)
     yield Target("200 checks: readiness p99 at 32 connections, ms", 1000 * many.p99, most=10)
     yield Target("readiness without details, 200 checks / 2 checks", many.growth, 0.9)
+    if old := many.cpu.get("in 1.0"):  # measured only where the history of git is
+        cost = many.cpu["Vitals"][HTTP_30] / old[HTTP_30]
+        yield Target("CPU time of an HTTP check / in 1.0, 30 checks", cost, most=0.5)
