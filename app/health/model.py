@@ -220,8 +220,8 @@ class Observation:
     facts: Facts = field(default_factory=Facts)
     expiring: Certificate | None = None
     # Not properties: with 200 checks, each result would compute 200 of each.
-    severity: Status = field(init=False, compare=False, repr=False)
-    expires: float = field(init=False, compare=False, repr=False)
+    severity: Status = field(init=False)
+    expires: float = field(init=False)
 
     def __post_init__(self) -> None:
         """Derive what each report needs of each check."""

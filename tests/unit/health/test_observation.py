@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.health import Instant, Reason, Result, Status
+from app.health import Facts, Instant, Observation, Reason, Result, Status
 from app.health.reasons import ADVICE, Advice
 from tests.unit.health.helpers import START, after
 
@@ -36,23 +36,46 @@ def test_advice_is_the_hint_of_the_last_result_or_that_of_its_reason() -> None:
     assert passing.advice is None
     hinted = passing.after(Result(at=START + 1, latency=0.1, hint=hint))
     assert hinted.advice is hint
-    assert hinted.at(START + 9).advice is ADVICE[Reason.STALE]
+    stale = hinted.at(START + 9)
+    assert (stale.advice, stale.mismatch) == (ADVICE[Reason.STALE], "")
     failing = hinted.after(Result(at=START + 2, latency=0.1, reason=Reason.AUTH, hint=hint))
     assert failing.advice is hint
     plain = failing.after(Result(at=START + 3, latency=0.1, reason=Reason.DNS))
     assert plain.advice is ADVICE[Reason.DNS]
 
 
-def test_counters_and_latency_are_zero_before_the_first_result() -> None:
+def test_nothing_is_known_before_the_first_result() -> None:
     """The status is unknown then."""
     known = after("")
     assert (known.failures, known.successes, known.latency) == (0, 0, 0)
+    assert (known.mismatch, known.hint, known.facts, known.expiring) == ("", None, Facts(), None)
+
+
+def test_a_plain_success_has_neither_hint_nor_mismatch_nor_facts() -> None:
+    """A probe that says nothing more leaves them empty."""
+    result = Result(at=START, latency=0.1)
+    assert (result.hint, result.mismatch, result.facts) == (None, "", Facts())
+
+
+@pytest.mark.parametrize("name", ["severity", "expires"])
+def test_what_is_derived_can_not_be_set(name: str) -> None:
+    """An observation would contradict itself."""
+    with pytest.raises(TypeError):
+        Observation(check=after("").check, since=START, **{name: 0})  # type: ignore[arg-type]  # as above
 
 
 def test_an_observation_has_time_and_latency_of_the_last_result() -> None:
     """Even if a threshold keeps the old status."""
     known = after("PPF", (3, 3))
     assert (known.observed, known.latency) == (START + 2, 0.25)
+
+
+def test_an_observation_has_the_facts_of_the_last_result() -> None:
+    """A lag that ended is not shown any more."""
+    facts = Facts(replication_lag=3)
+    known = after("P").after(Result(at=START + 1, latency=0.1, facts=facts))
+    assert known.facts is facts
+    assert known.after(Result(at=START + 2, latency=0.1)).facts == Facts()
 
 
 @pytest.mark.parametrize("required", [True, False])

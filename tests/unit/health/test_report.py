@@ -54,7 +54,7 @@ def test_a_stale_check_counts_like_a_failed_one(*, required: bool, expected: Sta
     """The report fails, or warns, right after it expires, without any task running."""
     report = Report((known("it", Status.PASS, required=required),))
     assert report.expires == 2.4
-    assert report.at(Instant(2.4, 0)) == report
+    assert report.at(Instant(2.4, 0)) is report
     later = report.at(Instant(math.nextafter(2.4, math.inf), 0))
     assert (later.status, later.checks[0].reason) == (expected, Reason.STALE)
 
