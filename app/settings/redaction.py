@@ -31,7 +31,7 @@ MIN_PREFIX = 8
 
 
 # The authority of a URL, and the rest of it.
-URL = re.compile(r"[a-z][a-z0-9+.-]*://([^/?#]*)(.*)", re.DOTALL)
+URL = re.compile(r"[a-z][a-z0-9+.-]*://([^/?#]*)(.*)", re.DOTALL | re.IGNORECASE)
 
 
 def sensitive_parts(secret: str) -> list[str]:

@@ -149,6 +149,7 @@ def test_the_value_that_was_read_last_is_removed() -> None:
         ),
         ("redis://cache?password=p%40ss", "redis cache rejects p@ss", "redis cache rejects ***"),
         ("redis://:p@s:s@cache/0", "redis cache rejects p@s:s", "redis cache rejects ***"),
+        ("Redis://:word@cache/0", "redis cache rejects word", "redis cache rejects ***"),
         ("https://host/hook/T0K?k=S3", "https://host/hook/T0K?k=S3 fails", "https://host*** fails"),
         ("tcp://host:1", "tcp://host:1 fails", "*** fails"),
     ],
