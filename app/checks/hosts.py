@@ -95,11 +95,13 @@ class HostsProbe(Generic[P]):
         Args:
             deadline: the error of a host that has not answered.
         """
-        errors = [self._errors.get(probe, deadline) for probe in self._probes]
-        pairs = zip(self._probes, errors, strict=True)
-        ranks = [self.rank(probe, probe.explain(error)) for probe, error in pairs]
+        ranks = list[int]()
+        for probe in self._probes:
+            # A probe adds notes to the error. Those of other hosts would mislead in the advice.
+            error = self._errors.get(probe) or type(deadline)(*deadline.args)
+            ranks.append(self.rank(probe, probe.explain(error)))
         host = ranks.index(min(ranks))
-        return host, errors[host]
+        return host, self._errors.get(self._probes[host], deadline)
 
     def rank(self, probe: P, reason: Reason) -> int:
         """Return the rank of a host that has failed for a reason."""

@@ -56,7 +56,10 @@ class Host:
 
     def explain(self, error: BaseException) -> Reason:
         """Return the reason; a deadline during the connection is `connect_timeout`."""
-        return error.reason if isinstance(error, ReasonError) else Reason.CONNECT_TIMEOUT
+        if isinstance(error, ReasonError):
+            return error.reason
+        error.add_note(f"attempts: {len(self.asked)}")
+        return Reason.CONNECT_TIMEOUT
 
     def probe(self) -> SessionProbe:
         """Return a probe of the host."""
@@ -163,3 +166,18 @@ def test_the_cause_names_the_host_that_decides() -> None:
         return caught.value.__notes__
 
     assert simulate(run()) == ["host 2 of 2 in the URL"]
+
+
+def test_a_deadline_has_only_the_notes_of_the_host_that_decides() -> None:
+    """The advice follows from the notes."""
+    _, probe = hosts_of("hangs", "hangs")
+    error = TimeoutError("no answer within the deadline")
+
+    async def run() -> None:
+        attempt = asyncio.create_task(probe())
+        await asyncio.wait({attempt}, timeout=START_DELAY / 2)
+        probe.explain(error)
+        attempt.cancel()
+
+    simulate(run())
+    assert error.__notes__ == ["host 1 of 2 in the URL", "attempts: 1"]
