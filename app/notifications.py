@@ -203,7 +203,8 @@ async def open_connection_checks(settings: Settings, stack: AsyncExitStack) -> l
             if (secret := settings.secret(name)).exists:
                 url = urlsplit(parse_http_url(secret.read()))
                 scheme = "tls" if url.scheme == "https" else "tcp"
-                target = f"{scheme}://{url.hostname}:{url.port or PORTS[url.scheme]}"
+                host = f"[{url.hostname}]" if "[" in url.netloc else url.hostname
+                target = f"{scheme}://{host}:{url.port or PORTS[url.scheme]}"
                 spec = CheckSpec(name, TCP, TcpOptions(url=target, timeout=TIMEOUT))
                 probe = await stack.enter_async_context(TCP.open(spec, Resources(str, 0)))
                 checks.append(make_check(spec, probe))

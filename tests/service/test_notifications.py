@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ import pytest
 from app.api.verdict import Snapshot
 from app.health import Check, Instant, Observation, Reason, Report, Status
 from app.lifecycle import Phase
-from app.notifications import MAX_PAUSE, TIMEOUT, Notifier, Sender
+from app.notifications import MAX_PAUSE, TIMEOUT, Notifier, Sender, open_connection_checks
+from app.settings import Settings
 from app.settings.secrets import SecretStore
 from tests.support.devservers import Valkey
 from tests.support.fakes import answers
@@ -332,3 +334,12 @@ def test_a_url_that_can_not_be_used_stops_the_start(
     assert result.code == 78
     assert result.err.startswith(f"vitals: notify_url: {tmp_path}/notify_url {problem}")
     assert len(result.err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("host", ["receiver.test", "127.0.0.1", "[::1]"])
+async def test_the_doctor_connects_to_each_kind_of_host(tmp_path: Path, host: str) -> None:
+    """An IPv6 address keeps its brackets."""
+    (tmp_path / "notify_url").write_text(f"http://{host}/hook")
+    async with AsyncExitStack() as stack:
+        checks = await open_connection_checks(Settings(secrets_dir=tmp_path), stack)
+    assert [check.name for check in checks] == ["notify_url"]
