@@ -78,13 +78,20 @@ def wait(command: list[str], names: tuple[str, ...], timeout: float) -> None:
         sys.exit(NO_SUCH_COMMAND)
     failing = asyncio.run(wait_for_checks(settings, names, timeout or None))
     for observation in failing:
-        reason = f"{observation.reason or 'no result yet'}. {observation.advice or ''}".rstrip()
-        click.echo(f"vitals: {observation.check.name}: {reason}", err=True)
+        click.echo(f"vitals: {observation.check.name}: {explain(observation)}", err=True)
     if failing:
         click.echo(f"vitals: gave up after {timeout:g} s.", err=True)
         sys.exit(1)
     if command:
         execute(command)
+
+
+def explain(observation: Observation) -> str:
+    """Return why a check does not pass."""
+    if count := observation.successes:
+        threshold = observation.check.success_threshold
+        return f"passes, with {count} of {threshold} successes in a row. Raise --timeout."
+    return f"{observation.reason or 'no result yet'}. {observation.advice or ''}".rstrip()
 
 
 def execute(command: list[str]) -> NoReturn:

@@ -109,6 +109,14 @@ def test_checks_that_do_not_pass_in_time_are_printed_with_the_remedy() -> None:
     assert last == "vitals: gave up after 0.5 s."
 
 
+def test_too_few_successes_are_counted(listener: socket.socket) -> None:
+    """The check has passed, and the reason of an earlier failure is over."""
+    environ = tcp(listener.getsockname()[1], terms=', "success_threshold": 2, "interval": 60')
+    shown, reason, _ = end(wait(environ, "--timeout", "0.5")).err.splitlines()
+    assert shown == "first: pass"
+    assert reason == "vitals: first: passes, with 1 of 2 successes in a row. Raise --timeout."
+
+
 def test_only_required_or_named_checks_are_waited_for(listener: socket.socket) -> None:
     """An optional one may be named."""
     environ = {
