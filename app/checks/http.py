@@ -41,6 +41,10 @@ PORTS = {"http": 80, "https": 443}
 
 FORM = "must have the form http://host:port/path or https://host:port/path. Correct it."
 
+# The zone of an IPv6 address means nothing to the server.
+# https://www.rfc-editor.org/rfc/rfc6874#section-4
+ZONE = re.compile(r"%[^]]*(?=\])")
+
 # https://www.rfc-editor.org/rfc/rfc9110#name-tokens
 TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 
@@ -223,7 +227,8 @@ def build_request(
     Raises:
         CredentialError: a secret in the headers can't be read or can't be sent.
     """
-    own = {"Host": url.netloc, "User-Agent": USER_AGENT, "Accept": "*/*", "Connection": "close"}
+    host = ZONE.sub("", url.netloc)
+    own = {"Host": host, "User-Agent": USER_AGENT, "Accept": "*/*", "Connection": "close"}
     if body:
         own |= {"Content-Type": "application/json", "Content-Length": str(len(body))}
     target = (url.path or "/") + (f"?{url.query}" if url.query else "")

@@ -4,11 +4,12 @@ from functools import partial
 from operator import le
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import psutil
 import pytest
 
-from app.checks.http import KIND, HttpOptions, open_http
+from app.checks.http import KIND, HttpOptions, build_request, open_http
 from app.checks.kind import CheckSpec, Resources
 from app.health import Reason, UnexpectedAnswerError
 from app.settings.secrets import Secret
@@ -204,6 +205,13 @@ async def test_a_secret_is_read_at_each_attempt(tmp_path: Path) -> None:
             assert probe.explain(caught.value) is Reason.AUTH
             assert CANARY not in str(caught.value)
         assert len(server.asked) == 2
+
+
+@pytest.mark.parametrize("port", ["", ":8080"])
+def test_the_host_header_has_no_zone(port: str) -> None:
+    """Django answers a zone with 400."""
+    request = build_request(urlsplit(f"http://[fe80::1%25eth0]{port}/a%5D"), dict)
+    assert f"GET /a%5D HTTP/1.1\r\nHost: [fe80::1]{port}\r\n".encode() in request
 
 
 async def test_the_error_does_not_quote_the_response() -> None:
