@@ -81,6 +81,8 @@ def refer(spec: CheckSpec[Options], secret: str) -> CheckSpec[Options]:
     # The path of an HTTP URL may contain a token. That of a store is its database.
     shown = slash + path if isinstance(spec.options, StoreOptions) else ""
     address = f"{scheme.lower()}://{authority.rpartition('@')[2]}{shown}"
+    if "@" in shown:  # a password with a slash that is not encoded
+        address = f"{scheme.lower()}://"
     changes = {"url": spec.options.url and f"secret:{secret}"}
     if isinstance(spec.options, StoreOptions):
         changes["password"] = secret  # the kind reads it as any other password

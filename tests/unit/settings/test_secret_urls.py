@@ -49,6 +49,8 @@ def problems() -> list[str]:
         (f"rediss://:{CANARY}@cache/1", "redis", "rediss://cache/1"),
         (f"unix://:{CANARY}@/run/redis.sock?db=1", "redis", "unix:///run/redis.sock"),
         (f"https://host:8443/hook/{CANARY}?{CANARY}", "http", "https://host:8443"),
+        (f"postgresql://a:b@c/{CANARY}@db/o", "postgresql", "postgresql://"),
+        (f"unix://:b@/{CANARY}@/run/redis.sock", "redis", "unix://"),
         ("tcp://host:1", "tcp", "tcp://host:1"),
         ("HTTPS://host/", "http", "https://host"),
     ],
