@@ -17,7 +17,7 @@ from app.checks.errors import ProtocolError
 from app.checks.hosts import UNREACHABLE, HostsProbe
 from app.checks.redis_server import HIDDEN_CLUSTER, RedisProbe, RedisServer, RedisSession
 from app.checks.resp import RespConnection, raise_refusal
-from app.checks.session import explain_once
+from app.checks.session import explain_once, ignore_outcome
 from app.checks.urls import is_port
 from app.health import Reason
 
@@ -31,6 +31,10 @@ MAX_PRIMARIES = 500
 
 # To connect to all of them at once would block the event loop, and need a thread for each name.
 MAX_AT_ONCE = 10
+
+# Seconds for the others to answer after one has failed. Cancelling an attempt ends its session, and
+# while one primary is down, each attempt would connect to all others again.
+GRACE = 0.1
 
 Address = tuple[str, int]
 
@@ -183,6 +187,7 @@ class ClusterProbe(HostsProbe[NodeProbe]):
     ) -> None:
         super().__init__(probes, timeout)
         self._make_probe = make_probe
+        self._grace = min(GRACE, timeout / 10)
         self._primaries = dict[Address, RedisProbe]()
         self._unproven = list[Address]()
 
@@ -204,9 +209,14 @@ class ClusterProbe(HostsProbe[NodeProbe]):
         queue = iter(named)
         tasks = [asyncio.create_task(self._prove(queue)) for _ in range(MAX_AT_ONCE)]
         try:
-            await asyncio.gather(*tasks)
+            done, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+            if pending:
+                await asyncio.wait(pending, timeout=self._grace)
+            for task in done:
+                task.result()
         finally:
             for task in tasks:
+                task.add_done_callback(ignore_outcome)
                 task.cancel()
 
     async def _prove(self, addresses: Iterator[Address]) -> None:

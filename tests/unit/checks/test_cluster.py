@@ -6,6 +6,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppres
 from dataclasses import dataclass, field
 from typing import Any
 
+import psutil
 import pytest
 
 from app.checks.redis_primaries import MAX_AT_ONCE, MAX_PRIMARIES
@@ -156,6 +157,24 @@ async def test_a_primary_that_is_down_decides() -> None:
             assert f"the primary 127.0.0.1, port {restarted.port}" in caught.value.__notes__
             restarted.replies[b"CLUSTER INFO"] = info("ok")
             await probe()
+
+
+async def test_a_primary_that_is_down_ends_no_session_with_another() -> None:
+    """Otherwise each instance would connect to all of them again at each attempt."""
+    refused = f"127.0.0.1:{free_port()}@1"
+    async with node() as seed, node() as other, opened(seed) as probe:
+        seed.replies[b"CLUSTER NODES"] = bulk(line(refused), line(other.endpoint))
+        assert await failure(probe) is Reason.REFUSED
+        sessions = local_ports(other.port)
+        for _ in range(3):
+            assert await failure(probe) is Reason.REFUSED
+        assert local_ports(other.port) == sessions != set()
+
+
+def local_ports(port: int) -> set[int]:
+    """Return the ports of this process that are connected to another one."""
+    known = psutil.Process().net_connections("tcp")
+    return {one.laddr.port for one in known if one.raddr[1:] == (port,)}
 
 
 async def test_the_first_primary_that_fails_is_named() -> None:
