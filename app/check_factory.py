@@ -2,12 +2,14 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, aclosing
+from dataclasses import replace
 from functools import partial
 from importlib import import_module
 from typing import Any
 
 from app.checks.errors import (
     PLAIN_TEXT_REFUSED,
+    SENTINEL_REFUSES,
     UNANSWERED_HANDSHAKE,
     ClientCertificateError,
     PlainAnswerError,
@@ -18,6 +20,7 @@ from app.checks.errors import (
 )
 from app.checks.kind import CheckSpec, ExplainingProbe, Options, Resources, StoreOptions
 from app.checks.network import BlockingCall
+from app.checks.redis import sentinel_password
 from app.checks.secret_url import SecretUrlProbe, WrongUrlError
 from app.checks.session import LOGINS_BLOCKED
 from app.health import Check, Facts, Reason
@@ -73,6 +76,11 @@ ADVICE_BY_NOTE: Mapping[str, Advice] = {
     LOGINS_BLOCKED: Advice(
         "It begins to answer logins, and finishes none.",
         "Look for a lock on pg_authid, a login trigger that waits, or a hung LDAP or PAM.",
+    ),
+    SENTINEL_REFUSES: Advice(
+        "A Sentinel refuses the login; the primary was not asked.",
+        "Write the password of the Sentinels into the secret NAME_sentinel_password, or remove "
+        "that secret if they want none.",
     ),
 }
 
@@ -181,7 +189,8 @@ def advise(
     for note in getattr(error, "__notes__", ()):
         for start, advice in ADVICE_BY_NOTE.items():
             if note.startswith(start):
-                return advice
+                names = "NAME_sentinel_password", sentinel_password(spec.name)
+                return replace(advice, remedy=advice.remedy.replace(*names))
     options = spec.options
     if not isinstance(options, StoreOptions):
         return None

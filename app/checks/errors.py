@@ -17,6 +17,9 @@ PASSWORD_UNWANTED = (
 UNANSWERED_HANDSHAKE = "the server has not answered the TLS handshake"
 
 
+# Added as a note if a Sentinel, not the primary, refuses the password or asks for one.
+SENTINEL_REFUSES = "the Sentinel refuses the login"
+
 # Added as a note to the refusal of a connection without TLS.
 PLAIN_TEXT_REFUSED = "the URL asks for a connection without TLS"
 

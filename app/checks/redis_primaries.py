@@ -13,7 +13,7 @@ from typing import Any
 
 from redis.exceptions import MasterDownError
 
-from app.checks.errors import ProtocolError
+from app.checks.errors import SENTINEL_REFUSES, ProtocolError
 from app.checks.hosts import UNREACHABLE, HostsProbe
 from app.checks.redis_server import HIDDEN_CLUSTER, RedisProbe, RedisServer, RedisSession
 from app.checks.resp import RespConnection, raise_refusal
@@ -85,6 +85,12 @@ class SentinelProbe(RedisProbe):
             connection.terminate()
             raise
         return connection
+
+    def _explain_redis(self, error: BaseException) -> Reason:
+        reason = super()._explain_redis(error)
+        if reason is Reason.AUTH and self._server is self._sentinel:
+            error.add_note(SENTINEL_REFUSES)
+        return reason
 
     async def _find_primary(self) -> Address:
         self.has_answered = False

@@ -6,6 +6,9 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from app.check_factory import advise
+from app.checks.kind import CheckSpec, Resources
+from app.checks.redis import KIND, RedisOptions
 from app.health import Reason
 from tests.support.specs import redis
 from tests.unit.checks.attempt import failure
@@ -110,6 +113,36 @@ async def test_the_primary_must_confirm_its_role(role: bytes, reason: Reason | N
             else:
                 await probe()
                 await probe()
+
+
+@pytest.mark.parametrize("auth", ["none", "password"])
+@pytest.mark.parametrize(
+    ("command", "refusal"),
+    [
+        (LOOKUP, b"-NOAUTH Authentication required."),
+        (b"AUTH word", b"-ERR AUTH <password> called without any password configured"),
+        (b"AUTH word", b"-WRONGPASS invalid username-password pair"),
+    ],
+    ids=repr,
+)
+async def test_the_advice_names_the_secret_of_the_sentinels(
+    auth: str, command: bytes, refusal: bytes
+) -> None:
+    """Not the one with the password of the primary, which was not asked."""
+    secrets = {"my_a_password": "own"}
+    if command != LOOKUP:
+        secrets["my_a_sentinel_password"] = "word"  # noqa: S105 - of this test
+    resources = Resources(secrets.__getitem__, 15, has_secret=secrets.__contains__)
+    async with serving({command: refusal}) as port:
+        options = RedisOptions.model_validate(
+            {"url": f"redis+sentinel://127.0.0.1:{port}/main", "auth": auth}
+        )
+        spec = CheckSpec("my-a", KIND, options)
+        async with KIND.open(spec, resources) as probe:
+            with pytest.raises(Exception, match=r"assword|uthentication") as caught:
+                await probe()
+            assert probe.explain(caught.value) is Reason.AUTH
+            assert "secret my_a_sentinel_password," in str(advise(spec, probe, caught.value))
 
 
 async def test_another_sentinel_is_asked_if_the_named_server_is_no_primary() -> None:
