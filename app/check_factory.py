@@ -23,6 +23,7 @@ from app.checks.network import BlockingCall
 from app.checks.redis import sentinel_password
 from app.checks.secret_url import SecretUrlProbe, WrongUrlError
 from app.checks.session import LOGINS_BLOCKED
+from app.checks.tls import CertificateFileError
 from app.health import Check, Facts, Reason
 from app.health.model import DAY
 from app.health.reasons import Advice
@@ -47,6 +48,10 @@ ADVICE_BY_ERROR: Mapping[type[BaseException], Advice] = {
         "It refuses this client in the TLS handshake.",
         f"If it requires a client certificate, name a valid one: {CERTIFICATE_OPTIONS}. Otherwise "
         "make it offer TLS 1.3 or ECDHE. Its log has the cause.",
+    ),
+    CertificateFileError: Advice(
+        "The CA certificates or the client's can't be read here.",
+        "Install ca-certificates, or correct the file in SSL_CERT_FILE or in the check's options.",
     ),
     PlainAnswerError: Advice(
         "It answers in plain text, and the URL asks for TLS.",

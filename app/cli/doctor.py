@@ -117,8 +117,9 @@ class StageRecorder:
         ends = [*(at for _, at in self._marks[1:]), self._begun + observation.latency]
         for (step, at), end in zip(self._marks, ends, strict=False):
             seconds[step] = seconds.get(step, 0.0) + end - at
-        # A secret is read before the first step.
-        last = self._marks[-1][0] if self._marks else Stage.AUTHENTICATION
+        # Secrets and certificates are read before the first step.
+        first = Stage.TLS if observation.reason is Reason.TLS else Stage.AUTHENTICATION
+        last = self._marks[-1][0] if self._marks else first
         return ProbeTrace(
             name=observation.check.name,
             seconds=seconds,
@@ -299,7 +300,7 @@ def check_row(trace: ProbeTrace, settings: Settings) -> DiagnosisRow:
 
 def get_advice(trace: ProbeTrace, settings: Settings) -> str:
     """Return what to do, with the hints about the password's file if a password was refused."""
-    if not trace.seconds:
+    if not trace.seconds and trace.failed != (Stage.TLS, Reason.TLS):
         return NO_ATTEMPT
     is_refused = trace.failed and trace.failed[1] is Reason.AUTH
     specs = (spec for spec in settings.check_specs if is_refused and spec.name == trace.name)

@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from app.check_factory import ADVICE_BY_ERROR
 from app.checks.network import Stage
 from app.checks.redis_server import HIDDEN_CLUSTER
+from app.checks.tls import CertificateFileError
 from app.cli.doctor import HEADS, ProbeTrace, check_row, format_rows
 from app.health.reasons import Advice
 from app.settings import Settings
@@ -96,6 +98,19 @@ def test_advice_on_a_check_that_passes_is_a_note() -> None:
     row = check_row(found, Settings())
     assert (row.problems, row.notes) == ([], ["It is odd. Look at it."])
     assert [*format_rows(HEADS["checks"], [row])][-1] == "  * It is odd. Look at it."
+
+
+def test_a_missing_ca_file_is_no_missing_secret(
+    environ: pytest.MonkeyPatch, call: Call, tmp_path: Path
+) -> None:
+    """Both are read before the first step."""
+    environ.delenv("DATABASE_URL")
+    environ.delenv("REDIS_URL")
+    environ.setenv("CHECKS", '{"a": {"url": "https://127.0.0.1:1"}}')
+    environ.setenv("SSL_CERT_FILE", str(tmp_path / "missing.pem"))
+    row = json.loads(call("doctor", "--json").out)["checks"]["a"]
+    assert (row["failed"], row["reason"]) == ("tls", "tls")
+    assert row["problems"] == [str(ADVICE_BY_ERROR[CertificateFileError])]
 
 
 def test_a_blocked_port_is_a_connect_timeout(
