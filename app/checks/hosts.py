@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Generic, TypeVar
 
+from app.checks.connection import MAX_ERROR_TEXT
 from app.checks.race import START_DELAY, race
 from app.checks.session import SessionProbe, explain_once
 from app.health import Facts, Reason
@@ -87,7 +88,12 @@ class HostsProbe(Generic[P]):
     def _explain(self, error: BaseException) -> Reason:
         host, decisive = self._decide(error)
         error.add_note(f"host {host + 1} of {len(self._probes)} in the URL")
-        return self._probes[host].explain(decisive)
+        reason = self._probes[host].explain(decisive)
+        if decisive is not error:  # the deadline of another host
+            text = f"{type(decisive).__name__}: {str(decisive)[:MAX_ERROR_TEXT]}"
+            for note in (text, *getattr(decisive, "__notes__", ())):
+                error.add_note(note)
+        return reason
 
     def _decide(self, deadline: BaseException) -> tuple[int, BaseException]:
         """Return the index of the host that decides, and its error.

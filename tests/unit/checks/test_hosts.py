@@ -181,3 +181,20 @@ def test_a_deadline_has_only_the_notes_of_the_host_that_decides() -> None:
 
     simulate(run())
     assert error.__notes__ == ["host 1 of 2 in the URL", "attempts: 1"]
+
+
+def test_a_deadline_has_the_cause_of_the_host_that_decides() -> None:
+    """Another host has not answered in time."""
+    hosts, probe = hosts_of(Reason.REFUSED, "hangs")
+    error = TimeoutError("no answer within the deadline")
+
+    async def run() -> Reason:
+        attempt = asyncio.create_task(probe())
+        await asyncio.wait({attempt}, timeout=START_DELAY / 2)
+        reason = probe.explain(error)
+        attempt.cancel()
+        return reason
+
+    assert simulate(run()) is Reason.REFUSED
+    assert error.__notes__ == ["host 1 of 2 in the URL", "ReasonError: refused"]
+    assert [len(host.asked) for host in hosts] == [1, 1]
