@@ -225,9 +225,9 @@ class TlsStream:
         self.outgoing = ssl.MemoryBIO()
         self._incoming = ssl.MemoryBIO()
         self._partial = bytearray()
-        self.ssl_object = context.wrap_bio(
-            self._incoming, self.outgoing, server_hostname=server_name
-        )
+        # A certificate can't name the zone of an address, nor does the server know it.
+        name = server_name and server_name.partition("%")[0]
+        self.ssl_object = context.wrap_bio(self._incoming, self.outgoing, server_hostname=name)
 
     def receive(self, data: bytes, max_records: int) -> int:
         """Feed data that arrived after the handshake; return the number of whole records."""

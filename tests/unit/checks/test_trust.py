@@ -1,4 +1,5 @@
 import asyncio
+import contextlib
 import os
 import ssl
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from app.checks.network import Dialer, explain_network
-from app.checks.tls import MAX_FILE, CertificateFileError, TrustStore
+from app.checks.tls import MAX_FILE, CertificateFileError, TlsStream, TrustStore
 from app.health import Reason
 from tests.support.hanging_file import hanging
 from tests.support.private_ca import PrivateCA
@@ -223,6 +224,25 @@ async def test_the_host_name_is_verified_unless_it_is_switched_off(tmp_path: Pat
     handshake(await TrustStore(str(file), check_hostname=False).context(), server)
     with pytest.raises(ssl.SSLCertVerificationError, match="Hostname mismatch"):
         handshake(await TrustStore(str(file)).context(), server)
+
+
+@pytest.mark.parametrize(("zone", "is_valid"), [("%eth0", True), ("9%eth0", False)])
+async def test_a_zone_belongs_to_no_name(zone: str, is_valid: bool) -> None:
+    """A certificate names the address without it."""
+    authority, server = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("fe80::1").configure_cert(server)
+    client = ssl.create_default_context()
+    authority.configure_trust(client)
+    arriving, leaving = ssl.MemoryBIO(), ssl.MemoryBIO()
+    answering = server.wrap_bio(arriving, leaving, server_side=True)
+    stream = TlsStream(client, f"fe80::1{zone}")
+    assert not await stream.handshake()
+    arriving.write(stream.outgoing.read())
+    with contextlib.suppress(ssl.SSLWantReadError):
+        answering.do_handshake()
+    stream.feed(bytearray(leaving.read()), 100)
+    with contextlib.nullcontext() if is_valid else pytest.raises(ssl.SSLCertVerificationError):
+        assert await stream.handshake()
 
 
 @pytest.fixture(name="authority")
