@@ -96,6 +96,16 @@ class ProbeTrace:
     certificate: Certificate | None = None
 
 
+# The steps of reasons that no other step has. Several servers are asked at the same time, so the
+# last step may be that of another one.
+STAGES: Mapping[Reason, Stage] = {
+    Reason.DNS: Stage.DNS,
+    Reason.REFUSED: Stage.TCP,
+    Reason.CONNECT_TIMEOUT: Stage.TCP,
+    Reason.TLS: Stage.TLS,
+}
+
+
 class StageRecorder:
     """A probe that records when each step of another probe begins."""
 
@@ -117,13 +127,14 @@ class StageRecorder:
         ends = [*(at for _, at in self._marks[1:]), self._begun + observation.latency]
         for (step, at), end in zip(self._marks, ends, strict=False):
             seconds[step] = seconds.get(step, 0.0) + end - at
-        # Secrets and certificates are read before the first step.
-        first = Stage.TLS if observation.reason is Reason.TLS else Stage.AUTHENTICATION
-        last = self._marks[-1][0] if self._marks else first
+        # A secret is read before the first step.
+        last = self._marks[-1][0] if self._marks else Stage.AUTHENTICATION
         return ProbeTrace(
             name=observation.check.name,
             seconds=seconds,
-            failed=(last, observation.reason) if observation.reason else None,
+            failed=(STAGES.get(observation.reason, last), observation.reason)
+            if observation.reason
+            else None,
             advice=observation.advice,
             certificate=observation.facts.certificate,
         )

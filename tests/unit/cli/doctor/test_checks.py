@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 
 from app.check_factory import ADVICE_BY_ERROR
-from app.checks.network import Stage
+from app.checks.network import Stage, enter_stage
 from app.checks.redis_server import HIDDEN_CLUSTER
 from app.checks.tls import CertificateFileError
-from app.cli.doctor import HEADS, ProbeTrace, check_row, format_rows
+from app.cli.doctor import HEADS, ProbeTrace, StageRecorder, check_row, format_rows
+from app.health import Check, Clock, Observation, Reason, Result
 from app.health.reasons import Advice
 from app.settings import Settings
 from tests.support.broken_settings import CANARY
@@ -98,6 +99,29 @@ def test_advice_on_a_check_that_passes_is_a_note() -> None:
     row = check_row(found, Settings())
     assert (row.problems, row.notes) == ([], ["It is odd. Look at it."])
     assert [*format_rows(HEADS["checks"], [row])][-1] == "  * It is odd. Look at it."
+
+
+@pytest.mark.parametrize(
+    ("reason", "step"),
+    [
+        (Reason.DNS, Stage.DNS),
+        (Reason.CONNECT_TIMEOUT, Stage.TCP),
+        (Reason.TLS, Stage.TLS),
+        (Reason.TIMEOUT, Stage.QUERY),
+    ],
+)
+async def test_the_step_is_that_of_the_server_that_decides(reason: Reason, step: Stage) -> None:
+    """Another server, which is asked at the same time, may be further."""
+
+    async def probe() -> None:
+        for stage in (Stage.TCP, Stage.AUTHENTICATION, Stage.QUERY):
+            enter_stage(stage)
+
+    recorder, now = StageRecorder(probe, Clock()), Clock().now()
+    await recorder()
+    known = Observation(check=Check(name="it", probe=probe), since=now)
+    trace = recorder.trace(known.after(Result(at=now, latency=1, reason=reason)))
+    assert trace.failed == (step, reason)
 
 
 def test_a_missing_ca_file_is_no_missing_secret(
