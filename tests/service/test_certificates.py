@@ -109,9 +109,12 @@ def test_an_expired_certificate_fails_and_a_renewed_one_passes(
     authority: PrivateCA, tmp_path: Path
 ) -> None:
     """It really expires, while the service runs."""
-    with serve(authority, tmp_path, timedelta(seconds=6)) as (service, server):
-        service.until("payments", None, 5)
-        assert service.ask("/health/ready").json["status"] == "warn"
+    with serve(authority, tmp_path, 40 * DAY) as (service, server):
+        service.until("payments", None, 10)
+        # Issued now, as it could expire before a service on a busy machine has started.
+        soon = timedelta(seconds=6)
+        server.use(authority.issue(tmp_path / "soon.pem", "127.0.0.1", begins=-YEAR, ends=soon))
+        wait_for(lambda: bool(service.ask("/health/ready").json["status"] == "warn"))
         service.until("payments", "tls", 8)
         assert service.ask("/health/ready").code == 503
         server.use(authority.issue(tmp_path / "renewed.pem", "127.0.0.1", ends=40 * DAY))
