@@ -192,6 +192,8 @@ def _check_password(spec: CheckSpec[Options], password: str) -> Problems:
 
 def _validate(model: type[M], members: Mapping[str, Any]) -> tuple[M, Problems]:
     """Return the options, with the defaults for wrong ones, and the problems."""
+    # JSON may contain half of a surrogate pair. Pydantic would not name the option then.
+    members = {name.encode(errors="replace").decode(): value for name, value in members.items()}
     try:
         return model.model_validate(members), []
     except ValidationError as error:

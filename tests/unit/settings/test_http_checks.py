@@ -146,6 +146,7 @@ OBJECT = 'must be an object such as {"url": "http://minio:9000/"}. Correct it.'
             f"a: has an unknown option. {KNOWN}",
         ),
         (f'{{"a": {{"url": "{URL}", "depth": ""}}}}', f"a: has an unknown option: depth. {KNOWN}"),
+        (f'{{"a": {{"url": "{URL}", "\\ud800": ""}}}}', f"a: has an unknown option. {KNOWN}"),
     ],
 )
 def test_an_invalid_check_is_reported(text: str, problem: str) -> None:
