@@ -90,8 +90,11 @@ class Guarantees:
 
 def compute_guarantees(settings: Settings) -> Guarantees:
     """Compute the guarantees of the settings."""
+    # The terms of a check are known even if the secret with its URL is on another machine.
+    parsed = settings.parsed_checks
+    configured = [*(spec.options for spec in parsed.specs), *parsed.other_terms]
     # Without a configured check, assume one with the general terms.
-    checks = [spec.options for spec in settings.check_specs] or [settings.general_terms]
+    checks = configured or [settings.general_terms]
     # If no check is required, the optional ones stand in.
     required = [check for check in checks if check.required] or checks
     faults = (worst_case_delay(c.failure_threshold, c.interval, c.timeout) for c in required)

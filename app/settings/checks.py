@@ -54,12 +54,14 @@ class ParsedChecks(NamedTuple):
         problems: all of them, each with its remedy, except those of secrets.
         names: of all checks, also of invalid ones; None if a source can't be read.
         secrets: the names of the secrets that the checks need.
+        other_terms: of the checks that are left out.
     """
 
     specs: Specs
     problems: tuple[str, ...]
     names: tuple[str, ...] | None
     secrets: frozenset[str]
+    other_terms: tuple[Terms, ...]
 
 
 def parse_checks(
@@ -73,7 +75,7 @@ def parse_checks(
         find_secret: returns the file of a secret, for a URL or a certificate.
     """
     specs = dict[str, CheckSpec[Options]]()
-    problems, secrets = list[str](), set[str]()
+    problems, secrets, other_terms = list[str](), set[str](), list[Terms]()
 
     def find(secret: str) -> Secret:
         secrets.add(secret)
@@ -91,6 +93,11 @@ def parse_checks(
             is_valid, is_optional = NAME.fullmatch(name), name in optional
             given = defaults | {"required": False} if is_optional else defaults
             spec, found = _parse_check(source, name, members, given, find)
+            if not spec and isinstance(members, dict):
+                own = {term: members[term] for term in Terms.model_fields if term in members}
+                terms, wrong = _validate(Terms, {**given, **own})
+                other_terms.append(terms)
+                found += wrong
             if is_optional and isinstance(members, dict) and "required" in members:
                 found.append(("required", "contradicts OPTIONAL_CHECKS. Remove one of the two."))
             if not is_valid:
@@ -110,6 +117,7 @@ def parse_checks(
         problems=tuple(problems),
         names=names if all(source.is_readable for source in sources) else None,
         secrets=frozenset(secrets).union(*(spec.secret_names for spec in specs.values())),
+        other_terms=tuple(other_terms),
     )
 
 

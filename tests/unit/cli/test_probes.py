@@ -52,6 +52,36 @@ def test_every_kind_is_printed_with_its_rules(call: Call, kind: str) -> None:
     assert max(map(len, result.out.splitlines())) <= 130
 
 
+@pytest.mark.parametrize(
+    "environ",
+    [
+        {"CHECKS": '{"a": {"url": "secret:a_url", "interval": 60, "timeout": 30}}'},
+        {"DATABASE_URL_FILE": "/none/url", "POSTGRES_CHECK_INTERVAL": "60"}
+        | {"POSTGRES_CHECK_TIMEOUT": "30"},
+    ],
+)
+def test_the_terms_of_a_check_count_without_its_url(
+    call: Call, monkeypatch: pytest.MonkeyPatch, environ: dict[str, str]
+) -> None:
+    """The secret with the URL is not on this machine, and the terms are known without it."""
+    for name, value in (environ | {"SECRETS_DIR": "/none"}).items():
+        monkeypatch.setenv(name, value)
+    result = call("probes", "haproxy")
+    assert (result.code, result.err) == (0, "")
+    assert "Readiness takes up to 90.5 s to show it." in result.out
+
+
+def test_wrong_terms_are_reported_without_the_url(
+    call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A configuration for other terms would be useless."""
+    monkeypatch.setenv("CHECKS", '{"a": {"url": "secret:a_url", "interval": "x"}}')
+    monkeypatch.setenv("SECRETS_DIR", "/none")
+    result = call("probes", "haproxy")
+    assert result.code == 78
+    assert "CHECKS: a: interval: must be a number of seconds from 0.01 to 86400." in result.err
+
+
 @pytest.mark.parametrize("kind", DEPLOYED)
 def test_the_deployed_files_are_what_is_printed(call: Call, kind: str) -> None:
     """With the default settings. `vitals probes` generates the file again."""

@@ -42,7 +42,7 @@ def options(**members: Any) -> HttpOptions:
 def test_a_url_is_enough() -> None:
     """The other members have defaults. An empty text has no checks."""
     assert options() == HttpOptions(url=URL)
-    assert parse("").parsed_checks == parse("{}").parsed_checks == ((), (), (), frozenset())
+    assert parse("").parsed_checks == parse("{}").parsed_checks == ((), (), (), frozenset(), ())
 
 
 def test_every_member_is_accepted(tmp_path: Path) -> None:
