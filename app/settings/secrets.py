@@ -154,7 +154,7 @@ def read_text(path: Path, max_bytes: int, content: str) -> str:
     except FileNotFoundError:
         msg = f"is missing. Write {content} into it, or mount it."
     except PermissionError:
-        msg = f"can't be read by uid {os.geteuid()} ({_ownership(path)}). {REMEDY}"
+        msg = _describe_denied(path)
     except UnicodeDecodeError as error:
         msg = describe_undecodable(error.object)
     except OSError as error:
@@ -176,12 +176,14 @@ def _read_text(path: Path, max_bytes: int, content: str) -> str:
     return text
 
 
-def _ownership(path: Path) -> str:
+def _describe_denied(path: Path) -> str:
+    reader = f"can't be read by uid {os.geteuid()}"
     try:
         found = path.stat()
     except OSError:
-        return "its folder can't be entered"
-    return f"owner {found.st_uid}, mode {stat.S_IMODE(found.st_mode):04o}"
+        # The mode 0700 helps the owner of the folder only, who may be another user.
+        return f"{reader} (its folder can't be entered). Let uid {os.geteuid()} enter the folder."
+    return f"{reader} (owner {found.st_uid}, mode {stat.S_IMODE(found.st_mode):04o}). {REMEDY}"
 
 
 def find_secret(name: str, folder: Path, environ: Mapping[str, str]) -> Secret:

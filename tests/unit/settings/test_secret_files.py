@@ -102,9 +102,12 @@ def test_an_unreadable_file_is_reported_with_owner_mode_and_reader(
         "folder": "its folder can't be entered",
     }
     reader = os.geteuid() or 65534
+    remedies = {
+        "file": "Set its mode to 0444, and that of its folder to 0700.",
+        "folder": f"Let uid {reader} enter the folder.",
+    }
     assert message == (
-        f"jwt_secret: {path} can't be read by uid {reader} ({facts[closed]}). "
-        "Set its mode to 0444, and that of its folder to 0700."
+        f"jwt_secret: {path} can't be read by uid {reader} ({facts[closed]}). {remedies[closed]}"
     )
 
 
