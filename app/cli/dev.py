@@ -68,7 +68,11 @@ def set_environment(postgres: Postgres, valkey: Valkey) -> None:
         POSTGRES_PASSWORD_FILE=str(postgres.password_file),
         REDIS_URL=valkey.url,
         REDIS_PASSWORD_FILE=str(valkey.password_file),
-        # A password that the shell has set is for another server.
+        # What the shell has set is for other servers.
+        DATABASE_URL_FILE="",
+        REDIS_URL_FILE="",
+        POSTGRES_AUTH="",
+        REDIS_AUTH="",
         POSTGRES_PASSWORD="",
         REDIS_PASSWORD="",
         SECRETS_DIR=str(postgres.folder),

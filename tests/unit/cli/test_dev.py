@@ -84,7 +84,16 @@ class Run:
 
 @pytest.fixture(name="run")
 def _run(tmp_path: Path, open_folder: Path) -> Iterator[Run]:
-    run = Run(tmp_path / "log", open_folder, PORT=str(free_port()))
+    run = Run(
+        tmp_path / "log",
+        open_folder,
+        PORT=str(free_port()),
+        # What the shell may have set for other servers.
+        DATABASE_URL_FILE="/none/database_url",
+        REDIS_URL_FILE="/none/redis_url",
+        POSTGRES_AUTH="none",
+        REDIS_AUTH="none",
+    )
     yield run
     run.process.kill()
     run.process.wait()
