@@ -161,7 +161,9 @@ class BoundedConnection(asyncio.Protocol):
 
     def enable_keepalive(self) -> None:
         """Configure the kernel to end the connection after 15 s without a response."""
-        assert self._transport  # noqa: S101 - the connection is open
+        assert self._transport  # noqa: S101 - the connection was made
+        if self._transport.is_closing():
+            return  # the next read raises the reason
         connection = self._transport.get_extra_info("socket")
         if connection.family is not socket.AF_UNIX:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)

@@ -1,5 +1,6 @@
 """The kernel ends a kept connection whose server has vanished without a word."""
 
+import asyncio
 import contextlib
 import os
 import socket
@@ -8,6 +9,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import pytest
+
+from app.checks.connection import BoundedConnection
+from app.checks.errors import UnansweredError
+from app.checks.network import Dialer
 from tests.support.devservers import Postgres, Valkey
 from tests.support.specs import postgres as open_postgres
 from tests.support.specs import redis as open_redis
@@ -46,6 +52,19 @@ async def test_sessions_are_kept_alive(postgres: Postgres, valkey: Valkey) -> No
         await other()
         assert is_kept_alive(port_of(postgres.url))
         assert is_kept_alive(port_of(valkey.url))
+
+
+async def test_a_connection_that_has_ended_is_none_to_keep_alive() -> None:
+    """Its socket is closed, but the end of the connection is the reason, not the socket."""
+    async with await asyncio.start_server(
+        lambda _, writer: writer.transport.abort(), "127.0.0.1"
+    ) as server:
+        connection = await BoundedConnection.open(Dialer(*server.sockets[0].getsockname()))
+        with pytest.raises((UnansweredError, ConnectionResetError)):
+            await connection.wait_closed()
+        connection.enable_keepalive()
+        with pytest.raises((UnansweredError, ConnectionResetError)):
+            await connection.read(1)
 
 
 def port_of(url: str) -> int:
