@@ -225,8 +225,9 @@ class TlsStream:
         self.outgoing = ssl.MemoryBIO()
         self._incoming = ssl.MemoryBIO()
         self._partial = bytearray()
-        # A certificate can't name the zone of an address, nor does the server know it.
-        name = server_name and server_name.partition("%")[0]
+        # A certificate can't name the zone of an address or the dot of an absolute name, nor does
+        # the server know them. https://www.rfc-editor.org/rfc/rfc6066#section-3
+        name = server_name and server_name.partition("%")[0].removesuffix(".")
         self.ssl_object = context.wrap_bio(self._incoming, self.outgoing, server_hostname=name)
 
     def receive(self, data: bytes, max_records: int) -> int:

@@ -229,20 +229,35 @@ async def test_the_host_name_is_verified_unless_it_is_switched_off(tmp_path: Pat
 @pytest.mark.parametrize(("zone", "is_valid"), [("%eth0", True), ("9%eth0", False)])
 async def test_a_zone_belongs_to_no_name(zone: str, is_valid: bool) -> None:
     """A certificate names the address without it."""
+    with contextlib.nullcontext() if is_valid else pytest.raises(ssl.SSLCertVerificationError):
+        assert await verify("fe80::1", f"fe80::1{zone}") is None
+
+
+@pytest.mark.parametrize(("name", "is_valid"), [("a.test.", True), ("b.test.", False)])
+async def test_the_dot_at_the_end_belongs_to_no_name(name: str, is_valid: bool) -> None:
+    """It makes a name absolute for the resolver. Neither certificates nor servers know it."""
+    with contextlib.nullcontext() if is_valid else pytest.raises(ssl.SSLCertVerificationError):
+        assert await verify("a.test", name) == "a.test"
+
+
+async def verify(certified: str, host: str) -> str | None:
+    """Verify the certificate of a server, and return the name that the server gets."""
     authority, server = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("fe80::1").configure_cert(server)
+    authority.issue_cert(certified).configure_cert(server)
+    names = list[str | None]()
+    server.sni_callback = lambda _connection, name, _context: names.append(name)
     client = ssl.create_default_context()
     authority.configure_trust(client)
     arriving, leaving = ssl.MemoryBIO(), ssl.MemoryBIO()
     answering = server.wrap_bio(arriving, leaving, server_side=True)
-    stream = TlsStream(client, f"fe80::1{zone}")
+    stream = TlsStream(client, host)
     assert not await stream.handshake()
     arriving.write(stream.outgoing.read())
     with contextlib.suppress(ssl.SSLWantReadError):
         answering.do_handshake()
     stream.feed(bytearray(leaving.read()), 100)
-    with contextlib.nullcontext() if is_valid else pytest.raises(ssl.SSLCertVerificationError):
-        assert await stream.handshake()
+    assert await stream.handshake()
+    return names[0]
 
 
 @pytest.fixture(name="authority")
