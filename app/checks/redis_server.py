@@ -104,10 +104,11 @@ class RedisServer:
 PING, PONG = ("PING",), b"PONG"
 
 # Redis refuses a write when it is queued, if it lacks memory, disk or replicas, or is not the
-# primary. The queue is then discarded, so nothing is ever written.
+# primary. The queue is then discarded, so nothing is ever written. A server that refuses MULTI
+# executes the SET instead, which changes only a key that exists.
 PROBE_KEY = "vitals:probe"
 READ = ("GET", PROBE_KEY)
-WRITE = (("MULTI",), ("SET", PROBE_KEY, ""), ("DISCARD",))
+WRITE = (("MULTI",), ("SET", PROBE_KEY, "", "XX"), ("DISCARD",))
 WRITE_REPLIES = (b"OK", b"QUEUED", b"OK")
 
 

@@ -67,6 +67,14 @@ async def test_nothing_is_ever_written(valkey: Valkey) -> None:
     assert command(valkey, "DBSIZE") == 0
 
 
+async def test_nothing_is_written_even_if_multi_is_denied(valkey: Valkey, user: str) -> None:
+    """The server does not queue the write then, but executes it."""
+    command(valkey, "ACL", "SETUSER", "probed", "+set", "+discard")
+    async with open_probe(valkey, user, require="writable") as probe:
+        assert await failure(probe) is Reason.DENIED
+    assert command(valkey, "DBSIZE") == 0
+
+
 async def test_a_session_that_was_ended_is_replaced_at_once(valkey: Valkey) -> None:
     """An administrator may use CLIENT KILL."""
     async with open_probe(valkey) as probe:
