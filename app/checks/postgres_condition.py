@@ -26,6 +26,9 @@ PARTS = 3
 ANSWER = re.compile(rb"CCZ12(?:TD{0,2}[Cs]|n[CI])ZCZ")
 ANSWER_MESSAGES = frozenset(bytes([kind]) for kind in b"CZ12TDsnI")
 
+# The SQLSTATE of a write or a lock in a read-only transaction.
+READ_ONLY_TRANSACTION = "25006"
+
 # More rows than one are a mistake, and need not be sent.
 MAX_ROWS = 2
 
@@ -44,7 +47,7 @@ async def check_condition(connection: BoundedConnection, query: str, limit: str)
         limit: the command that sets the timeout.
 
     Raises:
-        RequirementError: it returns something else.
+        RequirementError: it returns something else, or it writes.
         PostgresServerError: the server refuses it.
         ProtocolError: the answer does not follow the protocol.
         EOFError, OSError: the connection has ended.
@@ -66,6 +69,9 @@ async def check_condition(connection: BoundedConnection, query: str, limit: str)
         elif kind == b"D":
             rows.append(content)
     if error:
+        if error.sqlstate == READ_ONLY_TRANSACTION:
+            msg = "the condition writes or locks, in a read-only transaction"
+            raise RequirementError(Reason.MISCONFIGURED, msg) from error
         raise error
     if not ANSWER.fullmatch(kinds):
         msg = "a result that does not belong to the condition"

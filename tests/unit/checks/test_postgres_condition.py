@@ -13,7 +13,11 @@ from app.checks.network import Dialer
 from app.checks.postgres_condition import check_condition
 from app.checks.postgres_protocol import PostgresServerError
 from app.checks.postgres_statement import RequirementError
+from app.health import Reason
 from tests.service.hostile.postgres_server import error, message, parameter, row
+from tests.support.devservers import Postgres
+from tests.support.specs import postgres as open_postgres
+from tests.unit.checks.attempt import failure
 
 
 READY = message(b"Z", b"I")
@@ -80,3 +84,20 @@ async def test_anything_else_fails(answer: bytes, expected: type[Exception]) -> 
     async with answering(answer) as connection:
         with pytest.raises(expected):
             await check_condition(connection, "SELECT true", "SET LOCAL statement_timeout = 1")
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "SELECT true FROM pg_class FOR UPDATE",
+        "SELECT true INTO copy",
+        "WITH gone AS (DELETE FROM pg_class RETURNING 1) SELECT true",
+    ],
+)
+async def test_a_condition_that_writes_is_misconfigured(postgres: Postgres, condition: str) -> None:
+    """The transaction is read-only. The server isn't, so there was no failover to look for."""
+    read = postgres.password_file.read_text
+    async with open_postgres(
+        postgres.url, read, require="writable", renew_after=86400, condition=condition
+    ) as probe:
+        assert await failure(probe) is Reason.MISCONFIGURED
