@@ -67,8 +67,8 @@ ADVICE_BY_ERROR: Mapping[type[BaseException], Advice] = {
     ),
 }
 
-# Advice by the start of the note that a probe added to the error.
-ADVICE_BY_NOTE: Mapping[str, Advice] = {
+# Advice by the start of the error's text, or of the note that a probe added to it.
+ADVICE_BY_TEXT: Mapping[str, Advice] = {
     PLAIN_TEXT_REFUSED: Advice(
         "It refuses a connection without TLS.",
         "If it requires TLS, write sslmode=require in the URL. Otherwise let its pg_hba.conf admit "
@@ -86,6 +86,14 @@ ADVICE_BY_NOTE: Mapping[str, Advice] = {
         "A Sentinel refuses the login; the primary was not asked.",
         "Write the password of the Sentinels into the secret NAME_sentinel_password, or remove "
         "that secret if they want none.",
+    ),
+    "DENIED": Advice(
+        "It is in protected mode: without a password, it serves only clients on its own machine.",
+        "Set a password there, and configure it here.",
+    ),
+    "NOREPLICAS": Advice(
+        "It is a primary that rejects writes, because too few replicas are connected.",
+        "Repair its replicas. The limit is min-replicas-to-write there.",
     ),
 }
 
@@ -191,9 +199,9 @@ def advise(
     """
     if advice := lookup_by_class(ADVICE_BY_ERROR, error):
         return advice
-    for note in getattr(error, "__notes__", ()):
-        for start, advice in ADVICE_BY_NOTE.items():
-            if note.startswith(start):
+    for text in (str(error), *getattr(error, "__notes__", ())):
+        for start, advice in ADVICE_BY_TEXT.items():
+            if text.startswith(start):
                 names = "NAME_sentinel_password", sentinel_password(spec.name)
                 return replace(advice, remedy=advice.remedy.replace(*names))
     options = spec.options

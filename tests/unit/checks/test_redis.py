@@ -1,14 +1,17 @@
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 
 import pytest
+from redis.exceptions import ResponseError
 
+from app.check_factory import advise
 from app.checks.session import SessionProbe
 from app.health import Reason
 from tests.support.devservers import Valkey
 from tests.support.faults.servers import LOAD_SLOWLY, admin, command, frozen, killed
-from tests.support.specs import redis
+from tests.support.specs import redis, spec_of
 from tests.unit.checks.attempt import eventually, failure
 
 
@@ -205,6 +208,27 @@ async def test_too_few_replicas_are_read_only(valkey: Valkey) -> None:
     async with open_probe(valkey, require="writable") as probe:
         with configured(valkey, min_replicas_to_write="1"):
             assert await failure(probe) is Reason.READ_ONLY
+            with pytest.raises(ResponseError) as caught:
+                await probe()
+        assert "is a primary" in str(advise(spec_of("redis"), probe, caught.value))
+
+
+@pytest.mark.parametrize("product", ["Redis is running", "Running"])
+async def test_protected_mode_is_not_about_a_user(product: str) -> None:
+    """It ends each connection from another host if no password is set."""
+
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        writer.write(f"-DENIED {product} in protected mode because ...\r\n".encode())
+        writer.close()
+
+    async with await asyncio.start_server(refuse, "127.0.0.1") as server:
+        url = f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        async with redis(url, None, require="query", renew_after=86400) as probe:
+            assert await failure(probe) is Reason.DENIED
+            with pytest.raises(ResponseError) as caught:
+                await probe()
+    assert "protected mode" in str(advise(spec_of("redis"), probe, caught.value))
 
 
 async def test_the_connection_limit_has_its_reason(valkey: Valkey) -> None:

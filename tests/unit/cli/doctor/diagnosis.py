@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from app.check_factory import ADVICE_BY_ERROR, ADVICE_BY_NOTE
+from app.check_factory import ADVICE_BY_ERROR, ADVICE_BY_TEXT
 from app.health import Reason
 from app.health.reasons import ADVICE
 from app.settings import Settings
@@ -47,7 +47,7 @@ def failed(diagnosis: Diagnosis, name: str) -> tuple[str, Reason]:
     """Return the failed step and the reason of a check, which must be the only problem."""
     row = diagnosis["checks"][name]
     reason = Reason(row["reason"])
-    known = {str(ADVICE[reason]), *map(str, [*ADVICE_BY_ERROR.values(), *ADVICE_BY_NOTE.values()])}
+    known = {str(ADVICE[reason]), *map(str, [*ADVICE_BY_ERROR.values(), *ADVICE_BY_TEXT.values()])}
     assert problems_by_row(diagnosis).keys() == {name}
     assert problems_by_row(diagnosis)[name] in known
     return row["failed"], reason
