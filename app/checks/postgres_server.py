@@ -69,9 +69,9 @@ def tls_attempts(mode: str, files: Mapping[str, str], system: TrustStore) -> Seq
 
 
 def should_try_next(error: BaseException) -> bool:
-    """Return whether the other TLS mode may succeed. PgBouncer has no SQLSTATE of its own."""
+    """Return whether the other TLS mode may succeed. Poolers have no SQLSTATE of their own."""
     if isinstance(error, PostgresServerError):
-        return error.sqlstate == "28000" or error.text == "SSL required"
+        return error.sqlstate == "28000" or any(text in error.text for text in TLS_REQUIRED)
     return isinstance(error, ssl.SSLError)
 
 

@@ -56,6 +56,31 @@ async def test_sslmode_decides_whether_tls_comes_first(mode: str, *, asks_first:
     assert (requests[0] == SSL_REQUEST) is asks_first
 
 
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        b"C28000\0Mno pg_hba.conf entry for host, no encryption\0\0",
+        b"C08P01\0MSSL required\0\0",
+        b"CXX000\0Mconnection is insecure (try using `sslmode=require`)\0\0",
+    ],
+)
+async def test_allow_uses_tls_where_plain_text_is_refused(refusal: bytes) -> None:
+    """PostgreSQL, PgBouncer and Neon have texts of their own."""
+    requests = list[bytes]()
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        requests.append(await reader.readexactly(len(SSL_REQUEST)))
+        writer.write(encode_message(b"E", refusal))
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1") as server:
+        port = server.sockets[0].getsockname()[1]
+        url = f"postgresql://vitals@127.0.0.1:{port}/postgres?sslmode=allow"
+        async with postgres_probe(url, None, require="query", renew_after=86400) as probe:
+            await failure(probe)
+    assert [one == SSL_REQUEST for one in requests] == [False, True]
+
+
 async def test_a_postgres_without_tls_is_tls(postgres: Postgres) -> None:
     """It refuses the request for TLS."""
     url = f"{postgres.url}?sslmode=require"
