@@ -66,7 +66,8 @@ class BoundedConnection(asyncio.Protocol):
         Raises:
             ProtocolError: the dependency has sent something without a request.
         """
-        self._reject_unread()
+        if self._received:
+            raise ProtocolError("sent something without a request")
         if not self._is_new:
             self._bytes, self._frames, self._reads = MAX_BYTES, MAX_FRAMES, MAX_READS
         self._is_new = False
@@ -75,12 +76,13 @@ class BoundedConnection(asyncio.Protocol):
         """Do the TLS handshake.
 
         Raises:
-            ssl.SSLError: the handshake failed.
-            ProtocolError: the dependency sent plain text before it, or too much.
+            ssl.SSLError: the handshake failed, or the dependency sent plain text.
+            ProtocolError: the dependency sent too much.
             EOFError, OSError: the connection has ended.
         """
         enter_stage(Stage.TLS)
-        self._reject_unread()  # plain text must not pass as encrypted
+        if self._failure and not self.has_answered:
+            raise EOFError(CLOSED)  # not because it expects TLS
         tls = TlsStream(context, server_name)
         self._uses_tls = self._dialer.awaits_tls = True
         try:
@@ -225,10 +227,6 @@ class BoundedConnection(asyncio.Protocol):
         if is_first and not self._uses_tls and RECORD_START.match(data):
             raise TlsAnswerError("answers with TLS where plain text is expected")
         self._received += data
-
-    def _reject_unread(self) -> None:
-        if self._received:
-            raise ProtocolError("sent something without a request")
 
     def _send(self, data: bytes) -> None:
         if data and self._transport and not self._transport.is_closing():

@@ -189,7 +189,10 @@ class PostgresServer:
             # The request offered TLS, so the server did not close because it expects TLS.
             raise EOFError(error) from None
         if answer == b"S":
-            await connection.start_tls(await trust.context(), self.host)
+            context = await trust.context()
+            if connection.has_unread:
+                raise ProtocolError("sent plain text after it agreed to TLS")
+            await connection.start_tls(context, self.host)
         elif answer not in {b"N", b"E"}:
             raise ProtocolError("unexpected answer to the request for TLS")
         elif answer == b"E" or is_required:

@@ -1,10 +1,14 @@
 """Servers that lack a feature that the check needs: TLS, a known authentication, a route."""
 
 import asyncio
+import contextlib
+import ssl
 from functools import partial
 
 import pytest
 
+from app.checks.connection import BoundedConnection
+from app.checks.errors import PlainAnswerError, UnansweredError
 from app.checks.network import Dialer, explain_network
 from app.checks.postgres_protocol import encode_message
 from app.checks.postgres_server import SSL_REQUEST
@@ -13,7 +17,7 @@ from tests.support.devservers import Postgres, Valkey
 from tests.support.faults.servers import sql
 from tests.support.specs import postgres as postgres_probe
 from tests.support.specs import redis as redis_probe
-from tests.unit.checks.attempt import failure
+from tests.unit.checks.attempt import eventually, failure
 
 
 REFUSAL = encode_message(b"E", b"C28000\0Mno pg_hba.conf entry\0\0")
@@ -79,6 +83,38 @@ async def test_allow_uses_tls_where_plain_text_is_refused(refusal: bytes) -> Non
         async with postgres_probe(url, None, require="query", renew_after=86400) as probe:
             await failure(probe)
     assert [one == SSL_REQUEST for one in requests] == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("greeting", "expected"),
+    [(b"220 mail.test ESMTP\r\n", PlainAnswerError), (b"", EOFError)],
+)
+async def test_an_early_answer_to_tls_has_the_reason_of_a_late_one(
+    greeting: bytes, expected: type[Exception]
+) -> None:
+    """A server that greets or closes at once may do so before the handshake starts."""
+    ended = asyncio.Event()
+
+    async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(greeting)
+        if greeting:
+            with contextlib.suppress(ConnectionError):
+                await reader.read()
+        writer.transport.abort()
+        ended.set()
+
+    async with await asyncio.start_server(greet, "127.0.0.1") as server:
+        connection = await BoundedConnection.open(Dialer(*server.sockets[0].getsockname()))
+        if greeting:
+            await eventually(lambda: connection.has_unread)
+        else:
+            with pytest.raises(UnansweredError):
+                await connection.wait_closed()
+        with pytest.raises(expected) as caught:
+            await connection.start_tls(ssl.create_default_context(), "mail.test")
+        assert type(caught.value) is expected
+        connection.abort()
+        await ended.wait()
 
 
 async def test_a_postgres_without_tls_is_tls(postgres: Postgres) -> None:
