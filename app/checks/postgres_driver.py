@@ -38,6 +38,9 @@ READY_FOR_QUERY = {encode_message(b"Z", status) for status in (b"I", b"T", b"E")
 
 RESULT_MESSAGES = frozenset({b"T", b"D", b"C", b"Z"})
 
+# Seconds for a replica to replay what it has received, if there is no recent position.
+REPLAY_PAUSE = 0.2
+
 WRONG_RESULT = "a result that does not belong to the query"
 
 
@@ -197,9 +200,10 @@ class PostgresSession:
         if not self.statement:
             return
         enter_stage(Stage.QUERY)
-        if (lag := self.statement.lag) and lag.is_new:
-            # `vitals doctor` makes one attempt, which has no earlier position to compare with.
+        if (lag := self.statement.lag) and lag.needs_position:
+            # The pause lets a replica replay what has just arrived from an idle primary.
             await self._run(self.statement)
+            await asyncio.sleep(min(REPLAY_PAUSE, self.statement.timeout / 4))
         await self._run(self.statement)
         if condition := self.statement.condition:
             await check_condition(self.transport.connection, condition, self.statement.limit)

@@ -2,6 +2,7 @@
 
 import math
 import re
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -71,11 +72,15 @@ HAS_SOURCE = Requirement(
 )
 
 
+# Without a limit, an earlier position is compared with for so many seconds.
+MAX_AGE = 1.0
+
+
 class ReplicationLag:
     """Measures how far a replica is behind: the age of the last transaction that it has replayed.
 
     The age counts only if the replica has not replayed all that it had received at the previous
-    attempt. Otherwise an idle primary would look like a lag.
+    measurement. Otherwise an idle primary would look like a lag.
 
     Attributes:
         seconds: None if it is unknown.
@@ -88,11 +93,13 @@ class ReplicationLag:
         self.seconds: float | None = None
         self._limit = limit
         self._received: str | None = None
+        self._received_at = -math.inf
 
     @property
-    def is_new(self) -> bool:
-        """Whether there is no earlier position to compare with."""
-        return self._received is None
+    def needs_position(self) -> bool:
+        """Whether the previous measurement is so old that a lag beyond the limit would not show."""
+        max_age = MAX_AGE if self._limit is None else self._limit
+        return time.monotonic() - self._received_at > max_age
 
     @property
     def requirements(self) -> Requirements:
@@ -115,6 +122,7 @@ class ReplicationLag:
             msg = "a replica's position or lag that is none"
             raise ProtocolError(msg)
         self._received = received.decode() if received else FIRST_POSITION
+        self._received_at = time.monotonic()
         # The clock of the replica may be behind that of the primary.
         self.seconds = max(0.0, float(lag)) if received and lag else None
 
