@@ -70,6 +70,7 @@ WRONG_OPTION_LINES = [
     f"d: has an unknown option: depth. Remove it, or use one of {TERMS}.",
     "e: url: a password is not allowed in the URL. Put it in the secret e_password.",
     "f: has no url. Add one.",
+    "f: required: must be true or false. Correct it or remove it.",
     f"check 7: {NAME}",
     "g: failure_threshold: must be a whole number from 1 to 20. Correct it or remove it.",
     "g: headers: number 1 must have a file name without a path after secret:. Correct it.",
