@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import Any
 
 from app.checks.errors import (
+    CONDITION_WRITES,
     PLAIN_TEXT_REFUSED,
     SENTINEL_REFUSES,
     UNANSWERED_HANDSHAKE,
@@ -86,6 +87,10 @@ ADVICE_BY_TEXT: Mapping[str, Advice] = {
         "A Sentinel refuses the login; the primary was not asked.",
         "Write the password of the Sentinels into the secret NAME_sentinel_password, or remove "
         "that secret if they want none.",
+    ),
+    CONDITION_WRITES: Advice(
+        "Its condition writes or locks rows, and Vitals runs it in a read-only transaction.",
+        "Correct the condition: one SELECT that returns true.",
     ),
     "DENIED": Advice(
         "It is in protected mode: without a password, it serves only clients on its own machine.",

@@ -20,6 +20,9 @@ UNANSWERED_HANDSHAKE = "the server has not answered the TLS handshake"
 # Added as a note if a Sentinel, not the primary, refuses the password or asks for one.
 SENTINEL_REFUSES = "the Sentinel refuses the login"
 
+# The text of the error if a condition is more than a query.
+CONDITION_WRITES = "the condition writes or locks, in a read-only transaction"
+
 # Added as a note to the refusal of a connection without TLS.
 PLAIN_TEXT_REFUSED = "the URL asks for a connection without TLS"
 

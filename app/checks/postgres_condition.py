@@ -7,7 +7,7 @@ import re
 import struct
 
 from app.checks.connection import BoundedConnection
-from app.checks.errors import ProtocolError
+from app.checks.errors import CONDITION_WRITES, ProtocolError
 from app.checks.postgres_protocol import (
     ASYNC_MESSAGES,
     PostgresServerError,
@@ -70,8 +70,7 @@ async def check_condition(connection: BoundedConnection, query: str, limit: str)
             rows.append(content)
     if error:
         if error.sqlstate == READ_ONLY_TRANSACTION:
-            msg = "the condition writes or locks, in a read-only transaction"
-            raise RequirementError(Reason.MISCONFIGURED, msg) from error
+            raise RequirementError(Reason.READ_ONLY, CONDITION_WRITES) from error
         raise error
     if not ANSWER.fullmatch(kinds):
         msg = "a result that does not belong to the condition"

@@ -75,13 +75,13 @@ def _opening(
         ("SELECT $1::bool", Reason.MISCONFIGURED),
         (
             "WITH one AS (INSERT INTO queue VALUES (NULL) RETURNING true) TABLE one",
-            Reason.MISCONFIGURED,
+            Reason.READ_ONLY,
         ),
         ("SELECT true FROM", Reason.MISCONFIGURED),
         ("SELECT true FROM nothing", Reason.MISCONFIGURED),
         ("SELECT nothing", Reason.MISCONFIGURED),
         ("SELECT held FROM secrets", Reason.DENIED),
-        ("SELECT true INTO copy", Reason.MISCONFIGURED),
+        ("SELECT true INTO copy", Reason.READ_ONLY),
         ("SELECT 1 / 0 = 1", Reason.ERROR),
         ("SELECT repeat('x', 100000)::bool", Reason.PROTOCOL),  # the error quotes it
         ("SELECT repeat('x', 1000000)", Reason.PROTOCOL),

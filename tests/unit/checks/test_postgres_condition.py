@@ -7,8 +7,9 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from app.check_factory import advise
 from app.checks.connection import BoundedConnection
-from app.checks.errors import ProtocolError
+from app.checks.errors import CONDITION_WRITES, ProtocolError
 from app.checks.network import Dialer
 from app.checks.postgres_condition import check_condition
 from app.checks.postgres_protocol import PostgresServerError
@@ -17,7 +18,7 @@ from app.health import Reason
 from tests.service.hostile.postgres_server import error, message, parameter, row
 from tests.support.devservers import Postgres
 from tests.support.specs import postgres as open_postgres
-from tests.unit.checks.attempt import failure
+from tests.support.specs import spec_of
 
 
 READY = message(b"Z", b"I")
@@ -94,10 +95,13 @@ async def test_anything_else_fails(answer: bytes, expected: type[Exception]) -> 
         "WITH gone AS (DELETE FROM pg_class RETURNING 1) SELECT true",
     ],
 )
-async def test_a_condition_that_writes_is_misconfigured(postgres: Postgres, condition: str) -> None:
-    """The transaction is read-only. The server isn't, so there was no failover to look for."""
+async def test_a_condition_that_writes_is_read_only(postgres: Postgres, condition: str) -> None:
+    """The transaction is. The text selects the advice, as the server itself is a primary."""
     read = postgres.password_file.read_text
     async with open_postgres(
         postgres.url, read, require="writable", renew_after=86400, condition=condition
     ) as probe:
-        assert await failure(probe) is Reason.MISCONFIGURED
+        with pytest.raises(RequirementError, match=CONDITION_WRITES) as raised:
+            await probe()
+        assert probe.explain(raised.value) is Reason.READ_ONLY
+        assert "Correct the condition" in str(advise(spec_of("postgres"), probe, raised.value))
