@@ -31,15 +31,23 @@ Call = Callable[..., Result]
 
 @pytest.fixture(name="call")
 def _call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Call]:
-    """Run a command in this process, and restore its signal handlers."""
+    """Run a command in this process, and restore its signal handlers.
+
+    Its settings are those given; without any, those of the environment.
+    """
     handlers = {number: signal.getsignal(number) for number in signal.valid_signals()}
     for name in ENVIRON:
         monkeypatch.delenv(name, raising=False)
 
-    def call(*arguments: str | Path) -> Result:
-        monkeypatch.setattr(sys, "argv", ["vitals", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            main()
+    def call(*arguments: str | Path, **settings: str) -> Result:
+        with monkeypatch.context() as patch:
+            patch.setattr(sys, "argv", ["vitals", *map(str, arguments)])
+            for name in os.environ.keys() - clean(os.environ).keys() if settings else ():
+                patch.delenv(name)
+            for name, value in settings.items():
+                patch.setenv(name, value)
+            with pytest.raises(SystemExit) as ended:
+                main()
         assert isinstance(ended.value.code, int | None)
         return Result(ended.value.code or 0, *capsys.readouterr())
 

@@ -5,9 +5,8 @@ tests/unit/settings/test_configurations.py.
 """
 
 import json
-import os
 import socket
-import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,7 +15,8 @@ from app.checks.registry import BY_SCHEME
 from tests.support.broken_settings import CANARY
 from tests.support.devservers import Valkey
 from tests.support.ports import free_port
-from tests.support.service import ROOT, SERVE, clean, on, running
+from tests.support.service import on, running
+from tests.unit.cli.conftest import Call
 
 
 TERMS = (
@@ -30,23 +30,23 @@ REDIS = "must have the form redis://host:port/0, rediss://host:port/0 or unix://
 USED = "the name is in use. Rename it."
 
 
-def serve(folder: Path, **environ: str) -> list[str]:
+Serve = Callable[..., list[str]]
+
+
+@pytest.fixture(name="serve")
+def _serve(call: Call, tmp_path: Path) -> Serve:
     """Return the lines of a service that can't start, which contain nothing secret."""
-    ended = subprocess.run(
-        SERVE,
-        cwd=ROOT,
-        env={**clean(os.environ), "SECRETS_DIR": str(folder), **environ},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=15,
-    )
-    assert (ended.returncode, ended.stdout) == (78, "")
-    assert CANARY not in ended.stderr
-    assert "Traceback" not in ended.stderr
-    lines = ended.stderr.splitlines()
-    assert all(line.startswith("vitals: ") for line in lines)
-    return [line.removeprefix("vitals: ") for line in lines]
+
+    def serve(**settings: str) -> list[str]:
+        code, out, err = call("serve", SECRETS_DIR=str(tmp_path), **settings)
+        assert (code, out) == (78, "")
+        assert CANARY not in err
+        assert "Traceback" not in err
+        lines = err.splitlines()
+        assert all(line.startswith("vitals: ") for line in lines)
+        return [line.removeprefix("vitals: ") for line in lines]
+
+    return serve
 
 
 WRONG_OPTIONS: dict[str, dict[str, object]] = {
@@ -89,14 +89,16 @@ def as_toml(checks: dict[str, dict[str, object]]) -> str:
 
 
 @pytest.mark.parametrize("source", ["CHECKS", "CHECKS_FILE"])
-def test_wrong_options_of_every_check_are_printed(tmp_path: Path, source: str) -> None:
+def test_wrong_options_of_every_check_are_printed(
+    serve: Serve, tmp_path: Path, source: str
+) -> None:
     """The same for JSON and TOML."""
     (tmp_path / "c_password").write_text("secret")
     value = json.dumps(WRONG_OPTIONS)
     if source == "CHECKS_FILE":
         (file := tmp_path / "checks.toml").write_text(as_toml(WRONG_OPTIONS))
         value = str(file)
-    lines = serve(tmp_path, **{source: value})
+    lines = serve(**{source: value})
     assert lines == [f"{source}: {line}" for line in WRONG_OPTION_LINES]
 
 
@@ -115,7 +117,7 @@ def test_wrong_options_of_every_check_are_printed(tmp_path: Path, source: str) -
     ids=["missing", "unreadable", "not UTF-8", "too large", "bad TOML"],
 )
 def test_a_file_that_can_not_be_used_is_printed(
-    tmp_path: Path, content: bytes | str | None, line: str
+    serve: Serve, tmp_path: Path, content: bytes | str | None, line: str
 ) -> None:
     """Once, beside a problem of another source, and names in OPTIONAL_CHECKS may be in the file."""
     file = tmp_path / "checks.toml"
@@ -124,13 +126,13 @@ def test_a_file_that_can_not_be_used_is_printed(
     elif content:
         file.symlink_to(file)
     environ = {"CHECKS_FILE": str(file), "CHECKS": '{"b": 1}', "OPTIONAL_CHECKS": "a"}
-    assert serve(tmp_path, **environ) == [
+    assert serve(**environ) == [
         'CHECKS: b: must be an object such as {"url": "http://minio:9000/"}. Correct it.',
         f"CHECKS_FILE: {line.format(file=file)}",
     ]
 
 
-def test_contradictions_of_several_sources_are_printed(tmp_path: Path) -> None:
+def test_contradictions_of_several_sources_are_printed(serve: Serve, tmp_path: Path) -> None:
     """Names from two sources, options in two settings, and a name of no check."""
     (tmp_path / "url").write_text(f"postgresql://user:{CANARY}@host/db")
     for name in ("postgres_password", "redis_password"):
@@ -149,7 +151,7 @@ def test_contradictions_of_several_sources_are_printed(tmp_path: Path) -> None:
         "OPTIONAL_CHECKS": "a, mysql",
         "POSTGRES_AUTH": '"none"',
     }
-    assert serve(tmp_path, **environ) == [
+    assert serve(**environ) == [
         "POSTGRES_AUTH: is in quotes, which are part of the value. Remove them.",
         "DATABASE_URL_FILE: excludes DATABASE_URL. Unset one of the two.",
         "CHECKS: a: required: contradicts OPTIONAL_CHECKS. Remove one of the two.",
@@ -162,7 +164,7 @@ def test_contradictions_of_several_sources_are_printed(tmp_path: Path) -> None:
     ]
 
 
-def test_wrong_urls_from_secrets_are_printed(tmp_path: Path) -> None:
+def test_wrong_urls_from_secrets_are_printed(serve: Serve, tmp_path: Path) -> None:
     """One that can't be read hides no check from OPTIONAL_CHECKS."""
     for name, url in (
         ("a_url", f"ftp://{CANARY}"),
@@ -180,7 +182,7 @@ def test_wrong_urls_from_secrets_are_printed(tmp_path: Path) -> None:
         "OPTIONAL_CHECKS": "gone",
     }
     schemes = " or ".join(f"{scheme}://" for scheme in BY_SCHEME)
-    assert serve(tmp_path, **environ) == [
+    assert serve(**environ) == [
         f"REDIS_URL_FILE: {REDIS}",
         f"CHECKS: a: url: the URL in a_url: must begin with {schemes}. Correct it.",
         "CHECKS: b: url: the URL in b_url: the database must be a number. Correct it.",

@@ -19,7 +19,7 @@ from tests.support.devservers import Valkey
 from tests.support.ports import free_port
 from tests.support.service import SERVE, Service, clean, on
 from tests.support.service import start as start_service
-from tests.unit.cli.conftest import end, start
+from tests.unit.cli.conftest import Call, end, start
 
 
 WITHOUT_IPV6 = (sys.executable, "-m", "tests.support.without_ipv6")
@@ -139,11 +139,11 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("host", "line"), REFUSED, ids=[host for host, _ in REFUSED])
-def test_doctor_and_serve_report_a_host_in_the_same_line(host: str, line: str) -> None:
+def test_doctor_and_serve_report_a_host_in_the_same_line(call: Call, host: str, line: str) -> None:
     """With the exit codes 1 and 78."""
-    environ: dict[str, Any] = {"HOST": host, "PORT": str(free_port())}
+    environ = {"HOST": host, "PORT": str(free_port())}
     environ |= {"REDIS_URL": "redis://127.0.0.1:1", "REDIS_AUTH": "none"}
-    served, examined = end(start("serve", **environ)), end(start("doctor", **environ))
+    served, examined = call("serve", **environ), call("doctor", **environ)
     assert (served.code, served.err.count("\n"), examined.code) == (78, 1, 1)
     refusal = served.err.removeprefix("vitals: ").strip()
     assert refusal.startswith(line)

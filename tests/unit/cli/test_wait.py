@@ -18,7 +18,7 @@ from tests.support.faults.redis import loading
 from tests.support.faults.servers import frozen, killed
 from tests.support.ports import free_port
 from tests.support.service import ROOT, VITALS, on
-from tests.unit.cli.conftest import end, start
+from tests.unit.cli.conftest import Call, end, start
 
 
 # Prints a line when it can be ended, and ends with 7 at SIGTERM or Ctrl-C.
@@ -98,10 +98,9 @@ def test_the_command_gets_the_default_signals_of_a_shell(valkey: Valkey) -> None
     assert not int(ignored.split()[1], 16) & sum(masks)
 
 
-def test_checks_that_do_not_pass_in_time_are_printed_with_the_remedy() -> None:
+def test_checks_that_do_not_pass_in_time_are_printed_with_the_remedy(call: Call) -> None:
     """The command does not run."""
-    environ = tcp(free_port())
-    result = end(wait(environ, "--timeout", "0.5", "--", "echo"))
+    result = call("wait", "--timeout", "0.5", "--", "echo", **tcp(free_port()))
     assert (result.code, result.out) == (1, "")
     shown, reason, last = result.err.splitlines()
     assert shown == "first: refused"
@@ -109,29 +108,31 @@ def test_checks_that_do_not_pass_in_time_are_printed_with_the_remedy() -> None:
     assert last == "vitals: gave up after 0.5 s."
 
 
-def test_too_few_successes_are_counted(listener: socket.socket) -> None:
+def test_too_few_successes_are_counted(call: Call, listener: socket.socket) -> None:
     """The check has passed, and the reason of an earlier failure is over."""
     environ = tcp(listener.getsockname()[1], terms=', "success_threshold": 2, "interval": 60')
-    shown, reason, _ = end(wait(environ, "--timeout", "0.5")).err.splitlines()
+    shown, reason, _ = call("wait", "--timeout", "0.5", **environ).err.splitlines()
     assert shown == "first: pass"
     assert reason == "vitals: first: passes, with 1 of 2 successes in a row. Raise --timeout."
 
 
-def test_only_required_or_named_checks_are_waited_for(listener: socket.socket) -> None:
+def test_only_required_or_named_checks_are_waited_for(call: Call, listener: socket.socket) -> None:
     """An optional one may be named."""
     environ = {
         **tcp(listener.getsockname()[1], free_port()),
         "OPTIONAL_CHECKS": "second",
     }
-    assert end(wait(environ)) == (0, "", "first: pass\n")
-    result = end(wait(environ, "second", "--timeout", "0.2"))
+    assert call("wait", **environ) == (0, "", "first: pass\n")
+    result = call("wait", "second", "--timeout", "0.2", **environ)
     assert (result.code, result.err.splitlines()[0]) == (1, "second: refused")
 
 
-def test_the_success_threshold_applies_from_the_first_attempt(listener: socket.socket) -> None:
+def test_the_success_threshold_applies_from_the_first_attempt(
+    call: Call, listener: socket.socket
+) -> None:
     """A server that starts may answer once and restart. An interval of a minute is shortened."""
     environ = tcp(listener.getsockname()[1], terms=', "success_threshold": 2, "interval": 60')
-    assert end(wait(environ)).code == 0
+    assert call("wait", **environ).code == 0
     listener.settimeout(0)
     for _ in range(2):
         listener.accept()[0].close()
@@ -154,10 +155,10 @@ def test_the_success_threshold_applies_from_the_first_attempt(listener: socket.s
     ],
 )
 def test_mistakes_end_it_at_once(
-    arguments: list[str], environ: dict[str, str], code: int, line: str
+    call: Call, arguments: list[str], environ: dict[str, str], code: int, line: str
 ) -> None:
     """With one line and a code of their own."""
-    result = end(wait({**tcp(free_port()), **environ}, *arguments))
+    result = call("wait", *arguments, **{**tcp(free_port()), **environ})
     assert result.code == code
     assert result.err.startswith(line)
     assert len(result.err.splitlines()) == 1
