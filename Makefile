@@ -23,7 +23,7 @@ elsewhere = $(if $(shell grep -sF '$(realpath $(1))/bin/' $(1)/bin/vitals),,else
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help .venv run install lint test test-only test-all coverage system-test edge-test browser-test picture image-test swarm-test image-bench mutants fuzz faults soak bench bench-quick bench-checks system-servers system-proxies system-browser fmt docs-tables lock clean fleet release
+.PHONY: help .venv run install lint test test-only test-all service-test coverage system-test edge-test browser-test picture image-test swarm-test image-bench mutants fuzz faults soak bench bench-quick bench-checks system-servers system-proxies system-browser fmt docs-tables lock clean fleet release
 
 help: ## list the targets
 	@echo 'New here? `make run` starts the service with its own PostgreSQL and Redis, and prints what to try.'
@@ -54,7 +54,7 @@ PASSED := -o tmp_path_retention_policy=failed
 # These tests need programs from a package manager.
 APART := browser proxies image swarm system
 IGNORED := $(addprefix --ignore tests/,$(APART))
-TOGETHER := $(IGNORED) -m 'not alone' --numprocesses 4 --dist loadfile $(PASSED)
+TOGETHER := $(IGNORED) --numprocesses 4 --dist loadfile $(PASSED)
 ALONE = $(shell grep -rl $(addprefix --exclude-dir=,$(APART)) --include='*.py' 'mark\.alone' tests)
 
 lint: $(MADE) ## check format, lint, spelling, imports and types
@@ -66,19 +66,22 @@ ifdef T
 test test-only: $(MADE)
 	$(IN_MEMORY) $(BIN)/pytest $(PASSED) $(T)
 else
-test: lint test-only ## run lint and every test that needs no other programs; T=tests/unit/health runs a part of them, COVERAGE=1 measures them
+test: lint test-only ## run lint and the tests that start no service and need no other programs; T=tests/unit/health runs a part
 
 test-only: $(MADE) ## run those tests without lint
-	$(IN_MEMORY) $(BIN)/pytest $(ALONE) -m alone --numprocesses 3 --dist loadfile $(PASSED)
-	$(IN_MEMORY) $(if $(COVERAGE),scripts/coverage $(BIN),$(BIN)/pytest) $(TOGETHER)
+	$(IN_MEMORY) $(BIN)/pytest $(TOGETHER) -m 'not alone and not slow'
 	@scripts/suite list
 endif
 
-test-all: ## run the tests on each Python from 3.11 to 3.14 that this machine has
-	@scripts/pythons $(MAKE) --no-print-directory test-only
+service-test: $(MADE) ## test a running service: faults, drain, rotation, hostile dependencies; and the release
+	$(IN_MEMORY) $(BIN)/pytest $(ALONE) -m alone --numprocesses 3 --dist loadfile $(PASSED)
+	$(IN_MEMORY) $(BIN)/pytest $(TOGETHER) -m 'slow and not alone'
 
-coverage: $(MADE) ## run most of those tests with coverage: all of app/health, and 95 % of app/
-	$(IN_MEMORY) scripts/coverage $(BIN) $(TOGETHER)
+test-all: ## run the tests on each Python from 3.11 to 3.14 that this machine has
+	@scripts/pythons $(MAKE) --no-print-directory test-only $(if $(T),,service-test)
+
+coverage: $(MADE) ## run both with coverage, which must reach all of app/health and 95 % of app/
+	$(IN_MEMORY) scripts/coverage $(BIN) $(TOGETHER) -m 'not alone'
 
 system-test: $(MADE) ## test TLS, PgBouncer, metrics, load, hostile dependencies and Kubernetes manifests with Debian's programs
 	@scripts/suite run system $(BIN)/pytest --quiet -o timeout=400 tests/system -m waits --numprocesses 2 --dist loadfile & waiting=$$!; \

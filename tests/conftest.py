@@ -15,6 +15,9 @@ from tests.support.broken_settings import CANARY, PG, REDIS
 from tests.support.devservers import Postgres, Valkey
 
 
+# Most of their tests start the service.
+SLOW_FOLDERS = ("tests/service/", "tests/fuzz/")
+
 # No deadline, because the duration of an example depends on the load of the machine.
 hypothesis.settings.register_profile("patient", deadline=None)
 hypothesis.settings.load_profile("patient")
@@ -33,6 +36,12 @@ def pytest_collection_finish() -> None:
     """Exclude imported modules from garbage collection, as each full collection took 0.4 s."""
     gc.freeze()
     gc.enable()
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Mark the tests of the folders that `make service-test` runs."""
+    if item.nodeid.startswith(SLOW_FOLDERS):
+        item.add_marker("slow")
 
 
 @pytest.fixture(scope="session", autouse=True)

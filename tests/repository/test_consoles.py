@@ -19,6 +19,8 @@ from tests.support.ports import free_port
 from tests.support.service import ROOT, clean
 
 
+pytestmark = pytest.mark.slow
+
 # Seconds, enough for a start on a busy machine. Other tests measure how soon a fault shows.
 WITHIN = 30
 

@@ -29,6 +29,8 @@ from tests.support.private_ca import PrivateCA
 from tests.support.service import ROOT, clean, on, running
 
 
+pytestmark = pytest.mark.slow
+
 CHECK = shown("docs/grow.md", "A new kind of check: one file and one line")
 ROUTER = shown("docs/grow.md", "A router of your own, with a pool of its own")
 FILES = re.findall(r"this file, `(app/[a-z/]+\.py)`", PAGES["docs/grow.md"])

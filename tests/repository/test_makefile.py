@@ -30,7 +30,7 @@ class Checkout:
         """Return the commands that `make` would execute for a goal."""
         environ = {**clean(os.environ), "PATH": f"{sys.prefix}/bin:{os.environ['PATH']}"}
         # `make test PYTHON=...` exports these.
-        for name in ("MAKEOVERRIDES", "PYTHON", "COVERAGE"):
+        for name in ("MAKEOVERRIDES", "PYTHON"):
             environ.pop(name, None)
         command = ("make", "--dry-run", goal, *arguments)
         done = subprocess.run(

@@ -19,6 +19,8 @@ from tests.repository.doc_tables import VERSION
 from tests.support.service import ROOT
 
 
+pytestmark = pytest.mark.slow
+
 ENVIRONMENT = Path(sys.executable).parent.parent
 COMMIT_DATE = {"GIT_AUTHOR_DATE": "1800000000 +0000", "GIT_COMMITTER_DATE": "1800000000 +0000"}
 AUTHOR = ("-c", "user.name=test", "-c", "user.email=test@localhost")

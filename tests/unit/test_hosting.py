@@ -181,6 +181,7 @@ def test_tracing_skips_a_mounted_health_path(path: str, root: str, *, skipped: b
     assert skip_tracing({"type": "http", "path": path, "root_path": root}) is skipped
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("app", ["app.main:app", "tests.support.mounted_app:app"])
 def test_a_server_without_lifespan_support_logs_the_cause_once(app: str, tmp_path: Path) -> None:
     """Without a traceback."""
@@ -194,6 +195,7 @@ def test_a_server_without_lifespan_support_logs_the_cause_once(app: str, tmp_pat
     assert "Traceback" not in log
 
 
+@pytest.mark.slow
 def test_the_mounted_example_of_the_page_serves_and_drains(tmp_path: Path) -> None:
     """Below its prefix it behaves as if it were not mounted."""
     (block,) = shown("docs/hosting.md", "Mount it into another application")

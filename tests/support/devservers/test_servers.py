@@ -16,6 +16,8 @@ from tests.support.faults.servers import command, frozen, killed, signal_all, sq
 from tests.support.ports import free_port
 
 
+pytestmark = pytest.mark.slow
+
 KINDS = [Postgres, Valkey]
 
 

@@ -15,6 +15,8 @@ from tests.support.devservers.waiting import until
 from tests.support.faults.servers import freeze, tree
 
 
+pytestmark = pytest.mark.slow
+
 KINDS = [Postgres, Valkey]
 
 # Prints its server's folder, runs a statement, and waits to be killed.

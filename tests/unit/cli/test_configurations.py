@@ -193,6 +193,7 @@ def test_wrong_urls_from_secrets_are_printed(serve: Serve, tmp_path: Path) -> No
     ]
 
 
+@pytest.mark.slow
 def test_two_hundred_checks_of_one_file_are_served(tmp_path: Path) -> None:
     """Each of them gets its results, and those that pass are counted."""
     closed = free_port()
@@ -207,6 +208,7 @@ def test_two_hundred_checks_of_one_file_are_served(tmp_path: Path) -> None:
     assert (body["status"], list(body["checks"]), body["others"]) == ("warn", ["closed"], 199)
 
 
+@pytest.mark.slow
 def test_deprecated_settings_work_and_are_logged(valkey: Valkey, tmp_path: Path) -> None:
     """Each with the name that replaces it."""
     environ = {

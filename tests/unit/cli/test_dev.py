@@ -124,6 +124,7 @@ def test_every_client_is_an_operator_on_loopback_only(
     assert trusted == [shown]
 
 
+@pytest.mark.slow
 def test_dev_runs_on_real_servers(run: Run) -> None:
     """Both checks pass, and no process shows a password. Ctrl-C exits with 0."""
     service = run.service()
@@ -153,18 +154,21 @@ def test_an_ipv6_address_is_printed_in_brackets() -> None:
     assert "curl http://[::1]:8000/health\n" in format_greeting("::1", 8000, 8000, 1)
 
 
+@pytest.mark.slow
 def test_no_process_or_file_is_left_after_sigkill(run: Run) -> None:
     """Although it could not clean up."""
     run.service()
     assert run.end(signal.SIGKILL) == -signal.SIGKILL
 
 
+@pytest.mark.slow
 def test_dev_ends_when_its_terminal_closes(run: Run) -> None:
     """Although the service ignores SIGHUP."""
     run.service()
     assert run.end(signal.SIGHUP) == 0
 
 
+@pytest.mark.slow
 def test_the_next_port_is_used_if_one_is_in_use(tmp_path: Path, open_folder: Path) -> None:
     """It is printed, and the name of the maintenance file has the new port."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
@@ -203,6 +207,7 @@ def _reloading(tmp_path: Path, open_folder: Path, code: Path) -> Iterator[Run]:
     run.process.wait()
 
 
+@pytest.mark.slow
 def test_a_change_of_the_code_restarts_the_service(reloading: Run, code: Path) -> None:
     """On the same port and the same servers. Ctrl-C ends all processes."""
     service = reloading.service()
@@ -216,6 +221,7 @@ def test_a_change_of_the_code_restarts_the_service(reloading: Run, code: Path) -
     reloading.end(signal.SIGINT)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ending", [signal.SIGKILL, signal.SIGHUP])
 def test_no_process_is_left_after_reload_was_killed(reloading: Run, ending: signal.Signals) -> None:
     """Not even the process that serves."""

@@ -68,6 +68,7 @@ def healthy(service: Service, host: str, before: tuple[str, ...] = ()) -> int:
     return subprocess.run(command, env=environ, capture_output=True, check=False).returncode
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "host",
     ["", "127.0.0.1", "0.0.0.0", "localhost", "::", "::1", "0::0", *link_local()],  # noqa: S104
@@ -82,6 +83,7 @@ def test_health_checks_connect_to_host(valkey: Valkey, tmp_path: Path, host: str
     assert end(start("check", HOST=host, PORT=str(service.port))).code == 1
 
 
+@pytest.mark.slow
 def test_one_socket_listens_on_ipv6_and_ipv4(valkey: Valkey, tmp_path: Path) -> None:
     """It accepts connections to both."""
     with serving({**on(valkey=valkey), "HOST": "::"}, tmp_path / "log") as service:
@@ -92,6 +94,7 @@ def test_one_socket_listens_on_ipv6_and_ipv4(valkey: Valkey, tmp_path: Path) -> 
     assert [one.laddr.ip for one in listening] == ["::"]
 
 
+@pytest.mark.slow
 def test_a_kernel_without_ipv6_serves_on_ipv4(valkey: Valkey, tmp_path: Path) -> None:
     """It logs one line."""
     log = tmp_path / "log"
@@ -102,6 +105,7 @@ def test_a_kernel_without_ipv6_serves_on_ipv4(valkey: Valkey, tmp_path: Path) ->
     assert log.read_text().count("IPv6 unavailable") == 1
 
 
+@pytest.mark.slow
 def test_a_network_without_ipv6_serves_on_ipv4(tmp_path: Path) -> None:
     """The kernel has IPv6 and no interface uses it, as in most containers."""
     if os.geteuid() or not shutil.which("unshare"):
@@ -150,6 +154,7 @@ def test_doctor_and_serve_report_a_host_in_the_same_line(call: Call, host: str, 
     assert f"! {refusal}" in " ".join(examined.out.split())
 
 
+@pytest.mark.slow
 def test_doctor_accepts_a_port_in_use(valkey: Valkey, tmp_path: Path) -> None:
     """The running service uses it, and continues."""
     environ: dict[str, Any] = {**on(valkey=valkey), "HOST": "::"}

@@ -22,6 +22,7 @@ def _file(tmp_path: Path, call: Call, monkeypatch: pytest.MonkeyPatch) -> Path:
     return file
 
 
+@pytest.mark.slow
 def test_maintenance_takes_an_instance_out_and_puts_it_back(valkey: Valkey, tmp_path: Path) -> None:
     """They share only the port and the temporary folder. Both changes are logged."""
     folder = str(tmp_path)
@@ -43,6 +44,7 @@ def test_maintenance_takes_an_instance_out_and_puts_it_back(valkey: Valkey, tmp_
     assert events == ["maintenance started", "maintenance ended"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("state", ["on", "off"])
 def test_an_instance_that_reads_another_file_is_named(
     valkey: Valkey, tmp_path: Path, state: str

@@ -20,6 +20,8 @@ from tests.support.service import Reply, Service, on, running
 from tests.support.troubled_app import SECONDS
 
 
+pytestmark = pytest.mark.slow
+
 TROUBLED = (sys.executable, "-m", "tests.support.troubled_app")
 OURS = (*TROUBLED, "app", "serve")
 UVICORN = (*TROUBLED, "uvicorn", "app.main:app", "--port")

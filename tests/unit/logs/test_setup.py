@@ -330,6 +330,7 @@ def lines_of(log: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in log.read_text().splitlines()]
 
 
+@pytest.mark.slow
 def test_each_status_change_is_one_line(valkey: Valkey, tmp_path: Path) -> None:
     """Thirty failures and recoveries are sixty lines; only failures have a reason and a cause."""
     with proxy_in_thread("127.0.0.1", valkey.port) as proxy:
@@ -356,6 +357,7 @@ def test_each_status_change_is_one_line(valkey: Valkey, tmp_path: Path) -> None:
     assert valkey.password_file.read_text() not in (tmp_path / "log").read_text()
 
 
+@pytest.mark.slow
 def test_the_log_under_the_uvicorn_command_is_json_too(valkey: Valkey, tmp_path: Path) -> None:
     """From the moment when the settings are read."""
     environ = on(None, valkey) | {"CHECK_TIMEOUT": "5"}
@@ -370,6 +372,7 @@ def test_the_log_under_the_uvicorn_command_is_json_too(valkey: Valkey, tmp_path:
     assert {"vitals", "uvicorn.access"} == {line["logger"] for line in lines}
 
 
+@pytest.mark.slow
 def test_the_start_line_has_version_address_and_checks(valkey: Valkey, tmp_path: Path) -> None:
     """All lines of a normal start and stop but access lines carry the logger `vitals`."""
     with running(on(None, valkey) | {"CHECK_TIMEOUT": "5"}, tmp_path / "log") as service:
@@ -388,6 +391,7 @@ def test_the_start_line_has_version_address_and_checks(valkey: Valkey, tmp_path:
     assert loggers == {"vitals"}
 
 
+@pytest.mark.slow
 def test_no_access_log_switches_the_access_log_off(valkey: Valkey, tmp_path: Path) -> None:
     """The option of the uvicorn command works as without Vitals."""
     command = (*UVICORN[:-1], "--no-access-log", "--port")
@@ -408,6 +412,7 @@ def test_a_log_that_is_configured_stays_the_same(monkeypatch: pytest.MonkeyPatch
     assert logging.root.handlers == before
 
 
+@pytest.mark.slow
 def test_the_format_is_json_unless_stderr_is_a_terminal(valkey: Valkey, tmp_path: Path) -> None:
     """LOG_FORMAT overrides this."""
     environ = on(None, valkey) | {"CHECK_TIMEOUT": "5"}
