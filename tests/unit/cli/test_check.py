@@ -47,23 +47,23 @@ def _service(valkey: Valkey, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     ],
 )
 def test_check_prints_the_status_and_the_reasons(
-    service: Service, arguments: list[str], code: int, line: str
+    service: Service, call: Call, arguments: list[str], code: int, line: str
 ) -> None:
     """The exit code follows the name that is given."""
-    result = end(start("check", *arguments, PORT=str(service.port)))
+    result = call("check", *arguments, PORT=str(service.port))
     assert result == (code, f"{line.format(service.port)}\n", "")
 
 
 @pytest.mark.parametrize("host", ["", "127.0.0.1", "localhost", "0.0.0.0"])  # noqa: S104  # as HOST
-def test_check_connects_to_host_and_port(service: Service, host: str) -> None:
+def test_check_connects_to_host_and_port(service: Service, call: Call, host: str) -> None:
     """If HOST is every address, it connects to this machine."""
-    result = end(start("check", "live", HOST=host, PORT=str(service.port)))
+    result = call("check", "live", HOST=host, PORT=str(service.port))
     assert result == (0, "live: pass\n", "")
 
 
-def test_the_port_may_have_spaces_around_it(service: Service) -> None:
+def test_the_port_may_have_spaces_around_it(service: Service, call: Call) -> None:
     """As an environment file may have them, and as `vitals serve` accepts it."""
-    assert end(start("check", "live", PORT=f" {service.port} ")).out == "live: pass\n"
+    assert call("check", "live", PORT=f" {service.port} ").out == "live: pass\n"
 
 
 def test_an_ipv6_host_is_put_in_brackets(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:

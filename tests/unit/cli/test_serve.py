@@ -1,15 +1,14 @@
 """`vitals serve` and stock uvicorn, as processes of their own."""
 
 import json
-import os
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.support.devservers import Postgres, Valkey
-from tests.support.service import ROOT, SERVE, UVICORN, VITALS, Service, clean, on, running
+from tests.support.service import SERVE, UVICORN, Service, on, running
+from tests.unit.cli.conftest import Call
 
 
 @pytest.fixture(name="service", scope="module", params=[SERVE, UVICORN], ids=["vitals", "uvicorn"])
@@ -54,26 +53,18 @@ def test_every_kind_of_request_gets_the_same_code(
     assert (body == b"") is (method == "HEAD")
 
 
-def test_all_configuration_problems_are_printed(tmp_path: Path) -> None:
+def test_all_configuration_problems_are_printed(call: Call, tmp_path: Path) -> None:
     """Exit code 78, one line for each problem, no value and no traceback."""
     canary = "CANARY"
-    result = subprocess.run(
-        SERVE,
-        cwd=ROOT,
-        env={
-            **clean(os.environ),
-            "DATABASE_URL": f"postgresql://user:{canary}@host/db",
-            "CHECK_TIMEOUT": canary,
-            "OPTIONAL_CHECKS": "mysql",
-            "SECRETS_DIR": str(tmp_path),
-        },
-        capture_output=True,
-        text=True,
-        check=False,
+    code, out, err = call(
+        "serve",
+        DATABASE_URL=f"postgresql://user:{canary}@host/db",
+        CHECK_TIMEOUT=canary,
+        OPTIONAL_CHECKS="mysql",
+        SECRETS_DIR=str(tmp_path),
     )
-    assert result.returncode == 78
-    assert result.stdout == ""
-    assert result.stderr.splitlines() == [
+    assert (code, out) == (78, "")
+    assert err.splitlines() == [
         (
             "vitals: CHECK_TIMEOUT: must be a number of seconds from 0.01 to 86400. "
             "Correct it or unset it."
@@ -90,6 +81,7 @@ def test_all_configuration_problems_are_printed(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_a_misspelled_setting_is_logged(valkey: Valkey, tmp_path: Path) -> None:
     """It never prevents the start, and its value is not logged."""
     environ = {**on(valkey=valkey), "CHECK_INTERVALL": "CANARY"}
@@ -100,12 +92,3 @@ def test_a_misspelled_setting_is_logged(valkey: Valkey, tmp_path: Path) -> None:
     assert warning["level"] == "warning"
     assert (warning["variable"], warning["similar"]) == ("CHECK_INTERVALL", "CHECK_INTERVAL")
     assert "CANARY" not in (tmp_path / "log").read_text()
-
-
-def test_help_lists_the_commands() -> None:
-    """In a new process."""
-    result = subprocess.run(
-        [*VITALS, "--help"], cwd=ROOT, capture_output=True, text=True, check=True
-    )
-    assert "serve" in result.stdout
-    assert "dev" in result.stdout
