@@ -84,8 +84,8 @@ coverage: $(MADE) ## run both with coverage, which must reach all of app/health 
 	$(IN_MEMORY) scripts/coverage $(BIN) $(TOGETHER) -m 'not alone'
 
 system-test: $(MADE) ## test TLS, PgBouncer, metrics, load, hostile dependencies and Kubernetes manifests with Debian's programs
-	@scripts/suite run system $(BIN)/pytest --quiet -o timeout=400 tests/system -m waits --numprocesses 2 --dist loadfile & waiting=$$!; \
-		scripts/suite run system $(BIN)/pytest tests/system -m 'not alone and not waits' --numprocesses 3 --dist loadfile --durations 10 && wait $$waiting
+	@scripts/suite run system $(BIN)/pytest --quiet -o timeout=400 tests/system -m waits --numprocesses 4 --dist loadfile & waiting=$$!; \
+		scripts/suite run system $(BIN)/pytest tests/system -m 'not alone and not waits' --numprocesses 4 --dist loadfile --durations 10 && wait $$waiting
 	@scripts/suite run system $(BIN)/pytest tests/system -m alone
 
 # Debian has no Envoy, and the development environment would need 110 MB more for it.

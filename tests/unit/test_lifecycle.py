@@ -51,6 +51,7 @@ def serving(log: Path, url: str, **environ: str) -> Iterator[Service]:
         service.process.wait()
 
 
+@pytest.mark.slow
 def test_systemd_learns_of_the_start_the_watchdog_and_the_drain(
     systemd: socket.socket, silent: str, tmp_path: Path
 ) -> None:
