@@ -137,6 +137,17 @@ UNUSABLE: dict[str, Callable[[Path], object]] = {
 }
 
 
+# What the error says. For every other file it says that the content is not what it should be.
+PROBLEMS = {
+    "missing": "can't be read (No such file or directory)",
+    "directory": "is not a file",
+    "pipe": "is not a file",
+    "link to itself": "can't be read (Too many levels of symbolic links)",
+    "huge": f"has more than {MAX_FILE} bytes",
+}
+REMEDY = "Put a PEM file there, or correct its path."
+
+
 @pytest.mark.parametrize("kind", UNUSABLE)
 async def test_the_error_names_an_unusable_file(tmp_path: Path, kind: str) -> None:
     """The reason is `tls`, with a remedy. A repaired file is used at once."""
@@ -146,8 +157,8 @@ async def test_the_error_names_an_unusable_file(tmp_path: Path, kind: str) -> No
     with pytest.raises(CertificateFileError) as caught:
         await trust.context()
     assert explain_network(caught.value, Dialer(HOST)) is Reason.TLS
-    assert str(file) in str(caught.value)
-    assert "Put a PEM file there" in str(caught.value)
+    problem = PROBLEMS.get(kind, "is not PEM")
+    assert str(caught.value) == f"CA file {file} {problem}. {REMEDY}"
     if kind != "missing":
         file.rename(tmp_path / "away")
     file.write_bytes(ca.pem)
@@ -330,8 +341,12 @@ async def test_the_error_names_an_unusable_client_file(
     with pytest.raises(CertificateFileError) as caught:
         await TrustStore(None, str(pem), str(key), verify=False).context()
     assert explain_network(caught.value, Dialer(HOST)) is Reason.TLS
-    assert str(tmp_path / wrong) in str(caught.value)
-    assert "Put a PEM file there" in str(caught.value)
+    title = {"pem": "client certificate", "key": "client key"}[wrong]
+    expected = f"client certificate {pem} and {key} must hold a certificate and its "
+    if kind in PROBLEMS:
+        expected = f"{title} {tmp_path / wrong} {PROBLEMS[kind]}. {REMEDY}"
+    assert str(caught.value).startswith(expected)
+    assert str(caught.value).endswith(REMEDY)
 
 
 async def test_a_key_of_another_certificate_is_an_error(
