@@ -10,6 +10,7 @@ from tests.fuzz.conversation import Conversation
 
 NUMBERS = (-(2**31), -1, 0, 1, 3, 4, 5, 255, 65_535, 65_536, 2_000_000, 2**31 - 1, 2**32 - 1)
 DIGITS = re.compile(rb"\d+")
+SIZES = (1, 2, 4, 100)
 REPEATS = (2, 3, 20, 101, 1000)
 FLOODS = (1, 10, 1000, 70_000, 1_000_000)
 
@@ -17,17 +18,18 @@ FLOODS = (1, 10, 1000, 70_000, 1_000_000)
 MAX_BYTES = 2_000_000
 
 Messages = list[bytes]
-Operation = Callable[[random.Random, Messages, Sequence[bytes]], Messages]
+
+# Changes one of the messages; the arguments end with its index, and messages that may be inserted.
+Operation = Callable[[random.Random, Messages, int, Sequence[bytes]], None]
 
 
-def _edit_one(edit: Callable[[random.Random, bytearray, int], None]) -> Operation:
-    """Return an operation that edits one message at a random position."""
+def _edit(edit: Callable[[random.Random, bytearray, int], None]) -> Operation:
+    """Return an operation that edits a message at a random position."""
 
-    def operation(rng: random.Random, messages: Messages, _: Sequence[bytes]) -> Messages:
-        number = rng.randrange(len(messages))
-        data = bytearray(messages[number])
+    def operation(rng: random.Random, messages: Messages, index: int, _: Sequence[bytes]) -> None:
+        data = bytearray(messages[index])
         edit(rng, data, rng.randrange(len(data)))
-        return [*messages[:number], bytes(data), *messages[number + 1 :]]
+        messages[index] = bytes(data)
 
     return operation
 
@@ -41,15 +43,15 @@ def _replace(rng: random.Random, data: bytearray, at: int) -> None:
 
 
 def _insert(rng: random.Random, data: bytearray, at: int) -> None:
-    data[at:at] = rng.randbytes(rng.choice((1, 2, 4, 100)))
+    data[at:at] = rng.randbytes(rng.choice(SIZES))
 
 
 def _delete(rng: random.Random, data: bytearray, at: int) -> None:
-    del data[at : at + rng.choice((1, 2, 4, 100))]
+    del data[at : at + rng.choice(SIZES)]
 
 
 def _double(rng: random.Random, data: bytearray, at: int) -> None:
-    data[at:at] = data[at : at + rng.choice((1, 2, 4, 100))]
+    data[at:at] = data[at : at + rng.choice(SIZES)]
 
 
 def _shorten(_: random.Random, data: bytearray, at: int) -> None:
@@ -63,10 +65,10 @@ def _count(rng: random.Random, data: bytearray, at: int) -> None:
         near = (int(match[0][:9]) - 1, int(match[0][:9]) + 1)
         data[match.start() : match.end()] = b"%d" % rng.choice((*NUMBERS, *near))
     else:
-        _size(rng, data, at)
+        _length(rng, data, at)
 
 
-def _size(rng: random.Random, data: bytearray, at: int) -> None:
+def _length(rng: random.Random, data: bytearray, at: int) -> None:
     """Change a binary number, most often the length after a type."""
     at = rng.choice((1, 1, 3, 5, at))
     own = len(data) - 1
@@ -75,46 +77,38 @@ def _size(rng: random.Random, data: bytearray, at: int) -> None:
     data[at : at + size] = struct.pack("!I", value & 0xFFFFFFFF)[-size:]
 
 
-def _swap(rng: random.Random, messages: Messages, _: Sequence[bytes]) -> Messages:
-    return rng.sample(messages, len(messages))
+def _swap(rng: random.Random, messages: Messages, _: int, __: Sequence[bytes]) -> None:
+    rng.shuffle(messages)
 
 
-def _repeat(rng: random.Random, messages: Messages, _: Sequence[bytes]) -> Messages:
-    at = rng.randrange(len(messages))
-    times = min(rng.choice(REPEATS), max(1, MAX_BYTES // len(messages[at])))
-    return messages[:at] + [messages[at]] * times + messages[at + 1 :]
+def _repeat(rng: random.Random, messages: Messages, index: int, _: Sequence[bytes]) -> None:
+    times = min(rng.choice(REPEATS), max(1, MAX_BYTES // len(messages[index])))
+    messages[index:index] = [messages[index]] * (times - 1)
 
 
-def _drop(rng: random.Random, messages: Messages, _: Sequence[bytes]) -> Messages:
-    at = rng.randrange(len(messages))
-    return messages[:at] + messages[at + 1 :]
+def _drop(_: random.Random, messages: Messages, index: int, __: Sequence[bytes]) -> None:
+    del messages[index]
 
 
-def _foreign(rng: random.Random, messages: Messages, others: Sequence[bytes]) -> Messages:
+def _foreign(rng: random.Random, messages: Messages, index: int, others: Sequence[bytes]) -> None:
     """Insert or replace a message: one of another phase or conversation, or an odd one."""
-    at = rng.randrange(len(messages))
     added = [rng.choice(others)] * rng.choice((1, 1, 1, 2, 200))
-    return messages[:at] + added + messages[at + rng.randrange(2) :]
+    messages[index : index + rng.randrange(2)] = added
 
 
-def _surplus(rng: random.Random, messages: Messages, others: Sequence[bytes]) -> Messages:
-    """Append surplus data."""
-    return [*messages, rng.choice((rng.randbytes(rng.choice(FLOODS)), rng.choice(others)))]
+def _surplus(rng: random.Random, messages: Messages, _: int, others: Sequence[bytes]) -> None:
+    messages.append(rng.choice((rng.randbytes(rng.choice(FLOODS)), rng.choice(others))))
 
 
-def _flood(rng: random.Random, messages: Messages, _: Sequence[bytes]) -> Messages:
+def _flood(rng: random.Random, data: bytearray, at: int) -> None:
     """Insert one byte, repeated many times, into a message."""
-    at = rng.randrange(len(messages))
-    data, inner = messages[at], rng.randrange(len(messages[at]) + 1)
-    flood = bytes([rng.choice((0, 10, 32, 65, 255))]) * rng.choice(FLOODS)
-    return [*messages[:at], data[:inner] + flood + data[inner:], *messages[at + 1 :]]
+    data[at:at] = bytes([rng.choice((0, 10, 32, 65, 255))]) * rng.choice(FLOODS)
 
 
+EDITS = (_flip, _replace, _insert, _delete, _double, _shorten, _count, _length, _flood)
 OPERATIONS: dict[str, Operation] = {
-    **{edit.__name__.strip("_"): _edit_one(edit) for edit in (_flip, _replace, _insert, _delete)},
-    **{edit.__name__.strip("_"): _edit_one(edit) for edit in (_double, _shorten, _count, _size)},
-    **{one.__name__.strip("_"): one for one in (_swap, _repeat, _foreign, _surplus, _flood)},
-    "drop": _drop,
+    **{edit.__name__[1:]: _edit(edit) for edit in EDITS},
+    **{one.__name__[1:]: one for one in (_swap, _repeat, _drop, _foreign, _surplus)},
 }
 ENDINGS = ("close", "reset", "silence")
 
@@ -167,8 +161,8 @@ class Mutation:
             changed = self._cut(rng, changed)
         elif turn == self.turn:
             for name in self._names:
-                changed = OPERATIONS[name](rng, changed or [b"?"], self._others)
-                changed = [message or b"?" for message in changed]
+                changed = [message or b"?" for message in changed or [b"?"]]
+                OPERATIONS[name](rng, changed, rng.randrange(len(changed)), self._others)
             count = self._conversation.is_vital
             lost = sum(map(count, messages)) - sum(map(count, changed))
             self._loses_vital = self._names == ["drop"] and lost > 0 and not self._is_early
