@@ -5,6 +5,7 @@ import random
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from itertools import cycle
 from pathlib import Path
@@ -12,10 +13,8 @@ from typing import Annotated
 
 import typer
 
-from tests.fuzz.fuzzer import Fuzzer
-from tests.fuzz.prober import ProbeProcess
+from tests.fuzz.fuzzer import Finding, Fuzzer
 from tests.fuzz.recorder import RECORDERS, recorded
-from tests.fuzz.session import Finding
 from tests.system.certificates import Certificates
 
 
@@ -35,71 +34,69 @@ def main(
 ) -> None:
     """Attack the probes, one round of each kind in turn, until a fault is found."""
     seed = random.randrange(10**6) if seed is None else seed
-    attack = Attack(kinds or list(RECORDERS), seed, app.resolve())
+    end = time.monotonic() + seconds
+    attacking = attack(kinds or list(RECORDERS), seed, app.resolve(), connections, end, only)
     try:
-        found = asyncio.run(attack.run(connections, time.monotonic() + seconds, only))
+        found = asyncio.run(attacking)
     except KeyboardInterrupt:
-        found = []
-    sys.exit(bool(found))
+        found = False
+    sys.exit(found)
 
 
-class Attack:
-    """Runs a fuzzer for each kind."""
-
-    def __init__(self, kinds: list[str], seed: int, app: Path) -> None:
-        self._kinds, self._seed, self._app = kinds, seed, app
-
-    async def run(self, connections: int, end: float, only: int | None) -> list[Finding]:
-        """Attack until a fault is found or a limit is reached; return the faults."""
-        async with AsyncExitStack() as stack:
-            certificates = Certificates(Path(stack.enter_context(tempfile.TemporaryDirectory())))
-            fuzzers = {kind: await self._fuzzer(kind, certificates) for kind in self._kinds}
-            if only is not None:
-                return [
-                    self._show(kind, one)
-                    for kind, it in fuzzers.items()
-                    for one in await it.alone(only)
-                ]
-            for fuzzer in fuzzers.values():
+async def attack(
+    kinds: list[str], seed: int, app: Path, connections: int, end: float, only: int | None
+) -> bool:
+    """Attack until a fault is found or a limit is reached; return whether a fault is found."""
+    async with AsyncExitStack() as stack:
+        certificates = Certificates(Path(stack.enter_context(tempfile.TemporaryDirectory())))
+        fuzzers = {
+            kind: Fuzzer(await recorded(kind, app, certificates), seed, app, certificates.root)
+            for kind in kinds
+        }
+        for fuzzer in fuzzers.values():
+            if only is None:
                 await stack.enter_async_context(fuzzer)
-            for kind, fuzzer in cycle(fuzzers.items()):
-                if fuzzer.attempts >= connections or time.monotonic() > end:
-                    return []
-                await self._round(kind, fuzzer)
-                if fuzzer.findings:
-                    return [self._show(kind, finding) for finding in fuzzer.findings]
-        return []
+            else:
+                fuzzer.findings += await fuzzer.alone(only)
+        if only is None:
+            await run_rounds(fuzzers, seed, connections, end)
+    for kind, fuzzer in fuzzers.items():
+        for finding in fuzzer.findings:
+            show(kind, seed, finding)
+    return any(fuzzer.findings for fuzzer in fuzzers.values())
 
-    async def _fuzzer(self, kind: str, certificates: Certificates) -> Fuzzer:
-        app, root = self._app, certificates.root
-        conversations = await recorded(kind, app, certificates)
-        return Fuzzer(conversations, self._seed, lambda loop: ProbeProcess(app, loop, root))
 
-    async def _round(self, kind: str, fuzzer: Fuzzer) -> None:
+async def run_rounds(
+    fuzzers: Mapping[str, Fuzzer], seed: int, connections: int, end: float
+) -> None:
+    """Run one round of each kind in turn, until a fault is found or a limit is reached."""
+    for kind, fuzzer in cycle(fuzzers.items()):
         begun = time.monotonic()
+        if fuzzer.attempts >= connections or begun > end:
+            return
         await fuzzer.round()
         for finding in fuzzer.unconfirmed:
             typer.echo(f"{kind}: not reproduced: {finding.problem} in {finding.numbers}")
         fuzzer.unconfirmed.clear()
         typer.echo(
-            f"{kind}, seed {self._seed}: {fuzzer.attempts} attempts, the last in"
+            f"{kind}, seed {seed}: {fuzzer.attempts} attempts, the last in"
             f" {time.monotonic() - begun:.0f} s, {fuzzer.growth / 1e6:+.1f} MB,"
             f" {dict(fuzzer.reasons.most_common())}"
         )
+        if fuzzer.findings:
+            return
 
-    def _show(self, kind: str, finding: Finding) -> Finding:
-        """Print a finding, and write what was sent to a file."""
-        typer.echo(f"\n*** {kind}: {finding.problem}\n{finding.about}")
-        for number in finding.numbers:
-            typer.echo(
-                f"reproduce: python -m tests.fuzz {kind} --seed {self._seed} --only {number}"
-            )
-        if finding.sent:
-            name = f"fuzz-{kind}-{self._seed}-{finding.numbers[0]}.txt"
-            file = Path(tempfile.gettempdir()) / name
-            file.write_text("\n".join(map(repr, finding.sent)))
-            typer.echo(f"sent: {file}")
-        return finding
+
+def show(kind: str, seed: int, finding: Finding) -> None:
+    """Print a finding, and write what was sent to a file."""
+    typer.echo(f"\n*** {kind}: {finding.problem}\n{finding.about}")
+    for number in finding.numbers:
+        typer.echo(f"reproduce: python -m tests.fuzz {kind} --seed {seed} --only {number}")
+    if finding.sent:
+        name = f"fuzz-{kind}-{seed}-{finding.numbers[0]}.txt"
+        file = Path(tempfile.gettempdir()) / name
+        file.write_text("\n".join(map(repr, finding.sent)))
+        typer.echo(f"sent: {file}")
 
 
 if __name__ == "__main__":

@@ -32,12 +32,10 @@ class Target:
     require: str = "query"
     condition: str = ""
 
-    def order(
-        self, lane: int, port: int, attempts: int, timeout: float = LONG_TIMEOUT
-    ) -> dict[str, Any]:
+    def order(self, port: int, attempts: int, timeout: float = LONG_TIMEOUT) -> dict[str, Any]:
         """Return the order to run attempts at this port, each with a timeout in seconds."""
-        url = self.url.format(port=port)
-        return {**asdict(self), "url": url, "lane": lane, "attempts": attempts, "timeout": timeout}
+        where = {"url": self.url.format(port=port), "port": port}
+        return {**asdict(self), **where, "attempts": attempts, "timeout": timeout}
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,38 +82,23 @@ def split(protocol: str, data: bytes) -> tuple[bytes, ...]:
     """Split a server's bytes into messages."""
     ends = [0]
     while ends[-1] < len(data):
-        ends.append(min(len(data), ENDS[protocol](data, ends[-1])))
+        ends.append(min(len(data), _end(protocol, data, ends[-1])))
     return tuple(data[start:end] for start, end in pairwise(ends))
 
 
-def _end_of_postgres(data: bytes, start: int) -> int:
-    if data == b"N":
-        return 1  # the answer to the request for TLS
-    return start + 1 + int.from_bytes(data[start + 1 : start + 5])
-
-
-def _end_of_redis(data: bytes, start: int) -> int:
+def _end(protocol: str, data: bytes, start: int) -> int:
+    """Return where the message ends that begins at *start*."""
+    if data == b"N" or (protocol == "tls" and start == 0 and data[:1] == b"S"):
+        return 1  # the answer to PostgreSQL's request for TLS
+    if protocol == "postgres":
+        return start + 1 + int.from_bytes(data[start + 1 : start + 5])
+    if protocol == "tls":
+        return start + 5 + int.from_bytes(data[start + 3 : start + 5])
+    if protocol == "http":
+        end = data.find(b"\r\n\r\n", start)
+        return len(data) if end < 0 else end + 4
     line = RESP.match(data, start)
     if line is None:
         return len(data)
     length = int(line[0][1:]) if line[0][:1] == b"$" else -1
     return line.end() + (length + 2 if length >= 0 else 0)
-
-
-def _end_of_http(data: bytes, start: int) -> int:
-    end = data.find(b"\r\n\r\n", start)
-    return len(data) if end < 0 else end + 4
-
-
-def _end_of_tls(data: bytes, start: int) -> int:
-    if start == 0 and data[:1] == b"S":
-        return 1  # the answer to PostgreSQL's request for TLS
-    return start + 5 + int.from_bytes(data[start + 3 : start + 5])
-
-
-ENDS = {
-    "postgres": _end_of_postgres,
-    "redis": _end_of_redis,
-    "http": _end_of_http,
-    "tls": _end_of_tls,
-}

@@ -3,55 +3,44 @@
 import asyncio
 import contextlib
 import socket
-import struct
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Self
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
-from tests.fuzz.conversation import Conversation
-from tests.fuzz.live import LiveAnswers
+from tests.fuzz.conversation import Conversation, split
 from tests.fuzz.mutation import Mutation
+from tests.support.faults.relay import RST_ON_CLOSE
 
 
 HOST = "127.0.0.1"
 
-# A query holds a number of up to ten digits, so it may be shorter than the recorded one.
-SHORTER = 9
-
-# SO_LINGER on, for 0 seconds: closing sends RST instead of FIN.
-RST_ON_CLOSE = struct.pack("ii", 1, 0)
+# The length of PostgreSQL's request for TLS, and the answer.
+SSL_REQUEST, WILLING = 8, b"S"
 
 Play = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
-class Lane:
-    """A listener for one attempt after another.
+@contextlib.asynccontextmanager
+async def serving(play: Play) -> AsyncIterator[int]:
+    """Serve each connection on a free port, and yield the port."""
+    tasks = set[asyncio.Task[None]]()
 
-    Attributes:
-        port: the port of the listener.
-        play: serves each connection; set before each attempt.
-    """
-
-    port: int
-    play: Play
-
-    async def __aenter__(self) -> Self:
-        self._tasks = set[asyncio.Task[None]]()
-        self._server = await asyncio.start_server(self._accept, HOST, 0)
-        self.port = self._server.sockets[0].getsockname()[1]
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        self._server.close()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-
-    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.get_running_loop().create_task(_serve(self.play, reader, writer))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+    def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if not server.is_serving():  # too late to be cancelled
+            writer.transport.abort()
+            return
+        # asyncio itself keeps no reference to a connection whose client has sent its end.
+        task = asyncio.get_running_loop().create_task(_serve(play, reader, writer))
+        tasks.add(task)
         # Not in the task, which may be cancelled before it starts.
         task.add_done_callback(lambda _: writer.transport.abort())
+
+    server = await asyncio.start_server(accept, HOST, 0)
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        server.close()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _serve(play: Play, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -66,43 +55,69 @@ class Player:
         sent: the pieces that it has sent; an empty one starts a connection.
     """
 
-    def __init__(self, conversation: Conversation, mutation: Mutation | None) -> None:
+    def __init__(self, conversation: Conversation, mutation: Mutation | None = None) -> None:
         self._conversation, self._mutation = conversation, mutation
+        self._inner_port = 0
         self.sent: list[bytes] = []
+
+    @contextlib.asynccontextmanager
+    async def serve(self) -> AsyncIterator[int]:
+        """Serve on a free port, and yield the port."""
+        async with contextlib.AsyncExitStack() as stack:
+            # A player that is cancelled while it starts a server could not close it.
+            if inner := self._conversation.inner:
+                self._inner_port = await stack.enter_async_context(serving(Player(inner)))
+            yield await stack.enter_async_context(serving(self))
 
     async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Replay until the client disconnects or the conversation ends."""
         self.sent.append(b"")
-        live, mutation = LiveAnswers(self._conversation), self._mutation
-        for number, turn in enumerate(self._conversation.turns):
-            is_early = mutation is not None and mutation.is_early(number)
-            received = b"" if is_early else await _read_request(reader, len(turn.request))
-            answers = live.answers(number, received)
-            await send(writer, mutation.apply(number, answers) if mutation else answers, self.sent)
-            if mutation and (ending := mutation.ending(number)):
-                await end(ending, reader, writer)
-                return
-        await end("close" if self._conversation.closes else "silence", reader, writer)
+        play = self._play_records if self._conversation.inner else self._play
+        await end(await play(reader, writer), reader, writer)
 
+    async def _play(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> str:
+        """Replay in plain text or over TLS; return how to end the connection."""
+        conversation = self._conversation
+        if conversation.context:
+            if conversation.target.kind == "postgres":
+                await reader.readexactly(SSL_REQUEST)
+                writer.write(WILLING)
+            await writer.start_tls(conversation.context)
+        for number, turn in enumerate(conversation.turns):
+            if not (self._mutation and self._mutation.is_early(number)):
+                await reader.readexactly(len(turn.request))
+            if ending := await self._answer(number, turn.messages, writer):
+                return ending
+        return "close" if conversation.closes else "silence"
 
-async def _read_request(reader: asyncio.StreamReader, length: int) -> bytes:
-    """Return what the client sends in a turn, in one piece or several."""
-    received = b""
-    while len(received) < min(length, max(1, length - SHORTER)):
-        data = await reader.read(65536)
-        if not data:
-            raise EOFError
-        received += data
-    return received
+    async def _play_records(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> str:
+        """Proxy a server with TLS whose records are changed. Each read is a turn."""
+        server, client = await asyncio.open_connection(HOST, self._inner_port)
+        asking = asyncio.create_task(forward(reader, client))
+        turn = 0
+        try:
+            while data := await server.read(65536):
+                if ending := await self._answer(turn, split("tls", data), writer):
+                    return ending
+                turn += 1
+        finally:
+            asking.cancel()
+            client.transport.abort()
+        return "close"
 
-
-async def send(writer: asyncio.StreamWriter, pieces: Sequence[bytes], sent: list[bytes]) -> None:
-    """Send the pieces one by one."""
-    for piece in filter(None, pieces):
-        sent.append(piece)
-        writer.write(piece)
-        await writer.drain()
-        await asyncio.sleep(0)
+    async def _answer(
+        self, turn: int, messages: Sequence[bytes], writer: asyncio.StreamWriter
+    ) -> str:
+        """Send the messages of a turn; return how to end the connection then, if at all."""
+        mutation = self._mutation
+        for piece in filter(None, mutation.apply(turn, messages) if mutation else messages):
+            self.sent.append(piece)
+            writer.write(piece)
+            await writer.drain()
+            await asyncio.sleep(0)
+        return mutation.ending(turn) if mutation else ""
 
 
 async def end(ending: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -118,3 +133,16 @@ async def end(ending: str, reader: asyncio.StreamReader, writer: asyncio.StreamW
             writer.close()  # TLS has no half-closed connections
     while await reader.read(65536):
         pass
+
+
+async def forward(
+    reader: asyncio.StreamReader,
+    writer: asyncio.StreamWriter,
+    keep: Callable[[bytes], None] = lambda _: None,
+) -> None:
+    """Forward and keep everything until the connection ends."""
+    with contextlib.suppress(OSError):
+        while data := await reader.read(65536):
+            keep(data)
+            writer.write(data)
+        writer.write_eof()

@@ -1,20 +1,26 @@
 """Attacks the probes of one kind, round after round, and finds the attempt behind each fault."""
 
+import asyncio
 import random
-from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
 from typing import Self
 
 from tests.fuzz.conversation import Conversation
+from tests.fuzz.dependency import Player
 from tests.fuzz.mutation import Mutation
 from tests.fuzz.odd import ODD
 from tests.fuzz.prober import DiedError, ProbeProcess
-from tests.fuzz.session import Finding, Session
 
 
 # Attempts at a time, and attempts between two checks for leaks.
 LANES, ROUND = 16, 500
+
+# Attempts of an order, and the timeout of each in seconds.
+ATTEMPTS, TIMEOUT = 2, 0.25
 
 # How many faults of a round are traced to their attempts. Each attempt takes a new child.
 SUSPECTS = 3
@@ -22,63 +28,100 @@ SUSPECTS = 3
 # Bytes by which the child may grow after its first round.
 GROWTH = 10_000_000
 
+# The reasons that a server can cause. Name resolution and connecting always work here.
+REASONS = {
+    *("timeout", "disconnected", "tls", "auth", "denied", "too_many_connections", "starting"),
+    *("read_only", "no_primary", "out_of_memory", "persistence", "misconfigured", "protocol"),
+    *("not_replica", "condition"),
+    "connect_timeout",  # if the connection was cut just before the deadline
+    "unreachable",  # PgBouncer reports that its server is unreachable
+}
+HTTP_REASONS = {"timeout", "connect_timeout", "disconnected", "tls", "protocol", "http_status"}
+
+# A server's error that is in no table has the reason `error`.
+SERVER_ERRORS = {"PostgresServerError", "ResponseError"}
+
+
+Plan = Callable[[int], tuple[Conversation, Mutation]]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A fault, and how to reproduce it.
+
+    Attributes:
+        numbers: the number of the attempt, those of all candidates, or the first and the last.
+        sent: the pieces that the dependency sent; an empty one starts a connection.
+    """
+
+    problem: str
+    numbers: list[int]
+    about: str = ""
+    sent: list[bytes] = field(default_factory=list)
+
 
 class Fuzzer:
     """Attacks the probes of one checkout. Entering it starts a child.
 
     Args:
         seed: determines each attempt, together with its number.
-        start: returns a child that runs on this event loop.
+        app: the folder of the checkout.
+        root: the CA certificate that the probes trust.
 
     Attributes:
         findings: the faults that were found.
         unconfirmed: faults reported while many attempts ran, and by none of them alone.
+        reasons: the number of attempts with each reason.
     """
 
     def __init__(
-        self, conversations: Sequence[Conversation], seed: int, start: Callable[[str], ProbeProcess]
+        self, conversations: Sequence[Conversation], seed: int, app: Path, root: Path
     ) -> None:
-        self._conversations, self._seed, self._start = conversations, seed, start
-        self._loop = ("asyncio", "uvloop")[seed % 2]
+        self._conversations, self._seed = conversations, seed
+        self._start = partial(ProbeProcess, app, ("asyncio", "uvloop")[seed % 2], root)
         recorded = {m for one in conversations for turn in one.turns for m in turn.messages}
         self._others = (*sorted(recorded), *ODD[conversations[0].target.kind])
-        self._memory = 0
-        self.attempts = 0
-        self.growth = 0
+        self._memory = self.attempts = self.growth = 0
         self.findings: list[Finding] = []
         self.unconfirmed: list[Finding] = []
         self.reasons = Counter[str]()
 
     async def __aenter__(self) -> Self:
-        self._session = await self._child(LANES).__aenter__()
+        self._child = await self._start().__aenter__()
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._session.__aexit__()
+        await self._child.__aexit__()
 
     async def round(self) -> None:
         """Run the next attempts, and check what they leaked."""
-        session = self._session
-        await session.attack(range(self.attempts, self.attempts + ROUND))
+        numbers = range(self.attempts, self.attempts + ROUND)
         self.attempts += ROUND
-        self.reasons += session.reasons
-        session.reasons.clear()
-        if not session.died:
-            await self._check_idle()
-        if session.died:
-            await session.__aexit__()
-            self._session, self._memory = await self._child(LANES).__aenter__(), 0
-        self.findings += session.findings
-        for suspect in session.suspects[:SUSPECTS]:
+        attack = Attack(self.plan, self._child, LANES)
+        await attack.run(numbers)
+        self.reasons += attack.reasons
+        self.findings += attack.findings
+        if attack.memory:
+            self._memory = self._memory or attack.memory
+            self.growth = attack.memory - self._memory
+            if self.growth > GROWTH:
+                problem = f"grew by {self.growth / 1e6:.0f} MB"
+                self.findings.append(Finding(problem, [numbers[0], numbers[-1]]))
+        else:  # the child has ended
+            await self._child.__aexit__()
+            self._child, self._memory = await self._start().__aenter__(), 0
+        for suspect in attack.suspects[:SUSPECTS]:
             await self._confirm(suspect)
-        session.findings.clear()
-        session.suspects.clear()
 
     async def alone(self, number: int) -> list[Finding]:
         """Run one attempt in a new child."""
-        async with self._child(1) as session:
-            await session.attack([number])
-            return session.findings + session.suspects
+        async with self._start() as child:
+            attack = Attack(self.plan, child, 1)
+            await attack.run([number])
+        conversation, mutation = self.plan(number)
+        what = f"{conversation.name}, {mutation}"
+        found = attack.findings + attack.suspects
+        return [replace(one, about=f"{what}\n{one.about}") for one in found]
 
     def plan(self, number: int) -> tuple[Conversation, Mutation]:
         """Return the conversation and the mutation of an attempt."""
@@ -86,30 +129,81 @@ class Fuzzer:
         conversation = rng.choice(self._conversations)
         return conversation, Mutation(f"{self._seed} {number} plan", conversation, self._others)
 
-    def _child(self, lanes: int) -> Session:
-        return Session(self.plan, self._start(self._loop), lanes)
-
-    async def _check_idle(self) -> None:
-        numbers = (self.attempts - ROUND, self.attempts - 1)
-        try:
-            rest = await self._session.probe_process.wait_idle()
-        except DiedError as error:
-            self._session.died = str(error)
-            self.findings.append(Finding(f"the child {error} at rest", numbers))
-            return
-        if rest["left"]:
-            self.findings.append(Finding(f"left behind: {rest['left']}", numbers))
-        self._memory = self._memory or rest["memory"]
-        self.growth = rest["memory"] - self._memory
-        if self.growth > GROWTH:
-            self.findings.append(Finding(f"grew by {self.growth / 1e6:.0f} MB", numbers))
-
     async def _confirm(self, suspect: Finding) -> None:
         for number in suspect.numbers:
-            for found in await self.alone(number):
-                conversation, mutation = self.plan(number)
-                about = f"{conversation.name}, {mutation}\n{found.about}"
-                self.findings.append(replace(found, about=about))
+            if found := await self.alone(number):
+                self.findings.append(found[0])
                 return
         sure = suspect.problem.startswith("the child")
         (self.findings if sure else self.unconfirmed).append(suspect)
+
+
+class Attack:
+    """A number of attempts in one child.
+
+    Args:
+        plan: returns the conversation and the mutation of an attempt, by its number.
+        lanes: attempts at a time.
+
+    Attributes:
+        findings: faults of known attempts.
+        suspects: faults whose attempt is one of several.
+        reasons: the number of attempts with each reason.
+        memory: bytes that the child uses at the end; 0 if it has ended.
+    """
+
+    def __init__(self, plan: Plan, child: ProbeProcess, lanes: int) -> None:
+        self._plan, self._child, self._lanes = plan, child, lanes
+        # The candidates for a fault, which is reported a moment after the attempt that causes it.
+        self._recent = deque[int](maxlen=3 * lanes)
+        self.findings: list[Finding] = []
+        self.suspects: list[Finding] = []
+        self.reasons = Counter[str]()
+        self.memory = 0
+
+    async def run(self, numbers: Sequence[int]) -> None:
+        """Run these attempts; return when all are done, or the child has ended."""
+        shared = iter(numbers)
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(self._lanes):
+                    group.create_task(self._attempts(shared))
+            rest = await self._child.run({})
+            self.memory = rest["memory"]
+            if rest["left"]:
+                problem = f"left behind: {rest['left']}"
+                self.findings.append(Finding(problem, [numbers[0], numbers[-1]]))
+        except* DiedError:
+            pass
+        self._suspect()
+
+    async def _attempts(self, numbers: Iterator[int]) -> None:
+        for number in numbers:
+            self._recent.append(number)
+            conversation, mutation = self._plan(number)
+            playing = Player(conversation, mutation)
+            async with playing.serve() as port:
+                order = conversation.target.order(port, ATTEMPTS, TIMEOUT)
+                outcomes = (await self._child.run(order))["outcomes"]
+            self.reasons.update(reason for reason, _, _ in outcomes)
+            if problem := judge(conversation, mutation, outcomes):
+                about = f"{conversation.target.kind}, {conversation.name}, {mutation}: {outcomes}"
+                self.findings.append(Finding(problem, [number], about, playing.sent))
+            self._suspect()
+
+    def _suspect(self) -> None:
+        """Collect the faults that the child has reported on its own."""
+        for fault in self._child.faults:
+            self.suspects.append(Finding(fault, list(self._recent), self._child.output()))
+        self._child.faults.clear()
+
+
+def judge(conversation: Conversation, mutation: Mutation, outcomes: list[list[str]]) -> str:
+    """Return what is wrong with these outcomes; empty if nothing is."""
+    proper = HTTP_REASONS if conversation.target.kind == "http" else REASONS
+    for reason, cause, _ in outcomes:
+        is_unlisted = reason == "error" and cause in SERVER_ERRORS
+        if reason not in {"pass", *proper} and not is_unlisted:
+            return f"reason {reason} for {cause}"
+    is_wrong = mutation.is_fatal and outcomes[0][0] == "pass"
+    return "passes without an answer" if is_wrong else ""

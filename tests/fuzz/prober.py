@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -17,7 +18,7 @@ ORDER_TIMEOUT = 30
 
 
 class DiedError(Exception):
-    """The child has ended, or no longer answers."""
+    """The child has ended, or no longer answers; `ProbeProcess.faults` has the details."""
 
 
 class ProbeProcess:
@@ -29,13 +30,12 @@ class ProbeProcess:
         root: the CA certificate that the child trusts.
 
     Attributes:
-        faults: the faults that the child has reported on its own.
+        faults: the faults that the child has reported on its own, and its end.
     """
 
     def __init__(self, app: Path, loop: str, root: Path) -> None:
         self._loop = loop
-        trusted = {"SSL_CERT_FILE": str(root)}
-        self._environ = {**os.environ, "PYTHONPATH": str(app), **trusted}
+        self._environ = {**os.environ, "PYTHONPATH": str(app), "SSL_CERT_FILE": str(root)}
         self.faults: list[str] = []
         self._waiting: dict[int | None, asyncio.Future[dict[str, Any]]] = {}
 
@@ -59,61 +59,41 @@ class ProbeProcess:
         await self._reading
         self._log.close()
 
-    async def run(self, order: dict[str, Any]) -> list[list[str]]:
-        """Run the attempts of an order; return their outcomes.
+    async def run(self, order: Mapping[str, Any]) -> dict[str, Any]:
+        """Run the attempts of an order, and return their outcomes.
+
+        An empty order is answered when no attempt runs, with what the attempts leaked.
 
         Raises:
-            DiedError: the child has ended.
+            DiedError: the child has ended, or no longer answers.
         """
-        answer = await self._send_order(order["lane"], order)
-        return list(answer["outcomes"])
-
-    async def wait_idle(self) -> dict[str, Any]:
-        """Return what the attempts leaked, when none runs.
-
-        Raises:
-            DiedError: the child has ended.
-        """
-        return await self._send_order(None, {})
+        if self._reading.done():
+            raise DiedError
+        future = self._waiting[order.get("port")] = asyncio.get_running_loop().create_future()
+        assert self._process.stdin
+        self._process.stdin.write(json.dumps(order).encode() + b"\n")
+        try:
+            return await asyncio.wait_for(future, ORDER_TIMEOUT)
+        except TimeoutError:
+            self.faults.append(f"the child has not answered for {ORDER_TIMEOUT} s")
+            raise DiedError from None
 
     def output(self) -> str:
         """Return the end of the child's standard error."""
         self._log.seek(0)
         return self._log.read().decode(errors="replace")[-4000:]
 
-    async def _send_order(self, lane: int | None, order: dict[str, Any]) -> dict[str, Any]:
-        if self._reading.done():
-            raise DiedError(self._end())
-        future = asyncio.get_running_loop().create_future()
-        self._waiting[lane] = future
-        assert self._process.stdin
-        self._process.stdin.write(json.dumps(order).encode() + b"\n")
-        try:
-            return await asyncio.wait_for(future, ORDER_TIMEOUT)
-        except TimeoutError:
-            raise DiedError(f"has not answered for {ORDER_TIMEOUT} s") from None
-
     async def _read_reports(self) -> None:
         assert self._process.stdout
-        while line := await self._process.stdout.readline():
+        async for line in self._process.stdout:
             report = json.loads(line)
             if "fault" in report:
                 self.faults.append(report["fault"])
-            else:
-                self._settle(self._waiting.pop(report["lane"]), report)
-        await self._process.wait()
-        for future in self._waiting.values():
-            self._settle(future, DiedError(self._end()))
-
-    @staticmethod
-    def _settle(future: asyncio.Future[Any], outcome: dict[str, Any] | DiedError) -> None:
-        if future.done():  # it has timed out
-            return
-        if isinstance(outcome, DiedError):
-            future.set_exception(outcome)
-        else:
-            future.set_result(outcome)
-
-    def _end(self) -> str:
-        code = self._process.returncode or 0
-        return f"ended by {signal.Signals(-code).name}" if code < 0 else f"exited with {code}"
+            elif not (waiting := self._waiting.pop(report["port"])).done():  # it may time out
+                waiting.set_result(report)
+        code = await self._process.wait()
+        end = f"ended by {signal.Signals(-code).name}" if code < 0 else f"exited with {code}"
+        self.faults.append(f"the child {end}")
+        for waiting in self._waiting.values():
+            if not waiting.done():
+                waiting.set_exception(DiedError)

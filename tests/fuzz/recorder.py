@@ -1,19 +1,19 @@
 """Records conversations between the probes and real servers."""
 
-import asyncio
 import ssl
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from tests.fuzz.conversation import Conversation, Target
-from tests.fuzz.dependency import HOST, Lane
+from tests.fuzz.dependency import HOST, Player, serving
 from tests.fuzz.prober import ProbeProcess
 from tests.fuzz.tape import RecordingProxy
-from tests.fuzz.tls import TlsPlayer
 from tests.support.devservers import Postgres, Valkey
 from tests.support.faults.servers import command, sql
 from tests.system.certificates import Certificates
+from tests.unit.checks import http_server
 
 
 PASSWORD = "fuzz"  # noqa: S105 - for a server that lives as long as its recording
@@ -34,42 +34,38 @@ ROLES = (
     "SELECT pg_reload_conf()",
 )
 
-HEADS = {
+ANSWERS = {
     "plain": b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
     "unavailable": b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\n\r\n",
     "early": b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 200 OK\r\nX: y\r\n\r\n",
     "chunked": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
 }
 
-
 # The rest of a URL without TLS.
 PLAIN = "postgres?sslmode=disable"
 
 
 async def record(
-    probe_process: ProbeProcess, name: str, target: Target, port: int, protocol: str
+    child: ProbeProcess, name: str, target: Target, port: int, protocol: str = ""
 ) -> Conversation:
     """Record one attempt, and two attempts, at a real server."""
     tapes, outcomes = [RecordingProxy(port), RecordingProxy(port)], []
     for tape, attempts in zip(tapes, (1, 2), strict=True):
-        async with Lane() as lane:
-            lane.play = tape
-            outcomes = await probe_process.run(target.order(0, lane.port, attempts))
+        async with serving(tape) as listening:
+            outcomes = (await child.run(target.order(listening, attempts)))["outcomes"]
+    protocol = protocol or target.kind
     once, twice = (tape.turns(protocol) for tape in tapes)
     reasons = tuple(reason for reason, _, _ in outcomes)
     return Conversation(name, target, protocol, twice, len(once), reasons, tapes[1].closes)
 
 
-async def record_postgres(probe_process: ProbeProcess) -> list[Conversation]:
+async def record_postgres(child: ProbeProcess) -> list[Conversation]:
     """Record conversations with PostgreSQL."""
     with Postgres() as server:
         (server.data / "pg_hba.conf").write_text(ACCESS)
         sql(server, *ROLES)
         targets = dict(_postgres_targets(server.password_file.read_text()))
-        return [
-            await record(probe_process, name, target, server.port, "postgres")
-            for name, target in targets.items()
-        ]
+        return [await record(child, name, one, server.port) for name, one in targets.items()]
 
 
 def _postgres_targets(secret: str) -> Iterator[tuple[str, Target]]:
@@ -83,64 +79,53 @@ def _postgres_targets(secret: str) -> Iterator[tuple[str, Target]]:
         url = f"postgresql://{user}@{HOST}:{{port}}/{path}"
         return Target("postgres", url, password, require, condition)
 
+    trusted = partial(target, "trusted", None)
     yield "scram", target("vitals", secret)
     yield "scram, refused", target("vitals", "wrong")
     yield "md5", target("hashed", PASSWORD, "query")
     yield "cleartext", target("plain", PASSWORD, "query")
-    yield "trust", target("trusted", None)
-    yield "connect", target("trusted", None, "connect")
+    yield "trust", trusted()
+    yield "connect", trusted("connect")
     yield "read-only", target("reader", None)
-    yield "no database", target("trusted", None, path="nothing?sslmode=disable")
-    yield "primary", target("trusted", None, path=f"{PLAIN}&target_session_attrs=primary")
-    yield "replica", target("trusted", None, "replica")
-    yield "condition", target("trusted", None, "query", condition="SELECT true")
-    yield "false condition", target("trusted", None, "query", condition="SELECT false")
-    yield "wrong condition", target("trusted", None, "query", condition="SELECT nothing")
-    yield "no TLS", target("trusted", None, path="postgres?sslmode=prefer")
+    yield "no database", trusted(path="nothing?sslmode=disable")
+    yield "primary", trusted(path=f"{PLAIN}&target_session_attrs=primary")
+    yield "replica", trusted("replica")
+    yield "condition", trusted("query", condition="SELECT true")
+    yield "false condition", trusted("query", condition="SELECT false")
+    yield "wrong condition", trusted("query", condition="SELECT nothing")
+    yield "no TLS", trusted(path="postgres?sslmode=prefer")
 
 
-async def record_redis(probe_process: ProbeProcess) -> list[Conversation]:
+async def record_redis(child: ProbeProcess) -> list[Conversation]:
     """Record conversations with Redis."""
     with Valkey() as server:
         command(server, "ACL", "SETUSER", "reader", "on", f">{PASSWORD}", "~*", "+@all", "-set")
         secret = server.password_file.read_text()
+        url = f"redis://{HOST}:{{port}}/0"
         targets = {
-            "query": Target("redis", f"redis://{HOST}:{{port}}/0", secret),
-            "writable": Target("redis", f"redis://{HOST}:{{port}}/2", secret, "writable"),
-            "wrong password": Target("redis", f"redis://{HOST}:{{port}}/0", "wrong"),
-            "no database": Target("redis", f"redis://{HOST}:{{port}}/99", secret),
-            "denied": Target("redis", f"redis://reader@{HOST}:{{port}}/0", PASSWORD, "writable"),
+            "query": Target("redis", url, secret),
+            "writable": Target("redis", url.replace("/0", "/2"), secret, "writable"),
+            "wrong password": Target("redis", url, "wrong"),
+            "no database": Target("redis", url.replace("/0", "/99"), secret),
+            "denied": Target("redis", url.replace("//", "//reader@"), PASSWORD, "writable"),
         }
-        recorded = [
-            await record(probe_process, name, target, server.port, "redis")
-            for name, target in targets.items()
-        ]
+        recorded = [await record(child, name, one, server.port) for name, one in targets.items()]
         command(server, "CONFIG", "SET", "requirepass", "")
-        open_ = Target("redis", f"redis://{HOST}:{{port}}/0")
-        return [*recorded, await record(probe_process, "no password", open_, server.port, "redis")]
+        return [*recorded, await record(child, "no password", Target("redis", url), server.port)]
 
 
-async def record_http(probe_process: ProbeProcess) -> list[Conversation]:
+async def record_http(child: ProbeProcess) -> list[Conversation]:
     """Record conversations with HTTP servers."""
     recorded = []
-    target = Target("http", f"http://{HOST}:{{port}}/")
-    async with Lane() as server:
-        for name, head in HEADS.items():
-
-            async def answer(
-                reader: asyncio.StreamReader, writer: asyncio.StreamWriter, head: bytes = head
-            ) -> None:
-                await reader.readuntil(b"\r\n\r\n")
-                writer.write(head)
-                await reader.read()
-
-            server.play = answer
-            recorded.append(await record(probe_process, name, target, server.port, "http"))
+    for name, answer in ANSWERS.items():
+        async with http_server.serving(answer) as server:
+            target = Target("http", f"http://{HOST}:{{port}}/")
+            recorded.append(await record(child, name, target, server.port))
     return recorded
 
 
 async def over_tls(
-    probe_process: ProbeProcess, plain: Conversation, context: ssl.SSLContext
+    child: ProbeProcess, plain: Conversation, context: ssl.SSLContext
 ) -> list[Conversation]:
     """Return a conversation over TLS, and its TLS records.
 
@@ -150,9 +135,8 @@ async def over_tls(
     url = url.replace("redis:", "rediss:").replace("http:", "https:")
     target = replace(plain.target, url=url)
     inner = replace(plain, name=f"{plain.name}, TLS", target=target, context=context)
-    async with Lane() as server:
-        server.play = TlsPlayer(inner, None)
-        records = await record(probe_process, f"{plain.name}, records", target, server.port, "tls")
+    async with Player(inner).serve() as port:
+        records = await record(child, f"{plain.name}, records", target, port, "tls")
     handshake = 2 if plain.target.kind == "postgres" else 1
     return [inner, replace(records, context=context, inner=inner, first=handshake)]
 
@@ -164,6 +148,6 @@ async def recorded(kind: str, app: Path, certificates: Certificates) -> list[Con
     """Record the conversations of one kind with the probes of a checkout."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(certificates.write("good", certificates.root.parent))
-    async with ProbeProcess(app, "asyncio", certificates.root) as probe_process:
-        conversations = await RECORDERS[kind](probe_process)
-        return [*conversations, *await over_tls(probe_process, conversations[0], context)]
+    async with ProbeProcess(app, "asyncio", certificates.root) as child:
+        conversations = await RECORDERS[kind](child)
+        return [*conversations, *await over_tls(child, conversations[0], context)]

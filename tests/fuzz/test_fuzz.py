@@ -1,16 +1,14 @@
 """The probes under attack, with fixed seeds. `make fuzz` uses random ones."""
 
 import asyncio
-from pathlib import Path
 
 import pytest
 
 from tests.fuzz.conversation import Conversation
-from tests.fuzz.dependency import Lane
+from tests.fuzz.dependency import Player
 from tests.fuzz.fuzzer import Fuzzer
 from tests.fuzz.prober import ProbeProcess
 from tests.fuzz.recorder import RECORDERS, recorded
-from tests.fuzz.tls import player
 from tests.support.service import ROOT
 from tests.system.certificates import Certificates
 
@@ -37,11 +35,11 @@ async def test_an_unchanged_conversation_has_the_recorded_reasons(
     conversations: list[Conversation], certificates: Certificates
 ) -> None:
     """The replay matches a real server up to the last turn."""
-    async with ProbeProcess(ROOT, "asyncio", certificates.root) as probe_process, Lane() as lane:
+    async with ProbeProcess(ROOT, "asyncio", certificates.root) as child:
         for conversation in conversations:
-            lane.play = player(conversation, None)
-            order = conversation.target.order(0, lane.port, 2)
-            reasons = [reason for reason, _, _ in await probe_process.run(order)]
+            async with Player(conversation).serve() as port:
+                answer = await child.run(conversation.target.order(port, 2))
+            reasons = [reason for reason, _, _ in answer["outcomes"]]
             assert (conversation.name, *reasons) == (conversation.name, *conversation.reasons)
 
 
@@ -50,11 +48,7 @@ async def test_mutated_conversations_cause_no_fault(
     conversations: list[Conversation], certificates: Certificates, seed: int
 ) -> None:
     """There is no crash, block, growth, leak, wrong pass or unknown reason."""
-    probe_process = Path(ROOT), certificates.root
-    fuzzer = Fuzzer(
-        conversations, seed, lambda loop: ProbeProcess(probe_process[0], loop, probe_process[1])
-    )
-    async with fuzzer:
+    async with Fuzzer(conversations, seed, ROOT, certificates.root) as fuzzer:
         for _ in range(ROUNDS):
             await fuzzer.round()
     assert fuzzer.findings == []

@@ -6,7 +6,6 @@ import pytest
 
 from tests.fuzz.conversation import Conversation, Target, Turn
 from tests.fuzz.fuzzer import Fuzzer
-from tests.fuzz.prober import ProbeProcess
 
 
 pytestmark = pytest.mark.alone
@@ -82,7 +81,7 @@ def fuzzer(folder: Path, body: str, reason: str = "disconnected") -> Fuzzer:
     (probes / "kind.py").write_text(KIND)
     for driver in ("postgres_server", "redis_server"):
         (probes / f"{driver}.py").touch()
-    return Fuzzer([CONVERSATION], 1, lambda loop: ProbeProcess(folder, loop, folder / "no roots"))
+    return Fuzzer([CONVERSATION], 1, folder, folder / "no roots")
 
 
 async def problems(fuzzer: Fuzzer) -> list[str]:
