@@ -2,6 +2,8 @@
 
 import contextlib
 from collections.abc import Iterator
+from functools import partial
+from unittest import mock
 
 from tests.chaos import network
 from tests.chaos.row import Fault, Row, Setup
@@ -11,16 +13,7 @@ from tests.unit.checks.http_server import OK, Answer, goes_on, hangs_up, says
 
 def answering(answer: Answer) -> Fault:
     """Return a fault in which the service sends this answer."""
-
-    @contextlib.contextmanager
-    def fault(environment: Environment) -> Iterator[None]:
-        before, environment.http.answer = environment.http.answer, answer
-        try:
-            yield
-        finally:
-            environment.http.answer = before
-
-    return fault
+    return lambda environment: mock.patch.object(environment.http, "answer", answer)
 
 
 def presenting(kind: str) -> Fault:
@@ -53,13 +46,15 @@ ANSWERS: tuple[tuple[str, Answer, str | None], ...] = (
     ("closed without an answer", hangs_up(b""), "disconnected"),
     ("endless body", goes_on(OK, bytes(65536)), None),
 )
+CERTIFICATES = (
+    ("certificate expired", "expired"),
+    ("certificate for another name", "misnamed"),
+    ("certificate from an unknown authority", "untrusted"),
+)
 
+row = partial(Row, "http")
 ROWS = (
     *network.rows("http", network.by_name("http")),
-    *(Row("http", name, answering(answer), reason) for name, answer, reason in ANSWERS),
-    Row("http", "certificate expired", presenting("expired"), "tls", setup=HTTPS),
-    Row("http", "certificate for another name", presenting("misnamed"), "tls", setup=HTTPS),
-    Row(
-        "http", "certificate from an unknown authority", presenting("untrusted"), "tls", setup=HTTPS
-    ),
+    *(row(name, answering(answer), reason) for name, answer, reason in ANSWERS),
+    *(row(name, presenting(kind), "tls", setup=HTTPS) for name, kind in CERTIFICATES),
 )

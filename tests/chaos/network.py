@@ -2,32 +2,24 @@
 
 import contextlib
 from collections.abc import Iterator
+from unittest import mock
 
 from tests.chaos import row
 from tests.chaos.row import Row, Setup
 from tests.chaos.stage import Environment
-from tests.support.faults.fault import (
-    Blackhole,
-    Corrupt,
-    Cut,
-    Fault,
-    Refuse,
-    Reset,
-    Silent,
-    Slow,
-    Stall,
-)
+from tests.support.faults import fault
 from tests.support.faults.nameserver import Manner
 
 
 FAULTS = (
-    ("refused", Refuse(), "refused"),
-    ("blackholed: SYN not answered, backlog full", Blackhole(), "connect_timeout"),
-    ("accepted, then silent", Silent(), "timeout"),
-    ("silent in the middle of an answer", Stall(5), "timeout"),
-    ("reset in the middle of an answer", Reset(5), "disconnected"),
-    ("closed in the middle of an answer", Cut(5), "disconnected"),
-    ("slow: one byte at a time", Slow(1, 0.1), "timeout"),
+    ("refused", fault.Refuse(), "refused"),
+    ("blackholed: SYN not answered, backlog full", fault.Blackhole(), "connect_timeout"),
+    ("accepted, then silent", fault.Silent(), "timeout"),
+    ("silent in the middle of an answer", fault.Stall(5), "timeout"),
+    ("reset in the middle of an answer", fault.Reset(5), "disconnected"),
+    ("closed in the middle of an answer", fault.Cut(5), "disconnected"),
+    ("slow: one byte at a time", fault.Slow(1, 0.1), "timeout"),
+    ("corrupted bytes", fault.Corrupt(), "protocol"),
 )
 DNS_FAULTS = (
     ("name unknown", Manner.NXDOMAIN),
@@ -49,8 +41,7 @@ def rows(check: str, named: Setup) -> tuple[Row, ...]:
     """
     keeps_session = check != "http"  # an HTTP check opens a connection for each request
     return (
-        *(Row(check, name, through_proxy(check, fault), reason) for name, fault, reason in FAULTS),
-        Row(check, "corrupted bytes", through_proxy(check, Corrupt()), "protocol"),
+        *(Row(check, name, through_proxy(check, kind), reason) for name, kind, reason in FAULTS),
         *(
             Row(check, name, name_server(manner), "dns", keeps_session, named)
             for name, manner in DNS_FAULTS
@@ -58,12 +49,12 @@ def rows(check: str, named: Setup) -> tuple[Row, ...]:
     )
 
 
-def through_proxy(check: str, fault: Fault) -> row.Fault:
+def through_proxy(check: str, kind: fault.Fault) -> row.Fault:
     """Return a fault of the proxy in front of a dependency."""
 
     @contextlib.contextmanager
     def broken(environment: Environment) -> Iterator[None]:
-        environment.proxies[check].break_with(fault)
+        environment.proxies[check].break_with(kind)
         try:
             yield
         finally:
@@ -74,13 +65,4 @@ def through_proxy(check: str, fault: Fault) -> row.Fault:
 
 def name_server(manner: Manner) -> row.Fault:
     """Return a fault of the name server."""
-
-    @contextlib.contextmanager
-    def broken(environment: Environment) -> Iterator[None]:
-        environment.names.manner = manner
-        try:
-            yield
-        finally:
-            environment.names.manner = Manner.ANSWER
-
-    return broken
+    return lambda environment: mock.patch.object(environment.names, "manner", manner)

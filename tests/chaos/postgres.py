@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from functools import partial
 
 from tests.chaos import network
 from tests.chaos.row import LONG_SESSIONS, Fault, Row, Setup
@@ -32,15 +34,15 @@ def pgbouncer_paused(environment: Environment) -> Iterator[None]:
         asyncio.run(console(environment.bouncer, "RESUME"))
 
 
-def altered(broken: str, repaired: str) -> Fault:
-    """Return a fault that one SQL statement causes and another one repairs."""
-    return lambda environment: pg.altered(environment.postgres, broken, repaired)
+def server(
+    fault: Callable[..., AbstractContextManager[object]], *arguments: object, **options: object
+) -> Fault:
+    """Return a fault of the server."""
+    return lambda environment: fault(environment.postgres, *arguments, **options)
 
 
-def configured(name: str, value: str) -> Fault:
-    """Return a fault that a changed server setting causes."""
-    return lambda environment: pg.configured(environment.postgres, name, value)
-
+# Faults that a changed setting causes, or one SQL statement, which another one repairs.
+setting, altered = partial(server, pg.configured), partial(server, pg.altered)
 
 BY_NAME = network.by_name("postgres")
 DIRECT = Setup(
@@ -48,121 +50,58 @@ DIRECT = Setup(
 )
 TLS = Setup(
     environ=lambda environment: environment.check_url("postgres", query="?sslmode=require"),
-    prepare=configured("ssl", "on"),
+    prepare=setting("ssl", "on"),
 )
 PGBOUNCER = Setup(
     environ=lambda environment: {"DATABASE_URL": environment.bouncer.url}, prepare=with_pgbouncer
 )
 
-SERVER: tuple[tuple[str, Fault, str, bool], ...] = (
-    (
-        "frozen, its backends too",
-        lambda environment: frozen(environment.postgres),
-        "timeout",
-        False,
-    ),
-    ("killed, and restarted", lambda environment: killed(environment.postgres), "refused", False),
-    (
-        "shut down, sessions ended (57P01)",
-        lambda environment: pg.shut_down(environment.postgres),
-        "refused",
-        False,
-    ),
-    (
-        "shutting down (57P03)",
-        lambda environment: pg.shutting_down(environment.postgres),
-        "starting",
-        True,
-    ),
-    (
-        "starting up (57P03)",
-        lambda environment: pg.standby(environment.postgres, hot=False),
-        "starting",
-        False,
-    ),
-    (
-        "in recovery, with `writable`",
-        lambda environment: pg.standby(environment.postgres, hot=True),
-        "read_only",
-        False,
-    ),
-    (
-        "read-only, with `writable`",
-        configured("default_transaction_read_only", "on"),
-        "read_only",
-        False,
-    ),
-    (
+row = partial(Row, "postgres", setup=DIRECT)
+# A row whose fault an open session can't see.
+unseen = partial(row, unseen=True)
+ROWS = (
+    *network.rows("postgres", BY_NAME),
+    row("frozen, its backends too", server(frozen), "timeout"),
+    row("killed, and restarted", server(killed), "refused"),
+    row("shut down, sessions ended (57P01)", server(pg.shut_down), "refused"),
+    unseen("shutting down (57P03)", server(pg.shutting_down), "starting"),
+    row("starting up (57P03)", server(pg.standby, hot=False), "starting"),
+    row("in recovery, with `writable`", server(pg.standby, hot=True), "read_only"),
+    row("read-only, with `writable`", setting("default_transaction_read_only", "on"), "read_only"),
+    unseen(
         "password changed",
         altered("ALTER ROLE probed PASSWORD 'another'", "ALTER ROLE probed PASSWORD '{password}'"),
         "auth",
-        True,
     ),
-    (
+    unseen(
         "role dropped",
         altered("DROP ROLE probed", "CREATE ROLE probed LOGIN PASSWORD '{password}'"),
         "auth",
-        True,
     ),
-    (
+    unseen(
         "role may not log in",
         altered("ALTER ROLE probed NOLOGIN", "ALTER ROLE probed LOGIN"),
         "denied",
-        True,
     ),
-    (
+    row(
         "database dropped",
         altered("DROP DATABASE probed WITH (FORCE)", "CREATE DATABASE probed"),
         "misconfigured",
-        False,
     ),
-    (
-        "too many connections",
-        lambda environment: pg.connections_exhausted(environment.postgres),
-        "too_many_connections",
-        True,
+    unseen("too many connections", server(pg.connections_exhausted), "too_many_connections"),
+    unseen("statement slower than the timeout", server(pg.slow, "probed", "probed"), "timeout"),
+    unseen(
+        "server requires TLS, client does not use it", server(pg.admitting, "hostssl"), "denied"
     ),
-    (
-        "statement slower than the timeout",
-        lambda environment: pg.slow(environment.postgres, "probed", "probed"),
-        "timeout",
-        True,
-    ),
-    (
-        "server requires TLS, client does not use it",
-        lambda environment: pg.admitting(environment.postgres, "hostssl"),
-        "denied",
-        True,
-    ),
-)
-
-ROWS = (
-    *network.rows("postgres", BY_NAME),
-    *(
-        Row("postgres", name, fault, reason, unseen, DIRECT)
-        for name, fault, reason, unseen in SERVER
-    ),
-    Row(
-        "postgres",
+    row(
         "idle connection ended by an administrator",
-        lambda environment: pg.session_ended(environment.postgres),
+        server(pg.session_ended),
         None,
         setup=LONG_SESSIONS,
     ),
-    Row(
-        "postgres",
-        "client requires TLS, server does not offer it",
-        configured("ssl", "off"),
-        "tls",
-        unseen=True,
-        setup=TLS,
+    unseen(
+        "client requires TLS, server does not offer it", setting("ssl", "off"), "tls", setup=TLS
     ),
-    Row("postgres", "PgBouncer paused", pgbouncer_paused, "timeout", setup=PGBOUNCER),
-    Row(
-        "postgres",
-        "stopped behind PgBouncer",
-        lambda environment: stopped(environment.postgres),
-        "unreachable",
-        setup=PGBOUNCER,
-    ),
+    row("PgBouncer paused", pgbouncer_paused, "timeout", setup=PGBOUNCER),
+    row("stopped behind PgBouncer", server(stopped), "unreachable", setup=PGBOUNCER),
 )

@@ -1,7 +1,9 @@
 """Faults of a Redis server."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from functools import partial
 
 from tests.chaos import network
 from tests.chaos.row import LONG_SESSIONS, Fault, Row, Setup
@@ -38,107 +40,69 @@ def stale_replica(environment: Environment) -> Iterator[None]:
         yield
 
 
-def configured(name: str, value: str) -> Fault:
-    """Return a fault that a changed server setting causes."""
-    return lambda environment: redis.configured(environment.redis, name, value)
+def server(fault: Callable[..., AbstractContextManager[object]], *arguments: str) -> Fault:
+    """Return a fault of the server."""
+    return lambda environment: fault(environment.redis, *arguments)
+
+
+# A fault that a changed setting causes.
+setting = partial(server, redis.configured)
 
 
 DIRECT = Setup(environ=lambda environment: environment.check_url("redis", environment.redis.port))
-NO_PASSWORD = Setup(
-    environ=lambda _: {"REDIS_AUTH": "none"},
-    prepare=lambda environment: redis.configured(environment.redis, "requirepass", ""),
-)
+NO_PASSWORD = Setup(environ=lambda _: {"REDIS_AUTH": "none"}, prepare=setting("requirepass", ""))
 DATABASE_3 = Setup(
     environ=lambda environment: {"REDIS_URL": environment.redis.url.replace("/0", "/3")}
 )
 OTHER_USER = Setup(
-    environ=lambda environment: {
-        "REDIS_URL": environment.redis.url.replace("redis://", "redis://probed@")
-    },
-    prepare=lambda environment: redis.with_user(environment.redis, "probed"),
+    environ=lambda environment: {"REDIS_URL": environment.redis.url.replace("//", "//probed@")},
+    prepare=server(redis.with_user, "probed"),
 )
 TLS = Setup(
     environ=lambda environment: {
         "REDIS_URL": f"{environment.redis.url}?ssl_ca_certs={environment.certificates.root}"
     },
-    prepare=lambda environment: restarted(environment, tls=True),
+    prepare=partial(restarted, tls=True),
 )
 
-SERVER: tuple[tuple[str, Fault, str, bool], ...] = (
-    ("frozen", lambda environment: frozen(environment.redis), "timeout", False),
-    ("killed, and restarted", lambda environment: killed(environment.redis), "refused", False),
-    ("LOADING", lambda environment: redis.loading(environment.redis), "starting", False),
-    (
-        "READONLY: a replica",
-        lambda environment: redis.replica(environment.redis),
-        "read_only",
-        False,
-    ),
-    ("MASTERDOWN: a replica that refuses to serve stale data", stale_replica, "no_primary", False),
-    ("OOM", configured("maxmemory", "1"), "out_of_memory", False),
-    (
-        "MISCONF: a snapshot can't be saved",
-        lambda environment: redis.failing_save(environment.redis),
-        "persistence",
-        False,
-    ),
-    ("WRONGPASS: password changed", configured("requirepass", "another"), "auth", True),
-    ("busy with a script", lambda environment: redis.busy(environment.redis), "timeout", False),
-    ("NOPERM", lambda environment: redis.forbidden(environment.redis, "set"), "denied", False),
-    ("too many clients", configured("maxclients", "1"), "too_many_connections", True),
-    (
-        "server requires TLS, client does not use it",
-        lambda environment: restarted(environment, tls=True),
-        "disconnected",
-        False,
-    ),
-)
-
+row = partial(Row, "redis", setup=DIRECT)
+# A row whose fault an open session can't see.
+unseen = partial(row, unseen=True)
 ROWS = (
     *network.rows("redis", network.by_name("redis")),
-    *(Row("redis", name, fault, reason, unseen, DIRECT) for name, fault, reason, unseen in SERVER),
-    Row(
-        "redis",
-        "CLIENT KILL",
-        lambda environment: redis.clients_killed(environment.redis),
-        None,
-        setup=LONG_SESSIONS,
+    row("frozen", server(frozen), "timeout"),
+    row("killed, and restarted", server(killed), "refused"),
+    row("LOADING", server(redis.loading), "starting"),
+    row("READONLY: a replica", server(redis.replica), "read_only"),
+    row("MASTERDOWN: a replica that refuses to serve stale data", stale_replica, "no_primary"),
+    row("OOM", setting("maxmemory", "1"), "out_of_memory"),
+    row("MISCONF: a snapshot can't be saved", server(redis.failing_save), "persistence"),
+    unseen("WRONGPASS: password changed", setting("requirepass", "another"), "auth"),
+    row("busy with a script", server(redis.busy), "timeout"),
+    row("NOPERM", server(redis.forbidden, "set"), "denied"),
+    unseen("too many clients", setting("maxclients", "1"), "too_many_connections"),
+    row(
+        "server requires TLS, client does not use it", partial(restarted, tls=True), "disconnected"
     ),
-    Row(
-        "redis",
+    row("CLIENT KILL", server(redis.clients_killed), None, setup=LONG_SESSIONS),
+    row(
         "database number out of range",
-        lambda environment: redis.fewer_databases(environment.redis),
+        server(redis.fewer_databases),
         "misconfigured",
         setup=DATABASE_3,
     ),
-    Row(
-        "redis",
-        "user deleted",
-        lambda environment: redis.without_user(environment.redis, "probed"),
-        "auth",
-        setup=OTHER_USER,
-    ),
-    Row(
-        "redis",
-        "user may not log in",
-        lambda environment: redis.user_disabled(environment.redis, "probed"),
-        "auth",
-        unseen=True,
-        setup=OTHER_USER,
-    ),
-    Row(
-        "redis",
+    row("user deleted", server(redis.without_user, "probed"), "auth", setup=OTHER_USER),
+    unseen("user may not log in", server(redis.user_disabled, "probed"), "auth", setup=OTHER_USER),
+    unseen(
         "NOAUTH: server requires a password, client has none",
-        configured("requirepass", "word"),
+        setting("requirepass", "word"),
         "auth",
-        unseen=True,
         setup=NO_PASSWORD,
     ),
     # Redis reads the TLS greeting as the start of a command, and waits for its end.
-    Row(
-        "redis",
+    row(
         "client requires TLS, server does not offer it",
-        lambda environment: restarted(environment, tls=False),
+        partial(restarted, tls=False),
         "timeout",
         setup=TLS,
     ),
