@@ -6,7 +6,8 @@ import math
 import os
 import sys
 import time
-from itertools import cycle, islice
+from contextlib import suppress
+from itertools import cycle, islice, product
 
 import uvloop
 
@@ -23,56 +24,50 @@ DEADLINE = 5
 Sample = tuple[int, str, float, float, int]
 
 
-class LoadConnection:
-    """One connection that requests every path in turn.
+async def send_requests(port: int, number: int, paths: list[str], samples: list[str]) -> None:
+    """Request every path in turn on one connection, and reconnect when it ends.
 
     Args:
         number: index of the connection; it staggers the requests of all connections.
     """
-
-    def __init__(self, port: int, paths: list[str], number: int, samples: list[str]) -> None:
-        self._port = port
-        self._paths = islice(cycle(paths), number % len(paths), None)
-        self._due = time.monotonic() + INTERVAL * number / CONNECTIONS
-        self._samples = samples
-
-    async def run(self) -> None:
-        """Send requests until cancelled, and reconnect when the connection ends."""
-        while True:
-            reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
-            while await self._request(reader, writer):
-                pass
-            writer.transport.abort()
-
-    async def _request(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> int:
-        await asyncio.sleep(self._due - time.monotonic())
-        path = next(self._paths)
+    due = time.monotonic() + INTERVAL * number / CONNECTIONS
+    connection = None
+    for path in islice(cycle(paths), number % len(paths), None):
+        connection = connection or await asyncio.open_connection("127.0.0.1", port)
+        reader, writer = connection
+        await asyncio.sleep(due - time.monotonic())
         started = time.monotonic()
         # Skip missed requests. If all connections caught up at once, they would stay in step.
-        self._due += INTERVAL * math.ceil(max(started - self._due, INTERVAL / 2) / INTERVAL)
-        try:
-            async with asyncio.timeout(DEADLINE):
-                writer.write(f"GET {path} HTTP/1.1\r\nHost: probed\r\n\r\n".encode())
-                code = await _read_status(reader)
-        except (OSError, EOFError):
-            code = 0
-        sample: Sample = self._port, path, started, time.monotonic() - started, code
+        due += INTERVAL * math.ceil(max(started - due, INTERVAL / 2) / INTERVAL)
+        code = await _request(path, reader, writer)
+        sample: Sample = port, path, started, time.monotonic() - started, code
         # Encode each sample now: encoding a whole fault's samples at once would delay requests.
-        self._samples.append(json.dumps(sample))
-        return code
+        samples.append(json.dumps(sample))
+        if not code:
+            writer.transport.abort()
+            connection = None
 
 
-async def _read_status(reader: asyncio.StreamReader) -> int:
-    head = await reader.readuntil(b"\r\n\r\n")
-    length = head.lower().split(b"content-length:")[1].split(b"\r\n")[0]
-    await reader.readexactly(int(length))
+async def _request(path: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> int:
+    """Return the status of the answer; 0 if there is none."""
+    try:
+        async with asyncio.timeout(DEADLINE):
+            writer.write(f"GET {path} HTTP/1.1\r\nHost: probed\r\n\r\n".encode())
+            head = await reader.readuntil(b"\r\n\r\n")
+            length = head.lower().split(b"content-length:")[1].split(b"\r\n")[0]
+            await reader.readexactly(int(length))
+    except (OSError, EOFError):
+        return 0
     return int(head.split(b" ", 2)[1])
 
 
 async def main(paths: list[str], ports: list[int]) -> None:
     """Send requests. For each byte on stdin, print the samples since the last one as JSON."""
     samples: list[str] = []
-    stdin_closed = asyncio.Event()
+    connections = product(ports, range(CONNECTIONS))
+    sending = asyncio.gather(
+        *(send_requests(*one, paths, samples) for one in connections), return_exceptions=True
+    )
     loop = asyncio.get_running_loop()
     # Write without blocking: samples can exceed the pipe's buffer, and a blocked loop would send
     # all overdue requests at once afterwards.
@@ -80,21 +75,14 @@ async def main(paths: list[str], ports: list[int]) -> None:
 
     def print_samples() -> None:
         if not os.read(0, 1):
-            stdin_closed.set()
+            sending.cancel()
             return
         output.write(f"[{','.join(samples)}]\n".encode())
         samples.clear()
 
     loop.add_reader(0, print_samples)
-    tasks = [
-        asyncio.create_task(LoadConnection(port, paths, number, samples).run())
-        for port in ports
-        for number in range(CONNECTIONS)
-    ]
-    await stdin_closed.wait()
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+    with suppress(asyncio.CancelledError):
+        await sending
 
 
 if __name__ == "__main__":
