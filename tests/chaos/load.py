@@ -2,20 +2,17 @@
 
 import json
 import math
-import os
 import subprocess
 import sys
-import tempfile
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterable
 from itertools import chain
 from operator import attrgetter
 from typing import Self
 
 from tests.chaos.asker import Sample
-from tests.chaos.priority import LOAD_GENERATOR, STALL_DETECTOR, raise_priority
+from tests.chaos.priority import LOAD_GENERATOR, raise_priority
 from tests.support.service import ROOT, Reply, Service, p99
 
 
@@ -32,26 +29,14 @@ PROMPT = 0.01
 
 AT = attrgetter("at")
 
-# Start and end, both monotonic times.
-Span = tuple[float, float]
-
 
 class Load:
-    """Sends the same requests to a service and to its control, over 32 connections each.
-
-    It also runs a stall detector on each CPU.
-    """
+    """Sends the same requests to a service and to its control, over 32 connections each."""
 
     def __init__(self, service: Service, control: Service, *more_paths: str) -> None:
         self._service, self._control = service.port, control.port
         self._answers: defaultdict[tuple[int, str], list[Reply]] = defaultdict(list)
         paths, ports = ",".join((*LIMITED, *more_paths)), (str(service.port), str(control.port))
-        # Start the detectors before the load, as starting a process with high priority delays it.
-        with ExitStack() as stack:
-            self._stalls = stack.enter_context(tempfile.TemporaryFile(mode="a+"))
-            for processor in os.sched_getaffinity(0):
-                self._start_stall_detector(processor, stack)
-            self._detectors = stack.pop_all()
         self._generator = subprocess.Popen(
             [sys.executable, "-m", "tests.chaos.asker", paths, *ports],
             cwd=ROOT,
@@ -60,62 +45,32 @@ class Load:
         )
         raise_priority(self._generator.pid, LOAD_GENERATOR)
 
-    def answers(self, path: str, start: float, end: float) -> list[Reply]:
-        """Return the service's answers to requests between two monotonic times, in order."""
-        return self._select(self._service, path, start, end)
-
-    def control_answers(self, path: str, start: float, end: float) -> list[Reply]:
-        """Return the control's answers to requests between two monotonic times, in order."""
-        return self._select(self._control, path, start, end)
+    def answers(self, path: str, start: float, end: float, *, control: bool = False) -> list[Reply]:
+        """Return the answers to requests between two monotonic times, in order."""
+        self._collect()
+        replies = self._answers[self._control if control else self._service, path]
+        replies.sort(key=AT)
+        return replies[bisect_left(replies, start, key=AT) : bisect_left(replies, end, key=AT)]
 
     def late(self, start: float, end: float) -> list[str]:
         """Describe each path whose latency exceeded its limit."""
         late = []
-        control = [reply for path in LIMITED for reply in self.control_answers(path, start, end)]
-        stalls = [
-            *(_span(reply) for reply in control if reply.seconds > PROMPT),
-            *self._read_stalls(),
-        ]
         for path in LIMITED:
-            replies = outside_stalls(self.answers(path, start, end), stalls)
-            own, healthy = _p99(replies), _p99(self.control_answers(path, start, end))
-            limit = FACTOR * healthy + MARGIN
-            if own > limit:
-                when = " ".join(
-                    f"{reply.at - start:.2f}" for reply in replies if reply.seconds > limit
-                )
-                late.append(
-                    f"{path}: p99 {own * 1000:.1f} ms, control {healthy * 1000:.1f} ms, at {when} s"
-                )
+            own = p99(self.answers(path, start, end))
+            healthy = p99(self.answers(path, start, end, control=True))
+            if own > FACTOR * healthy + MARGIN:
+                late.append(f"{path}: p99 {own * 1000:.1f} ms, control {healthy * 1000:.1f} ms")
         return late
 
     def stalled(self, start: float, end: float) -> float:
         """Return for how many seconds the control kept a client waiting, so the machine stalled."""
-        answers = chain.from_iterable(self.control_answers(path, start, end) for path in LIMITED)
-        return waiting_time(sorted(answers, key=AT))
+        answers = (self.answers(path, start, end, control=True) for path in LIMITED)
+        return waiting_time(sorted(chain.from_iterable(answers), key=AT))
 
     def forget(self) -> None:
         """Discard all answers."""
         self._collect()
         self._answers.clear()
-
-    def _select(self, port: int, path: str, start: float, end: float) -> list[Reply]:
-        self._collect()
-        replies = self._answers[port, path]
-        replies.sort(key=AT)
-        return replies[bisect_left(replies, start, key=AT) : bisect_left(replies, end, key=AT)]
-
-    def _start_stall_detector(self, processor: int, stack: ExitStack) -> None:
-        command = [sys.executable, "-m", "tests.chaos.witness", str(processor)]
-        detector = subprocess.Popen(command, cwd=ROOT, stdout=self._stalls)
-        stack.enter_context(detector)
-        stack.callback(detector.kill)
-        raise_priority(detector.pid, STALL_DETECTOR)
-
-    def _read_stalls(self) -> list[Span]:
-        self._stalls.seek(0)
-        spans = (line.split() for line in self._stalls)
-        return [(float(start), float(end)) for start, end in spans]
 
     def _collect(self) -> None:
         assert self._generator.stdin
@@ -131,7 +86,6 @@ class Load:
 
     def __exit__(self, *_: object) -> None:
         self._generator.communicate()
-        self._detectors.close()
 
 
 def waiting_time(replies: Iterable[Reply]) -> float:
@@ -149,20 +103,3 @@ def waiting_time(replies: Iterable[Reply]) -> float:
             seconds += end - max(reply.at, until)
             until = end
     return seconds
-
-
-def outside_stalls(replies: Iterable[Reply], stalls: Sequence[Span]) -> list[Reply]:
-    """Return the answers that overlap no stall of the machine."""
-    return [reply for reply in replies if not any(_overlap(_span(reply), one) for one in stalls)]
-
-
-def _span(reply: Reply) -> Span:
-    return reply.at, reply.at + reply.seconds
-
-
-def _overlap(one: Span, other: Span) -> bool:
-    return one[0] < other[1] and other[0] < one[1]
-
-
-def _p99(replies: list[Reply]) -> float:
-    return p99(replies) if replies else math.inf

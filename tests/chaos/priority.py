@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 # Priorities of the kernel's real-time scheduler. Everything else has none.
-SERVICE, LOAD_GENERATOR, STALL_DETECTOR = 1, 2, 3
+SERVICE, LOAD_GENERATOR = 1, 2
 
 # Of this process, which runs proxies, and of broken servers.
 NICENESS = -10

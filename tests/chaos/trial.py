@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import takewhile
 
 from tests.chaos.load import LIVE, METRICS, READY, Load
 from tests.chaos.row import BOUND, Row
@@ -54,15 +55,27 @@ class Outcome:
         """All broken guarantees."""
         return self.problems + self.late
 
+    @property
+    def is_conclusive(self) -> bool:
+        """Return whether nothing failed, or more than latency."""
+        return bool(self.problems) or not self.late
+
+    def __str__(self) -> str:
+        """Return one line, followed by a line for each failure."""
+        figures = {name: getattr(self, name) for name in ("red", "green", "live", "stalled")}
+        times = "  ".join(f"{name} {seconds:.2f}" for name, seconds in figures.items() if seconds)
+        failures = "".join(f"\n  *** {failure}" for failure in self.failures)
+        transitions = "".join(f"\n      {line}" for line in self.transitions)
+        row = f"{self.row.check}: {self.row.name}: {self.row.reason or 'serves'}"
+        return f"{row}  {times}{failures}{transitions}"
+
 
 class Trial:
     """Breaks and repairs a dependency once, and verifies the answers of the service."""
 
     def __init__(self, row: Row, service: Service, load: Load) -> None:
         self._outcome = Outcome(row=row)
-        self._row = row
-        self._service = service
-        self._load = load
+        self._row, self._service, self._load = row, service, load
 
     def run(self, environment: Environment) -> Outcome:
         """Run the row; the dependency serves again afterwards."""
@@ -81,9 +94,8 @@ class Trial:
         time.sleep(REST)
         ended = time.monotonic()
         self._outcome.stalled = self._load.stalled(started, ended)
-        self._verify_steady(
-            self._load.control_answers(READY, started, ended), 200, "the control fails"
-        )
+        control = self._load.answers(READY, started, ended, control=True)
+        self._verify_steady(control, 200, "the control fails")
         self._verify_unaffected(started, repairing)
         self._verify_fault(started, broken, repairing)
         self._verify_repair(repaired)
@@ -115,18 +127,19 @@ class Trial:
         if self._row.reason is None:
             self._verify_steady(replies, 200, "red, although it can serve")
             return
-        red = self._outcome.red = _seconds_until_lasting(replies, 503, started)
+        last = [*takewhile(lambda reply: reply.code == 503, reversed(replies))]
+        bound = broken - started + self._row.bound + self._outcome.stalled
         with self._collect_problem():
-            assert red is not None, "not red at the end of the fault"
-            assert red < broken - started + self._row.bound + self._outcome.stalled, (
-                f"red after {red:.2f} s"
-            )
+            assert last, "not red at the end of the fault"
+            self._outcome.red = red = last[-1].at + last[-1].seconds - started
+            assert red < bound, f"red after {red:.2f} s"
 
     def _verify_repair(self, repaired: float) -> None:
         replies = self._load.answers(READY, repaired, time.monotonic())
-        green = self._outcome.green = _seconds_until_first(replies, 200, repaired)
+        first = next((reply for reply in replies if reply.code == 200), None)
         with self._collect_problem():
-            assert green is not None, "never green"
+            assert first, "never green"
+            self._outcome.green = green = first.at + first.seconds - repaired
             assert green < BOUND + self._outcome.stalled, f"green after {green:.2f} s"
             later = [reply for reply in replies if reply.at > repaired + green]
             self._verify_steady(later, 200, "red again after the repair")
@@ -145,19 +158,3 @@ class Trial:
             yield
         except AssertionError as error:
             self._outcome.problems.append(str(error))
-
-
-def _seconds_until_lasting(replies: list[Reply], code: int, since: float) -> float | None:
-    """Return after how many seconds every answer had this status, up to the last one."""
-    seconds = None
-    for reply in reversed(replies):
-        if reply.code != code:
-            break
-        seconds = reply.at + reply.seconds - since
-    return seconds
-
-
-def _seconds_until_first(replies: list[Reply], code: int, since: float) -> float | None:
-    """Return after how many seconds the first answer with this status arrived."""
-    found = (reply.at + reply.seconds - since for reply in replies if reply.code == code)
-    return next(found, None)
