@@ -1,7 +1,9 @@
 """Resources that the service uses, in its process and on the servers."""
 
+import operator
 import time
-from collections.abc import Mapping
+from collections import Counter
+from functools import reduce
 
 import psutil
 
@@ -23,39 +25,37 @@ SESSIONS = {"sessions of PostgreSQL": 1, "sessions of Redis": 1}
 # one in fifty, or one in five on a busy machine.
 SAMPLES = 7
 
-ResourceUsage = Mapping[str, int]
 
-
-def peak_usage(service: Service, environment: Environment) -> ResourceUsage:
+def peak_usage(service: Service, environment: Environment) -> Counter[str]:
     """Return the maximum of several samples, for each resource."""
-    samples = [resource_usage(service, environment) for _ in range(SAMPLES)]
-    return {name: max(sample[name] for sample in samples) for name in samples[0]}
+    return reduce(operator.or_, (resource_usage(service, environment) for _ in range(SAMPLES)))
 
 
-def resource_usage(service: Service, environment: Environment) -> ResourceUsage:
+def resource_usage(service: Service, environment: Environment) -> Counter[str]:
     """Return the count of each resource, and the memory in megabytes."""
     process = psutil.Process(service.process.pid)
     postgres, redis = sessions(environment.postgres, environment.redis)
-    return {
-        "tasks": service.ask("/tasks").json,
-        "threads": process.num_threads(),
-        "descriptors": process.num_fds(),
-        "sockets": len(process.net_connections()),
-        "sessions of PostgreSQL": postgres,
-        "sessions of Redis": redis,
-        "memory": process.memory_info().rss >> 20,
-    }
+    return Counter(
+        {
+            "tasks": service.ask("/tasks").json,
+            "threads": process.num_threads(),
+            "descriptors": process.num_fds(),
+            "sockets": len(process.net_connections()),
+            "sessions of PostgreSQL": postgres,
+            "sessions of Redis": redis,
+            "memory": process.memory_info().rss >> 20,
+        }
+    )
 
 
 def find_leaks(
-    before: ResourceUsage, service: Service, environment: Environment
-) -> tuple[ResourceUsage, list[str]]:
+    before: Counter[str], service: Service, environment: Environment
+) -> tuple[Counter[str], list[str]]:
     """Return the current usage, and the names of the resources that stay above *before*."""
     deadline = time.monotonic() + SETTLE
-    limits = {**before, "memory": before["memory"] + MEMORY, **SESSIONS}
+    limits = Counter({**before, **SESSIONS}) + Counter(memory=MEMORY)
     while True:
         now = resource_usage(service, environment)
-        leaks = [name for name in now if now[name] > limits[name]]
-        if not leaks or time.monotonic() > deadline:
-            return now, leaks
+        if not (leaks := now - limits) or time.monotonic() > deadline:
+            return now, list(leaks)
         time.sleep(0.1)

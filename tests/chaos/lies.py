@@ -1,8 +1,10 @@
 """Inaccuracy: for how long answers contradict the real state of a dependency."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import product
 
+from tests.chaos.row import Row
 from tests.support.service import Reply
 
 
@@ -13,12 +15,12 @@ class KnownState:
     Attributes:
         start: monotonic time at which the fault or the repair was complete.
         end: monotonic time at which the next one started.
-        serves: whether the dependency can serve.
+        row: the fault; None if the dependency can serve.
     """
 
     start: float
     end: float
-    serves: bool
+    row: Row | None = None
 
     def longest_inaccuracy(self, replies: Iterable[Reply]) -> float:
         """Return the most seconds from a wrong answer, or the start, to the next right one.
@@ -31,7 +33,7 @@ class KnownState:
         for reply in replies:
             if not self.start <= reply.at <= reply.at + reply.seconds <= self.end:
                 continue
-            right = reply.code == (200 if self.serves else 503)
+            right = reply.code == (503 if self.row else 200)
             if right and wrong:
                 longest = max(longest, reply.at - since)
             elif not right and not wrong:
@@ -40,11 +42,10 @@ class KnownState:
         return max(longest, self.end - since) if wrong else longest
 
 
-def overlaps(some: Sequence[KnownState], others: Sequence[KnownState]) -> list[KnownState]:
+def overlaps(some: Iterable[KnownState], others: Iterable[KnownState]) -> Iterable[KnownState]:
     """Return the periods in which both dependencies serve."""
-    pairs = [
-        KnownState(max(one.start, other.start), min(one.end, other.end), serves=True)
-        for one in some
-        for other in others
+    starts_and_ends = [
+        (max(one.start, other.start), min(one.end, other.end))
+        for one, other in product(some, others)
     ]
-    return [state for state in pairs if state.start < state.end]
+    return [KnownState(start, end) for start, end in starts_and_ends if start < end]

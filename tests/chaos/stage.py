@@ -3,6 +3,7 @@
 import json
 import ssl
 import tempfile
+from collections import ChainMap
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -36,15 +37,18 @@ class Environment:
     def __init__(self, folder: Path, stack: ExitStack) -> None:
         self.folder = folder
         self.certificates = Certificates(folder)
-        self.postgres = stack.enter_context(self._create_postgres())
+        postgres = SystemPostgres()
+        certificate = self.certificates.write("good", postgres.folder)
+        postgres.give(certificate)
+        postgres.arguments = f"-cssl_cert_file={certificate}", f"-cssl_key_file={certificate}"
+        self.postgres = stack.enter_context(postgres)
         self.redis = stack.enter_context(SystemRedis())
         self._ssl_context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         self.use_certificate("good")
         portal = stack.enter_context(start_blocking_portal())
-        self.http = stack.enter_context(portal.wrap_async_context_manager(serving(OK)))
-        self.control_http = stack.enter_context(portal.wrap_async_context_manager(serving(OK)))
-        self.https = stack.enter_context(
-            portal.wrap_async_context_manager(serving(OK, self._ssl_context))
+        self.http, self.control_http, self.https = (
+            stack.enter_context(portal.wrap_async_context_manager(serving(OK, context)))
+            for context in (None, None, self._ssl_context)
         )
         ports = self.postgres.port, self.redis.port, self.http.port
         self.proxies = {
@@ -58,14 +62,9 @@ class Environment:
 
     def environ(self) -> dict[str, str]:
         """Return the settings with which the service checks all three through their proxies."""
-        return {
-            **on(self.postgres, self.redis),
-            **self.check_url("postgres"),
-            **self.check_url("redis"),
-            **self.check_url("http"),
-            "POSTGRES_DEPTH": "writable",
-            "REDIS_DEPTH": "writable",
-        }
+        urls = ChainMap(*map(self.check_url, CHECKS))
+        depths = {"POSTGRES_DEPTH": "writable", "REDIS_DEPTH": "writable"}
+        return {**on(self.postgres, self.redis), **urls, **depths}
 
     def use_certificate(self, kind: str) -> None:
         """Set the kind of certificate that the HTTPS service presents to new connections."""
@@ -87,13 +86,6 @@ class Environment:
         if check == "redis":
             return {"REDIS_URL": f"redis://{address}/0"}
         return {"HTTP_CHECKS": json.dumps({check: {"url": f"{scheme}://{address}/"}})}
-
-    def _create_postgres(self) -> SystemPostgres:
-        server = SystemPostgres()
-        certificate = self.certificates.write("good", server.folder)
-        server.give(certificate)
-        server.arguments = f"-cssl_cert_file={certificate}", f"-cssl_key_file={certificate}"
-        return server
 
 
 @contextmanager

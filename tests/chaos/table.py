@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import groupby
+from typing import Protocol, TypeVar
 
 from tests.chaos import http, postgres, redis
 from tests.chaos.load import Load
@@ -17,6 +18,21 @@ from tests.support.service import Service
 
 # The rows of each dependency, in the order of the report.
 TABLES = (postgres.ROWS, redis.ROWS, http.ROWS)
+
+# Times that a row runs if only latency exceeded its limit. A delay that a fault causes occurs each
+# time. One that the machine causes now and then does not occur twice in the same row.
+TRIES = 2
+
+
+class Result(Protocol):
+    """A result that may have to be repeated."""
+
+    @property
+    def is_conclusive(self) -> bool:
+        """Return whether it counts."""
+
+
+ResultT = TypeVar("ResultT", bound=Result)
 
 
 def run_rows(rows: Sequence[Row], words: str = "") -> list[Outcome]:
@@ -44,39 +60,22 @@ def _run_group(
     ):
         # The first answers of a new service take longer than those of the control.
         time.sleep(REST)
-
-        def attempt(row: Row) -> Outcome:
-            return Trial(row, service, load).run(environment)
-
         for row in rows:
-            yield run_with_retry(partial(attempt, row))
+            trial = partial(Trial(row, service, load).run, environment)
+            yield repeat_inconclusive(trial, TRIES)
 
 
-def run_with_retry(attempt: Callable[[], Outcome]) -> Outcome:
-    """Run a row and print its outcome. If only latency exceeded its limit, run it again.
-
-    A delay that a fault causes occurs each time. The machine now and then causes a delay that
-    neither the control nor a stall detector sees, but not twice in the same row.
-    """
-    outcome = attempt()
-    show(summarize(outcome))
-    if outcome.late and not outcome.problems:
-        outcome = attempt()
-        show(summarize(outcome))
-    return outcome
+def repeat_inconclusive(attempt: Callable[[], ResultT], tries: int) -> ResultT:
+    """Attempt until a result is conclusive, but at most *tries* times; print each result."""
+    for _ in range(tries):
+        result = attempt()
+        show(f"{result}")
+        if result.is_conclusive:
+            break
+    return result
 
 
 def show(text: str) -> None:
     """Print and flush."""
     sys.stdout.write(f"{text}\n")
     sys.stdout.flush()
-
-
-def summarize(outcome: Outcome) -> str:
-    """Return one line about an outcome, followed by a line for each failure."""
-    row = outcome.row
-    figures = {name: getattr(outcome, name) for name in ("red", "green", "live", "stalled")}
-    times = "  ".join(f"{name} {seconds:.2f}" for name, seconds in figures.items() if seconds)
-    failures = "".join(f"\n  *** {failure}" for failure in outcome.failures)
-    transitions = "".join(f"\n      {line}" for line in outcome.transitions)
-    return f"{row.check}: {row.name}: {row.reason or 'serves'}  {times}{failures}{transitions}"

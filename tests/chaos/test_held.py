@@ -1,3 +1,4 @@
+from collections import Counter
 from itertools import chain, repeat
 from unittest import mock
 
@@ -6,12 +7,12 @@ import pytest
 from tests.chaos import held
 
 
-USUAL, RENEWING, LEAKING = ({"sockets": count, "memory": 80} for count in (35, 34, 36))
+USUAL, RENEWING, LEAKING = (Counter(sockets=count, memory=80) for count in (35, 34, 36))
 
 
 @pytest.mark.parametrize(("later", "leaks"), [(USUAL, []), (LEAKING, ["sockets"])])
 def test_a_session_renewed_during_the_first_sample_is_no_leak(
-    later: held.ResourceUsage, leaks: list[str], monkeypatch: pytest.MonkeyPatch
+    later: Counter[str], leaks: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One socket more than the peak still is a leak."""
     samples = chain([RENEWING], repeat(USUAL, held.SAMPLES - 1), repeat(later))

@@ -1,10 +1,11 @@
 import pytest
 
+from tests.chaos import http
 from tests.chaos.lies import KnownState, overlaps
 from tests.support.service import Reply
 
 
-BROKEN = KnownState(10.0, 20.0, serves=False)
+BROKEN = KnownState(10.0, 20.0, http.ROWS[0])
 
 # Times and statuses of answers, and the longest inaccuracy in seconds.
 CASES = [
@@ -37,7 +38,7 @@ def test_an_inaccuracy_lasts_until_the_next_right_answer(
 
 def test_any_status_but_200_is_wrong_while_the_dependency_serves() -> None:
     """The time is measured as for a broken dependency."""
-    serves = KnownState(10.0, 20.0, serves=True)
+    serves = KnownState(10.0, 20.0)
     assert serves.longest_inaccuracy([reply(10, 200), reply(15, 503), reply(18, 200)]) == 3
 
 
@@ -49,6 +50,6 @@ def test_answers_that_overlap_a_change_are_ignored() -> None:
 
 def test_overlaps_are_the_periods_in_which_both_serve() -> None:
     """Periods that only touch don't overlap."""
-    some = [KnownState(0, 5, serves=True), KnownState(8, 12, serves=True)]
-    others = [KnownState(3, 9, serves=True), KnownState(12, 20, serves=True)]
+    some = [KnownState(0, 5), KnownState(8, 12)]
+    others = [KnownState(3, 9), KnownState(12, 20)]
     assert [(both.start, both.end) for both in overlaps(some, others)] == [(3, 5), (8, 9)]

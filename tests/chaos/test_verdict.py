@@ -1,12 +1,13 @@
 import pytest
 
 from tests.chaos.storm import Inaccuracy
-from tests.chaos.verdict import TRIES, ChaosResult, retry_inconclusive
+from tests.chaos.table import repeat_inconclusive
+from tests.chaos.verdict import TRIES, ChaosResult
 
 
 def result(seconds: float, stalled: float, *leaks: str) -> ChaosResult:
     """Return a result whose worst inaccuracy has a limit of one second."""
-    return ChaosResult([Inaccuracy("green", seconds, 1.0)], {}, {}, leaks, stalled)
+    return ChaosResult([Inaccuracy("green", seconds, 1.0)], leaks, stalled)
 
 
 GOOD, INCONCLUSIVE = result(0.9, 0.05), result(0.9, 0.2)
@@ -21,7 +22,7 @@ def test_a_clean_run_on_a_stalled_machine_is_repeated(
 ) -> None:
     """A run that found a problem counts, however long the machine stalled."""
     left = iter(results)
-    assert retry_inconclusive(lambda: next(left)) is results[-1]
+    assert repeat_inconclusive(lambda: next(left), TRIES) is results[-1]
     assert not [*left]
     assert capsys.readouterr().out.count("machine stalled:") == len(results)
 

@@ -2,51 +2,44 @@
 
 import json
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 
 from tests.chaos.priority import SERVICE, raise_priority
 from tests.chaos.row import Setup
 from tests.chaos.stage import CHECKS, Environment
 from tests.support.faults.nameserver import command
-from tests.support.service import Service, on, running
+from tests.support.service import Service, on, running, wait_for
 
 
 # The fault handler prints a traceback if the process crashes.
 SERVICE_APP = (sys.executable, "-X", "faulthandler", "-m", "tests.chaos.subject")
 
 # Seconds within which all checks pass after the start.
-STARTUP = 10
+STARTUP = 15
 
 
-@contextmanager
 def run_service(
     environment: Environment, setup: Setup, argv: Sequence[str] = SERVICE_APP
-) -> Iterator[Service]:
+) -> AbstractContextManager[Service]:
     """Run the service until the block ends; all checks pass when it begins."""
-    with running(
-        {**environment.environ(), **setup.environ(environment)},
-        environment.folder / "service",
-        command(argv, environment.names.host, attempts=1),
-    ) as service:
-        for name in CHECKS:
-            service.until(name, None, STARTUP)
-        raise_priority(service.process.pid, SERVICE)
-        yield service
+    settings = {**environment.environ(), **setup.environ(environment)}
+    through_names = command(argv, environment.names.host, attempts=1)
+    return _running(settings, environment.folder / "service", through_names)
+
+
+def run_control(environment: Environment) -> AbstractContextManager[Service]:
+    """Run the control with as many checks, all of a server that is never broken."""
+    target = {"url": f"http://127.0.0.1:{environment.control_http.port}/"}
+    checks = {f"control-{check}": target for check in CHECKS}
+    settings = {**on(), "HTTP_CHECKS": json.dumps(checks)}
+    return _running(settings, environment.folder / "control", SERVICE_APP)
 
 
 @contextmanager
-def run_control(environment: Environment) -> Iterator[Service]:
-    """Run the control until the block ends; all checks pass when it begins."""
-    settings, log = control_settings(environment), environment.folder / "control"
-    with running(settings, log, SERVICE_APP) as control:
-        control.until(CHECKS[-1], None, STARTUP)
-        raise_priority(control.process.pid, SERVICE)
-        yield control
-
-
-def control_settings(environment: Environment) -> dict[str, str]:
-    """Return settings with the same number of checks, all on a server that is never broken."""
-    target = {"url": f"http://127.0.0.1:{environment.control_http.port}/"}
-    names = ("first", "second", CHECKS[-1])
-    return {**on(), "HTTP_CHECKS": json.dumps(dict.fromkeys(names, target))}
+def _running(settings: Mapping[str, str], log: Path, argv: Sequence[str]) -> Iterator[Service]:
+    with running(settings, log, argv) as service:
+        wait_for(lambda: service.ask("/health/ready").code == 200, STARTUP)
+        raise_priority(service.process.pid, SERVICE)
+        yield service

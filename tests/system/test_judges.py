@@ -1,13 +1,15 @@
 """Tests that `make faults` and `make soak` detect defects of the service."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 import pytest
 
-from tests.chaos import http
+from tests.chaos import http, postgres
 from tests.chaos.load import Load
 from tests.chaos.priority import come_first
+from tests.chaos.row import Setup
 from tests.chaos.stage import Environment, create_environment
 from tests.chaos.trial import Trial
 from tests.chaos.verdict import judge_chaos
@@ -20,7 +22,10 @@ pytestmark = pytest.mark.waits
 if reason := unavailable():
     pytest.skip(f"*** THE FAULT TESTS ARE NOT TESTED: {reason} ***", allow_module_level=True)
 
-DEFECTIVE_SERVICE = sys.executable, "-m", "tests.chaos.mutants"
+LEAKING_SERVICE = sys.executable, "-m", "tests.chaos.leaks"
+# Eleven results, five a second, delay a transition by two seconds: more than any limit, and little
+# enough that a trial still waits for it, as it would report a transition that never comes, too.
+LATE_FAILURE, LATE_RECOVERY = {"FAILURE_THRESHOLD": "11"}, {"SUCCESS_THRESHOLD": "11"}
 RESOURCES = (
     *("tasks", "threads", "descriptors", "sockets"),
     *("sessions of PostgreSQL", "sessions of Redis", "memory"),
@@ -34,36 +39,43 @@ def _environment() -> Iterator[Environment]:
         yield environment
 
 
+def with_settings(setup: Setup, settings: Mapping[str, str]) -> Setup:
+    """Return a setup with further settings."""
+    return replace(setup, environ=lambda where: {**setup.environ(where), **settings})
+
+
 @pytest.mark.parametrize(
-    ("defect", "count", "expected"),
-    [
-        ("late failure", 9, ["wrong for too long"]),
-        ("late recovery", 4, ["wrong for too long"]),
-        ("leaks", 9, [f"leaked: {name}" for name in RESOURCES]),
-    ],
+    ("settings", "count"), [(LATE_FAILURE, 9), (LATE_RECOVERY, 4)], ids=["failure", "recovery"]
 )
-def test_chaos_detects_each_defect_and_nothing_else(
-    environment: Environment, defect: str, count: int, expected: list[str]
+def test_chaos_detects_late_transitions_and_nothing_else(
+    environment: Environment, settings: Mapping[str, str], count: int
 ) -> None:
-    """Late transitions are late by two seconds. `make faults` runs without a defect."""
-    command = (*DEFECTIVE_SERVICE, defect)
-    problems = judge_chaos(environment, count, "1", warmup=3, command=command).problems
-    assert list(dict.fromkeys(one.split(": Inaccuracy")[0] for one in problems)) == expected
+    """`make faults` runs without a defect."""
+    setup = with_settings(postgres.BY_NAME, settings)
+    problems = judge_chaos(environment, count, "1", warmup=3, setup=setup).problems
+    assert problems
+    assert all(one.startswith("wrong for too long") for one in problems)
+
+
+def test_chaos_detects_each_leak_and_nothing_else(environment: Environment) -> None:
+    """The service leaks at each failure."""
+    result = judge_chaos(environment, 9, "1", warmup=3, command=LEAKING_SERVICE)
+    assert result.problems == [f"leaked: {name}" for name in RESOURCES]
 
 
 @pytest.mark.parametrize(
-    ("defect", "expected"),
-    [("none", []), ("late failure", ["red"]), ("late recovery", ["green after"])],
+    ("settings", "expected"),
+    [({}, []), (LATE_FAILURE, ["red"]), (LATE_RECOVERY, ["green after"])],
+    ids=["none", "failure", "recovery"],
 )
 def test_a_row_fails_if_the_service_is_late(
-    environment: Environment, defect: str, expected: list[str]
+    environment: Environment, settings: Mapping[str, str], expected: list[str]
 ) -> None:
     """The same defects in a single row."""
     refused = next(row for row in http.ROWS if row.name == "refused")
-    command = (*DEFECTIVE_SERVICE, defect)
     with (
         run_control(environment) as control,
-        run_service(environment, refused.setup, command) as service,
+        run_service(environment, with_settings(refused.setup, settings)) as service,
         Load(service, control) as load,
     ):
         problems = Trial(refused, service, load).run(environment).problems
