@@ -27,7 +27,6 @@ cli = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 def main(
     kinds: Annotated[list[str] | None, typer.Argument(help=" ".join(RECORDERS))] = None,
     seed: int | None = None,
-    connections: Annotated[int, typer.Option(help="Of each kind, at least")] = sys.maxsize,
     seconds: Annotated[float, typer.Option(help="Time for all kinds together")] = sys.maxsize,
     only: Annotated[int | None, typer.Option(help="One attempt, as a finding names it")] = None,
     app: Annotated[Path, typer.Option(help="The checkout whose app is attacked")] = HERE,
@@ -35,7 +34,7 @@ def main(
     """Attack the probes, one round of each kind in turn, until a fault is found."""
     seed = random.randrange(10**6) if seed is None else seed
     end = time.monotonic() + seconds
-    attacking = attack(kinds or list(RECORDERS), seed, app.resolve(), connections, end, only)
+    attacking = attack(kinds or list(RECORDERS), seed, app.resolve(), end, only)
     try:
         found = asyncio.run(attacking)
     except KeyboardInterrupt:
@@ -43,10 +42,8 @@ def main(
     sys.exit(found)
 
 
-async def attack(
-    kinds: list[str], seed: int, app: Path, connections: int, end: float, only: int | None
-) -> bool:
-    """Attack until a fault is found or a limit is reached; return whether a fault is found."""
+async def attack(kinds: list[str], seed: int, app: Path, end: float, only: int | None) -> bool:
+    """Attack until a fault is found or the time is over; return whether a fault is found."""
     async with AsyncExitStack() as stack:
         certificates = Certificates(Path(stack.enter_context(tempfile.TemporaryDirectory())))
         fuzzers = {
@@ -59,20 +56,18 @@ async def attack(
             else:
                 fuzzer.findings += await fuzzer.alone(only)
         if only is None:
-            await run_rounds(fuzzers, seed, connections, end)
+            await run_rounds(fuzzers, seed, end)
     for kind, fuzzer in fuzzers.items():
         for finding in fuzzer.findings:
             show(kind, seed, finding)
     return any(fuzzer.findings for fuzzer in fuzzers.values())
 
 
-async def run_rounds(
-    fuzzers: Mapping[str, Fuzzer], seed: int, connections: int, end: float
-) -> None:
-    """Run one round of each kind in turn, until a fault is found or a limit is reached."""
+async def run_rounds(fuzzers: Mapping[str, Fuzzer], seed: int, end: float) -> None:
+    """Run one round of each kind in turn, until a fault is found or the time is over."""
     for kind, fuzzer in cycle(fuzzers.items()):
         begun = time.monotonic()
-        if fuzzer.attempts >= connections or begun > end:
+        if begun > end:
             return
         await fuzzer.round()
         for finding in fuzzer.unconfirmed:
