@@ -67,11 +67,6 @@ class Load:
         answers = (self.answers(path, start, end, control=True) for path in LIMITED)
         return waiting_time(sorted(chain.from_iterable(answers), key=AT))
 
-    def forget(self) -> None:
-        """Discard all answers."""
-        self._collect()
-        self._answers.clear()
-
     def _collect(self) -> None:
         assert self._generator.stdin
         assert self._generator.stdout

@@ -79,7 +79,6 @@ class Trial:
 
     def run(self, environment: Environment) -> Outcome:
         """Run the row; the dependency serves again afterwards."""
-        self._load.forget()
         logged = self._service.log.stat().st_size
         started = time.monotonic()
         with self._row.fault(environment):

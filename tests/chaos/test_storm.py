@@ -1,7 +1,7 @@
 import pytest
 
 from tests.chaos import http
-from tests.chaos.lies import KnownState, overlaps
+from tests.chaos.storm import KnownState, overlaps
 from tests.support.service import Reply
 
 
