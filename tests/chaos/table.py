@@ -2,18 +2,17 @@
 
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import groupby
 from typing import Protocol, TypeVar
 
 from tests.chaos import http, postgres, redis
 from tests.chaos.load import Load
-from tests.chaos.row import Row, Setup
-from tests.chaos.stage import Environment, create_environment
+from tests.chaos.row import Row
+from tests.chaos.stage import create_environment
 from tests.chaos.trial import REST, Outcome, Trial
 from tests.chaos.watched import run_control, run_service
-from tests.support.service import Service
 
 
 # The rows of each dependency, in the order of the report.
@@ -40,29 +39,20 @@ def run_rows(rows: Sequence[Row], words: str = "") -> list[Outcome]:
     rows = [row for row in rows if words in f"{row.check} {row.name}"]
     if not rows:
         return []
+    outcomes: list[Outcome] = []
     with create_environment() as environment, run_control(environment) as control:
-        setups = groupby(rows, key=lambda row: row.setup)
-        return [
-            outcome
-            for setup, group in setups
-            for outcome in _run_group(environment, setup, group, control)
-        ]
-
-
-def _run_group(
-    environment: Environment, setup: Setup, rows: Iterable[Row], control: Service
-) -> Iterator[Outcome]:
-    """Run the rows of one setup with one service."""
-    with (
-        setup.prepare(environment),
-        run_service(environment, setup) as service,
-        Load(service, control) as load,
-    ):
-        # The first answers of a new service take longer than those of the control.
-        time.sleep(REST)
-        for row in rows:
-            trial = partial(Trial(row, service, load).run, environment)
-            yield repeat_inconclusive(trial, TRIES)
+        for setup, group in groupby(rows, key=lambda row: row.setup):
+            with (
+                setup.prepare(environment),
+                run_service(environment, setup) as service,
+                Load(service, control) as load,
+            ):
+                # The first answers of a new service take longer than those of the control.
+                time.sleep(REST)
+                for row in group:
+                    attempt = partial(Trial(row, service, load).run, environment)
+                    outcomes.append(repeat_inconclusive(attempt, TRIES))
+    return outcomes
 
 
 def repeat_inconclusive(attempt: Callable[[], ResultT], tries: int) -> ResultT:

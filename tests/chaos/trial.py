@@ -74,11 +74,11 @@ class Trial:
     """Breaks and repairs a dependency once, and verifies the answers of the service."""
 
     def __init__(self, row: Row, service: Service, load: Load) -> None:
-        self._outcome = Outcome(row=row)
         self._row, self._service, self._load = row, service, load
 
     def run(self, environment: Environment) -> Outcome:
         """Run the row; the dependency serves again afterwards."""
+        self._outcome = Outcome(row=self._row)
         logged = self._service.log.stat().st_size
         started = time.monotonic()
         with self._row.fault(environment):
