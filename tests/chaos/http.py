@@ -54,7 +54,7 @@ CERTIFICATES = (
 
 row = partial(Row, "http")
 ROWS = (
-    *network.rows("http", network.by_name("http")),
+    *network.rows("http"),
     *(row(name, answering(answer), reason) for name, answer, reason in ANSWERS),
     *(row(name, presenting(kind), "tls", setup=HTTPS) for name, kind in CERTIFICATES),
 )

@@ -1,6 +1,7 @@
 """Faults of the network between the service and any dependency."""
 
 import contextlib
+import functools
 from collections.abc import Iterator
 from unittest import mock
 
@@ -28,22 +29,19 @@ DNS_FAULTS = (
 )
 
 
+@functools.cache
 def by_name(check: str) -> Setup:
     """Return a setup whose URL has the dependency's host name."""
     return Setup(environ=lambda environment: environment.check_url(check, host=f"{check}.test"))
 
 
-def rows(check: str, named: Setup) -> tuple[Row, ...]:
-    """Return the network rows of one dependency.
-
-    Args:
-        named: the setup whose URL has the dependency's host name.
-    """
+def rows(check: str) -> tuple[Row, ...]:
+    """Return the network rows of one dependency."""
     keeps_session = check != "http"  # an HTTP check opens a connection for each request
     return (
         *(Row(check, name, through_proxy(check, kind), reason) for name, kind, reason in FAULTS),
         *(
-            Row(check, name, name_server(manner), "dns", keeps_session, named)
+            Row(check, name, name_server(manner), "dns", keeps_session, by_name(check))
             for name, manner in DNS_FAULTS
         ),
     )

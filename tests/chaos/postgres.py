@@ -60,7 +60,7 @@ row = partial(Row, "postgres", setup=DIRECT)
 # A row whose fault an open session can't see.
 unseen = partial(row, unseen=True)
 ROWS = (
-    *network.rows("postgres", BY_NAME),
+    *network.rows("postgres"),
     row("frozen, its backends too", server(frozen), "timeout"),
     row("killed, and restarted", server(killed), "refused"),
     row("shut down, sessions ended (57P01)", server(pg.shut_down), "refused"),

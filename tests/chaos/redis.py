@@ -69,7 +69,7 @@ row = partial(Row, "redis", setup=DIRECT)
 # A row whose fault an open session can't see.
 unseen = partial(row, unseen=True)
 ROWS = (
-    *network.rows("redis", network.by_name("redis")),
+    *network.rows("redis"),
     row("frozen", server(frozen), "timeout"),
     row("killed, and restarted", server(killed), "refused"),
     row("LOADING", server(redis.loading), "starting"),
