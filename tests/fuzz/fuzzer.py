@@ -3,7 +3,7 @@
 import asyncio
 import random
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -42,15 +42,12 @@ HTTP_REASONS = {"timeout", "connect_timeout", "disconnected", "tls", "protocol",
 SERVER_ERRORS = {"PostgresServerError", "ResponseError"}
 
 
-Plan = Callable[[int], tuple[Conversation, Mutation]]
-
-
 @dataclass(frozen=True, slots=True)
 class Finding:
     """A fault, and how to reproduce it.
 
     Attributes:
-        numbers: the number of the attempt, those of all candidates, or the first and the last.
+        numbers: the number of the attempt, or those of all candidates; none for a whole round.
         sent: the pieces that the dependency sent; an empty one starts a connection.
     """
 
@@ -97,30 +94,26 @@ class Fuzzer:
         """Run the next attempts, and check what they leaked."""
         numbers = range(self.attempts, self.attempts + ROUND)
         self.attempts += ROUND
-        attack = Attack(self.plan, self._child, LANES)
-        await attack.run(numbers)
-        self.reasons += attack.reasons
-        self.findings += attack.findings
-        if attack.memory:
-            self._memory = self._memory or attack.memory
-            self.growth = attack.memory - self._memory
+        found, memory = await self._attack(self._child, numbers, LANES)
+        if memory:
+            self._memory = self._memory or memory
+            self.growth = memory - self._memory
             if self.growth > GROWTH:
-                problem = f"grew by {self.growth / 1e6:.0f} MB"
-                self.findings.append(Finding(problem, [numbers[0], numbers[-1]]))
+                found.append(Finding(f"grew by {self.growth / 1e6:.0f} MB", []))
         else:  # the child has ended
             await self._child.__aexit__()
             self._child, self._memory = await self._start().__aenter__(), 0
-        for suspect in attack.suspects[:SUSPECTS]:
+        suspects = [one for one in found if len(one.numbers) > 1]
+        self.findings += [one for one in found if one not in suspects]
+        for suspect in suspects[:SUSPECTS]:
             await self._confirm(suspect)
 
     async def alone(self, number: int) -> list[Finding]:
         """Run one attempt in a new child."""
         async with self._start() as child:
-            attack = Attack(self.plan, child, 1)
-            await attack.run([number])
+            found, _ = await self._attack(child, [number], 1)
         conversation, mutation = self.plan(number)
         what = f"{conversation.name}, {mutation}"
-        found = attack.findings + attack.suspects
         return [replace(one, about=f"{what}\n{one.about}") for one in found]
 
     def plan(self, number: int) -> tuple[Conversation, Mutation]:
@@ -129,6 +122,54 @@ class Fuzzer:
         conversation = rng.choice(self._conversations)
         return conversation, Mutation(f"{self._seed} {number} plan", conversation, self._others)
 
+    async def _attack(
+        self, child: ProbeProcess, numbers: Sequence[int], lanes: int
+    ) -> tuple[list[Finding], int]:
+        """Run attempts, and return what is wrong and the memory in use; 0 if the child has ended.
+
+        Args:
+            lanes: attempts at a time.
+        """
+        found: list[Finding] = []
+        # The candidates for a fault, which is reported a moment after the attempt that causes it.
+        recent = deque[int](maxlen=3 * lanes)
+        waiting = iter(numbers)
+        memory = 0
+
+        def collect_faults() -> None:
+            found.extend(Finding(fault, list(recent), child.output()) for fault in child.faults)
+            child.faults.clear()
+
+        async def run_lane() -> None:
+            for number in waiting:
+                recent.append(number)
+                found.extend(await self._attempt(child, number))
+                collect_faults()
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(lanes):
+                    group.create_task(run_lane())
+            rest = await child.run({})
+            memory = rest["memory"]
+            if rest["left"]:
+                found.append(Finding(f"left behind: {rest['left']}", []))
+        except* DiedError:
+            pass
+        collect_faults()
+        return found, memory
+
+    async def _attempt(self, child: ProbeProcess, number: int) -> list[Finding]:
+        conversation, mutation = self.plan(number)
+        player = Player(conversation, mutation)
+        async with player.serve() as port:
+            order = conversation.target.order(port, ATTEMPTS, TIMEOUT)
+            outcomes = (await child.run(order))["outcomes"]
+        self.reasons.update(reason for reason, _, _ in outcomes)
+        about = f"{conversation.target.kind}, {conversation.name}, {mutation}: {outcomes}"
+        problem = judge(conversation, mutation, outcomes)
+        return [Finding(problem, [number], about, player.sent)] if problem else []
+
     async def _confirm(self, suspect: Finding) -> None:
         for number in suspect.numbers:
             if found := await self.alone(number):
@@ -136,66 +177,6 @@ class Fuzzer:
                 return
         sure = suspect.problem.startswith("the child")
         (self.findings if sure else self.unconfirmed).append(suspect)
-
-
-class Attack:
-    """A number of attempts in one child.
-
-    Args:
-        plan: returns the conversation and the mutation of an attempt, by its number.
-        lanes: attempts at a time.
-
-    Attributes:
-        findings: faults of known attempts.
-        suspects: faults whose attempt is one of several.
-        reasons: the number of attempts with each reason.
-        memory: bytes that the child uses at the end; 0 if it has ended.
-    """
-
-    def __init__(self, plan: Plan, child: ProbeProcess, lanes: int) -> None:
-        self._plan, self._child, self._lanes = plan, child, lanes
-        # The candidates for a fault, which is reported a moment after the attempt that causes it.
-        self._recent = deque[int](maxlen=3 * lanes)
-        self.findings: list[Finding] = []
-        self.suspects: list[Finding] = []
-        self.reasons = Counter[str]()
-        self.memory = 0
-
-    async def run(self, numbers: Sequence[int]) -> None:
-        """Run these attempts; return when all are done, or the child has ended."""
-        shared = iter(numbers)
-        try:
-            async with asyncio.TaskGroup() as group:
-                for _ in range(self._lanes):
-                    group.create_task(self._attempts(shared))
-            rest = await self._child.run({})
-            self.memory = rest["memory"]
-            if rest["left"]:
-                problem = f"left behind: {rest['left']}"
-                self.findings.append(Finding(problem, [numbers[0], numbers[-1]]))
-        except* DiedError:
-            pass
-        self._suspect()
-
-    async def _attempts(self, numbers: Iterator[int]) -> None:
-        for number in numbers:
-            self._recent.append(number)
-            conversation, mutation = self._plan(number)
-            playing = Player(conversation, mutation)
-            async with playing.serve() as port:
-                order = conversation.target.order(port, ATTEMPTS, TIMEOUT)
-                outcomes = (await self._child.run(order))["outcomes"]
-            self.reasons.update(reason for reason, _, _ in outcomes)
-            if problem := judge(conversation, mutation, outcomes):
-                about = f"{conversation.target.kind}, {conversation.name}, {mutation}: {outcomes}"
-                self.findings.append(Finding(problem, [number], about, playing.sent))
-            self._suspect()
-
-    def _suspect(self) -> None:
-        """Collect the faults that the child has reported on its own."""
-        for fault in self._child.faults:
-            self.suspects.append(Finding(fault, list(self._recent), self._child.output()))
-        self._child.faults.clear()
 
 
 def judge(conversation: Conversation, mutation: Mutation, outcomes: list[list[str]]) -> str:
