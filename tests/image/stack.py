@@ -18,7 +18,7 @@ from uuid import uuid4
 from app import __version__
 from tests.support.pages import furnish
 from tests.support.ports import free_port
-from tests.support.service import ROOT, VITALS
+from tests.support.service import ROOT, VITALS, ask
 
 
 DEVELOPMENT = "compose.yaml"
@@ -151,11 +151,8 @@ class Stack:
 
     def ask(self, path: str) -> tuple[int, Any]:
         """Send a GET request to the published port, and return the status code and the body."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
-        with contextlib.closing(connection):
-            connection.request("GET", path)
-            response = connection.getresponse()
-            return response.status, json.loads(response.read())
+        reply = ask(self.port, path)
+        return reply.code, reply.json
 
     def phase(self) -> str | None:
         """Return the phase, or None if no service answers."""

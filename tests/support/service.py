@@ -61,29 +61,36 @@ class Reply:
         return json.loads(self.body)
 
 
+def ask(
+    port: int, path: str, method: str = "GET", timeout: float = TIMEOUT, **headers: str
+) -> Reply:
+    """Send a request on a new connection to a port of this machine."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
+    begun = time.monotonic()
+    with contextlib.closing(connection):
+        connection.request(method, path, headers=headers)
+        response = connection.getresponse()
+        body = response.read()
+    seconds = time.monotonic() - begun
+    return Reply(begun, response.status, dict(response.headers.items()), body, seconds)
+
+
 # Seconds from the first answer to the first result, on a busy machine.
 START = 15
 
 
+@dataclass
 class Service:
     """A running service on a port of this machine."""
 
-    def __init__(self, process: subprocess.Popen[bytes], port: int, log: Path) -> None:
-        self.process = process
-        self.port = port
-        self.log = log
-        self.timeout = TIMEOUT
+    process: subprocess.Popen[bytes]
+    port: int
+    log: Path
+    timeout: float = TIMEOUT
 
     def ask(self, path: str, method: str = "GET", **headers: str) -> Reply:
         """Send a request on a new connection."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=self.timeout)
-        begun = time.monotonic()
-        with contextlib.closing(connection):
-            connection.request(method, path, headers=headers)
-            response = connection.getresponse()
-            body = response.read()
-        seconds = time.monotonic() - begun
-        return Reply(begun, response.status, dict(response.headers.items()), body, seconds)
+        return ask(self.port, path, method, self.timeout, **headers)
 
     def raw(self, request: bytes) -> bytes:
         """Send bytes, and read until the service closes the connection."""
@@ -129,10 +136,15 @@ class Service:
         raise AssertionError(f"{name} is not {reason or 'pass'} within {within} s, but {seen[-1]}")
 
 
-def wait_for(condition: Callable[[], bool], within: float = 5) -> None:
-    """Wait until a condition holds."""
+def wait_for(
+    condition: Callable[[], object], within: float = 5, ignored: tuple[type[Exception], ...] = ()
+) -> None:
+    """Wait until a condition holds. It does not hold while it raises an *ignored* error."""
     deadline = time.monotonic() + within
-    while not condition():
+    while True:
+        with contextlib.suppress(*ignored):
+            if condition():
+                return
         assert time.monotonic() < deadline, f"not within {within} s"
         time.sleep(0.01)
 

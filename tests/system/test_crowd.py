@@ -13,7 +13,7 @@ import pytest
 
 from app.server.limits import IDLE_TIMEOUT, MAX_HEAD
 from tests.support.devservers import Valkey
-from tests.support.service import SERVE, UVICORN, Prober, Reply, Service, on, p99, running
+from tests.support.service import SERVE, UVICORN, Prober, Reply, Service, on, p99, running, wait_for
 from tests.system.test_load import MIB, memory
 
 
@@ -63,14 +63,6 @@ def connect(service: Service) -> socket.socket:
 def threads(service: Service) -> int:
     """Return the number of threads of a service."""
     return len(list(Path(f"/proc/{service.process.pid}/task").iterdir()))
-
-
-def until(condition: Callable[[], bool], within: float) -> None:
-    """Wait until a condition holds, for at most *within* seconds."""
-    deadline = time.monotonic() + within
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def wait_until_stable(figure: Callable[[], int], within: float) -> None:
@@ -151,10 +143,10 @@ def test_clients_that_never_read_are_disconnected(serve: Service) -> None:
         for connection in clients:
             connection.setblocking(False)  # noqa: FBT003
             send(connection, PAGE * 2_000)
-        until(lambda: serve.descriptors() > descriptors + NOT_READING // 2, 5)
+        wait_for(lambda: serve.descriptors() > descriptors + NOT_READING // 2, 5)
         # Until then the service still renders pages into the buffers of the kernel.
         wait_until_stable(lambda: unread_bytes(serve), 60)
-        until(lambda: serve.descriptors() <= descriptors + 1, IDLE_TIMEOUT + 5)
+        wait_for(lambda: serve.descriptors() <= descriptors + 1, IDLE_TIMEOUT + 5)
     assert {reply.code for reply in prober.replies} == {200}
     assert max(reply.seconds for reply in prober.replies) < 2
     assert memory(serve, "VmHWM") - before < 32 * MIB
@@ -187,5 +179,5 @@ def test_clients_that_disconnect_early_leak_nothing(service: Service) -> None:
                     connection.shutdown(socket.SHUT_WR)
         subprocess.run(curl, check=False, stdout=subprocess.DEVNULL, timeout=60)
     assert {reply.code for reply in prober.replies} == {200}
-    until(lambda: service.descriptors() <= before + 1, 10)
+    wait_for(lambda: service.descriptors() <= before + 1, 10)
     assert threads(service) <= threads_before + 1
