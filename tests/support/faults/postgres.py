@@ -11,7 +11,7 @@ import asyncpg
 from anyio.from_thread import start_blocking_portal
 
 from tests.support.devservers import Postgres
-from tests.support.faults.servers import sql
+from tests.support.faults.servers import connect, sql, started_with
 
 
 # Selects the sessions of the service's probe by its application name.
@@ -72,17 +72,14 @@ def admitting(server: Postgres, kind: str) -> Iterator[None]:
 @contextlib.contextmanager
 def standby(server: Postgres, *, hot: bool) -> Iterator[None]:
     """Restart as a standby without a primary; only a hot standby accepts (read-only) sessions."""
-    mark, before = server.data / "standby.signal", server.arguments
+    mark = server.data / "standby.signal"
     mark.touch()
     server.give(mark)
-    server.arguments = (*before, f"-chot_standby={'on' if hot else 'off'}")
-    server.start()
-    try:
-        yield
-    finally:
-        mark.unlink()
-        server.arguments = before
-        server.start()
+    with started_with(server, f"-chot_standby={'on' if hot else 'off'}"):
+        try:
+            yield
+        finally:
+            mark.unlink()
 
 
 @contextlib.contextmanager
@@ -151,8 +148,3 @@ def connected(server: Postgres, most: int) -> Iterator[int]:
         finally:
             for connection in sessions:
                 portal.call(connection.terminate)
-
-
-async def connect(server: Postgres) -> Any:
-    """Open a session of the superuser."""
-    return await asyncpg.connect(server.url, password=server.password_file.read_text(), ssl=False)

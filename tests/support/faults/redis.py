@@ -4,12 +4,12 @@ import contextlib
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from contextlib import AbstractContextManager
 
 from redis.exceptions import ResponseError
 
 from tests.support.devservers import Valkey
-from tests.support.faults.servers import LOAD_SLOWLY, admin, command
+from tests.support.faults.servers import LOAD_SLOWLY, admin, command, started_with
 
 
 @contextlib.contextmanager
@@ -25,14 +25,48 @@ def configured(server: Valkey, name: str, value: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def replica(server: Valkey) -> Iterator[None]:
+def altered(server: Valkey, broken: str, repaired: str) -> Iterator[None]:
+    """Send the command *broken*, and *repaired* on exit."""
+    command(server, *broken.split())
+    try:
+        yield
+    finally:
+        command(server, *repaired.split())
+
+
+def replica(server: Valkey) -> AbstractContextManager[None]:
     """Turn the server into a replica of a primary that does not exist."""
-    with admin(server) as client:
-        client.execute_command("REPLICAOF", "127.0.0.1", "1")
-        try:
-            yield
-        finally:
-            client.execute_command("REPLICAOF", "NO", "ONE")
+    return altered(server, "REPLICAOF 127.0.0.1 1", "REPLICAOF NO ONE")
+
+
+def forbidden(server: Valkey, command: str) -> AbstractContextManager[None]:
+    """Deny a command to the default user, open connections included."""
+    return altered(server, f"ACL SETUSER default -{command}", f"ACL SETUSER default +{command}")
+
+
+def with_user(server: Valkey, name: str) -> AbstractContextManager[None]:
+    """Create a user with all permissions and the server's password."""
+    return altered(server, enabling(server, name), f"ACL DELUSER {name}")
+
+
+def without_user(server: Valkey, name: str) -> AbstractContextManager[None]:
+    """Delete a user, which ends the user's sessions."""
+    return altered(server, f"ACL DELUSER {name}", enabling(server, name))
+
+
+def user_disabled(server: Valkey, name: str) -> AbstractContextManager[None]:
+    """Disable a user; open sessions continue."""
+    return altered(server, f"ACL SETUSER {name} off", enabling(server, name))
+
+
+def enabling(server: Valkey, name: str) -> str:
+    """Return the command that creates or enables a user with all permissions."""
+    return f"ACL SETUSER {name} on >{server.password_file.read_text()} ~* +@all"
+
+
+def fewer_databases(server: Valkey) -> AbstractContextManager[None]:
+    """Restart the server with one database."""
+    return started_with(server, "--databases", "1")
 
 
 @contextlib.contextmanager
@@ -43,98 +77,26 @@ def loading(server: Valkey) -> Iterator[None]:
             client.set(f"key:{number}", "value" * 1000)
         client.config_set("rdbcompression", "no")
         client.save()
-    before = server.arguments
-    server.arguments = (*before, *LOAD_SLOWLY)
-    server.stop()
-    server.start()
-    try:
-        yield
-    finally:
-        server.arguments = before
-        (server.folder / "dump.rdb").unlink()
-        server.stop()
-        server.start()
-
-
-@contextlib.contextmanager
-def forbidden(server: Valkey, command: str) -> Iterator[None]:
-    """Deny a command to the default user, open connections included."""
-    with admin(server) as client:
-        client.execute_command("ACL", "SETUSER", "default", f"-{command}")
+    with started_with(server, *LOAD_SLOWLY):
         try:
             yield
         finally:
-            client.execute_command("ACL", "SETUSER", "default", f"+{command}")
+            (server.folder / "dump.rdb").unlink()
 
 
 @contextlib.contextmanager
 def failing_save(server: Valkey) -> Iterator[None]:
     """Make a snapshot fail, because the folder of the server is read-only."""
-    with configured(server, "save", "3600 1"), read_only(server.folder), admin(server) as client:
-        client.bgsave()
-        while client.info("persistence")["rdb_last_bgsave_status"] != "err":
-            time.sleep(0.001)
-        yield
-
-
-@contextlib.contextmanager
-def read_only(folder: Path) -> Iterator[None]:
-    """Make a folder read-only."""
-    mode = folder.stat().st_mode
-    folder.chmod(0o500)
-    try:
-        yield
-    finally:
-        folder.chmod(mode)
-
-
-@contextlib.contextmanager
-def fewer_databases(server: Valkey) -> Iterator[None]:
-    """Restart the server with one database."""
-    before = server.arguments
-    server.arguments = (*before, "--databases", "1")
-    server.start()
-    try:
-        yield
-    finally:
-        server.arguments = before
-        server.start()
-
-
-@contextlib.contextmanager
-def with_user(server: Valkey, name: str) -> Iterator[None]:
-    """Create a user with all permissions and the server's password."""
-    enable_user(server, name)
-    try:
-        yield
-    finally:
-        command(server, "ACL", "DELUSER", name)
-
-
-@contextlib.contextmanager
-def without_user(server: Valkey, name: str) -> Iterator[None]:
-    """Delete a user, which ends the user's sessions."""
-    command(server, "ACL", "DELUSER", name)
-    try:
-        yield
-    finally:
-        enable_user(server, name)
-
-
-@contextlib.contextmanager
-def user_disabled(server: Valkey, name: str) -> Iterator[None]:
-    """Disable a user; open sessions continue."""
-    command(server, "ACL", "SETUSER", name, "off")
-    try:
-        yield
-    finally:
-        enable_user(server, name)
-
-
-def enable_user(server: Valkey, name: str) -> None:
-    """Create or enable a user with all permissions."""
-    password = server.password_file.read_text()
-    command(server, "ACL", "SETUSER", name, "on", f">{password}", "~*", "+@all")
+    mode = server.folder.stat().st_mode
+    with configured(server, "save", "3600 1"), admin(server) as client:
+        server.folder.chmod(0o500)
+        try:
+            client.bgsave()
+            while client.info("persistence")["rdb_last_bgsave_status"] != "err":
+                time.sleep(0.001)
+            yield
+        finally:
+            server.folder.chmod(mode)
 
 
 @contextlib.contextmanager

@@ -55,37 +55,53 @@ def kill(server: DevServer) -> None:
 
 
 @contextlib.contextmanager
-def frozen(server: DevServer) -> Iterator[None]:
-    """Freeze a server until the block ends."""
-    freeze(server)
+def frozen(*servers: DevServer) -> Iterator[None]:
+    """Freeze servers until the block ends."""
+    for server in servers:
+        freeze(server)
     try:
         yield
     finally:
-        thaw(server)
+        for server in servers:
+            thaw(server)
 
 
 @contextlib.contextmanager
-def killed(server: DevServer) -> Iterator[None]:
-    """Kill a server, and restart it when the block ends."""
-    kill(server)
+def killed(*servers: DevServer) -> Iterator[None]:
+    """Kill servers, and restart them when the block ends."""
+    for server in servers:
+        kill(server)
     try:
         yield
     finally:
+        for server in servers:
+            server.start()
+
+
+@contextlib.contextmanager
+def started_with(server: DevServer, *arguments: str) -> Iterator[None]:
+    """Restart a server with further arguments, and without them when the block ends."""
+    before = server.arguments
+    server.arguments = (*before, *arguments)
+    server.start()
+    try:
+        yield
+    finally:
+        server.arguments = before
         server.start()
+
+
+async def connect(server: DevServer, **options: Any) -> Any:
+    """Open a session of the superuser. Options of asyncpg replace parts of the server's URL."""
+    password = server.password_file.read_text()
+    return await asyncpg.connect(server.url, password=password, ssl=False, **options)
 
 
 def sql(server: Postgres, *statements: str, database: str = "postgres") -> list[list[Any]]:
     """Run statements as the superuser, each in its own transaction, and return their rows."""
 
     async def run() -> list[list[Any]]:
-        connection = await asyncpg.connect(
-            host="127.0.0.1",
-            port=server.port,
-            user="vitals",
-            password=server.password_file.read_text(),
-            database=database,
-            ssl=False,
-        )
+        connection = await connect(server, database=database)
         try:
             return [await connection.fetch(statement) for statement in statements]
         finally:
