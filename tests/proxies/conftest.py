@@ -1,12 +1,12 @@
 """Fixtures for instances behind a proxy."""
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
 
-from tests.proxies.fleet import Instance, fleet
+from tests.proxies.fleet import Instance
 from tests.proxies.proxies import PROXIES, Proxy
 from tests.support.devservers import Valkey
 from tests.support.service import on
@@ -34,9 +34,10 @@ def _behind(valkey: Valkey, own_valkey: Valkey, tmp_path: Path) -> Iterator[Behi
     with ExitStack() as stack:
 
         def behind(kind: str) -> tuple[Proxy, list[Instance]]:
-            instances = stack.enter_context(fleet([*environs], tmp_path))
+            instances = [
+                stack.enter_context(closing(Instance(environ, tmp_path))) for environ in environs
+            ]
             ports = [instance.port for instance in instances]
-            proxy = stack.enter_context(PROXIES[kind](environs[0], ports))
-            return proxy, instances
+            return stack.enter_context(PROXIES[kind](environs[0], ports)), instances
 
         yield behind

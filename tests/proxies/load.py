@@ -10,6 +10,9 @@ from dataclasses import dataclass
 from typing import Self
 
 
+# Seconds to wait for an answer.
+TIMEOUT = 20
+
 # Minimum and maximum seconds that the instance takes for a request, like a user's own route.
 WORK = (0.05, 0.2)
 
@@ -36,12 +39,10 @@ class Load:
     Args:
         port: the proxy's port.
         kept: how many clients keep their connection. The same number connect for each request.
-        timeout: seconds to wait for an answer.
     """
 
-    def __init__(self, port: int, kept: int, timeout: float = 20) -> None:
+    def __init__(self, port: int, kept: int) -> None:
         self._port = port
-        self._timeout = timeout
         self._done = threading.Event()
         self.outcomes: list[Outcome] = []
         self._threads = [
@@ -71,7 +72,7 @@ class Load:
 
     def _client(self, keeps: bool, seed: int) -> None:
         chance = random.Random(seed)
-        connection = self._connection()
+        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=TIMEOUT)
         while not self._done.is_set():
             method = chance.choice(["GET", "POST"])
             self.outcomes.append(self._outcome(connection, method, chance.uniform(*WORK)))
@@ -79,15 +80,12 @@ class Load:
                 connection.close()
         connection.close()
 
-    def _connection(self) -> http.client.HTTPConnection:
-        return http.client.HTTPConnection("127.0.0.1", self._port, timeout=self._timeout)
-
     def _outcome(
         self, connection: http.client.HTTPConnection, method: str, seconds: float
     ) -> Outcome:
         at = time.monotonic()
         try:
-            connection.request(method, f"/work?seconds={seconds:.3f}", body=b"x" * 100)
+            connection.request(method, f"/slow?seconds={seconds:.3f}", body=b"x" * 100)
             with closing(connection.getresponse()) as response:
                 body = response.read().decode()
         except (OSError, http.client.HTTPException) as error:

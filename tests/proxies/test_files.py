@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.proxies.proxies import ENVOY, files
+from tests.proxies.proxies import ENVOY, PROXIES
+from tests.support.service import ROOT
 from tests.system.servers import program
 
 
-FILES = files()
+FILES = {kind: ROOT / "deploy" / kind / proxy.name for kind, proxy in PROXIES.items()}
 
 
 def run_proxy(tmp_path: Path, kind: str, *arguments: str) -> subprocess.CompletedProcess[str]:

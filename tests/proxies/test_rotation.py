@@ -15,7 +15,7 @@ from tests.proxies.load import WORK, Load
 from tests.proxies.proxies import PROXIES
 from tests.support.devservers import Valkey
 from tests.support.faults.servers import killed
-from tests.support.service import Service, on
+from tests.support.service import ask, on
 
 
 KEPT = 3
@@ -105,12 +105,11 @@ def test_nginx_takes_an_instance_out_whose_readiness_fails_through_it(
     """A client that requests readiness gets 200 while another instance is ready."""
     proxy, (troubled, *_) = behind("nginx")
     promised = compute_guarantees(settings(own_valkey, monkeypatch))
-    client = Service(troubled.service.process, proxy.port, proxy.log)
     with Load(proxy.port, KEPT) as load:
         wait_for_answer(load, troubled, time.monotonic())
         with killed(own_valkey):
             time.sleep(promised.fault_delay)
-            codes = {client.ask("/health/ready").code for _ in range(60)}
+            codes = {ask(proxy.port, "/health/ready").code for _ in range(60)}
             asked = time.monotonic()
             time.sleep(OUT)
             out = load.answered(asked)[troubled.port]
@@ -122,13 +121,12 @@ def test_nginx_takes_an_instance_out_whose_readiness_fails_through_it(
 @pytest.mark.parametrize("kind", PROXIES)
 def test_proxies_hide_details_from_outside(behind: Behind, kind: str) -> None:
     """They hide the metrics. Caddy also removes the bodies of health answers."""
-    proxy, (instance, *_) = behind(kind)
-    client = Service(instance.service.process, proxy.port, proxy.log)
-    assert client.ask("/metrics").code == client.ask("/metrics/").code == 404
+    proxy, _ = behind(kind)
+    assert ask(proxy.port, "/metrics").code == ask(proxy.port, "/metrics/").code == 404
     for path in ("/health/ready", "/livez", "/health/checks/redis", "/healthz/"):
-        reply = client.ask(path, Authorization="Bearer x")
+        reply = ask(proxy.port, path, Authorization="Bearer x")
         assert reply.code == 200
         assert kind != "caddy" or reply.body == b""
-    assert client.ask("/health/checks/none").code == 404
-    assert client.ask("/health/checks/none").code == 404
-    assert client.ask("/health/ready", "HEAD").code == 200
+    assert ask(proxy.port, "/health/checks/none").code == 404
+    assert ask(proxy.port, "/health/checks/none").code == 404
+    assert ask(proxy.port, "/health/ready", "HEAD").code == 200

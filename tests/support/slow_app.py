@@ -1,6 +1,7 @@
 """The service with a slow route, as users may add."""
 
 import asyncio
+import os
 
 from app.application import create_app
 from app.server.server import create_server
@@ -10,11 +11,11 @@ from app.settings import load
 app = create_app()
 
 
-@app.get("/slow")
+@app.api_route("/slow", methods=["GET", "POST"])
 async def slow(seconds: float) -> str:
-    """Answer after a delay."""
+    """Return the port of this instance after some seconds."""
     await asyncio.sleep(seconds)
-    return "done"
+    return os.environ["PORT"]
 
 
 if __name__ == "__main__":

@@ -4,10 +4,9 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager, suppress
 
-import asyncpg
-
 from app.checks.session import SessionProbe
 from tests.support.devservers.servers import DevServer
+from tests.support.faults.servers import connect
 from tests.support.specs import postgres, redis
 from tests.system.certificates import Certificates
 from tests.system.servers import PgBouncer, SystemPostgres
@@ -37,10 +36,7 @@ def verified_url(server: DevServer, certificates: Certificates) -> str:
 
 async def console(bouncer: PgBouncer, command: str) -> None:
     """Run a command on the admin console of PgBouncer."""
-    connection = await asyncpg.connect(
-        bouncer.url.replace("/postgres", "/pgbouncer"),
-        password=bouncer.password_file.read_text(),
-    )
+    connection = await connect(bouncer, database="pgbouncer")
     await connection.execute(command)
     await connection.close()
 

@@ -1,7 +1,6 @@
 """A Pgpool-II in front of a PostgreSQL."""
 
 from tests.support.devservers import Postgres
-from tests.support.devservers.servers import reserve
 from tests.system.servers import Pooler, program
 
 
@@ -12,14 +11,9 @@ class Pgpool(Pooler):
 
     def __init__(self, backend: Postgres) -> None:
         super().__init__(backend)
-        self._reservation_of_console = reserve()
+        self._console_port = self.reserve_port()
 
-    def close(self) -> None:
-        """Stop the pooler, and release its ports."""
-        super().close()
-        self._reservation_of_console.close()
-
-    def command(self) -> tuple[list[str], str]:
+    def command(self) -> list[str]:
         """Write the files, and return a command that runs it in the foreground."""
         password = self.password_file.read_text()
         settings = {
@@ -27,7 +21,7 @@ class Pgpool(Pooler):
             "listen_addresses": "127.0.0.1",
             "port": str(self.port),
             "socket_dir": str(self.folder),
-            "pcp_port": str(self._reservation_of_console.getsockname()[1]),
+            "pcp_port": str(self._console_port),
             "pcp_socket_dir": str(self.folder),
             "pid_file_name": str(self.folder / "pid"),
             "logdir": str(self.folder),
@@ -39,17 +33,12 @@ class Pgpool(Pooler):
             "pool_passwd": str(self.folder / "users"),
             **self.settings,
         }
+        self.write("users", f"vitals:TEXT{password}\nprobed:TEXT{password}\n")
+        lines = "".join(f"{name} = '{value}'\n" for name, value in settings.items())
         files = {
-            "settings": "".join(f"{name} = '{value}'\n" for name, value in settings.items()),
-            "rules": "host all all 127.0.0.1/32 scram-sha-256\n",
-            "users": f"vitals:TEXT{password}\nprobed:TEXT{password}\n",
-            "console": "",
+            "-f": self.write("settings", lines),
+            "-a": self.write("rules", "host all all 127.0.0.1/32 scram-sha-256\n"),
+            "-F": self.write("console", ""),
         }
-        for name, text in files.items():
-            file = self.folder / name
-            file.write_text(text)
-            file.chmod(0o600)
-            self.give(file)
-        options = {"-f": "settings", "-a": "rules", "-F": "console"}
-        paths = [part for flag, name in options.items() for part in (flag, str(self.folder / name))]
-        return [str(program("pgpool")), "-n", "-D", *paths], ""
+        paths = [part for flag, file in files.items() for part in (flag, str(file))]
+        return [str(program("pgpool")), "-n", "-D", *paths]

@@ -1,7 +1,6 @@
 """Debian's Prometheus and Alertmanager with the configuration in deploy/prometheus."""
 
 import contextlib
-import http.client
 import json
 import time
 from collections.abc import Iterable
@@ -14,7 +13,7 @@ import yaml
 
 from app.event_loop import WINDOW
 from tests.support.devservers.servers import DevServer
-from tests.support.service import ROOT
+from tests.support.service import ROOT, ask, wait_for
 from tests.system.servers import program
 
 
@@ -28,35 +27,37 @@ Result = dict[str, Any]
 
 
 class MonitoringServer(DevServer):
-    """A server of the Prometheus project."""
+    """A server of the Prometheus project.
+
+    Attributes:
+        executable: the name of its program.
+        options: those of its command line.
+    """
 
     stop_signal = "SIGKILL"  # its data is not needed
+    executable: str
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.options: dict[str, Path | str] = {"web.listen-address": f"127.0.0.1:{self.port}"}
 
     @property
     def url(self) -> str:
-        """URL of the HTTP API."""
         return f"http://127.0.0.1:{self.port}"
 
-    def write(self, name: str, content: Any) -> Path:
-        """Write a configuration file that the server can read, and return its path."""
-        file = self.folder / name
-        file.write_text(yaml.safe_dump(content))
-        self.give(file)
-        return file
+    def command(self) -> list[str]:
+        options = [f"--{name}={value}" for name, value in self.options.items()]
+        return [str(program(self.executable)), *options]
 
     def ready(self) -> bool:
         """Return whether it answers requests."""
         with contextlib.suppress(OSError):
-            return self.get("/-/ready")[0] == HTTPStatus.OK
+            return ask(self.port, "/-/ready").code == HTTPStatus.OK
         return False
 
-    def get(self, path: str) -> tuple[int, bytes]:
-        """Return the status and the body of a request."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
-        with contextlib.closing(connection):
-            connection.request("GET", path)
-            reply = connection.getresponse()
-            return reply.status, reply.read()
+    def configure(self, name: str, content: Any) -> Path:
+        """Write a configuration file, and return its path."""
+        return self.write(name, yaml.safe_dump(content))
 
 
 class Alertmanager(MonitoringServer):
@@ -66,26 +67,19 @@ class Alertmanager(MonitoringServer):
         receiver: the URL that receives the alerts.
     """
 
+    executable = "prometheus-alertmanager"
+
     def __init__(self, receiver: str) -> None:
         super().__init__()
-        self.password_file.chmod(0o644)
-        self.password_file.write_text(f"{receiver}\n")
         configuration = yaml.safe_load((SHIPPED / "alertmanager.yml").read_text())
         configuration["route"] |= {"group_wait": "1s", "group_interval": "1s"}
         (one,) = configuration["receivers"]
-        one["slack_configs"][0]["api_url_file"] = str(self.password_file)
-        self._configuration = self.write("alertmanager.yml", configuration)
-
-    def command(self) -> tuple[list[str], str]:
-        """Return a command that keeps all data in the folder."""
-        options = {
-            "config.file": self._configuration,
+        one["slack_configs"][0]["api_url_file"] = str(self.write("receiver", f"{receiver}\n"))
+        self.options |= {
+            "config.file": self.configure("alertmanager.yml", configuration),
             "storage.path": self.folder / "data",
-            "web.listen-address": f"127.0.0.1:{self.port}",
             "cluster.listen-address": "",
         }
-        words = [f"--{name}={value}" for name, value in options.items()]
-        return [str(program("prometheus-alertmanager")), *words], ""
 
 
 class Prometheus(MonitoringServer):
@@ -95,6 +89,8 @@ class Prometheus(MonitoringServer):
         alertmanager: receives alerts as soon as their expressions hold; None receives none.
         targets: address of each job.
     """
+
+    executable = "prometheus"
 
     def __init__(self, alertmanager: Alertmanager | None = None, **targets: str) -> None:
         super().__init__()
@@ -107,27 +103,21 @@ class Prometheus(MonitoringServer):
             job | {"job_name": name, "static_configs": [{"targets": [address]}]}
             for name, address in targets.items()
         ]
-        self._configuration = self.write("prometheus.yml", configuration)
+        self.options |= {
+            "config.file": self.configure("prometheus.yml", configuration),
+            "storage.tsdb.path": self.folder / "data",
+        }
         rules = yaml.safe_load((SHIPPED / "alerts.yml").read_text())
         if alertmanager:
             for rule in rules["groups"][0]["rules"]:
                 rule["for"] = "0s"
-        self.write("alerts.yml", rules)
-
-    def command(self) -> tuple[list[str], str]:
-        """Return a command that keeps all data in the folder."""
-        options = {
-            "config.file": self._configuration,
-            "storage.tsdb.path": self.folder / "data",
-            "web.listen-address": f"127.0.0.1:{self.port}",
-        }
-        return [str(program("prometheus")), *(f"--{k}={v}" for k, v in options.items())], ""
+        self.configure("alerts.yml", rules)
 
     def ask(self, path: str, **query: str) -> Any:
         """Return the data of a request to the HTTP API."""
-        code, body = self.get(f"/api/v1/{path}?{urlencode(query)}")
-        assert code == HTTPStatus.OK, body
-        return json.loads(body)["data"]
+        reply = ask(self.port, f"/api/v1/{path}?{urlencode(query)}")
+        assert reply.code == HTTPStatus.OK, reply.body
+        return reply.json["data"]
 
     def query(self, expression: str) -> list[Result]:
         """Return the current series of an expression: labels, and the value with an empty key."""
@@ -144,12 +134,9 @@ class Prometheus(MonitoringServer):
             if any(one.get("job") == job for one in self.query(expression))
         }
 
-    def wait(self, expression: str, within: float = 10) -> None:
+    def wait(self, expression: str) -> None:
         """Wait until an expression has a series."""
-        deadline = time.monotonic() + within
-        while not self.query(expression):
-            assert time.monotonic() < deadline, f"no series for {expression}"
-            time.sleep(0.1)
+        wait_for(lambda: self.query(expression), 10)
 
     def until(self, job: str, alerts: Iterable[str]) -> None:
         """Wait until the expressions of exactly these alerts hold for a job.

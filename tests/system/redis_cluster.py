@@ -1,15 +1,10 @@
 """A Redis Cluster of six nodes: three primaries, each with a replica."""
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Self
 
-from redis.exceptions import RedisError
-
-from tests.support.devservers.servers import reserve
-from tests.support.faults.servers import command, kill
-from tests.system.servers import SystemRedis
+from tests.support.faults.servers import command, killed
+from tests.system.servers import SystemRedis, wait_for
 
 
 # Milliseconds until a node counts as failed. A replica takes over after about as long again.
@@ -23,18 +18,12 @@ class ClusterNode(SystemRedis):
     def __init__(self, password: str) -> None:
         super().__init__()
         self.password_file.write_text(password)
-        self._bus = reserve()
-        self.bus_port = self._bus.getsockname()[1]
+        self.bus_port = self.reserve_port()
         self.arguments = (
             *("--cluster-port", str(self.bus_port)),
             *("--cluster-enabled", "yes", "--cluster-node-timeout", str(NODE_TIMEOUT)),
             *("--masterauth", password, "--cluster-replica-validity-factor", "0"),
         )
-
-    def close(self) -> None:
-        """Stop the server, and release its ports."""
-        super().close()
-        self._bus.close()
 
     def info(self) -> dict[str, str]:
         """Return the state of the cluster as the node knows it."""
@@ -50,34 +39,19 @@ class RedisCluster:
     """
 
     def __init__(self) -> None:
-        first = ClusterNode("secret")
-        rest = [ClusterNode("secret") for _ in range(5)]
-        self.primaries, self.replicas = [first, *rest[:2]], rest[2:]
+        self.nodes = [ClusterNode("secret") for _ in range(6)]
+        self.primaries, self.replicas = self.nodes[:3], self.nodes[3:]
 
-    @property
-    def nodes(self) -> list[ClusterNode]:
-        """All nodes."""
-        return self.primaries + self.replicas
-
-    def __enter__(self) -> Self:
-        with ExitStack() as stack:
-            for node in self.nodes:
-                stack.callback(node.close)
-            for node in self.nodes:
-                node.start()
-            for node, (start, end) in zip(self.primaries, RANGES, strict=True):
-                command(node, "CLUSTER", "ADDSLOTSRANGE", str(start), str(end))
-            for node in self.nodes[1:]:
-                self.meet(node)
-            wait_for(lambda: all(known(node) == len(self.nodes) for node in self.nodes))
-            for primary, replica in zip(self.primaries, self.replicas, strict=True):
-                follow(replica, primary)
-            self.wait_healthy()
-            self._stack = stack.pop_all()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stack.close()
+    def connect(self) -> None:
+        """Join the nodes."""
+        for node, (start, end) in zip(self.primaries, RANGES, strict=True):
+            command(node, "CLUSTER", "ADDSLOTSRANGE", str(start), str(end))
+        for node in self.nodes[1:]:
+            self.meet(node)
+        wait_for(lambda: all(known(node) == len(self.nodes) for node in self.nodes))
+        for primary, replica in zip(self.primaries, self.replicas, strict=True):
+            follow(replica, primary)
+        self.wait_healthy()
 
     def meet(self, node: ClusterNode) -> None:
         """Introduce a node to the first one."""
@@ -90,23 +64,12 @@ class RedisCluster:
         wait_for(lambda: all(has_partner(node) for node in self.nodes))
 
     @contextmanager
-    def killed(self, *nodes: ClusterNode) -> Iterator[None]:
-        """Kill nodes, and restart them when the block ends."""
-        for node in nodes:
-            kill(node)
-        try:
-            yield
-        finally:
-            for node in nodes:
-                node.start()
-            self.wait_healthy()
-
-    @contextmanager
     def range_down(self) -> Iterator[None]:
-        """Kill the two nodes of the first range."""
-        with self.killed(*self.pair()):
+        """Kill the two nodes of the first range until the block ends."""
+        with killed(*self.pair()):
             wait_for(lambda: all(int(one.info()["cluster_slots_fail"]) for one in self.others()))
             yield
+        self.wait_healthy()
 
     def pair(self) -> tuple[ClusterNode, ClusterNode]:
         """Return the nodes of the first range."""
@@ -115,6 +78,17 @@ class RedisCluster:
     def others(self) -> list[ClusterNode]:
         """Return the nodes of the other ranges."""
         return [node for node in self.nodes if node not in self.pair()]
+
+
+@contextmanager
+def running_cluster() -> Iterator[RedisCluster]:
+    """Run a cluster while the block runs."""
+    cluster = RedisCluster()
+    with ExitStack() as stack:
+        for node in cluster.nodes:
+            stack.enter_context(node)
+        cluster.connect()
+        yield cluster
 
 
 def known(node: ClusterNode) -> int:
@@ -139,16 +113,3 @@ def follow(replica: ClusterNode, primary: ClusterNode) -> None:
     identity = command(primary, "CLUSTER", "MYID")
     wait_for(lambda: identity in str(command(replica, "CLUSTER", "NODES")))
     command(replica, "CLUSTER", "REPLICATE", identity)
-
-
-def wait_for(condition: Callable[[], bool], within: float = 30) -> None:
-    """Wait until a condition holds. A server that restarts does not answer for a moment."""
-    deadline = time.monotonic() + within
-    while True:
-        try:
-            if condition():
-                return
-        except RedisError:
-            pass
-        assert time.monotonic() < deadline
-        time.sleep(0.02)

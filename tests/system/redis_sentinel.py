@@ -1,12 +1,10 @@
 """Three Redis servers, of which one is the primary, and three Sentinels."""
 
-from contextlib import ExitStack
-from pathlib import Path
-from typing import Self
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 
 from tests.support.faults.servers import command
-from tests.system.redis_cluster import wait_for
-from tests.system.servers import SystemRedis
+from tests.system.servers import SystemRedis, wait_for
 
 
 SERVICE = "main"
@@ -37,8 +35,8 @@ class Sentinel(SystemRedis):
     def __init__(self, primary: DataNode) -> None:
         super().__init__()
         self.password_file.write_text(SENTINEL_PASSWORD)
-        self.file = Path(self.folder, "sentinel.conf")
-        self.file.write_text(
+        self._file = self.write(
+            "sentinel.conf",
             f"bind 127.0.0.1\n"
             f"port {self.port}\n"
             f'proc-title-template "{self.title_prefix}{{title}} {{listen-addr}}"\n'
@@ -47,13 +45,12 @@ class Sentinel(SystemRedis):
             f"sentinel monitor {SERVICE} 127.0.0.1 {primary.port} 2\n"
             f"sentinel auth-pass {SERVICE} {PASSWORD}\n"
             f"sentinel down-after-milliseconds {SERVICE} {DOWN_AFTER}\n"
-            f"sentinel failover-timeout {SERVICE} 1000\n"
+            f"sentinel failover-timeout {SERVICE} 1000\n",
         )
-        self.give(self.file)
 
-    def command(self) -> tuple[list[str], str]:
+    def command(self) -> list[str]:
         """Return the command. A Sentinel writes what it learns into its file."""
-        return [str(self.program()), str(self.file), "--sentinel"], ""
+        return [str(self.program()), str(self._file), "--sentinel"]
 
     def knows(self) -> tuple[int, int]:
         """Return how many other Sentinels and replicas it knows."""
@@ -71,21 +68,6 @@ class SentinelGroup:
     def __init__(self) -> None:
         self.nodes = [DataNode() for _ in range(3)]
         self.sentinels = [Sentinel(self.nodes[0]) for _ in range(3)]
-
-    def __enter__(self) -> Self:
-        with ExitStack() as stack:
-            for server in (*self.nodes, *self.sentinels):
-                stack.callback(server.close)
-            for server in (*self.nodes, *self.sentinels):
-                server.start()
-            for replica in self.nodes[1:]:
-                command(replica, "REPLICAOF", "127.0.0.1", str(self.nodes[0].port))
-            self.wait_healthy()
-            self._stack = stack.pop_all()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stack.close()
 
     @property
     def primary(self) -> DataNode:
@@ -108,3 +90,17 @@ class SentinelGroup:
     def wait_failover(self, old: DataNode) -> None:
         """Wait until every Sentinel names another primary."""
         wait_for(lambda: all(one.primary_port() != old.port for one in self.sentinels))
+
+
+@contextmanager
+def running_sentinels() -> Iterator[SentinelGroup]:
+    """Run a group while the block runs."""
+    group = SentinelGroup()
+    first, *replicas = group.nodes
+    with ExitStack() as stack:
+        for server in (*group.nodes, *group.sentinels):
+            stack.enter_context(server)
+        for replica in replicas:
+            command(replica, "REPLICAOF", "127.0.0.1", str(first.port))
+        group.wait_healthy()
+        yield group

@@ -2,10 +2,18 @@
 
 import shutil
 import ssl
+from functools import partial
 from pathlib import Path
 
+from redis.exceptions import RedisError
+
+from tests.support import service
 from tests.support.devservers import Postgres, Valkey
 from tests.support.devservers.servers import DevServer
+
+
+# Redis servers that restart do not answer for a moment, and failovers take long.
+wait_for = partial(service.wait_for, within=30, ignored=(RedisError,))
 
 
 def program(name: str) -> str | None:
@@ -39,7 +47,6 @@ class SystemRedis(Valkey):
 
     @property
     def url(self) -> str:
-        """URL without the password."""
         return super().url.replace("redis:", "rediss:" if self.tls else "redis:")
 
     def program(self) -> Path:
@@ -84,7 +91,6 @@ class Pooler(DevServer):
 
     @property
     def url(self) -> str:
-        """URL without the password."""
         return self._backend.url.replace(str(self._backend.port), str(self.port))
 
 
@@ -93,11 +99,10 @@ class PgBouncer(Pooler):
 
     stop_signal = "SIGKILL"  # it has no data, and other signals depend on its version
 
-    def command(self) -> tuple[list[str], str]:
+    def command(self) -> list[str]:
         """Write the configuration, and return a command that runs it in the foreground."""
-        users, databases = self.folder / "users", self.folder / "settings"
         password = self.password_file.read_text()
-        users.write_text("".join(f'"{name}" "{password}"\n' for name in ("vitals", "probed")))
+        users = self.write("users", f'"vitals" "{password}"\n"probed" "{password}"\n')
         settings = {
             "listen_addr": "127.0.0.1",
             "listen_port": str(self.port),
@@ -111,7 +116,4 @@ class PgBouncer(Pooler):
         backend = f"host=127.0.0.1 port={self._backend.port}"
         lines = ["[databases]", f"postgres = {backend}", f"gone = {backend}", "[pgbouncer]"]
         lines += [f"{name} = {value}" for name, value in settings.items()]
-        databases.write_text("\n".join(lines))
-        for file in (users, databases):
-            self.give(file)
-        return [str(program("pgbouncer")), str(databases)], ""
+        return [str(program("pgbouncer")), str(self.write("settings", "\n".join(lines)))]

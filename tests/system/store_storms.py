@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
-import asyncpg
 from redis import Redis
 from redis.asyncio.sentinel import Sentinel as SentinelClient
 from redis.backoff import NoBackoff
@@ -18,9 +18,15 @@ from redis.retry import Retry
 from app.checks.race import race
 from tests.support.faults.fault import Blackhole, Cut, Fault, Refuse, Reset, Silent
 from tests.support.faults.proxy import Proxy, proxy_in_thread
-from tests.support.faults.servers import command, frozen, kill, killed, sql
-from tests.system.redis_cluster import ClusterNode, RedisCluster
-from tests.system.redis_sentinel import PASSWORD, SENTINEL_PASSWORD, SERVICE, SentinelGroup
+from tests.support.faults.servers import command, connect, frozen, kill, killed, sql
+from tests.system.redis_cluster import ClusterNode, RedisCluster, running_cluster
+from tests.system.redis_sentinel import (
+    PASSWORD,
+    SENTINEL_PASSWORD,
+    SERVICE,
+    SentinelGroup,
+    running_sentinels,
+)
 from tests.system.replicas import Replica
 from tests.system.servers import SystemPostgres
 from tests.system.witness import BOUND, TIMEOUT, Witness, observed
@@ -29,11 +35,30 @@ from tests.system.witness import BOUND, TIMEOUT, Witness, observed
 # Seconds for which a check and a client may disagree, since the client needs its own timeout to
 # notice. A fault of the whole store lasts longer.
 LIMIT = BOUND + TIMEOUT
+LASTING = LIMIT + BOUND
 
 
 def pause(rng: random.Random) -> None:
     """Wait while a fault of a part lasts, or after a repair."""
     time.sleep(rng.uniform(BOUND / 2, 2 * BOUND))
+
+
+def strike(
+    store: Any,
+    faults: Sequence[Callable[..., None]],
+    rng: random.Random,
+    rounds: int,
+    settle: Callable[[], None] = lambda: None,
+) -> None:
+    """Cause faults in random order, each as often as the others. Let the store settle after each.
+
+    A fault is a function that breaks a store, waits, and repairs it.
+    """
+    counts = [-(-rounds // len(faults))] * len(faults)
+    for fault in rng.sample(faults, rounds, counts=counts):
+        fault(store, rng)
+        settle()
+        pause(rng)
 
 
 class ClusterWriter:
@@ -42,14 +67,16 @@ class ClusterWriter:
     keys = ("b", "c", "a")
 
     def __init__(self, nodes: Sequence[ClusterNode]) -> None:
-        self._clients = {node.port: self._connect(node) for node in nodes}
+        self._clients = {
+            node.port: Redis(
+                port=node.port,
+                password=node.password_file.read_text(),
+                socket_timeout=TIMEOUT / 6,
+                retry=Retry(NoBackoff(), 0),
+            )
+            for node in nodes
+        }
         self._ports = dict.fromkeys(self.keys, nodes[0].port)
-
-    @staticmethod
-    def _connect(node: ClusterNode) -> Redis:
-        retry, timeout = Retry(NoBackoff(), 0), TIMEOUT / 6
-        password = node.password_file.read_text()
-        return Redis(port=node.port, password=password, socket_timeout=timeout, retry=retry)
 
     async def write(self) -> None:
         """Write each key."""
@@ -85,23 +112,15 @@ class ClusterWriter:
 async def storm_over_cluster(rng: random.Random, rounds: int) -> Witness:
     """Break the nodes of a Redis Cluster."""
     faults = [kill_node, freeze_node, lose_range, lose_majority, promote_node]
-    with RedisCluster() as cluster:
+    with running_cluster() as cluster:
         writer = ClusterWriter(cluster.nodes)
         hosts = ",".join(f"127.0.0.1:{node.port}" for node in cluster.nodes)
         options = {"url": f"redis+cluster://{hosts}", "depth": "writable"}
         secrets = {"it_password": cluster.nodes[0].password_file.read_text()}
         async with observed(options, secrets, writer.write) as witness:
-            for fault in shuffled(faults, rng, rounds):
-                await asyncio.to_thread(fault, cluster, rng)
+            await asyncio.to_thread(strike, cluster, faults, rng, rounds, cluster.wait_healthy)
         writer.close()
     return witness
-
-
-def shuffled(
-    faults: Sequence[Callable[..., None]], rng: random.Random, rounds: int
-) -> list[Callable[..., None]]:
-    """Return faults in random order, each as often as the others."""
-    return rng.sample(list(faults), rounds, counts=[-(-rounds // len(faults))] * len(faults))
 
 
 def pairs(cluster: RedisCluster) -> list[tuple[ClusterNode, ClusterNode]]:
@@ -117,33 +136,24 @@ def kill_node(cluster: RedisCluster, rng: random.Random) -> None:
     """Kill a node, and restart it. The replica of a primary takes over."""
     with killed(rng.choice(cluster.nodes)):
         pause(rng)
-    cluster.wait_healthy()
-    pause(rng)
 
 
 def freeze_node(cluster: RedisCluster, rng: random.Random) -> None:
     """Freeze a node for a while."""
     with frozen(rng.choice(cluster.nodes)):
         pause(rng)
-    cluster.wait_healthy()
-    pause(rng)
 
 
 def lose_range(cluster: RedisCluster, rng: random.Random) -> None:
     """Kill a primary together with its replica."""
-    with cluster.killed(*rng.choice(pairs(cluster))):
-        time.sleep(LIMIT + BOUND)
-    pause(rng)
+    with killed(*rng.choice(pairs(cluster))):
+        time.sleep(LASTING)
 
 
 def lose_majority(cluster: RedisCluster, rng: random.Random) -> None:
     """Freeze two of the three primaries, so that their replicas find no majority."""
-    with ExitStack() as stack:
-        for primary, _ in rng.sample(pairs(cluster), 2):
-            stack.enter_context(frozen(primary))
-        time.sleep(LIMIT + BOUND)
-    cluster.wait_healthy()
-    pause(rng)
+    with frozen(*(primary for primary, _ in rng.sample(pairs(cluster), 2))):
+        time.sleep(LASTING)
 
 
 def promote_node(cluster: RedisCluster, rng: random.Random) -> None:
@@ -151,12 +161,11 @@ def promote_node(cluster: RedisCluster, rng: random.Random) -> None:
     _, replica = rng.choice(pairs(cluster))
     command(replica, "CLUSTER", "FAILOVER")
     pause(rng)
-    cluster.wait_healthy()
 
 
 async def storm_over_sentinels(rng: random.Random, rounds: int) -> Witness:
     """Break Sentinels and the primary that they watch."""
-    with SentinelGroup() as group:
+    with running_sentinels() as group:
         addresses = [("127.0.0.1", one.port) for one in group.sentinels]
         own = {"password": SENTINEL_PASSWORD, "socket_timeout": TIMEOUT / 4}
         client = SentinelClient(addresses, sentinel_kwargs=own)  # type: ignore[no-untyped-call]
@@ -166,39 +175,30 @@ async def storm_over_sentinels(rng: random.Random, rounds: int) -> Witness:
         secrets = {"it_password": PASSWORD, "it_sentinel_password": SENTINEL_PASSWORD}
         faults = [freeze_servers, kill_primary, freeze_primary, hand_over, freeze_sentinel]
         async with observed(options, secrets, partial(primary.set, "key", "value")) as witness:
-            for fault in shuffled(faults, rng, rounds):
-                await asyncio.to_thread(fault, group, rng)
+            await asyncio.to_thread(strike, group, faults, rng, rounds, group.wait_healthy)
         for one in (primary, *client.sentinels):
             await one.connection_pool.disconnect()
     return witness
 
 
-def freeze_servers(group: SentinelGroup, rng: random.Random) -> None:
+def freeze_servers(group: SentinelGroup, _: random.Random) -> None:
     """Freeze the primary and every replica, so that none can be promoted."""
-    with ExitStack() as stack:
-        for node in group.nodes:
-            stack.enter_context(frozen(node))
-        time.sleep(LIMIT + BOUND)
-    group.wait_healthy()
-    pause(rng)
+    with frozen(*group.nodes):
+        time.sleep(LASTING)
 
 
-def kill_primary(group: SentinelGroup, rng: random.Random) -> None:
+def kill_primary(group: SentinelGroup, _: random.Random) -> None:
     """Kill the primary, and restart it after another one is promoted."""
     old = group.primary
     with killed(old):
         group.wait_failover(old)
-    group.wait_healthy()
-    pause(rng)
 
 
-def freeze_primary(group: SentinelGroup, rng: random.Random) -> None:
+def freeze_primary(group: SentinelGroup, _: random.Random) -> None:
     """Freeze the primary until another one is promoted."""
     old = group.primary
     with frozen(old):
         group.wait_failover(old)
-    group.wait_healthy()
-    pause(rng)
 
 
 def hand_over(group: SentinelGroup, rng: random.Random) -> None:
@@ -206,14 +206,12 @@ def hand_over(group: SentinelGroup, rng: random.Random) -> None:
     old = group.primary
     command(rng.choice(group.sentinels), "SENTINEL", "FAILOVER", SERVICE)
     group.wait_failover(old)
-    group.wait_healthy()
 
 
 def freeze_sentinel(group: SentinelGroup, rng: random.Random) -> None:
     """Freeze a Sentinel for a while."""
     with frozen(rng.choice(group.sentinels)):
         pause(rng)
-    group.wait_healthy()
 
 
 # How the network may fail between a client and a host.
@@ -238,29 +236,21 @@ async def storm_over_replicas(rng: random.Random, rounds: int) -> Witness:
         proxies = [stack.enter_context(proxy_in_thread("127.0.0.1", one.port)) for one in servers]
         replication = Replication(primary, replicas, proxies)
         ports = [proxy.port for proxy in proxies]
-        password = primary.password_file.read_text()
         hosts = ",".join(f"127.0.0.1:{port}" for port in ports)
         url = f"postgresql://vitals@{hosts}/postgres?target_session_attrs=read-write"
-        writes = [partial(insert, port, password) for port in ports]
+        options = {"url": url, "depth": "writable"}
+        secrets = {"it_password": primary.password_file.read_text()}
+        writes = [partial(insert, primary, port) for port in ports]
         faults = [cut_hosts, cut_hosts, freeze_server, kill_server]
-        async with observed(
-            {"url": url, "depth": "writable"}, {"it_password": password}, partial(race, writes)
-        ) as witness:
-            for fault in [*shuffled(faults, rng, rounds - 1), promote_replica]:
-                await asyncio.to_thread(fault, replication, rng)
+        async with observed(options, secrets, partial(race, writes)) as witness:
+            await asyncio.to_thread(strike, replication, faults, rng, rounds - 1)
+            await asyncio.to_thread(strike, replication, [promote_replica], rng, 1)
     return witness
 
 
-async def insert(port: int, password: str) -> None:
+async def insert(primary: SystemPostgres, port: int) -> None:
     """Write to the server behind a port, unless it is a replica."""
-    connection = await asyncpg.connect(
-        host="127.0.0.1",
-        port=port,
-        user="vitals",
-        password=password,
-        database="postgres",
-        ssl=False,
-    )
+    connection = await connect(primary, port=port)
     try:
         await connection.execute("INSERT INTO written VALUES (1)")
     finally:
@@ -275,29 +265,25 @@ def cut_hosts(replication: Replication, rng: random.Random) -> None:
     pause(rng)
     for proxy in broken:
         proxy.heal()
-    pause(rng)
 
 
-def freeze_server(replication: Replication, rng: random.Random) -> None:
+def freeze_server(replication: Replication, _: random.Random) -> None:
     """Freeze the primary."""
     with frozen(replication.primary):
-        time.sleep(LIMIT + BOUND)
-    pause(rng)
+        time.sleep(LASTING)
 
 
-def kill_server(replication: Replication, rng: random.Random) -> None:
+def kill_server(replication: Replication, _: random.Random) -> None:
     """Kill the primary, and restart it."""
     with killed(replication.primary):
-        time.sleep(LIMIT + BOUND)
-    pause(rng)
+        time.sleep(LASTING)
 
 
 def promote_replica(replication: Replication, rng: random.Random) -> None:
     """Kill the primary for good, and promote a replica."""
     kill(replication.primary)
-    time.sleep(LIMIT + BOUND)
+    time.sleep(LASTING)
     sql(rng.choice(replication.replicas), "SELECT pg_promote()")
-    pause(rng)
 
 
 @dataclass(frozen=True, slots=True)

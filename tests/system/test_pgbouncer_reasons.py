@@ -11,7 +11,7 @@ from app.checks.network import Dialer
 from app.checks.postgres_errors import explain_postgres
 from app.checks.postgres_protocol import PostgresServerError
 from app.health import Reason
-from tests.support.faults.servers import frozen, killed, sql
+from tests.support.faults.servers import connect, frozen, killed, sql
 from tests.support.specs import postgres, spec_of
 from tests.system.asking import console, open_probe, stopped, wait_until_passing
 from tests.system.certificates import Certificates
@@ -102,9 +102,7 @@ async def test_a_postgres_that_shuts_down_behind_pgbouncer_is_starting(
     system_postgres: SystemPostgres, bouncer: PgBouncer
 ) -> None:
     """PostgreSQL has one code for both. An open session keeps it from completing the shutdown."""
-    connected = await asyncpg.connect(
-        system_postgres.url, password=system_postgres.password_file.read_text()
-    )
+    connected = await connect(system_postgres)
     os.kill(system_postgres.pid, signal.SIGTERM)
     try:
         await eventually(lambda: "stopping" in system_postgres.lock.read_text())
@@ -198,15 +196,8 @@ async def test_a_condition_in_statement_mode_is_misconfigured(bouncer: PgBouncer
 
 async def test_a_login_that_pgbouncer_rejects_is_denied(bouncer: PgBouncer) -> None:
     """Its own pg_hba.conf rejects the client."""
-    rules = bouncer.folder / "rules"
-    rules.write_text("host all all 127.0.0.1/32 reject\n")
-    bouncer.give(rules)
+    rules = bouncer.write("rules", "host all all 127.0.0.1/32 reject\n")
     bouncer.settings |= {"auth_type": "hba", "auth_hba_file": str(rules)}
     bouncer.start()
     async with open_probe(bouncer) as probe:
         assert await failure(probe) is Reason.DENIED
-
-
-async def connect(server: SystemPostgres | PgBouncer) -> Any:
-    """Open a session of the superuser."""
-    return await asyncpg.connect(server.url, password=server.password_file.read_text(), ssl=False)

@@ -4,11 +4,10 @@ import os
 import signal
 from collections.abc import Iterator
 
-import asyncpg
 import pytest
 
 from app.health import Reason
-from tests.support.faults.servers import sql
+from tests.support.faults.servers import connect, sql
 from tests.support.specs import postgres
 from tests.system.asking import open_probe, stopped, wait_until_passing
 from tests.system.pgpool import Pgpool
@@ -150,16 +149,12 @@ async def test_a_pgpool_without_free_connections_has_its_reason(pooler: Pgpool) 
         await wait_until_passing(second)
 
 
-async def test_a_pgpool_that_shuts_down_is_timeout_and_then_refused(
-    backend: SystemPostgres, pooler: Pgpool
-) -> None:
+async def test_a_pgpool_that_shuts_down_is_timeout_and_then_refused(pooler: Pgpool) -> None:
     """While it waits for a session to end, the system still accepts connections for it.
 
     Until its idle processes have ended, they reply that they can't reach PostgreSQL.
     """
-    connected = await asyncpg.connect(
-        pooler.url, password=backend.password_file.read_text(), ssl=False
-    )
+    connected = await connect(pooler)
     async with open_probe(pooler) as probe:
         os.kill(pooler.pid, signal.SIGTERM)
         await eventually(lambda: "shutting down by signal 15" in pooler.log.read_text())

@@ -14,14 +14,14 @@ from tests.support.faults.redis import configured
 from tests.support.faults.servers import command, frozen, kill
 from tests.support.ports import free_port
 from tests.support.specs import redis, spec_of
-from tests.system.redis_cluster import ClusterNode, RedisCluster, follow, wait_for
-from tests.system.servers import SystemRedis
+from tests.system.redis_cluster import ClusterNode, RedisCluster, follow, running_cluster
+from tests.system.servers import SystemRedis, wait_for
 from tests.unit.checks.attempt import failure
 
 
 @pytest.fixture(name="cluster", scope="module")
 def _cluster() -> Iterator[RedisCluster]:
-    with RedisCluster() as cluster:
+    with running_cluster() as cluster:
         yield cluster
 
 
@@ -75,9 +75,7 @@ async def test_a_minority_is_cluster_down(cluster: RedisCluster) -> None:
     """Nodes that are frozen do not answer, but the one that does knows the state."""
     lonely, *down = cluster.primaries
     async with opened(lonely.url) as probe, opened(seeds([*down, lonely])) as several:
-        with ExitStack() as stack:
-            for node in (*down, *cluster.replicas):
-                stack.enter_context(frozen(node))
+        with frozen(*down, *cluster.replicas):
             wait_for(lambda: lonely.info()["cluster_state"] == "fail")
             assert await failure(probe) is Reason.CLUSTER_DOWN
             assert await failure(several, within=2) is Reason.CLUSTER_DOWN

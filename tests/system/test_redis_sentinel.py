@@ -1,7 +1,7 @@
 """Redis Sentinel: the check follows the primary."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractAsyncContextManager, ExitStack, suppress
+from contextlib import AbstractAsyncContextManager, suppress
 from typing import Any
 
 import pytest
@@ -12,14 +12,15 @@ from app.checks.redis import KIND, RedisOptions
 from app.health import Reason
 from tests.support.faults.servers import command, freeze, frozen, kill, killed, thaw
 from tests.support.ports import free_port
-from tests.system.redis_cluster import wait_for
 from tests.system.redis_sentinel import (
     PASSWORD,
     SENTINEL_PASSWORD,
     SERVICE,
     Sentinel,
     SentinelGroup,
+    running_sentinels,
 )
+from tests.system.servers import wait_for
 from tests.unit.checks.attempt import failure
 
 
@@ -28,7 +29,7 @@ SECRETS = {"it_password": PASSWORD, "it_sentinel_password": SENTINEL_PASSWORD}
 
 @pytest.fixture(name="group", scope="module")
 def _group() -> Iterator[SentinelGroup]:
-    with SentinelGroup() as group:
+    with running_sentinels() as group:
         yield group
 
 
@@ -105,16 +106,10 @@ async def test_a_planned_failover_is_followed(group: SentinelGroup) -> None:
 @pytest.mark.parametrize("dead", [1, 2])
 async def test_dead_sentinels_do_not_matter(group: SentinelGroup, dead: int) -> None:
     """Killed ones, and frozen ones, which do not use up the deadline."""
-    with ExitStack() as stack:
-        for sentinel in group.sentinels[:dead]:
-            stack.enter_context(killed(sentinel))
-        async with opened(group.sentinels) as probe:
-            await probe()
-    with ExitStack() as stack:
-        for sentinel in group.sentinels[:dead]:
-            stack.enter_context(frozen(sentinel))
-        async with opened(group.sentinels) as probe:
-            await probe()
+    for broken in (killed, frozen):
+        with broken(*group.sentinels[:dead]):
+            async with opened(group.sentinels) as probe:
+                await probe()
     group.wait_healthy()
 
 
@@ -122,10 +117,7 @@ async def test_without_any_sentinel_the_first_one_has_the_reason(group: Sentinel
     """An open session stays until it is renewed."""
     async with opened(group.sentinels) as kept, opened(group.sentinels) as new:
         await kept()
-        with ExitStack() as stack:
-            stack.enter_context(frozen(group.sentinels[0]))
-            for sentinel in group.sentinels[1:]:
-                stack.enter_context(killed(sentinel))
+        with frozen(group.sentinels[0]), killed(*group.sentinels[1:]):
             await kept()
             assert await failure(new, within=1) is Reason.TIMEOUT
         await new()

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 import pytest
 
 from app.health import Reason
-from tests.support.devservers.servers import reserve
 from tests.support.faults.servers import killed
 from tests.system.asking import open_probe, wait_until_passing
 from tests.system.servers import Pooler, SystemRedis, program
@@ -17,34 +16,27 @@ class Twemproxy(Pooler):
 
     def __init__(self, backend: SystemRedis) -> None:
         super().__init__(backend)
-        self._reservation_of_statistics = reserve()
-        self._statistics_port = self._reservation_of_statistics.getsockname()[1]
-
-    def close(self) -> None:
-        """Stop the proxy, and release its ports."""
-        super().close()
-        self._reservation_of_statistics.close()
+        self._statistics_port = self.reserve_port()
 
     @property
     def url(self) -> str:
         """URL without the password."""
         return f"redis://127.0.0.1:{self.port}"
 
-    def command(self) -> tuple[list[str], str]:
+    def command(self) -> list[str]:
         """Write the configuration, and return the command."""
-        file = self.folder / "settings.yml"
-        file.write_text(
+        file = self.write(
+            "settings.yml",
             f"main:\n"
             f"  listen: 127.0.0.1:{self.port}\n"
             f"  redis: true\n"
             f"  redis_auth: {self.password_file.read_text()}\n"
             f"  servers:\n"
-            f"    - 127.0.0.1:{self._backend.port}:1\n"
+            f"    - 127.0.0.1:{self._backend.port}:1\n",
         )
-        self.give(file)
         log = "--output", str(self.folder / "nutcracker.log")
         statistics = "--stats-addr", "127.0.0.1", "--stats-port", str(self._statistics_port)
-        return [str(program("nutcracker")), "--conf-file", str(file), *log, *statistics], ""
+        return [str(program("nutcracker")), "--conf-file", str(file), *log, *statistics]
 
 
 @pytest.fixture(name="proxy", scope="module")

@@ -9,8 +9,8 @@ from starlette.testclient import TestClient
 from app.application import create_app
 from app.event_loop import Admission
 from app.settings import Settings
-from tests.support.devservers.waiting import until
 from tests.support.ports import free_port
+from tests.support.service import wait_for
 
 
 def test_an_ended_service_answers_503() -> None:
@@ -67,7 +67,7 @@ def test_liveness_answers_while_a_driver_loads(monkeypatch: pytest.MonkeyPatch) 
         assert unknown.json()["checks"]["redis"]["status"] == "unknown"
     with TestClient(app) as client:
         may_load.set()
-        until(lambda: client.get("/health/started").status_code == 200)
+        wait_for(lambda: client.get("/health/started").status_code == 200)
         assert client.get("/health/checks/redis").json()["reason"] == "refused"
 
 
@@ -82,6 +82,6 @@ def test_a_driver_that_can_not_be_loaded_is_logged(
     monkeypatch.setattr("app.check_factory.import_module", refuse)
     url = f"redis://127.0.0.1:{free_port()}"
     with TestClient(create_app(lambda: Settings(redis_url=url, redis_auth="none"))) as client:
-        until(lambda: "the driver is broken" in caplog.text)
+        wait_for(lambda: "the driver is broken" in caplog.text)
         assert client.get("/health/live").status_code == 200
         assert client.get("/health/ready").status_code == 503

@@ -80,67 +80,6 @@ def _copy(site: Path, name: str, copy: Path) -> Path:
 
 SUPERVISOR = Path(__file__).with_name("supervisor.py")
 
-
-class SupervisorClient:
-    """Starts the supervisor, which runs one program at a time.
-
-    The supervisor ends the program and removes its folder when this process ends, for any reason.
-
-    Args:
-        log: where the program's output goes.
-        stop_signal: the name of the signal that makes the program exit.
-        title_prefix: how the command lines of the program's child processes begin.
-    """
-
-    def __init__(self, folder: Path, log: Path, stop_signal: str, title_prefix: str) -> None:
-        arguments = [stop_signal, title_prefix, str(folder), str(server_user() or "")]
-        with log.open("ab") as errors:
-            self._process = subprocess.Popen(
-                [sys.executable, "-I", "-S", str(SUPERVISOR), *arguments],
-                bufsize=0,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                cwd=folder,
-                start_new_session=True,  # so that Ctrl-C in the terminal does not reach it
-            )
-        self._requests = cast("IO[bytes]", self._process.stdin)
-        self._replies = cast("IO[bytes]", self._process.stdout)
-        self._running = False
-
-    def run(self, command: list[str], text: str = "") -> int:
-        """Start a program with *text* as its standard input, and return its process id."""
-        self._send(json.dumps([command, text]))
-        self._running = True
-        return self._read_number()
-
-    def wait(self, timeout: float | None = None) -> int | None:
-        """Wait for the program, and return its exit code, or None after *timeout* seconds."""
-        if not select.select([self._replies], [], [], timeout)[0]:
-            return None
-        self._running = False
-        return self._read_number()
-
-    def stop(self) -> None:
-        """Stop the program if it is running."""
-        if self._running:
-            self._send("")
-            self.wait()
-
-    def close(self) -> None:
-        """Stop the program and remove the folder."""
-        self._requests.close()
-        self._process.wait()
-        self._replies.close()
-
-    def _send(self, request: str) -> None:
-        with contextlib.suppress(BrokenPipeError):
-            self._requests.write(f"{request}\n".encode())
-
-    def _read_number(self) -> int:
-        return int(self._replies.readline() or b"-1")
-
-
 # Seconds.
 START_TIMEOUT = 30
 POLL_INTERVAL = 0.005
@@ -155,6 +94,9 @@ LAST_LINES = 5
 class DevServer(ABC):
     """A server with a password and a temporary folder for all its files.
 
+    A supervisor runs it. When this process ends, for any reason, the supervisor stops the server
+    and removes the folder.
+
     Attributes:
         stop_signal: the name of the signal that makes the server exit at once.
         port: reserved until `close`, also while the server does not run.
@@ -165,14 +107,24 @@ class DevServer(ABC):
     give = staticmethod(give)
 
     def __init__(self) -> None:
-        self._reservation = reserve()
-        self.port = self._reservation.getsockname()[1]
+        self._reservations = contextlib.ExitStack()
+        self.port = self.reserve_port()
         self.arguments: tuple[str, ...] = ()
         self.folder = Path(tempfile.mkdtemp(prefix="vitals-"))
         self.log = self.folder / "log"
-        self._supervisor = SupervisorClient(
-            self.folder, self.log, self.stop_signal, self.title_prefix
-        )
+        options = [self.stop_signal, self.title_prefix, str(self.folder), str(server_user() or "")]
+        with self.log.open("ab") as errors:
+            self._supervisor = subprocess.Popen(
+                [sys.executable, "-I", "-S", str(SUPERVISOR), *options],
+                bufsize=0,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                cwd=self.folder,
+                start_new_session=True,  # so that Ctrl-C in the terminal does not reach it
+            )
+        self._requests = cast("IO[bytes]", self._supervisor.stdin)
+        self._replies = cast("IO[bytes]", self._supervisor.stdout)
         self.password_file = self.folder / "password"
         self.password_file.write_text(secrets.token_urlsafe(24))
         self.password_file.chmod(0o444)
@@ -193,8 +145,8 @@ class DevServer(ABC):
         return f"{self.folder.name} "
 
     @abstractmethod
-    def command(self) -> tuple[list[str], str]:
-        """Return the command to run and its standard input. Called before each start."""
+    def command(self) -> list[str]:
+        """Return the command to run. Called before each start."""
 
     def ready(self) -> bool:
         """Return whether the server answers: by default, whether it listens."""
@@ -209,31 +161,64 @@ class DevServer(ABC):
             raise EmbeddedServerError(f"the embedded {type(self).__name__} is not running")
         return self._pid
 
+    def reserve_port(self) -> int:
+        """Return a port that is reserved until `close`."""
+        return int(self._reservations.enter_context(reserve()).getsockname()[1])
+
+    def write(self, name: str, text: str) -> Path:
+        """Write a file into the folder that only the server can read, and return its path."""
+        file = self.folder / name
+        file.touch(0o600)
+        file.write_text(text)
+        give(file)
+        return file
+
     def start(self) -> None:
         """Start or restart the server, and wait until it answers."""
         self.stop()
-        self._pid = self._supervisor.run(*self.command())
+        self._run(self.command())
         deadline = time.monotonic() + START_TIMEOUT
         while not self.ready():
-            if self._supervisor.wait(POLL_INTERVAL) is not None or time.monotonic() > deadline:
+            if self._wait(POLL_INTERVAL) is not None or time.monotonic() > deadline:
                 self._fail("does not start")
 
     def stop(self) -> None:
         """Stop the server if it is running. Its data stay."""
-        self._supervisor.stop()
-        self._pid = 0
+        if self._pid:
+            self._request("")
+            self._wait()
 
     def close(self) -> None:
         """Stop the server and remove its folder."""
-        self._supervisor.close()
-        self._reservation.close()
+        self._requests.close()
+        self._supervisor.wait()
+        self._replies.close()
+        self._reservations.close()
         self._pid = 0
 
     def initialize(self, command: list[str]) -> None:
         """Run a program as the server's user, and wait until it exits."""
-        self._supervisor.run(command)
-        if self._supervisor.wait(START_TIMEOUT) != 0:
+        self._run(command)
+        if self._wait(START_TIMEOUT) != 0:
             self._fail("can't be initialized")
+
+    def _run(self, command: list[str]) -> None:
+        self._request(json.dumps(command))
+        self._pid = self._read_reply()
+
+    def _wait(self, timeout: float | None = None) -> int | None:
+        """Wait until the program exits. Return its exit code, or None after *timeout* seconds."""
+        if not select.select([self._replies], [], [], timeout)[0]:
+            return None
+        self._pid = 0
+        return self._read_reply()
+
+    def _request(self, request: str) -> None:
+        with contextlib.suppress(BrokenPipeError):
+            self._requests.write(f"{request}\n".encode())
+
+    def _read_reply(self) -> int:
+        return int(self._replies.readline() or b"-1")
 
     def _fail(self, problem: str) -> NoReturn:
         self.stop()
@@ -301,7 +286,6 @@ class Postgres(DevServer):
 
     @property
     def url(self) -> str:
-        """The URL, without the password."""
         return f"postgresql://vitals@127.0.0.1:{self.port}/postgres"
 
     @property
@@ -319,7 +303,7 @@ class Postgres(DevServer):
         """The postmaster's lock file, which stays if the postmaster is killed."""
         return self.data / "postmaster.pid"
 
-    def command(self) -> tuple[list[str], str]:
+    def command(self) -> list[str]:
         """Return the command of the server. Initialize its data first if there are none."""
         postgres = self.program()
         if not self.data.exists():
@@ -327,7 +311,7 @@ class Postgres(DevServer):
         self.lock.unlink(missing_ok=True)
         settings = {**SETTINGS, "port": str(self.port), "cluster_name": self.folder.name}
         options = [f"--{name}={value}" for name, value in settings.items()]
-        return [str(postgres), "-D", str(self.data), *options, *self.arguments], ""
+        return [str(postgres), "-D", str(self.data), *options, *self.arguments]
 
     def program(self) -> Path:
         """Return the path of `postgres`. `initdb` is in the same folder."""
@@ -349,34 +333,26 @@ class Postgres(DevServer):
         """Copy the data of a template, or run `initdb`."""
         template = self.templates / type(self).__name__ if self.templates else None
         if template and template.exists():
-            _copy_owned(template / self.data.name, self.data)
-            self.password_file.unlink()
-            _copy_owned(template / self.password_file.name, self.password_file)
+            _copy_cluster(template, self.folder)
             return
-        self._run_initdb(postgres)
-        if template:
-            self._publish(template)
-
-    def _publish(self, template: Path) -> None:
-        with tempfile.TemporaryDirectory(dir=template.parent) as name:
-            copy = Path(name) / "copy"
-            copy.mkdir()
-            for part in (self.data, self.password_file):
-                _copy_owned(part, copy / part.name)
-            with contextlib.suppress(OSError):  # another process was faster
-                copy.rename(template)
-
-    def _run_initdb(self, postgres: Path) -> None:
         options = [
             *("-U", "vitals", f"--pwfile={self.password_file}", "--auth=scram-sha-256"),
             *("--encoding=UTF8", "--locale=C", "--no-sync", "--no-instructions"),
         ]
         self.initialize([str(postgres.with_name("initdb")), "-D", str(self.data), *options])
+        if template:
+            with tempfile.TemporaryDirectory(dir=template.parent) as name:
+                copy = Path(name, "copy")
+                copy.mkdir()
+                _copy_cluster(self.folder, copy)
+                with contextlib.suppress(OSError):  # another process was faster
+                    copy.rename(template)
 
 
-def _copy_owned(source: Path, target: Path) -> None:
-    """Copy a file or a folder with its owner, which `shutil` does not keep."""
-    subprocess.run(["/bin/cp", "-a", source, target], check=True)
+def _copy_cluster(source: Path, target: Path) -> None:
+    """Copy the data and the password with their owners, which `shutil` does not keep."""
+    parts = source / "data", source / "password"
+    subprocess.run(["/bin/cp", "-af", *parts, target], check=True)
 
 
 class Valkey(DevServer):
@@ -384,21 +360,20 @@ class Valkey(DevServer):
 
     @property
     def url(self) -> str:
-        """The URL, without the password."""
         return f"redis://127.0.0.1:{self.port}/0"
 
-    def command(self) -> tuple[list[str], str]:
-        """Return the command and its settings, which every user could see as arguments."""
-        valkey = self.program()
+    def command(self) -> list[str]:
+        """Write the settings, which every user could see as arguments, and return the command."""
         settings = {
             "bind": "127.0.0.1",
             "port": self.port,
-            "requirepass": self._password(),
+            "requirepass": self.password_file.read_text(),
             "save": '""',
             "proc-title-template": f'"{self.title_prefix}{{title}} {{listen-addr}}"',
         }
         lines = [f"{name} {value}\n" for name, value in settings.items()]
-        return [str(valkey), "-", "--dir", str(self.folder), *self.arguments], "".join(lines)
+        file = self.write("settings", "".join(lines))
+        return [str(self.program()), str(file), "--dir", str(self.folder), *self.arguments]
 
     def program(self) -> Path:
         """Return the path of `valkey-server`."""
@@ -408,10 +383,7 @@ class Valkey(DevServer):
         """Return whether the server accepts the password. It does even while loading its data."""
         try:
             with socket.create_connection(("127.0.0.1", self.port), timeout=1) as connection:
-                connection.sendall(f"AUTH {self._password()}\r\n".encode())
+                connection.sendall(f"AUTH {self.password_file.read_text()}\r\n".encode())
                 return connection.recv(3) == b"+OK"
         except OSError:
             return False
-
-    def _password(self) -> str:
-        return self.password_file.read_text()

@@ -1,9 +1,9 @@
 """Runs a server for its owner, and stops it and removes its folder when the owner ends.
 
 A separate process, the parent of the server. Only the owner writes to its standard input. Each line
-is a request: a JSON array of the command and its standard input starts a program, and an empty line
-stops it. At the end of the input, however the owner ended, it stops the program and removes the
-folder. For each program it replies with two lines: the process id, and later the exit code.
+is a request: a command as a JSON array starts a program, and an empty line stops it. At the end of
+the input, however the owner ended, it stops the program and removes the folder. For each program it
+replies with two lines: the process id, and later the exit code.
 """
 
 import contextlib
@@ -25,24 +25,24 @@ STOP_TIMEOUT = 8
 class Run:
     """A running program, and a thread that waits for its exit."""
 
-    def __init__(self, command: list[str], text: str, title_prefix: str, user: int | None) -> None:
+    def __init__(self, command: list[str], title_prefix: str, user: int | None) -> None:
         # Until a child sets its title, it has its parent's command line, which contains the folder.
         self.prefixes = (title_prefix.encode(), "\0".join(command).encode())
         self.process = subprocess.Popen(
             command,
-            stdin=subprocess.PIPE,
+            stdin=subprocess.DEVNULL,
             stdout=sys.stderr,  # the log: standard output is for replies
             user=user,
             group=user,
             extra_groups=None if user is None else (),
         )
         reply(self.process.pid)
-        self.waiter = threading.Thread(target=self.wait, args=(text.encode(),))
+        self.waiter = threading.Thread(target=self.wait)
         self.waiter.start()
 
-    def wait(self, text: bytes) -> None:
-        """Write the program's input, wait for its exit, then kill processes that it left behind."""
-        self.process.communicate(text)
+    def wait(self) -> None:
+        """Wait for the program's exit, then kill processes that it left behind."""
+        self.process.wait()
         deadline = time.monotonic() + STOP_TIMEOUT
         while (left := find_processes(self.prefixes)) and time.monotonic() < deadline:
             send(signal.SIGKILL, left)
@@ -99,9 +99,8 @@ def main(stop_signal: str, title_prefix: str, folder: str, user: str) -> None:
     run = None
     for request in sys.stdin:
         if request.strip():
-            command, text = json.loads(request)
             try:
-                run = Run(command, text, title_prefix, int(user) if user else None)
+                run = Run(json.loads(request), title_prefix, int(user) if user else None)
             except OSError as error:
                 sys.stderr.write(f"{error}\n")
                 reply(0)

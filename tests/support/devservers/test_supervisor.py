@@ -12,7 +12,7 @@ from typing import TextIO
 import pytest
 
 from tests.support.devservers import supervisor
-from tests.support.devservers.waiting import until
+from tests.support.service import wait_for
 
 
 STUBBORN = """
@@ -41,11 +41,11 @@ class SupervisorThread:
         )
         self._thread.start()
 
-    def request(self, *command: str, text: str = "") -> None:
+    def request(self, *command: str) -> None:
         """Request to run a command, or without one to stop the running program."""
         # The supervisor finds processes by their command line, so it must be unique.
         unique = (*command, str(self.folder))
-        self._requests.write(json.dumps([unique, text]) * bool(command) + "\n")
+        self._requests.write(json.dumps(unique) * bool(command) + "\n")
 
     def replies(self, count: int) -> list[int]:
         """Wait for *count* replies, and return all so far."""
@@ -81,8 +81,8 @@ def _running(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Superv
     os.close(replies_fd)
 
 
-def test_it_passes_a_programs_input_and_reports_its_exit_code(running: SupervisorThread) -> None:
-    running.request(*PYTHON, "import sys; sys.exit(int(input()))", text="3")
+def test_it_reports_the_exit_code_of_a_program(running: SupervisorThread) -> None:
+    running.request(*PYTHON, "raise SystemExit(3)")
     assert running.replies(2)[1] == 3
     assert running.folder.exists()
 
@@ -113,7 +113,7 @@ def test_a_program_that_ignores_the_signal_is_killed(
 ) -> None:
     monkeypatch.setattr(supervisor, "STOP_TIMEOUT", 0.1)
     running.request(*PYTHON, STUBBORN)
-    until((running.folder / "ignoring").exists)
+    wait_for((running.folder / "ignoring").exists)
     running.request()
     assert running.replies(2)[1] == -signal.SIGKILL
 

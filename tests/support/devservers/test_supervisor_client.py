@@ -11,8 +11,8 @@ import pytest
 
 from tests.support.devservers import Postgres, Valkey
 from tests.support.devservers.servers import DevServer
-from tests.support.devservers.waiting import until
 from tests.support.faults.servers import freeze, tree
+from tests.support.service import wait_for
 
 
 pytestmark = pytest.mark.slow
@@ -62,13 +62,13 @@ def test_the_end_of_the_owner_removes_the_folder_of_a_server_that_does_not_run(
     with owner(kind, statement) as (process, folder):
         assert read_line(process) == "ready"
         assert folder.exists()
-    until(lambda: not folder.exists())
+    wait_for(lambda: not folder.exists(), 10)
 
 
 def test_an_owner_that_is_killed_during_initdb_leaves_nothing() -> None:
     with owner(Postgres) as (_, folder):
-        until((folder / "data" / "base").exists)
-    until(lambda: not folder.exists())
+        wait_for((folder / "data" / "base").exists, 10)
+    wait_for(lambda: not folder.exists(), 10)
 
 
 def test_frozen_children_of_a_killed_postmaster_are_killed() -> None:
