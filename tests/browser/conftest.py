@@ -3,24 +3,20 @@
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from http.server import ThreadingHTTPServer
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from tests.browser.stage import page_server
+from tests.browser.stage import Pages
+from tests.support.serving import serving
 
 
 OPTIONS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
+    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
 ]
 
 # The message that Chromium logs for a 503.
@@ -43,8 +39,9 @@ def _browser() -> Iterator[Browser]:
 
 @pytest.fixture(name="url", scope="session")
 def _url() -> Iterator[str]:
-    with page_server() as url:
-        yield url
+    """Serve pages. A test appends the name of a state."""
+    with serving(ThreadingHTTPServer(("127.0.0.1", 0), Pages)) as server:
+        yield f"http://127.0.0.1:{server.server_port}/health?state="
 
 
 @pytest.fixture(name="open_page")
@@ -53,32 +50,25 @@ def _open_page(browser: Browser) -> Iterator[Open]:
 
     A test passes the error that it expects as *but*.
     """
-    events: list[str] = []
     errors: list[str] = []
+    failed: list[str] = []
     requested, opened = set[tuple[str, str]](), set[tuple[str, str]]()
     expected = [REFUSAL]
-
-    def add_error(text: str) -> None:
-        events.append(text)
-        errors.append(text)
-
     with ExitStack() as stack:
 
         def open_page(url: str, but: str = REFUSAL, **options: Any) -> Page:
             expected.append(but)
             page = stack.enter_context(browser.new_context(**options)).new_page()
-            page.on("console", lambda line: add_error(f"{line.type}: {line.text} {line.location}"))
-            page.on("pageerror", lambda error: add_error(f"uncaught: {error}"))
-            page.on("request", lambda request: requested.add(urlsplit(request.url)[:2]))
-            page.on(
-                "requestfailed", lambda request: events.append(f"{request.url} {request.failure}")
-            )
+            page.on("console", lambda one: errors.append(f"{one.type}: {one.text} {one.location}"))
+            page.on("pageerror", lambda error: errors.append(f"uncaught: {error}"))
+            page.on("request", lambda one: requested.add(urlsplit(one.url)[:2]))
+            page.on("requestfailed", lambda one: failed.append(f"{one.url} {one.failure}"))
             opened.add(urlsplit(url)[:2])
             page.goto(url)
             return page
 
         yield open_page
-    log = "\n".join(events)
+    log = [*errors, *failed]
     assert requested == opened, log
     unexpected = [error for error in errors if not any(part in error for part in expected)]
     assert not unexpected, log

@@ -17,12 +17,7 @@ class _Handler(BaseHTTPRequestHandler):
         """Log nothing."""
 
 
-class _Server(ThreadingHTTPServer):
-    def handle_error(self, *_: Any) -> None:
-        """Ignore it: a client that refuses the certificate ends the connection."""
-
-
-class TlsServer:
+class TlsServer(ThreadingHTTPServer):
     """Serves while the block runs, on a port of 127.0.0.1.
 
     Args:
@@ -30,22 +25,25 @@ class TlsServer:
     """
 
     def __init__(self, file: Path) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.port = self.server_port
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.use(file)
-        self._server = _Server(("127.0.0.1", 0), _Handler)
-        self._server.socket = self._context.wrap_socket(
-            self._server.socket, server_side=True, do_handshake_on_connect=False
+        self.socket = self._context.wrap_socket(
+            self.socket, server_side=True, do_handshake_on_connect=False
         )
-        self.port: int = self._server.server_address[1]
 
     def use(self, file: Path) -> None:
         """Use another certificate from the next connection on."""
         self._context.load_cert_chain(file)
 
+    def handle_error(self, *_: Any) -> None:
+        """Ignore it: a client that refuses the certificate ends the connection."""
+
     def __enter__(self) -> Self:
-        threading.Thread(target=self._server.serve_forever, args=(0.01,)).start()
+        threading.Thread(target=self.serve_forever, args=(0.01,)).start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        self.shutdown()
+        self.server_close()

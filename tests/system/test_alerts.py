@@ -5,7 +5,6 @@ import json
 import queue
 import re
 import subprocess
-import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -16,6 +15,7 @@ import yaml
 from tests.support.devservers import Valkey
 from tests.support.faults.servers import killed
 from tests.support.service import on, running
+from tests.support.serving import serving
 from tests.system.prometheus import ALERTS, SHIPPED, Alertmanager, Prometheus
 from tests.system.servers import program
 
@@ -95,11 +95,9 @@ def chatting() -> Iterator[Chat]:
         def log_message(self, *_: object) -> None:
             """Log nothing."""
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+    with serving(ThreadingHTTPServer(("127.0.0.1", 0), Handler)) as server:
         chat = Chat(server.server_port)
-        threading.Thread(target=server.serve_forever, daemon=True).start()
         yield chat
-        server.shutdown()
 
 
 def test_an_alert_and_its_end_reach_the_receiver(own_valkey: Valkey, tmp_path: Path) -> None:

@@ -1,7 +1,6 @@
 """Debian's Prometheus scrapes a running service while its Redis fails and recovers."""
 
 import re
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -14,6 +13,7 @@ from tests.support.devservers import Valkey
 from tests.support.faults.servers import killed
 from tests.support.pages import shown
 from tests.support.service import Service, on, running
+from tests.support.serving import serving
 from tests.system.prometheus import ALERTS, Prometheus, dashboard
 
 
@@ -42,11 +42,8 @@ def text_format(service: Service) -> Iterator[str]:
         def log_message(self, *_: object) -> None:
             """Log nothing."""
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
+    with serving(ThreadingHTTPServer(("127.0.0.1", 0), Handler)) as server:
         yield f"127.0.0.1:{server.server_port}"
-        server.shutdown()
 
 
 @pytest.fixture(name="secret", scope="module")

@@ -1,33 +1,29 @@
-import asyncio
 import contextlib
 import socket
+import socketserver
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
 from tests.support.faults.proxy import HOST, Proxy
+from tests.support.serving import serving
 
 
-@pytest.fixture
-async def echo() -> AsyncIterator[int]:
-    """Port of a server that answers `PING` with `+PONG`, and echoes everything else."""
+class Echo(socketserver.BaseRequestHandler):
+    """Answers `PING` with `+PONG`, and echoes everything else."""
 
-    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def handle(self) -> None:
         with contextlib.suppress(ConnectionError):
-            while data := await reader.read(65536):
-                writer.write(b"+PONG\r\n" if b"PING" in data else data)
-                await writer.drain()
-        writer.close()
-
-    async with await asyncio.start_server(answer, HOST) as server:
-        yield server.sockets[0].getsockname()[1]
+            while data := self.request.recv(65536):
+                self.request.sendall(b"+PONG\r\n" if b"PING" in data else data)
 
 
 @pytest.fixture
-async def proxy(echo: int) -> AsyncIterator[Proxy]:
-    """A proxy in front of the echo server."""
-    async with Proxy(HOST, echo) as proxy:
-        yield proxy
+async def proxy() -> AsyncIterator[Proxy]:
+    """A proxy in front of an echo server."""
+    with serving(socketserver.ThreadingTCPServer((HOST, 0), Echo)) as echo:
+        async with Proxy(HOST, echo.server_address[1]) as proxy:
+            yield proxy
 
 
 @pytest.fixture

@@ -8,14 +8,12 @@ from dataclasses import dataclass
 class Fault:
     """How the proxy treats connections; the base class forwards everything."""
 
-    def room(self, passed: int) -> int:
-        """Return how many more bytes of the answer to forward after *passed* bytes."""
-        del passed
+    def room(self, _passed: int) -> int:
+        """Return how many more bytes of the answer to forward after those that have passed."""
         return sys.maxsize
 
-    def alter(self, data: bytes, passed: int) -> bytes:
-        """Return the bytes to forward instead of *data*, which follows *passed* bytes."""
-        del passed
+    def alter(self, data: bytes, _passed: int) -> bytes:
+        """Return the bytes to forward instead of *data*, which follows those that have passed."""
         return data
 
 
@@ -28,9 +26,7 @@ class Refuse(Fault):
 class Silent(Fault):
     """The server's process is frozen: connections are accepted, but no data passes either way."""
 
-    def room(self, passed: int) -> int:
-        """Hold everything back."""
-        del passed
+    def room(self, _passed: int) -> int:
         return 0
 
 
@@ -51,7 +47,6 @@ class Limit(Fault):
     after: int = 0
 
     def room(self, passed: int) -> int:
-        """Return how many of the first bytes are left."""
         return self.after - passed
 
 
@@ -77,7 +72,6 @@ class Corrupt(Fault):
     after: int = 0
 
     def alter(self, data: bytes, passed: int) -> bytes:
-        """Flip the bits after the first bytes."""
         intact = max(self.after - passed, 0)
         return data[:intact] + bytes(byte ^ 0xFF for byte in data[intact:])
 
@@ -89,7 +83,5 @@ class Slow(Fault):
     size: int
     every: float
 
-    def room(self, passed: int) -> int:
-        """Return the size of one part."""
-        del passed
+    def room(self, _passed: int) -> int:
         return self.size

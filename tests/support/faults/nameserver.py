@@ -2,15 +2,15 @@
 
 import contextlib
 import enum
-import errno
 import shutil
 import socket
 import socketserver
 import struct
 import subprocess
-import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+from tests.support.serving import serving
 
 
 HEADER = struct.Struct("!6H")  # id, flags, and the numbers of questions, answers and other records
@@ -64,7 +64,7 @@ class NameServer(socketserver.UDPServer):
         self.host = host
         self.manner = Manner.ANSWER
         self.queries = 0
-        self._records = records
+        self._records = {_encode(name): address for name, address in records.items()}
 
     def finish_request(self, request: Any, client_address: Any) -> None:
         """Count a query, and answer it unless the server is silent."""
@@ -77,7 +77,7 @@ class NameServer(socketserver.UDPServer):
     def _answer(self, query: bytes, rcode: int) -> bytes:
         end = query.index(0, HEADER.size) + 1
         question = query[HEADER.size : end + 4]
-        address = self._records.get(_name(question))
+        address = self._records.get(question[:-4].lower())
         if address is None:
             rcode = rcode or Manner.NXDOMAIN.value
         record = b""
@@ -88,17 +88,14 @@ class NameServer(socketserver.UDPServer):
         return header + question + record
 
 
-@contextlib.contextmanager
-def name_server(records: Mapping[str, str], port: int = 53) -> Iterator[NameServer]:
+def name_server(
+    records: Mapping[str, str], port: int = 53
+) -> contextlib.AbstractContextManager[NameServer]:
     """Run a name server on a free address of 127.0.53.0/24, in a thread."""
-    with _bind_free_address(records, port) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.02,), name="name server")
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-            thread.join()
+    for last in range(1, 255):
+        with contextlib.suppress(OSError):  # the address is in use
+            return serving(NameServer(f"127.0.53.{last}", port, records))
+    raise OSError(f"port {port} can't be used on any address of 127.0.53.0/24")
 
 
 def command(
@@ -130,19 +127,6 @@ def unavailable() -> str | None:
     return why if tried.returncode else None
 
 
-def _bind_free_address(records: Mapping[str, str], port: int) -> NameServer:
-    for last in range(1, 255):
-        try:
-            return NameServer(f"127.0.53.{last}", port, records)
-        except OSError as error:
-            if error.errno != errno.EADDRINUSE:
-                raise
-    raise OSError(errno.EADDRINUSE, f"port {port} is in use on every address of 127.0.53.0/24")
-
-
-def _name(question: bytes) -> str:
-    labels, at = [], 0
-    while size := question[at]:
-        labels.append(question[at + 1 : at + 1 + size].decode())
-        at += 1 + size
-    return ".".join(labels).lower()
+def _encode(name: str) -> bytes:
+    """Return a name as in a query: its labels, each after its length, and an empty one."""
+    return b"".join(bytes([len(label)]) + label for label in f"{name}.".encode().split(b"."))

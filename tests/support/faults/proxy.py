@@ -6,7 +6,7 @@ import socket
 from collections.abc import Iterator
 from typing import Self
 
-from anyio.from_thread import BlockingPortal, start_blocking_portal
+from anyio.from_thread import start_blocking_portal
 
 from tests.support.faults.fault import Blackhole, Fault, Refuse
 from tests.support.faults.relay import Relay
@@ -113,26 +113,18 @@ class Proxy:
             self._relays.discard(relay)
 
 
-class ProxyInThread(Proxy):
-    """A proxy on its own event loop, which any other thread can control."""
-
-    def __init__(self, host: str, port: int, portal: BlockingPortal) -> None:
-        super().__init__(host, port)
-        self._portal = portal
-
-    def break_with(self, fault: Fault) -> None:
-        """Apply a fault, and return when it is active."""
-        self._portal.call(super().break_with, fault)
-
-
 @contextlib.contextmanager
 def proxy_in_thread(host: str, port: int) -> Iterator[Proxy]:
-    """Run a proxy for a test that blocks or has no event loop."""
-    with (
-        start_blocking_portal() as portal,
-        portal.wrap_async_context_manager(ProxyInThread(host, port, portal)) as proxy,
-    ):
-        yield proxy
+    """Run a proxy for a test that blocks or has no event loop. Any thread can control it."""
+    with start_blocking_portal() as portal:
+
+        class ProxyInThread(Proxy):
+            def break_with(self, fault: Fault) -> None:
+                """Apply a fault, and return when it is active."""
+                portal.call(super().break_with, fault)
+
+        with portal.wrap_async_context_manager(ProxyInThread(host, port)) as proxy:
+            yield proxy
 
 
 def _bound(port: int) -> socket.socket:

@@ -19,12 +19,7 @@ class Relay:
     """Forwards what the current fault lets pass, and holds back the rest until the fault changes.
 
     When the client closes or half-closes its connection, both connections end at once, even if
-    data is held back.
-
-    Args:
-        reader: reads from the client.
-        writer: writes to the client.
-        fault: the current fault.
+    data is held back. The reader and the writer are those of the client's connection.
     """
 
     def __init__(

@@ -18,8 +18,9 @@ from tests.support.faults.fault import (
     Slow,
     Stall,
 )
-from tests.support.faults.peer import DEADLINE, RawConnection, until
+from tests.support.faults.peer import DEADLINE, connect, expect, send
 from tests.support.faults.proxy import HOST, Proxy, proxy_in_thread
+from tests.support.service import wait_for
 
 
 EVERY_FAULT = [
@@ -40,43 +41,43 @@ async def test_a_refusing_proxy_recovers_on_its_port(proxy: Proxy) -> None:
     """No other process can bind the port meanwhile."""
     proxy.break_with(Refuse())
     with pytest.raises(ConnectionRefusedError):
-        await RawConnection.connect(proxy.port).__aenter__()
+        connect(proxy.port)
     with socket.socket() as other, pytest.raises(OSError, match="in use"):
         other.bind((HOST, proxy.port))
     proxy.heal()
-    async with RawConnection.connect(proxy.port) as client:
-        client.send(b"?")
-        await client.expect(b"?")
+    with connect(proxy.port) as client:
+        send(client, b"?")
+        await expect(client, b"?")
 
 
 async def test_a_blackholed_syn_is_answered_only_after_the_repair(proxy: Proxy) -> None:
     """The client's kernel retransmits it after a second."""
     proxy.break_with(Blackhole())
-    with socket.socket() as connection:
-        connection.settimeout(0.1)
+    with socket.socket() as client:
+        client.settimeout(0.1)
         with pytest.raises(TimeoutError):
-            connection.connect((HOST, proxy.port))
-        assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1) == SYN_SENT
+            client.connect((HOST, proxy.port))
+        assert client.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1) == SYN_SENT
         proxy.heal()
-        await until(lambda: proxy.connections == 1)
-        client = RawConnection(connection)
-        client.send(b"?")
-        await client.expect(b"?")
+        await asyncio.to_thread(wait_for, lambda: proxy.connections == 1)
+        send(client, b"?")
+        await expect(client, b"?")
 
 
 async def test_an_unreachable_server_resets_the_client(listener: socket.socket) -> None:
     """The proxy accepts the connection, but can't connect to the server."""
     address = listener.getsockname()
     listener.close()
-    async with Proxy(*address) as proxy, RawConnection.connect(proxy.port) as client:
-        await client.expect(b"", ConnectionResetError)
+    async with Proxy(*address) as proxy:
+        with connect(proxy.port) as client:
+            await expect(client, b"", ConnectionResetError)
 
 
 async def test_connections_are_counted(proxy: Proxy) -> None:
     """Open ones, and all that were accepted."""
-    async with RawConnection.connect(proxy.port), RawConnection.connect(proxy.port):
-        await until(lambda: (proxy.connections, proxy.accepted) == (2, 2))
-    await until(lambda: (proxy.connections, proxy.accepted) == (0, 2))
+    with connect(proxy.port), connect(proxy.port):
+        await asyncio.to_thread(wait_for, lambda: (proxy.connections, proxy.accepted) == (2, 2))
+    await asyncio.to_thread(wait_for, lambda: (proxy.connections, proxy.accepted) == (0, 2))
 
 
 def resource_usage() -> tuple[int, int]:
@@ -88,14 +89,14 @@ def resource_usage() -> tuple[int, int]:
 async def test_closing_the_proxy_leaks_nothing(listener: socket.socket, fault: Fault) -> None:
     """It closes at once in every state, even with unsent data, and leaves no task and no socket."""
     before = resource_usage()
-    async with contextlib.AsyncExitStack() as connections:
+    with contextlib.ExitStack() as connections:
         async with Proxy(*listener.getsockname()) as proxy:
-            client = await connections.enter_async_context(RawConnection.connect(proxy.port))
-            server = await connections.enter_async_context(RawConnection.accept(listener))
+            client = connections.enter_context(connect(proxy.port))
+            server = connections.enter_context((await asyncio.to_thread(listener.accept))[0])
             proxy.break_with(fault)
             for _ in range(300):
-                server.send(bytes(2**16))
-                client.send(bytes(2**16))
+                send(server, bytes(2**16))
+                send(client, bytes(2**16))
                 await asyncio.sleep(0)
             closing = time.monotonic()
         assert time.monotonic() - closing < 0.5
