@@ -36,7 +36,6 @@ class FakeTransport(asyncio.Transport):
         self._reading, self._pending = True, b""
 
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
-        """Replace the protocol."""
         assert isinstance(protocol, asyncio.Protocol)
         self.protocol = protocol
 
@@ -50,27 +49,22 @@ class FakeTransport(asyncio.Transport):
             self._pending += data
 
     def write(self, data: Any) -> None:
-        """Record the data."""
         assert self.closed is None
         self.written += data
 
     def pause_reading(self) -> None:
-        """Keep what arrives."""
         self._reading = False
 
     def resume_reading(self) -> None:
-        """Deliver what has arrived."""
         self._reading = True
         pending, self._pending = self._pending, b""
         if pending:
             self.receive(pending)
 
     def is_closing(self) -> bool:
-        """Return whether the transport is closed."""
         return self.closed is not None
 
     def close(self) -> None:
-        """Close the transport."""
         if self.closed is None:
             loop = asyncio.get_running_loop()
             self.closed = loop.time()
@@ -81,14 +75,11 @@ class Connection:
     """A connection to uvicorn, with the fast path or without.
 
     Attributes:
-        transport: the transport.
         state: uvicorn's state, which all its connections share.
         connections: its connections.
     """
 
     def __init__(self, app_under_test: AppUnderTest, *, fast: bool, quiet: bool = True) -> None:
-        self._recorded = app_under_test.answers.recorded
-        self._recorded_before = len(self._recorded)
         # `vitals serve` does not use uvicorn's timer of idle connections.
         config = Config(
             app_under_test.app, log_config=None, lifespan="off", ws="none", timeout_keep_alive=10**6
@@ -105,18 +96,6 @@ class Connection:
         self.transport = FakeTransport(protocol)
         protocol.connection_made(self.transport)
 
-    async def exchange(self, chunks: Sequence[bytes], pause: float) -> tuple[Any, ...]:
-        """Receive chunks *pause* seconds apart, and return everything that can be observed."""
-        for chunk in chunks:
-            await asyncio.sleep(pause)
-            self.transport.receive(chunk)
-        await asyncio.sleep(pause)
-        connected = len(self.state.connections)
-        await asyncio.sleep(60)
-        counts = connected, len(self.state.connections), self.state.total_requests
-        recorded = self._recorded[self._recorded_before :]
-        return self.transport.written, self.transport.closed, counts, recorded
-
 
 def exchange(
     app_under_test: AppUnderTest,
@@ -126,11 +105,21 @@ def exchange(
     quiet: bool = True,
     pause: float = 1.0,
 ) -> tuple[Any, ...]:
-    """Exchange chunks in simulated time, and return the lines of the access log as well."""
+    """Receive chunks *pause* simulated seconds apart, and return all that can be observed."""
+    recorded = app_under_test.answers.recorded
+    before = len(recorded)
 
     async def run() -> tuple[Any, ...]:
         connection = Connection(app_under_test, fast=fast, quiet=quiet)
-        return await connection.exchange(chunks, pause)
+        transport, state = connection.transport, connection.state
+        for chunk in chunks:
+            await asyncio.sleep(pause)
+            transport.receive(chunk)
+        await asyncio.sleep(pause)
+        connected = len(state.connections)
+        await asyncio.sleep(60)
+        counts = connected, len(state.connections), state.total_requests
+        return transport.written, transport.closed, counts, recorded[before:]
 
     with (
         captured_access_log() as lines,

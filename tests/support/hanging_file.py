@@ -19,18 +19,12 @@ def hanging(file: Path) -> Iterator[None]:
     before = signal.signal(signal.SIGIO, signal.SIG_IGN)
     descriptor = os.open(file, os.O_RDWR)
     try:
-        while not take_lease(descriptor):
+        while True:
+            with contextlib.suppress(BlockingIOError):  # another process still has the file open
+                fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+                break
             time.sleep(0.001)
         yield
     finally:
         os.close(descriptor)
         signal.signal(signal.SIGIO, before)
-
-
-def take_lease(descriptor: int) -> bool:
-    """Take a lease; return False if another process still has the file open."""
-    try:
-        fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_WRLCK)
-    except BlockingIOError:
-        return False
-    return True

@@ -9,9 +9,7 @@ from app.checks.http import KIND as HTTP
 from app.checks.http import HttpOptions, HttpProbe, open_http
 from app.checks.kind import CheckSpec, Kind, Options, Resources
 from app.checks.postgres import KIND as POSTGRESQL
-from app.checks.postgres import open_postgres
 from app.checks.redis import KIND as REDIS
-from app.checks.redis import open_redis
 from app.checks.tls import TrustStore
 from app.settings import Settings
 
@@ -41,18 +39,15 @@ def postgres(
     **options: Any,
 ) -> AbstractAsyncContextManager[Any]:
     """Open a probe of a PostgreSQL. Its URL and other options are not validated."""
-    options |= {"timeout": give_up_after}
-    spec = _store(POSTGRESQL, url, password, depth=require, **options)
-    return open_postgres(spec, _resources(password, renew_after))
+    options |= {"depth": require, "timeout": give_up_after}
+    return _open(POSTGRESQL, url, password, renew_after, **options)
 
 
 def redis(
     url: str, password: Password, *, require: str, renew_after: float
 ) -> AbstractAsyncContextManager[Any]:
     """Open a probe of a Redis. Its URL is not validated."""
-    return open_redis(
-        _store(REDIS, url, password, depth=require), _resources(password, renew_after)
-    )
+    return _open(REDIS, url, password, renew_after, depth=require)
 
 
 def http(
@@ -76,14 +71,14 @@ def http(
     return open_http(spec, Resources(str, 15, trust or TrustStore()))
 
 
-def _store(kind: Kind, url: str, password: Password, **options: Any) -> CheckSpec[Any]:
+def _open(
+    kind: Kind, url: str, password: Password, renew_after: float, **options: Any
+) -> AbstractAsyncContextManager[Any]:
     auth = "password" if password else "none"
-    return CheckSpec(kind.name, kind, kind.options.model_construct(url=url, auth=auth, **options))
+    chosen: Any = kind.options.model_construct(url=url, auth=auth, **options)
 
-
-def _resources(password: Password, renew_after: float) -> Resources:
     def read_secret(_name: str) -> str:
         assert password, "no password is needed"
         return password()
 
-    return Resources(read_secret, renew_after)
+    return kind.open(CheckSpec(kind.name, kind, chosen), Resources(read_secret, renew_after))

@@ -10,22 +10,19 @@ import runpy
 import signal
 import sys
 import time
-from types import FrameType
 
 
 SECONDS = 2.0
 HOUR = 3600.0
 
 
-def block(number: int, frame: FrameType | None) -> None:
+def block(*_: object) -> None:
     """Block the event loop."""
-    del number, frame
     time.sleep(SECONDS)
 
 
-def hold_gil(number: int, frame: FrameType | None) -> None:
+def hold_gil(*_: object) -> None:
     """Block all threads."""
-    del number, frame
     # Count CPU time only: time that other processes take does not count as blocking.
     started, length = time.thread_time(), 16
     while time.thread_time() - started < SECONDS * 0.75:
@@ -37,9 +34,8 @@ def hold_gil(number: int, frame: FrameType | None) -> None:
         pass
 
 
-def step(number: int, frame: FrameType | None) -> None:
+def step(*_: object) -> None:
     """Step the wall clock ahead, or back."""
-    del number, frame
     global ahead  # noqa: PLW0603 - there is one clock
     ahead = HOUR - ahead
 

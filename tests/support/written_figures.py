@@ -23,24 +23,18 @@ class Figure:
         return float(number) * {"ms": 0.001, "s": 1, "m": 60, "": 1}[unit]
 
 
-def figure(file: str, pattern: str, after: str = "") -> Figure:
-    """Return the group of a pattern in a file of this checkout.
+def figure(file: Path | str, pattern: str, after: str = "") -> Figure:
+    """Return the group of a pattern in a file. A relative path begins in this checkout.
 
     Args:
         after: a pattern that must match before it.
     """
-    return find(ROOT / file, pattern, after)
-
-
-def find(file: Path, pattern: str, after: str = "") -> Figure:
-    """Return the group of a pattern in any file."""
-    text = file.read_text()
+    text = (ROOT / file).read_text()
     begin = re.search(after, text, re.MULTILINE)
     assert begin, f"{file}: no match for {after!r}"
     found = re.compile(pattern, re.MULTILINE).search(text, begin.end())
     assert found, f"{file}: no match for {pattern!r}"
-    name = file.relative_to(ROOT) if file.is_relative_to(ROOT) else file
-    return Figure(found[1], f"{name}:{text.count(chr(10), 0, found.start(1)) + 1}")
+    return Figure(found[1], f"{file}:{text.count(chr(10), 0, found.start(1)) + 1}")
 
 
 def broken(rules: Iterable[Rule], places: dict[str, Figure]) -> list[str]:

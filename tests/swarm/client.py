@@ -6,6 +6,7 @@ It runs in a container that has only Python, until its standard input ends, then
 import http.client
 import json
 import random
+import select
 import socket
 import sys
 import threading
@@ -82,12 +83,6 @@ class Client(threading.Thread):
             self._connection = None
 
 
-def stop_at_end_of_input(stop: threading.Event) -> None:
-    """Set *stop* when standard input ends."""
-    sys.stdin.read()
-    stop.set()
-
-
 def main() -> None:
     """Run the clients until standard input ends, and print their results as JSON."""
     ttl = float(sys.argv[1])
@@ -99,8 +94,7 @@ def main() -> None:
     ]
     for client in clients:
         client.start()
-    threading.Thread(target=stop_at_end_of_input, args=[stop], daemon=True).start()
-    stop.wait(MAX_DURATION)
+    select.select([sys.stdin], [], [], MAX_DURATION)
     stop.set()
     for client in clients:
         client.join()

@@ -116,14 +116,14 @@ class Fleet:
 
     def ready(self) -> set[int]:
         """Return the status codes of the tasks' readiness."""
-        curl = (
+        curl = [
             "curl",
             "-so",
             "/dev/null",
             "-w",
             "%{http_code}",
             "http://127.0.0.1:8000/health/ready",
-        )
+        ]
         return {int(run("docker", "exec", task, *curl)) for task in self.tasks}
 
     @contextlib.contextmanager

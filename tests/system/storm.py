@@ -16,7 +16,6 @@ from tests.service.hostile.postgres_server import PASSWORD
 from tests.service.hostile.process import Hostile, hostile
 from tests.service.hostile.tls_certificates import ROOT
 from tests.support.service import SERVE, Prober, Reply, Service, running
-from tests.system.lateness import p99_with_backlog
 
 
 # Seconds, as is BOUND: the time from the start of an attack until the check must be red. It allows
@@ -44,19 +43,30 @@ EXPENSIVE = ("honest with 600000 iterations", "a body of a gigabyte", "a group o
 
 Groups = Mapping[str, tuple[str, ...]]
 
-# Groups of attacks for each check.
+# Groups of attacks for each check, and those whose names begin so: `web` is for `web-1` too.
 PLAIN: Groups = {
     "postgres": ("postgres", "messages", "scram"),
     "redis": ("redis",),
-    "web-0": ("http",),
+    "web": ("http",),
 }
-SECURE: Groups = {"postgres": ("postgres over TLS",), "redis": ("rediss",), "web-0": ("https",)}
+SECURE: Groups = {"postgres": ("postgres over TLS",), "redis": ("rediss",), "web": ("https",)}
+
+# Assumed requests per second; each of them waits while the service is blocked.
+PACE = 100
 
 
-def cpus() -> tuple[int, int]:
-    """Return the CPU for the service and the CPU for everything else."""
-    available = sorted(os.sched_getaffinity(0))
-    return available[0], available[-1]
+def p99_with_backlog(replies: list[Reply]) -> float:
+    """Return the seconds within which 99 of 100 requests are answered.
+
+    The prober sends a request when the previous one is answered. Requests that other clients would
+    have sent meanwhile count too; otherwise a pause of one second would count as one late answer.
+    """
+    waited = [
+        reply.seconds - missed / PACE
+        for reply in replies
+        for missed in range(int(reply.seconds * PACE) + 1)
+    ]
+    return sorted(waited)[int(len(waited) * 0.99)]
 
 
 @contextlib.contextmanager
@@ -70,11 +80,16 @@ def pinned(processor: int) -> Iterator[None]:
         os.sched_setaffinity(0, before)
 
 
+def kind(check: str) -> str:
+    """Return the key in `Groups` of a check."""
+    return check.partition("-")[0]
+
+
 def attacks(groups: Groups, check: str, rng: random.Random) -> list[tuple[str, Attack]]:
     """Return the attacks on a check in random order, reproductions of known bugs first."""
     found = [
         (f"{group}: {name}", attack)
-        for group in groups[check]
+        for group in groups[kind(check)]
         for name, attack in {**SINGLE, **MANY}[group][1].items()
         if attack.require == "query" and (attack.reason or name in EXPENSIVE)
     ]
@@ -99,16 +114,6 @@ class HostileRun:
     problems: list[str] = field(default_factory=list)
     latencies: list[tuple[float, str]] = field(default_factory=list)
 
-    def end_attack(self, check: str) -> None:
-        """End the attack on a check, and wait until the check passes."""
-        kind = self.kind(check)
-        self.hostile.play(f"{kind}: honest", self.ports[check])
-        self.service.until(check, None, 3 * BOUND)
-
-    def kind(self, check: str) -> str:
-        """Return the first group of attacks on a check."""
-        return self.groups["web-0" if check.startswith("web") else check][0]
-
     def attack(self, check: str, name: str, attack: Attack) -> float:
         """Attack one check, record problems, and return the p99 of liveness in seconds."""
         with Prober(self.service, "/health/live") as prober:
@@ -121,7 +126,8 @@ class HostileRun:
                 self.problems.append(f"{name}: {error}")
             time.sleep(LASTING)
             self.compare({check: {attack.reason}}, name)
-        self.end_attack(check)
+        self.hostile.play(f"{self.groups[check][0]}: honest", self.ports[check])
+        self.service.until(check, None, 3 * BOUND)
         if attack.reason is None:
             time.sleep(INTERVAL + TIMEOUT)  # as above: the check has passed all the time
         self.latencies.append((p99_with_backlog(prober.replies), name))
@@ -134,7 +140,7 @@ class HostileRun:
             while time.monotonic() < ends:
                 expected = {}
                 for check, port in self.ports.items():
-                    candidates = attacks(self.groups, "web-0" if check[:3] == "web" else check, rng)
+                    candidates = attacks(self.groups, check, rng)
                     name, attack = next(one for one in candidates if one[1].reason)
                     self.hostile.play(name, port)
                     # The hostile servers share a CPU, so some attacks arrive too late.
@@ -155,16 +161,13 @@ class HostileRun:
 @contextlib.contextmanager
 def hostile_run(groups: Groups, folder: Path) -> Iterator[HostileRun]:
     """Run a service with honest and hostile dependencies; all checks pass at first."""
-    service_cpu, other_cpu = cpus()
+    available = sorted(os.sched_getaffinity(0))
+    service_cpu, other_cpu = available[0], available[-1]
     nice = ("taskset", "--cpu-list", str(other_cpu), "nice", "-n", "5")
     with pinned(other_cpu), hostile(folder) as honest, hostile(folder, *nice) as attacker:
-        web = groups["web-0"][0]
-        checks = ["postgres", "redis", *(f"web-{number}" for number in range(HOSTILE))]
-        kinds = [groups.get(check, groups["web-0"])[0] for check in checks]
-        ports = {
-            check: attacker.play(f"{kind}: honest")
-            for check, kind in zip(checks, kinds, strict=True)
-        }
+        web = groups["web"][0]
+        checks = [*groups, *(f"web-{number}" for number in range(1, HOSTILE))]
+        ports = {check: attacker.play(f"{groups[kind(check)][0]}: honest") for check in checks}
         urls = {name: f"{web}://127.0.0.1:{port}/" for name, port in ports.items()}
         for number in range(HONEST):
             urls[f"honest-{number}"] = f"{web}://127.0.0.1:{honest.play(f'{web}: honest')}/"

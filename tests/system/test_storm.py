@@ -10,8 +10,15 @@ from pathlib import Path
 import pytest
 
 from tests.service.hostile.tls_certificates import write_certificates
-from tests.system.lateness import p99_with_backlog
-from tests.system.storm import PLAIN, SECURE, Groups, HostileRun, attacks, hostile_run
+from tests.system.storm import (
+    PLAIN,
+    SECURE,
+    Groups,
+    HostileRun,
+    attacks,
+    hostile_run,
+    p99_with_backlog,
+)
 from tests.system.test_load import MIB, memory
 
 

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 from typing import Any
 
 from app.checks.kind import CheckSpec, Resources
@@ -29,19 +29,20 @@ class Witness:
         outage: seconds for which no write passed, at the longest. A check that is always green
             would disagree for as long.
         results: how often writes have passed and failed.
+        is_over: whether the current write is the last one.
     """
 
     def __init__(self, monitor: Monitor, write: Write) -> None:
         self._monitor = monitor
         self._write = write
-        self._is_over = False
+        self.is_over = False
         self.longest = self.outage = 0.0
         self.results = {True: 0, False: 0}
 
     async def run(self) -> None:
-        """Write until `stop`."""
+        """Write until it is over."""
         agreed_at = written_at = time.monotonic()
-        while not self._is_over:
+        while not self.is_over:
             result = await self._try_write()
             self.results[result] += 1
             is_passing = self._monitor.report().checks[0].status is Status.PASS
@@ -53,10 +54,6 @@ class Witness:
             self.longest = max(self.longest, now - agreed_at)
             self.outage = max(self.outage, now - written_at)
             await asyncio.sleep(PAUSE)
-
-    def stop(self) -> None:
-        """End after the current write."""
-        self._is_over = True
 
     async def _try_write(self) -> bool:
         try:
@@ -71,31 +68,21 @@ class Witness:
 async def observed(
     options: Mapping[str, Any], secrets: Mapping[str, str], write: Write
 ) -> AsyncIterator[Witness]:
-    """Run a check named `it` with these options, and a client that writes."""
-    async with open_monitor(options, secrets) as monitor:
-        witness = Witness(monitor, write)
-        task = asyncio.create_task(witness.run())
-        try:
-            yield witness
-        finally:
-            witness.stop()
-            await task
-
-
-@asynccontextmanager
-async def open_monitor(
-    options: Mapping[str, Any], secrets: Mapping[str, str]
-) -> AsyncIterator[Monitor]:
-    """Run the check, and wait for its first result."""
+    """Run a check named `it` with these options and, from its first result on, a client."""
     kind = BY_SCHEME[options["url"].partition(":")[0]]
     spec = CheckSpec("it", kind, kind.options.model_validate({**options, "timeout": TIMEOUT}))
     resources = Resources(secrets.__getitem__, 15, has_secret=secrets.__contains__)
-    opening: AbstractAsyncContextManager[Any] = kind.open(spec, resources)
-    async with opening as probe:
+    async with kind.open(spec, resources) as probe:
         check = Check(
             name="it", probe=probe, explain=probe.explain, interval=INTERVAL, timeout=TIMEOUT
         )
         async with Monitor([check], clock=Clock()) as monitor:
             while not monitor.report().complete:
                 await asyncio.sleep(INTERVAL)
-            yield monitor
+            witness = Witness(monitor, write)
+            task = asyncio.create_task(witness.run())
+            try:
+                yield witness
+            finally:
+                witness.is_over = True
+                await task

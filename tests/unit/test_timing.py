@@ -25,7 +25,7 @@ from app.probe_config import (
 )
 from app.server.server import LINGER
 from app.settings import Settings
-from tests.support.written_figures import broken, find
+from tests.support.written_figures import broken, figure
 
 
 DEFAULT = Guarantees(
@@ -134,9 +134,9 @@ def test_a_broken_rule_is_reported_with_file_and_line(tmp_path: Path) -> None:
     """In any file of a deployment."""
     file = tmp_path / "stack.yaml"
     file.write_text("redis:\n  stop_grace_period: 1m\nbackend:\n  stop_grace_period: 9s\n")
-    grace = find(file, r"stop_grace_period: (\w+)", "^backend:")
+    grace = figure(file, r"stop_grace_period: (\w+)", "^backend:")
     assert grace.seconds == 9
-    assert find(file, r"stop_grace_period: (\w+)").seconds == 60
+    assert figure(file, r"stop_grace_period: (\w+)").seconds == 60
     (line,) = broken([STOP_RULE.apply("Docker", grace.seconds, DEFAULT.shutdown)], {"grace": grace})
     assert line.startswith(f"{file}:4: DRAIN_SECONDS, SHUTDOWN_SECONDS: ")
     assert docker().timeout > ANSWER
