@@ -26,6 +26,7 @@ class PrivateCA:
     critical. Each CA has the same subject, like a CA before and after its renewal.
 
     Attributes:
+        pem: its certificate.
         hashed: the name under which OpenSSL finds it in a directory (`openssl x509 -hash`).
     """
 
@@ -34,12 +35,7 @@ class PrivateCA:
     def __init__(self) -> None:
         self._key = ec.generate_private_key(ec.SECP256R1())
         authority = x509.BasicConstraints(ca=True, path_length=None)
-        self._certificate = self._sign("Private CA", self._key, authority)
-
-    @property
-    def pem(self) -> bytes:
-        """Return the certificate of the CA."""
-        return self._certificate.public_bytes(Encoding.PEM)
+        self.pem = self._sign("Private CA", self._key, authority)
 
     def issue(
         self, file: Path, *hosts: str, begins: timedelta = -DAY, ends: timedelta = DAY
@@ -54,7 +50,7 @@ class PrivateCA:
         names = x509.SubjectAlternativeName([_host(host) for host in hosts])
         certificate = self._sign("server", key, names, (begins, ends))
         form = Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
-        file.write_bytes(key.private_bytes(*form) + certificate.public_bytes(Encoding.PEM))
+        file.write_bytes(key.private_bytes(*form) + certificate)
         file.chmod(0o600)
         return file
 
@@ -64,9 +60,9 @@ class PrivateCA:
         key: ec.EllipticCurvePrivateKey,
         extension: x509.ExtensionType,
         validity: tuple[timedelta, timedelta] = (-DAY, DAY),
-    ) -> x509.Certificate:
+    ) -> bytes:
         now = datetime.now(UTC)
-        return (
+        certificate = (
             x509.CertificateBuilder(subject("Private CA"), subject(common_name), key.public_key())
             .serial_number(x509.random_serial_number())
             .not_valid_before(now + validity[0])
@@ -74,6 +70,7 @@ class PrivateCA:
             .add_extension(extension, critical=False)
             .sign(self._key, hashes.SHA256())
         )
+        return certificate.public_bytes(Encoding.PEM)
 
 
 def _host(name: str) -> x509.GeneralName:

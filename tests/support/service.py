@@ -208,17 +208,13 @@ def on(postgres: Postgres | None = None, valkey: Valkey | None = None) -> dict[s
 
 
 def await_answer(service: Service, within: float = 15) -> None:
-    """Wait until the service answers at all."""
-    deadline = time.monotonic() + within
-    while True:
-        try:
-            service.ask("/health/live")
-        except OSError as error:
-            if service.process.poll() is not None or time.monotonic() > deadline:
-                raise AssertionError(service.log.read_text()) from error
-            time.sleep(0.01)
-        else:
-            return
+    """Wait until the service answers at all. Fail if it exits before."""
+
+    def is_over() -> bool:
+        return service.process.poll() is not None or bool(service.ask("/health/live"))
+
+    wait_for(is_over, within, ignored=(OSError,))
+    assert service.process.poll() is None, service.log.read_text()
 
 
 class Prober(threading.Thread):

@@ -3,15 +3,15 @@
 import contextlib
 import os
 import signal
-import time
 from collections.abc import Iterator
-from typing import Any
+from contextlib import AbstractContextManager
 
 import asyncpg
 from anyio.from_thread import start_blocking_portal
 
 from tests.support.devservers import Postgres
 from tests.support.faults.servers import connect, sql, started_with
+from tests.support.service import wait_for
 
 
 # Selects the sessions of the service's probe by its application name.
@@ -82,33 +82,31 @@ def standby(server: Postgres, *, hot: bool) -> Iterator[None]:
             mark.unlink()
 
 
-@contextlib.contextmanager
-def connections_exhausted(server: Postgres) -> Iterator[None]:
+def connections_exhausted(server: Postgres) -> AbstractContextManager[None]:
     """Open superuser sessions until the server accepts no more."""
-    with connected(server, 1000) as count:
-        assert count
-        yield
+    return connected(server, 1000)
 
 
 @contextlib.contextmanager
 def shutting_down(server: Postgres) -> Iterator[None]:
     """Start a smart shutdown, and hold a session open that keeps it from completing."""
-    with connected(server, 1):
-        os.kill(server.pid, signal.SIGTERM)
-        while "stopping" not in server.lock.read_text():
-            time.sleep(0.001)
-        try:
-            yield
-        finally:
-            server.start()
+    with connected(server, 1), signalled(server, signal.SIGTERM):
+        wait_for(lambda: "stopping" in server.lock.read_text())
+        yield
 
 
 @contextlib.contextmanager
 def shut_down(server: Postgres) -> Iterator[None]:
     """Shut down, which ends every session (57P01), and restart on exit."""
-    os.kill(server.pid, signal.SIGINT)
-    while server.lock.exists():
-        time.sleep(0.001)
+    with signalled(server, signal.SIGINT):
+        wait_for(lambda: not server.lock.exists())
+        yield
+
+
+@contextlib.contextmanager
+def signalled(server: Postgres, number: signal.Signals) -> Iterator[None]:
+    """Send a signal to the main process, and restart on exit."""
+    os.kill(server.pid, number)
     try:
         yield
     finally:
@@ -136,15 +134,10 @@ def slow(server: Postgres, role: str, database: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def connected(server: Postgres, most: int) -> Iterator[int]:
-    """Open up to *most* sessions, as many as the server accepts, and yield their number."""
-    sessions: list[Any] = []
-    with start_blocking_portal() as portal:
+def connected(server: Postgres, most: int) -> Iterator[None]:
+    """Open up to *most* sessions, as many as the server accepts."""
+    with start_blocking_portal() as portal, contextlib.ExitStack() as sessions:
         with contextlib.suppress(asyncpg.TooManyConnectionsError):
-            while len(sessions) < most:
-                sessions.append(portal.call(connect, server))
-        try:
-            yield len(sessions)
-        finally:
-            for connection in sessions:
-                portal.call(connection.terminate)
+            for _ in range(most):
+                sessions.callback(portal.call, portal.call(connect, server).terminate)
+        yield
