@@ -4,16 +4,15 @@ import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from redis import Redis
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel as SentinelClient
 from redis.backoff import NoBackoff
-from redis.exceptions import MovedError, RedisError
-from redis.retry import Retry
 
 from app.checks.race import race
 from tests.support.faults.fault import Blackhole, Cut, Fault, Refuse, Reset, Silent
@@ -61,65 +60,38 @@ def strike(
         pause(rng)
 
 
-class ClusterWriter:
-    """Writes a key of each range of slots, with whichever node takes it or knows who does."""
+Breaking = Callable[..., AbstractContextManager[None]]
 
-    keys = ("b", "c", "a")
 
-    def __init__(self, nodes: Sequence[ClusterNode]) -> None:
-        self._clients = {
-            node.port: Redis(
-                port=node.port,
-                password=node.password_file.read_text(),
-                socket_timeout=TIMEOUT / 6,
-                retry=Retry(NoBackoff(), 0),
-            )
-            for node in nodes
-        }
-        self._ports = dict.fromkeys(self.keys, nodes[0].port)
+def kill_and_freeze(fault: Callable[..., None]) -> list[Callable[..., None]]:
+    """Return two faults: one that kills servers, and one that freezes them."""
+    return [partial(fault, breaking=killed), partial(fault, breaking=frozen)]
 
-    async def write(self) -> None:
-        """Write each key."""
-        await asyncio.gather(*(asyncio.to_thread(self._write, key) for key in self.keys))
 
-    def _write(self, key: str) -> None:
-        """Write one key. The node that took it last is asked first."""
-        refusals = list[RedisError]()
-        for port in sorted(self._clients, key=lambda port: port != self._ports[key]):
-            try:
-                self._ports[key] = self._set(port, key)
-            except RedisError as refusal:
-                refusals.append(refusal)
-            else:
-                return
-        raise refusals[0]
+# A key of each range of slots.
+KEYS = ("b", "c", "a")
 
-    def _set(self, port: int, key: str) -> int:
-        """Write a key at a node, or where that redirects to. Return the port."""
-        try:
-            self._clients[port].set(key, "value")
-        except MovedError as moved:
-            self._clients[moved.port].set(key, "value")
-            return int(moved.port)
-        return port
 
-    def close(self) -> None:
-        """Close the connections."""
-        for client in self._clients.values():
-            client.close()
+async def write_keys(clients: Sequence[Any]) -> None:
+    """Write each key to whichever node takes it."""
+    writes = [[partial(client.set, key, "value") for client in clients] for key in KEYS]
+    await asyncio.gather(*(race(attempts, delay=0) for attempts in writes))
 
 
 async def storm_over_cluster(rng: random.Random, rounds: int) -> Witness:
     """Break the nodes of a Redis Cluster."""
-    faults = [kill_node, freeze_node, lose_range, lose_majority, promote_node]
+    faults = [*kill_and_freeze(lose_node), lose_range, lose_majority, promote_node]
     with running_cluster() as cluster:
-        writer = ClusterWriter(cluster.nodes)
+        password = cluster.nodes[0].password_file.read_text()
+        once = Retry(NoBackoff(), 0)
+        clients = [Redis(port=one.port, password=password, retry=once) for one in cluster.nodes]
         hosts = ",".join(f"127.0.0.1:{node.port}" for node in cluster.nodes)
         options = {"url": f"redis+cluster://{hosts}", "depth": "writable"}
-        secrets = {"it_password": cluster.nodes[0].password_file.read_text()}
-        async with observed(options, secrets, writer.write) as witness:
+        write = partial(write_keys, clients)
+        async with observed(options, {"it_password": password}, write) as witness:
             await asyncio.to_thread(strike, cluster, faults, rng, rounds, cluster.wait_healthy)
-        writer.close()
+        for client in clients:
+            await client.aclose()
     return witness
 
 
@@ -132,15 +104,9 @@ def pairs(cluster: RedisCluster) -> list[tuple[ClusterNode, ClusterNode]]:
     ]
 
 
-def kill_node(cluster: RedisCluster, rng: random.Random) -> None:
-    """Kill a node, and restart it. The replica of a primary takes over."""
-    with killed(rng.choice(cluster.nodes)):
-        pause(rng)
-
-
-def freeze_node(cluster: RedisCluster, rng: random.Random) -> None:
-    """Freeze a node for a while."""
-    with frozen(rng.choice(cluster.nodes)):
+def lose_node(cluster: RedisCluster, rng: random.Random, breaking: Breaking) -> None:
+    """Break a node for a while. The replica of a killed primary takes over."""
+    with breaking(rng.choice(cluster.nodes)):
         pause(rng)
 
 
@@ -173,7 +139,7 @@ async def storm_over_sentinels(rng: random.Random, rounds: int) -> Witness:
         hosts = ",".join(f"{host}:{port}" for host, port in addresses)
         options = {"url": f"redis+sentinel://{hosts}/{SERVICE}", "depth": "writable"}
         secrets = {"it_password": PASSWORD, "it_sentinel_password": SENTINEL_PASSWORD}
-        faults = [freeze_servers, kill_primary, freeze_primary, hand_over, freeze_sentinel]
+        faults = [freeze_servers, *kill_and_freeze(lose_primary), hand_over, freeze_sentinel]
         async with observed(options, secrets, partial(primary.set, "key", "value")) as witness:
             await asyncio.to_thread(strike, group, faults, rng, rounds, group.wait_healthy)
         for one in (primary, *client.sentinels):
@@ -187,17 +153,10 @@ def freeze_servers(group: SentinelGroup, _: random.Random) -> None:
         time.sleep(LASTING)
 
 
-def kill_primary(group: SentinelGroup, _: random.Random) -> None:
-    """Kill the primary, and restart it after another one is promoted."""
+def lose_primary(group: SentinelGroup, _: random.Random, breaking: Breaking) -> None:
+    """Break the primary until another one is promoted."""
     old = group.primary
-    with killed(old):
-        group.wait_failover(old)
-
-
-def freeze_primary(group: SentinelGroup, _: random.Random) -> None:
-    """Freeze the primary until another one is promoted."""
-    old = group.primary
-    with frozen(old):
+    with breaking(old):
         group.wait_failover(old)
 
 
@@ -241,7 +200,7 @@ async def storm_over_replicas(rng: random.Random, rounds: int) -> Witness:
         options = {"url": url, "depth": "writable"}
         secrets = {"it_password": primary.password_file.read_text()}
         writes = [partial(insert, primary, port) for port in ports]
-        faults = [cut_hosts, cut_hosts, freeze_server, kill_server]
+        faults = [cut_hosts, cut_hosts, *kill_and_freeze(lose_server)]
         async with observed(options, secrets, partial(race, writes)) as witness:
             await asyncio.to_thread(strike, replication, faults, rng, rounds - 1)
             await asyncio.to_thread(strike, replication, [promote_replica], rng, 1)
@@ -267,15 +226,9 @@ def cut_hosts(replication: Replication, rng: random.Random) -> None:
         proxy.heal()
 
 
-def freeze_server(replication: Replication, _: random.Random) -> None:
-    """Freeze the primary."""
-    with frozen(replication.primary):
-        time.sleep(LASTING)
-
-
-def kill_server(replication: Replication, _: random.Random) -> None:
-    """Kill the primary, and restart it."""
-    with killed(replication.primary):
+def lose_server(replication: Replication, _: random.Random, breaking: Breaking) -> None:
+    """Break the primary."""
+    with breaking(replication.primary):
         time.sleep(LASTING)
 
 
