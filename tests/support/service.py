@@ -239,18 +239,13 @@ class Prober(threading.Thread):
             assert self.is_alive()
             time.sleep(self._pause)
 
-    def stop(self) -> list[Reply]:
-        """Stop, and return the replies."""
-        self._done.set()
-        self.join()
-        return self.replies
-
     def __enter__(self) -> Self:
         self.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.stop()
+        self._done.set()
+        self.join()
 
 
 def p99(replies: list[Reply]) -> float:

@@ -1,8 +1,7 @@
 """The service with a custom check that ignores each cancellation."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack
+from typing import Any
 
 from app import application, check_factory
 from app.health import Check
@@ -13,23 +12,12 @@ from tests.support.fakes import deaf
 from tests.support.specs import spec_of
 
 
-class StuckProbe:
-    """A probe that never ends, even if cancelled."""
-
-    explain = staticmethod(default_reason)
-
-    async def __call__(self) -> None:
-        """Never return."""
-        await deaf(asyncio.Event())()
-
-
-def create_checks(
-    settings: Settings, read_secret: Callable[[str], str]
-) -> tuple[list[Check], Callable[[AsyncExitStack], Awaitable[None]]]:
+def create_checks(settings: Settings, read_secret: Any) -> tuple[list[Check], Any]:
     """Create the checks of the settings, and add the stuck check."""
-    stuck = check_factory.make_check(spec_of("mine", settings), StuckProbe())
+    probe: Any = deaf(asyncio.Event())
+    probe.explain = default_reason
     checks, open_probes = check_factory.create_checks(settings, read_secret)
-    return [*checks, stuck], open_probes
+    return [*checks, check_factory.make_check(spec_of("mine", settings), probe)], open_probes
 
 
 application.create_checks = create_checks  # type: ignore[attr-defined]

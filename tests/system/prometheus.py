@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import time
 from collections.abc import Iterable
 from http import HTTPStatus
 from pathlib import Path
@@ -12,6 +11,7 @@ from urllib.parse import urlencode
 import yaml
 
 from app.event_loop import WINDOW
+from tests.image.stack import until
 from tests.support.devservers.servers import DevServer
 from tests.support.service import ROOT, ask, wait_for
 from tests.system.servers import program
@@ -143,10 +143,7 @@ class Prometheus(MonitoringServer):
 
         The service reports a pause of the machine for a while, so the wait is longer than that.
         """
-        deadline = time.monotonic() + WINDOW + 10
-        while (firing := self.firing(job)) != set(alerts):
-            assert time.monotonic() < deadline, f"{firing} instead of {set(alerts)}"
-            time.sleep(0.1)
+        until(lambda: self.firing(job), set(alerts), WINDOW + 10)
 
 
 def dashboard() -> list[Any]:
