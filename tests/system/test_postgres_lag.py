@@ -12,6 +12,7 @@ from tests.support.faults.fault import Refuse
 from tests.support.faults.proxy import Proxy, proxy_in_thread
 from tests.support.faults.servers import sql
 from tests.support.specs import postgres
+from tests.system.asking import wait_until_passing
 from tests.system.replicas import Replica
 from tests.system.servers import SystemPostgres
 from tests.unit.checks.attempt import failure
@@ -98,15 +99,6 @@ def wait_for(server: SystemPostgres, condition: str) -> None:
         pass
 
 
-async def passes_within(probe: Any, seconds: float) -> None:
-    """Probe until it passes."""
-    async with asyncio.timeout(seconds):
-        while True:
-            with contextlib.suppress(Exception):
-                await probe()
-                return
-
-
 async def test_a_replica_that_has_replayed_all_passes(probe: Any) -> None:
     await probe()
     assert probe.facts().replication_lag == 0
@@ -144,7 +136,7 @@ async def test_a_lag_that_is_shorter_than_the_interval_shows(
             assert await failure(probe) is Reason.LAGGING
     finally:
         sql(replica, "ALTER SYSTEM RESET recovery_min_apply_delay", "SELECT pg_reload_conf()")
-    await passes_within(probe, 5)
+    await wait_until_passing(probe)
 
 
 async def test_a_paused_replay_is_lagging(
@@ -156,7 +148,7 @@ async def test_a_paused_replay_is_lagging(
         for _ in range(3):
             assert await failure(probe) is Reason.LAGGING
         assert probe.facts().replication_lag > MAX_LAG
-    await passes_within(probe, 5)
+    await wait_until_passing(probe)
     await probe()
     assert probe.facts().replication_lag == 0
 
@@ -189,7 +181,7 @@ async def test_a_replica_that_has_replayed_nothing_since_its_start_is_lagging(
             await asyncio.sleep(MAX_LAG)
             assert await failure(probe) is Reason.LAGGING
             sql(fresh, "SELECT pg_wal_replay_resume()")
-            await passes_within(probe, 5)
+            await wait_until_passing(probe)
 
 
 async def test_without_a_limit_the_lag_is_measured_only(
@@ -214,7 +206,7 @@ async def test_a_replica_that_receives_nothing_is_lagging(
             await unlimited()
         finally:
             link.heal()
-    await passes_within(probe, 5)
+    await wait_until_passing(probe)
 
 
 async def test_a_replica_that_restores_an_archive_needs_no_receiver(
