@@ -6,12 +6,14 @@ from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
 
 DAY = timedelta(days=1)
+
+PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
 
 def subject(name: str) -> x509.Name:
@@ -38,15 +40,21 @@ class PrivateCA:
         self.pem = self._sign("Private CA", self._key, authority)
 
     def issue(
-        self, file: Path, *hosts: str, begins: timedelta = -DAY, ends: timedelta = DAY
+        self,
+        file: Path,
+        *hosts: str,
+        begins: timedelta = -DAY,
+        ends: timedelta = DAY,
+        key: PrivateKey | None = None,
     ) -> Path:
         """Write a certificate for hosts and its key into a file, and return the file.
 
         Args:
             begins: when its validity begins, from now on.
             ends: when its validity ends, from now on.
+            key: the key of the server; a new one by default.
         """
-        key = ec.generate_private_key(ec.SECP256R1())
+        key = key or ec.generate_private_key(ec.SECP256R1())
         names = x509.SubjectAlternativeName([_host(host) for host in hosts])
         certificate = self._sign("server", key, names, (begins, ends))
         form = Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
@@ -57,7 +65,7 @@ class PrivateCA:
     def _sign(
         self,
         common_name: str,
-        key: ec.EllipticCurvePrivateKey,
+        key: PrivateKey,
         extension: x509.ExtensionType,
         validity: tuple[timedelta, timedelta] = (-DAY, DAY),
     ) -> bytes:

@@ -3,18 +3,15 @@
 from collections.abc import Mapping
 
 from app.health import Reason
-from tests.service.hostile import (
-    http_attacks,
-    postgres_server,
-    redis_attacks,
-    redis_server,
-    tls_attacks,
-)
-from tests.service.hostile.client import Attack, Script, limited, script
+from tests.service.hostile import http_attacks, postgres_server, redis_server
+from tests.service.hostile.client import Attack, Script, limited
+from tests.service.hostile.http_attacks import HTTP
 from tests.service.hostile.message_attacks import MESSAGES
 from tests.service.hostile.postgres_attacks import POSTGRES
+from tests.service.hostile.redis_attacks import REDIS
 from tests.service.hostile.redis_server import NO_CLUSTER, OK
 from tests.service.hostile.scram_attacks import SCRAM, UPGRADES
+from tests.service.hostile.tls_attacks import TLS
 
 
 def cut(honest: Script, length: int) -> dict[str, Attack]:
@@ -36,9 +33,9 @@ Tables = Mapping[str, tuple[str, Mapping[str, Attack]]]
 SINGLE: Tables = {
     "postgres": ("postgres", {**POSTGRES, **UPGRADES}),
     "scram": ("postgres", SCRAM),
-    "redis": ("redis", redis_attacks.REDIS),
-    "http": ("http", http_attacks.HTTP),
-    **{kind: (kind, table) for kind, table in tls_attacks.TLS.items()},
+    "redis": ("redis", REDIS),
+    "http": ("http", HTTP),
+    **{kind: (kind, table) for kind, table in TLS.items()},
 }
 
 # Too many for a test each: one test runs a whole table.
@@ -46,7 +43,7 @@ MANY: Tables = {
     "messages": ("postgres", MESSAGES),
     "cut postgres": ("postgres", cut(postgres_server.honest, len(WELCOME + ANSWER))),
     "cut redis": ("redis", cut(redis_server.honest, len(2 * OK + NO_CLUSTER) + 22)),
-    "cut http": ("http", cut(script(http_attacks.read_request, HEAD), len(HEAD))),
+    "cut http": ("http", cut(http_attacks.honest, len(HEAD))),
 }
 
 # Each attack with the kind of probe that it targets.

@@ -1,16 +1,17 @@
 """The hostile server's side of a probe's connection, and the building blocks of attacks."""
 
 import asyncio
-import contextlib
-import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Concatenate, ParamSpec
 
 from app.health import Reason
 
 
 CHUNK = 64 * 1024
+
+P = ParamSpec("P")
 
 
 class Client:
@@ -26,37 +27,38 @@ class Client:
     def __init__(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, number: int, folder: Path
     ) -> None:
-        self.number = number
-        self.folder = folder
+        self.number, self.folder = number, folder
         self.limit: int | None = None
         self.byte_by_byte = False
-        self._reader = reader
-        self._writer = writer
-        connection: socket.socket = writer.get_extra_info("socket")
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._reader, self.writer = reader, writer
+        self._received = b""
 
     async def read(self, length: int) -> bytes:
         """Return exactly *length* bytes."""
-        return await self._reader.readexactly(length)
-
-    async def read_some(self) -> bytes:
-        """Return the bytes that arrive next."""
-        data = await self._reader.read(CHUNK)
-        if not data:
-            raise EOFError
+        while len(self._received) < length:
+            self._received += await self.read_some()
+        data, self._received = self._received[:length], self._received[length:]
         return data
 
     async def read_until(self, end: bytes) -> bytes:
         """Return everything up to and including *end*."""
-        return await self._reader.readuntil(end)
+        while end not in self._received:
+            self._received += await self.read_some()
+        return await self.read(self._received.index(end) + len(end))
+
+    async def read_some(self) -> bytes:
+        """Return the bytes that arrive next."""
+        if data := await self._reader.read(CHUNK):
+            return data
+        raise EOFError
 
     async def write(self, data: bytes) -> None:
         """Send bytes, up to the limit."""
         sent = data if self.limit is None else data[: self.limit]
         size = 1 if self.byte_by_byte else CHUNK
         for start in range(0, len(sent), size):
-            self._writer.write(sent[start : start + size])
-            await self._writer.drain()
+            self.writer.write(sent[start : start + size])
+            await self.writer.drain()
             # Yield to other connections: drain() does not, unless the buffer is full.
             await asyncio.sleep(0.0005 if self.byte_by_byte else 0)
         if self.limit is not None:
@@ -64,21 +66,26 @@ class Client:
             if not self.limit:
                 raise EOFError
 
-    async def wait_closed(self) -> None:
-        """Wait until the client has closed the connection."""
-        while await self._reader.read(CHUNK):
-            pass
 
-    def abort(self) -> None:
-        """Close the connection at once."""
-        self._writer.transport.abort()
-
-    def close(self) -> None:
-        """Close the connection after all data is sent."""
-        self._writer.close()
-
-
+# Plays the server on one connection. It then stays open until the client closes it, or is closed at
+# once if the script raises EOFError.
 Script = Callable[[Client], Awaitable[None]]
+
+
+def scripted(run: Callable[Concatenate[Client, P], Awaitable[None]]) -> Callable[P, Script]:
+    """Turn a function of a client and arguments into one of the arguments that returns a script."""
+
+    def bind(*arguments: P.args, **options: P.kwargs) -> Script:
+        return lambda client: run(client, *arguments, **options)
+
+    return bind
+
+
+@scripted
+async def script(client: Client, *steps: bytes | Script) -> None:
+    """Send bytes and run other scripts, in order."""
+    for step in steps:
+        await (client.write(step) if isinstance(step, bytes) else step(client))
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,93 +107,55 @@ class Attack:
     connections: int = 2
 
 
-async def play(script: Script, client: Client) -> None:
-    """Run a script, then keep the connection open until the client closes it."""
-    try:
-        with contextlib.suppress(OSError, EOFError):
-            await script(client)
-            await client.wait_closed()
-    finally:
-        client.close()
+def attack(*steps: bytes | Script, **expected: Any) -> Attack:
+    """Return an attack whose script has these steps."""
+    return Attack(script(*steps), **expected)
 
 
-def script(*steps: bytes | Script) -> Script:
-    """Return a script that sends bytes and runs other scripts, in order."""
-
-    async def run(client: Client) -> None:
-        for step in steps:
-            await (client.write(step) if isinstance(step, bytes) else step(client))
-
-    return run
-
-
-def endless(piece: bytes) -> Script:
-    """Return a script that sends *piece* repeatedly, as fast as the client reads."""
+@scripted
+async def endless(client: Client, piece: bytes) -> None:
+    """Send *piece* repeatedly, as fast as the client reads."""
     data = piece * max(1, CHUNK // len(piece))
-
-    async def run(client: Client) -> None:
-        while True:
-            await client.write(data)
-
-    return run
+    while True:
+        await client.write(data)
 
 
-def send_total(length: int) -> Script:
-    """Return a script that sends *length* bytes of `x`."""
-
-    async def run(client: Client) -> None:
-        for _ in range(length // CHUNK):
-            await client.write(b"x" * CHUNK)
-
-    return run
+@scripted
+async def send_total(client: Client, length: int) -> None:
+    """Send *length* bytes of `x`."""
+    for _ in range(length // CHUNK):
+        await client.write(b"x" * CHUNK)
 
 
-def trickle(piece: bytes, pause: float = 0.001) -> Script:
-    """Return a script that sends *piece* repeatedly, with a pause in seconds."""
-
-    async def run(client: Client) -> None:
-        while True:
-            await client.write(piece)
-            await asyncio.sleep(pause)
-
-    return run
+@scripted
+async def trickle(client: Client, piece: bytes) -> None:
+    """Send *piece* repeatedly, with pauses."""
+    while True:
+        await client.write(piece)
+        await asyncio.sleep(0.001)
 
 
-async def hang_up(client: Client) -> None:
+async def hang_up(_: Client) -> None:
     """Close the connection."""
-    del client
     raise EOFError
 
 
-async def stay_silent(client: Client) -> None:
-    """Send nothing until the client closes the connection."""
-    await client.wait_closed()
+@scripted
+async def then_frozen(client: Client, first: Script) -> None:
+    """Run *first* on the first connection, and stay silent on the others."""
+    if not client.number:
+        await first(client)
 
 
-def then_frozen(first: Script) -> Script:
-    """Return a script that runs *first* on the first connection, and stays silent on the others."""
-
-    async def run(client: Client) -> None:
-        await (stay_silent if client.number else first)(client)
-
-    return run
+@scripted
+async def limited(client: Client, length: int, honest: Script) -> None:
+    """Close an honest server's connection after *length* bytes."""
+    client.limit = length
+    await honest(client)
 
 
-def limited(length: int, honest: Script) -> Script:
-    """Return a script that closes an honest server's connection after *length* bytes."""
-
-    async def run(client: Client) -> None:
-        client.limit = length
-        await honest(client)
-
-    return run
-
-
-def byte_by_byte(honest: Script) -> Script:
-    """Return a script in which an honest server sends each byte in its own packet."""
-
-    async def run(client: Client) -> None:
-        client.byte_by_byte = True
-        await honest(client)
-
-    return run
+@scripted
+async def byte_by_byte(client: Client, honest: Script) -> None:
+    """Send each byte of an honest server in its own packet."""
+    client.byte_by_byte = True
+    await honest(client)

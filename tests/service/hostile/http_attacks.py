@@ -4,18 +4,17 @@ from app.health import Reason
 from tests.service.hostile.client import (
     Attack,
     Client,
+    attack,
     byte_by_byte,
     endless,
     hang_up,
     script,
     send_total,
-    stay_silent,
     trickle,
 )
 
 
 OK = b"HTTP/1.1 200 OK\r\n"
-HONEST = OK + b"Content-Length: 2\r\n\r\nok"
 
 
 async def read_request(client: Client) -> None:
@@ -27,6 +26,8 @@ def head(*lines: bytes) -> bytes:
     """Return a status line and headers."""
     return OK + b"".join(line + b"\r\n" for line in lines) + b"\r\n"
 
+
+honest = script(read_request, head(b"Content-Length: 2") + b"ok")
 
 COOKIE = b"Set-Cookie: name=" + b"x" * 1000
 
@@ -55,21 +56,6 @@ UNUSUAL: dict[str, bytes] = {
     "100 before": b"HTTP/1.1 100 Continue\r\n\r\n" + head(),
 }
 
-ACCEPTED = {
-    name: Attack(script(read_request, answer, hang_up), None, passes=2)
-    for name, answer in UNUSUAL.items()
-} | {
-    "honest": Attack(script(read_request, HONEST, hang_up), None, passes=2),
-    "honest, a byte at a time": Attack(
-        byte_by_byte(script(read_request, HONEST, hang_up)), None, passes=2
-    ),
-    "a body of a gigabyte": Attack(script(read_request, head(), send_total(2**30)), None, passes=3),
-    "a body of unknown length": Attack(script(read_request, head(), endless(b"x")), None, passes=3),
-    "a length of a gigabyte": Attack(
-        script(read_request, head(b"Content-Length: 1073741824")), None
-    ),
-}
-
 LINES = (
     b"HTTP/1.1 20", b"HTTP/1.1 2000", b"HTTP/1.1 2x0", b"HTTP/1.1 -200", b"HTTP/1.1 +20",
     b"HTTP/1.1", b"HTTP/1.1 ", b"HTTP/9", b"HTTP/9 200 OK", b"HTTP/ 200 OK",
@@ -79,38 +65,40 @@ LINES = (
     b"SSH-2.0-OpenSSH_9.2", b"220 mail.example.com ESMTP", b"+OK ready", b"-ERR unknown command",
 )  # fmt: skip
 
-JUNK = {f"status line {line!r}": Attack(script(read_request, line + b"\r\n\r\n")) for line in LINES}
-
-ENDLESS = {
-    "a head of 70 KB": Attack(script(read_request, head(*[COOKIE] * 70))),
-    "a status line of 70 KB": Attack(
-        script(read_request, b"HTTP/1.1 200 " + b"x" * 70_000 + b"\r\n\r\n")
+HTTP: dict[str, Attack] = {
+    **{
+        name: attack(read_request, answer, hang_up, reason=None, passes=2)
+        for name, answer in UNUSUAL.items()
+    },
+    "honest": attack(honest, hang_up, reason=None, passes=2),
+    "honest, a byte at a time": attack(byte_by_byte(honest), hang_up, reason=None, passes=2),
+    "a body of a gigabyte": attack(read_request, head(), send_total(2**30), reason=None, passes=3),
+    "a body of unknown length": attack(read_request, head(), endless(b"x"), reason=None, passes=3),
+    "a length of a gigabyte": attack(
+        read_request, head(b"Content-Length: 1073741824"), reason=None
     ),
-    "a head without an end": Attack(script(read_request, OK, endless(b"X-More: x\r\n"))),
-    "a header without an end": Attack(script(read_request, OK, b"X: ", endless(b"x"))),
-    "a status line without an end": Attack(script(read_request, OK[:-2], endless(b"x"))),
-    "a head that trickles": Attack(script(read_request, OK, trickle(b"x")), Reason.TIMEOUT),
-    "100 without an end": Attack(script(read_request, endless(b"HTTP/1.1 100 Continue\r\n\r\n"))),
-    "103 without an end": Attack(
-        script(read_request, endless(b"HTTP/1.1 103 Early\r\nLink: </a>\r\n\r\n"))
+    **{f"status line {line!r}": attack(read_request, line + b"\r\n\r\n") for line in LINES},
+    "a head of 70 KB": attack(read_request, head(*[COOKIE] * 70)),
+    "a status line of 70 KB": attack(read_request, b"HTTP/1.1 200 " + b"x" * 70_000 + b"\r\n\r\n"),
+    "a head without an end": attack(read_request, OK, endless(b"X-More: x\r\n")),
+    "a header without an end": attack(read_request, OK, b"X: ", endless(b"x")),
+    "a status line without an end": attack(read_request, OK[:-2], endless(b"x")),
+    "a head that trickles": attack(read_request, OK, trickle(b"x"), reason=Reason.TIMEOUT),
+    "100 without an end": attack(read_request, endless(b"HTTP/1.1 100 Continue\r\n\r\n")),
+    "103 without an end": attack(
+        read_request, endless(b"HTTP/1.1 103 Early\r\nLink: </a>\r\n\r\n")
     ),
-    "100 that trickle": Attack(script(read_request, trickle(b"HTTP/1.1 100 Continue\r\n\r\n"))),
-    "line ends": Attack(script(read_request, b"\n" * 65_536)),
-    "line ends without an end": Attack(script(read_request, endless(b"\r\n"))),
-    "NULs without an end": Attack(script(read_request, endless(bytes(100)))),
-    "a greeting without an end": Attack(script(endless(b"220 hello\r\n"))),
+    "100 that trickle": attack(read_request, trickle(b"HTTP/1.1 100 Continue\r\n\r\n")),
+    "line ends": attack(read_request, b"\n" * 65_536),
+    "line ends without an end": attack(read_request, endless(b"\r\n")),
+    "NULs without an end": attack(read_request, endless(bytes(100))),
+    "a greeting without an end": attack(endless(b"220 hello\r\n")),
+    "another status": attack(read_request, b"HTTP/1.1 503 No\r\n\r\n", reason=Reason.HTTP_STATUS),
+    "switching protocols": attack(
+        read_request, b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\n\r\n"
+    ),
+    "an alert of TLS": attack(read_request, b"\x15\x03\x01\0\x02\x02\x0a", hang_up),
+    "half a head": attack(read_request, OK, reason=Reason.TIMEOUT),
+    "half a head and its end": attack(read_request, OK, hang_up, reason=Reason.DISCONNECTED),
+    "an end": attack(read_request, hang_up, reason=Reason.DISCONNECTED),
 }
-
-OTHER = {
-    "another status": Attack(script(read_request, b"HTTP/1.1 503 No\r\n\r\n"), Reason.HTTP_STATUS),
-    "switching protocols": Attack(
-        script(read_request, b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\n\r\n")
-    ),
-    "an alert of TLS": Attack(script(read_request, b"\x15\x03\x01\0\x02\x02\x0a", hang_up)),
-    "half a head": Attack(script(read_request, OK, stay_silent), Reason.TIMEOUT),
-    "half a head and its end": Attack(script(read_request, OK, hang_up), Reason.DISCONNECTED),
-    "an end": Attack(script(read_request, hang_up), Reason.DISCONNECTED),
-}
-
-
-HTTP: dict[str, Attack] = {**ACCEPTED, **JUNK, **ENDLESS, **OTHER}

@@ -10,7 +10,7 @@ import re
 import struct
 from collections.abc import Callable
 
-from tests.service.hostile.client import Client, Script, script
+from tests.service.hostile.client import Client, script, scripted
 
 
 PASSWORD = "a password"  # noqa: S105 - of a server that exists for one test
@@ -79,22 +79,18 @@ async def read_query(client: Client) -> None:
     await read_message(client)
 
 
-def answer_query(surplus: bytes = b"") -> Script:
-    """Return a script that answers a query, and sends *surplus* after that."""
-
-    async def run(client: Client) -> None:
-        number = re.search(rb"SELECT (\d+)", await read_message(client))
-        value = row(number[1] if number else b"")
-        await client.write(SET + COLUMNS + value + SELECTED + READY + surplus)
-
-    return run
+@scripted
+async def answer_query(client: Client, surplus: bytes = b"") -> None:
+    """Answer a query, and send *surplus* after that."""
+    number = re.search(rb"SELECT (\d+)", await read_message(client))
+    value = row(number[1] if number else b"")
+    await client.write(SET + COLUMNS + value + SELECTED + READY + surplus)
 
 
 async def answer_queries(client: Client) -> None:
     """Answer every query."""
-    answer = answer_query()
     while True:
-        await answer(client)
+        await answer_query()(client)
 
 
 authenticated = script(started, AUTHENTICATED)
@@ -102,46 +98,41 @@ welcomed = script(authenticated, WELCOME)
 queried = script(welcomed, read_query)
 honest = script(welcomed, answer_queries)
 
-
-def challenge(nonce: bytes, salt: bytes, iterations: bytes) -> bytes:
-    """Return the server's first SCRAM message."""
-    return b"r=" + nonce + b"s3rver,s=" + salt + b",i=" + iterations
-
-
+SCRAM_OFFER = authentication(10, b"SCRAM-SHA-256\0\0")
 SALT = base64.b64encode(b"sixteen bytes...")
 
 
-def scram(
-    challenges: Callable[[bytes], bytes] = lambda nonce: challenge(nonce, SALT, b"4096"),
-    finishes: Callable[[bytes], bytes] = lambda signature: b"v=" + signature,
+def challenge(nonce: bytes, iterations: bytes = b"4096") -> bytes:
+    """Return the server's first SCRAM message."""
+    return b"r=" + nonce + b"s3rver,s=" + SALT + b",i=" + iterations
+
+
+def signed(signature: bytes) -> bytes:
+    """Return the server's last SCRAM message."""
+    return authentication(12, b"v=" + signature)
+
+
+@scripted
+async def scram(
+    client: Client,
+    challenges: Callable[[bytes], bytes] = challenge,
+    ends: Callable[[bytes], bytes] = signed,
     iterations: int = 4096,
-    mechanisms: bytes = b"SCRAM-SHA-256\0\0",
-) -> Script:
-    """Return a script that authenticates the client by SCRAM-SHA-256.
+) -> None:
+    """Authenticate the client by SCRAM-SHA-256.
 
     Args:
         challenges: returns the server's first message for the client's nonce.
-        finishes: returns the server's last message for the correct signature, in base64.
+        ends: returns what follows the client's proof, for the correct signature in base64.
         iterations: the iterations of the challenge, for the signature.
-        mechanisms: the mechanisms that the server offers.
     """
-
-    async def run(client: Client) -> None:
-        await client.write(authentication(10, mechanisms))
-        first = (await read_message(client))[len(b"SCRAM-SHA-256\0") + 4 :]
-        bare = first.split(b",", 2)[2]
-        nonce = bare.split(b"r=")[1]
-        server_first = challenges(nonce)
-        await client.write(authentication(11, server_first))
-        proof = (await read_message(client)).split(b",p=")[0]
-        signature = _signature(b",".join((bare, server_first, proof)), iterations)
-        await client.write(authentication(12, finishes(signature)))
-
-    return run
-
-
-def _signature(signed: bytes, iterations: int) -> bytes:
+    await client.write(SCRAM_OFFER)
+    bare = (await read_message(client)).partition(b",,")[2]
+    server_first = challenges(bare.partition(b"r=")[2])
+    await client.write(authentication(11, server_first))
+    proof = (await read_message(client)).split(b",p=")[0]
     salt = base64.b64decode(SALT)
     salted = hashlib.pbkdf2_hmac("sha256", PASSWORD.encode(), salt, iterations)
     key = hmac.digest(salted, b"Server Key", "sha256")
-    return base64.b64encode(hmac.digest(key, signed, "sha256"))
+    signature = hmac.digest(key, b",".join((bare, server_first, proof)), "sha256")
+    await client.write(ends(base64.b64encode(signature)))

@@ -1,34 +1,35 @@
 """The attacks of hostile Redis servers."""
 
+from collections.abc import Mapping
+
 from app.health import Reason
 from tests.service.hostile.client import (
     Attack,
-    Client,
     Script,
+    attack,
     byte_by_byte,
     endless,
     hang_up,
-    script,
     send_total,
-    stay_silent,
     then_frozen,
     trickle,
 )
 from tests.service.hostile.redis_server import (
     OK,
     always_reply,
+    answer_ping,
     bulk,
     first_command,
     honest,
     pinged,
     queued,
-    read_command,
-    reply_to,
     until,
 )
 
 
 MEGABYTE = 2**20
+
+Steps = tuple[bytes | Script, ...]
 
 # Not a valid reply to any of a probe's commands.
 REPLIES = {
@@ -79,65 +80,50 @@ REPLIES = {
     "2147483647 pairs": b"%2147483647\r\n",
 }
 
-BROKEN = {
-    f"{what} to {name}": Attack(script(phase, reply))
-    for what, reply in REPLIES.items()
-    for name, phase in (("the first command", first_command), ("PING", pinged))
+BROKEN: Mapping[str, Steps] = {
+    **{what: (reply,) for what, reply in REPLIES.items()},
+    "512 MB that come": (b"$536870912\r\n", send_total(512 * MEGABYTE)),
+    "512 MB that trickle": (b"$536870912\r\n", trickle(b"x")),
+    "a status of 20 MB": (b"+", send_total(20 * MEGABYTE), b"\r\n"),
+    "an error of 20 MB": (b"-ERR ", send_total(20 * MEGABYTE), b"\r\n"),
+    "a number of 20 MB": (b":", endless(b"9")),
+    "a status without an end": (b"+", endless(b"x")),
+    "statuses without an end": (endless(OK),),
+    "numbers without an end": (endless(b":1\r\n"),),
+    "pushes without an end": (endless(b">1\r\n+x\r\n"),),
+    "arrays without an end": (endless(b"*1\r\n"),),
+    "NULs without an end": (endless(bytes(64)),),
 }
 
-HUGE = {
-    f"{what} to {name}": Attack(script(phase, *steps))
-    for what, steps in {
-        "512 MB that come": (b"$536870912\r\n", send_total(512 * MEGABYTE)),
-        "512 MB that trickle": (b"$536870912\r\n", trickle(b"x")),
-        "a status of 20 MB": (b"+", send_total(20 * MEGABYTE), b"\r\n"),
-        "an error of 20 MB": (b"-ERR ", send_total(20 * MEGABYTE), b"\r\n"),
-        "a number of 20 MB": (b":", endless(b"9")),
-        "a status without an end": (b"+", endless(b"x")),
-        "statuses without an end": (endless(OK),),
-        "numbers without an end": (endless(b":1\r\n"),),
-        "pushes without an end": (endless(b">1\r\n+x\r\n"),),
-        "arrays without an end": (endless(b"*1\r\n"),),
-        "NULs without an end": (endless(bytes(64)),),
-    }.items()
-    for name, phase in (("the first command", first_command), ("PING", pinged))
-}
-
-SLOW = {
-    f"{what} to {name}": Attack(script(phase, start, trickle(b"x")), Reason.TIMEOUT)
-    for what, start in {
-        "60 KB that trickle": b"$60000\r\n",
-        "a status without an end that trickles": b"+",
-        "an error without an end that trickles": b"-",
-    }.items()
-    for name, phase in (("the first command", first_command), ("PING", pinged))
+SLOW: Mapping[str, Steps] = {
+    "60 KB that trickle": (b"$60000\r\n", trickle(b"x")),
+    "a status without an end that trickles": (b"+", trickle(b"x")),
+    "an error without an end that trickles": (b"-", trickle(b"x")),
 }
 
 WRONG = {
-    "OK to everything": Attack(always_reply(OK)),
-    "OK to every command of a transaction": Attack(always_reply(OK), require="writable"),
-    "PONG without the nonce": Attack(always_reply(b"+PONG\r\n")),
-    "another nonce": Attack(script(pinged, bulk(b"0" * 32))),
-    "a nonce as a status": Attack(script(pinged, b"+" + b"0" * 32 + b"\r\n")),
-    "no QUEUED": Attack(script(queued, OK, OK), require="writable"),
-    "QUEUED twice": Attack(script(until(b"DISCARD"), b"+QUEUED\r\n"), require="writable"),
-    "QUEUED to MULTI": Attack(script(until(b"MULTI"), b"+QUEUED\r\n" * 3), require="writable"),
-    "a number to DISCARD": Attack(script(until(b"DISCARD"), b":1\r\n"), require="writable"),
-    "an answer before the question": Attack(
-        script(first_command, b"+OK\r\n+OK\r\n+PONG\r\n", stay_silent)
-    ),
-    "answers on accepting": Attack(script(OK * 3 + b"+PONG\r\n", stay_silent)),
-    "a surplus answer to the introduction": Attack(script(until(b"CLIENT"), OK + OK, stay_silent)),
-    "an end in an answer": Attack(script(pinged, b"$32\r\nabc", hang_up), Reason.DISCONNECTED),
-    "an end before an answer": Attack(script(pinged, hang_up), Reason.DISCONNECTED),
-    "an alert of TLS": Attack(script(first_command, b"\x15\x03\x01\0\x02\x02\x0a", hang_up)),
-    "half an answer": Attack(script(pinged, b"$32\r\nabc", stay_silent), Reason.TIMEOUT),
-    "half a line": Attack(script(pinged, b"+PO", stay_silent), Reason.TIMEOUT),
-    "a CR and no LF": Attack(script(pinged, b"+PONG\r", stay_silent), Reason.TIMEOUT),
+    "OK to everything": attack(always_reply(OK)),
+    "OK to every command of a transaction": attack(always_reply(OK), require="writable"),
+    "PONG without the nonce": attack(always_reply(b"+PONG\r\n")),
+    "another nonce": attack(pinged, bulk(b"0" * 32)),
+    "a nonce as a status": attack(pinged, b"+" + b"0" * 32 + b"\r\n"),
+    "no QUEUED": attack(queued, OK, OK, require="writable"),
+    "QUEUED twice": attack(until(b"DISCARD"), b"+QUEUED\r\n", require="writable"),
+    "QUEUED to MULTI": attack(until(b"MULTI"), b"+QUEUED\r\n" * 3, require="writable"),
+    "a number to DISCARD": attack(until(b"DISCARD"), b":1\r\n", require="writable"),
+    "an answer before the question": attack(first_command, b"+OK\r\n+OK\r\n+PONG\r\n"),
+    "answers on accepting": attack(OK * 3 + b"+PONG\r\n"),
+    "a surplus answer to the introduction": attack(until(b"CLIENT"), OK + OK),
+    "an end in an answer": attack(pinged, b"$32\r\nabc", hang_up, reason=Reason.DISCONNECTED),
+    "an end before an answer": attack(pinged, hang_up, reason=Reason.DISCONNECTED),
+    "an alert of TLS": attack(first_command, b"\x15\x03\x01\0\x02\x02\x0a", hang_up),
+    "half an answer": attack(pinged, b"$32\r\nabc", reason=Reason.TIMEOUT),
+    "half a line": attack(pinged, b"+PO", reason=Reason.TIMEOUT),
+    "a CR and no LF": attack(pinged, b"+PONG\r", reason=Reason.TIMEOUT),
 }
 
 ERRORS = {
-    f"error {text[:30]!r}": Attack(script(phase, b"-" + text + b"\r\n"), reason)
+    f"error {text[:30]!r}": attack(phase, b"-" + text + b"\r\n", reason=reason)
     for text, reason, phase in (
         (b"WRONGPASS invalid", Reason.AUTH, first_command),
         (b"WRONGPASS \xe9t\xe9 \xff\xfe", Reason.AUTH, first_command),
@@ -149,22 +135,12 @@ ERRORS = {
     )
 }
 
-
-def surplus(extra: bytes) -> Script:
-    """Return a script that answers a PING, sends *extra*, and then freezes."""
-
-    async def run(client: Client) -> None:
-        while (command := await read_command(client))[0] != b"PING":
-            await client.write(reply_to(command))
-        await client.write(reply_to(command) + extra)
-
-    return then_frozen(run)
-
-
 # A server that sends more than the reply, and then freezes.
 FROZEN = {
-    f"{name}, then frozen": Attack(surplus(extra), Reason.TIMEOUT, passes=1)
-    for name, extra in {
+    f"{name}, then frozen": attack(
+        then_frozen(answer_ping(surplus)), reason=Reason.TIMEOUT, passes=1
+    )
+    for name, surplus in {
         "nothing": b"",
         "a surplus PONG": b"+PONG\r\n",
         "fifty surplus PONGs": b"+PONG\r\n" * 50,
@@ -175,7 +151,13 @@ FROZEN = {
 }
 
 REDIS: dict[str, Attack] = {
-    **BROKEN, **HUGE, **SLOW, **WRONG, **ERRORS, **FROZEN,
+    **{
+        f"{what} to {name}": attack(phase, *steps, reason=reason)
+        for table, reason in ((BROKEN, Reason.PROTOCOL), (SLOW, Reason.TIMEOUT))
+        for what, steps in table.items()
+        for name, phase in (("the first command", first_command), ("PING", pinged))
+    },
+    **WRONG, **ERRORS, **FROZEN,
     "honest": Attack(honest, None, passes=2),
     "honest in a transaction": Attack(honest, None, passes=2, require="writable"),
     "honest, a byte at a time": Attack(byte_by_byte(honest), None, passes=2),

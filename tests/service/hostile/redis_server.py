@@ -3,7 +3,7 @@
 https://redis.io/docs/latest/develop/reference/protocol-spec/
 """
 
-from tests.service.hostile.client import Client, Script
+from tests.service.hostile.client import Client, scripted
 
 
 OK = b"+OK\r\n"
@@ -37,18 +37,15 @@ def reply_to(command: Command) -> bytes:
     return b"+QUEUED\r\n" if name == b"SET" else OK
 
 
-def until(name: bytes) -> Script:
-    """Return a script that answers honestly until a command arrives, and leaves it unanswered.
+@scripted
+async def until(client: Client, name: bytes) -> None:
+    """Answer honestly until a command arrives, and leave it unanswered.
 
     Args:
         name: the name of the command; empty for the first command of any name.
     """
-
-    async def run(client: Client) -> None:
-        while (command := await read_command(client))[0] != name and name:
-            await client.write(reply_to(command))
-
-    return run
+    while (command := await read_command(client))[0] != name and name:
+        await client.write(reply_to(command))
 
 
 async def honest(client: Client) -> None:
@@ -60,12 +57,17 @@ async def honest(client: Client) -> None:
 first_command, pinged, queued = until(b""), until(b"PING"), until(b"SET")
 
 
-def always_reply(reply: bytes) -> Script:
-    """Return a script that sends the same reply to every command."""
+@scripted
+async def always_reply(client: Client, reply: bytes) -> None:
+    """Send the same reply to every command."""
+    while True:
+        await read_command(client)
+        await client.write(reply)
 
-    async def run(client: Client) -> None:
-        while True:
-            await read_command(client)
-            await client.write(reply)
 
-    return run
+@scripted
+async def answer_ping(client: Client, surplus: bytes) -> None:
+    """Answer honestly up to a PING, and send *surplus* after that."""
+    while (command := await read_command(client))[0] != b"PING":
+        await client.write(reply_to(command))
+    await client.write(reply_to(command) + surplus)

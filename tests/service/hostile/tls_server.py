@@ -3,115 +3,104 @@
 https://www.rfc-editor.org/rfc/rfc8446#section-5, https://www.rfc-editor.org/rfc/rfc5288
 """
 
-import hashlib
+import contextlib
 import hmac
 import ssl
 import struct
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TypeVar
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from tests.service.hostile.client import Client, Script
+from tests.service.hostile.client import CHUNK, Client, Script, scripted
 from tests.service.hostile.tls_certificates import GOOD
 
 
 ALERT, HANDSHAKE, DATA = 21, 22, 23
-HASH = hashlib.sha384
-CIPHER = "ECDHE-ECDSA-AES256-GCM-SHA384"
+CIPHER, HASH = "ECDHE-ECDSA-AES256-GCM-SHA384", "sha384"
 
-Configure = Callable[[ssl.SSLContext, Path], None]
+T = TypeVar("T")
 
 
 class TlsClient(Client):
-    """The server's side of a TLS connection."""
+    """The server's side of a TLS connection.
+
+    Attributes:
+        sent: the encrypted bytes sent so far.
+    """
 
     def __init__(self, client: Client, context: ssl.SSLContext) -> None:
-        self.number, self.folder, self.raw = client.number, client.folder, client
-        self.written = b""
+        self._raw, self._received, self.sent = client, b"", b""
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-        self.tls = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
-        self._read = b""
+        self._tls = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
 
     async def handshake(self) -> None:
         """Do the TLS handshake."""
-        while True:
-            try:
-                self.tls.do_handshake()
-            except ssl.SSLWantReadError:
-                await self._flush()
-                self._incoming.write(await self.raw.read_some())
-            else:
-                break
-            finally:
-                await self._flush()
+        await self._run(self._tls.do_handshake)
 
-    async def read(self, length: int) -> bytes:
-        """Return exactly *length* bytes."""
-        while len(self._read) < length:
-            await self._read_more()
-        data, self._read = self._read[:length], self._read[length:]
-        return data
-
-    async def read_until(self, end: bytes) -> bytes:
-        """Return everything up to and including *end*."""
-        while end not in self._read:
-            await self._read_more()
-        return await self.read(self._read.index(end) + len(end))
+    async def read_some(self) -> bytes:
+        """Return the bytes that arrive next."""
+        if data := await self._run(lambda: self._tls.read(CHUNK)):
+            return data
+        raise EOFError
 
     async def write(self, data: bytes) -> None:
         """Send bytes."""
-        self.tls.write(data)
-        await self._flush()
+        await self._run(lambda: self._tls.write(data))
 
-    async def wait_closed(self) -> None:
-        """Wait until the client has closed the connection."""
-        await self.raw.wait_closed()
-
-    async def _read_more(self) -> None:
-        try:
-            self._read += self.tls.read(65536)
-        except ssl.SSLWantReadError:
-            self._incoming.write(await self.raw.read_some())
-
-    async def _flush(self) -> None:
-        if data := self._outgoing.read():
-            self.written += data
-            await self.raw.write(data)
+    async def _run(self, operation: Callable[[], T]) -> T:
+        """Run an operation of OpenSSL, which may need more bytes of the client."""
+        while True:
+            with contextlib.suppress(ssl.SSLWantReadError):
+                try:
+                    return operation()
+                finally:
+                    sent = self._outgoing.read()
+                    self.sent += sent
+                    await self._raw.write(sent)
+            self._incoming.write(await self._raw.read_some())
 
 
-def use_good_certificate(context: ssl.SSLContext, folder: Path) -> None:
-    """Configure the good certificate."""
-    context.load_cert_chain(folder / GOOD)
+def _context(client: Client, certificate: str = GOOD) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(client.folder / certificate)
+    return context
 
 
-def over_tls(script: Script, configure: Configure = use_good_certificate) -> Script:
+@scripted
+async def over_tls(
+    client: Client,
+    script: Script,
+    certificate: str = GOOD,
+    configure: Callable[[ssl.SSLContext, Path], None] = lambda *_: None,
+) -> None:
     """Do the TLS handshake, then run a script over TLS."""
-
-    async def run(client: Client) -> None:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        configure(context, client.folder)
-        server = TlsClient(client, context)
-        await server.handshake()
-        await script(server)
-
-    return run
+    context = _context(client, certificate)
+    configure(context, client.folder)
+    server = TlsClient(client, context)
+    await server.handshake()
+    await script(server)
 
 
 class RecordWriter:
-    """Encrypts records with the keys of a connection."""
+    """Encrypts records with the keys of a connection.
 
-    def __init__(self, server: TlsClient, keys: dict[str, str]) -> None:
-        self.is_new = server.tls.version() == "TLSv1.3"
-        self._number = 0
-        if self.is_new:
-            self._use_secret(bytes.fromhex(keys["SERVER_TRAFFIC_SECRET_0"]))
+    Args:
+        sent: what the server has sent, which begins with its random.
+        keys: the random of the client and a secret, by the labels of OpenSSL's log of keys.
+    """
+
+    def __init__(self, sent: bytes, keys: Mapping[str, tuple[bytes, bytes]]) -> None:
+        self._is_new = "CLIENT_RANDOM" not in keys
+        if self._is_new:
+            self._use_secret(keys["SERVER_TRAFFIC_SECRET_0"][1])
             return
         self._number = 1  # 0 was the last message of the handshake
-        own, other = server.written[11:43], bytes.fromhex(keys["random"])
-        seed, block = b"key expansion" + own + other, b""
-        master, chained = bytes.fromhex(keys["CLIENT_RANDOM"]), b"key expansion" + own + other
+        random, master = keys["CLIENT_RANDOM"]
+        seed = chained = b"key expansion" + sent[11:43] + random
+        block = b""
         while len(block) < 72:
             chained = hmac.digest(master, chained, HASH)
             block += hmac.digest(master, chained + seed, HASH)
@@ -121,7 +110,7 @@ class RecordWriter:
         """Return one record."""
         number = struct.pack("!Q", self._number)
         self._number += 1
-        if not self.is_new:
+        if not self._is_new:
             associated_data = number + struct.pack("!BHH", kind, 0x303, len(content))
             encrypted = number + self._key.encrypt(self._salt + number, content, associated_data)
             return struct.pack("!BHH", kind, 0x303, len(encrypted)) + encrypted
@@ -146,24 +135,21 @@ def _expand(secret: bytes, label: bytes, length: int) -> bytes:
     return hmac.digest(secret, associated_data, HASH)[:length]
 
 
-def repeat_record(make: Callable[[RecordWriter], bytes], version: ssl.TLSVersion) -> Script:
+@scripted
+async def repeat_record(
+    client: Client, make: Callable[[RecordWriter], bytes], version: ssl.TLSVersion
+) -> None:
     """Do the TLS handshake, read nothing, and send a custom record repeatedly."""
-
-    async def run(client: Client) -> None:
-        with tempfile.NamedTemporaryFile() as log:
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            use_good_certificate(context, client.folder)
-            context.minimum_version = context.maximum_version = version
-            context.set_ciphers(CIPHER)
-            context.num_tickets = 0
-            context.keylog_filename = log.name
-            server = TlsClient(client, context)
-            await server.handshake()
-            lines = [line.split() for line in log.read().decode().splitlines()]
-        keys = {name: secret for name, _, secret in (one for one in lines if len(one) == 3)}
-        random = next(one[1] for one in lines if len(one) == 3)
-        records = RecordWriter(server, {**keys, "random": random})
-        while True:
-            await client.write(make(records))
-
-    return run
+    with tempfile.NamedTemporaryFile() as log:
+        context = _context(client)
+        context.minimum_version = context.maximum_version = version
+        context.set_ciphers(CIPHER)
+        context.num_tickets = 0
+        context.keylog_filename = log.name
+        server = TlsClient(client, context)
+        await server.handshake()
+        lines = [line.split() for line in log.read().decode().splitlines() if line[0] != "#"]
+    keys = {label: (bytes.fromhex(random), bytes.fromhex(key)) for label, random, key in lines}
+    records = RecordWriter(server.sent, keys)
+    while True:
+        await client.write(make(records))
