@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from pathlib import Path
 
 
@@ -15,20 +14,6 @@ MAX_BLOCK = 0.05
 MAX_GROWTH = 32 * 2**20
 
 
-@dataclass(slots=True)
-class Cost:
-    """The measured cost.
-
-    Attributes:
-        block: the longest work of the event loop without a pause, in seconds of CPU time, so that
-            other processes on the machine do not count.
-        growth: the largest increase of memory, in bytes.
-    """
-
-    block: float = 0
-    growth: int = 0
-
-
 def memory(field: str) -> int:
     """Return the memory of this process in bytes, now (`VmRSS`) or at its peak (`VmHWM`)."""
     lines = Path("/proc/self/status").read_text().splitlines()
@@ -37,24 +22,28 @@ def memory(field: str) -> int:
 
 
 @contextlib.asynccontextmanager
-async def measured() -> AsyncIterator[Cost]:
-    """Measure the cost of the block, and assert that it stays within the limits."""
-    cost = Cost()
+async def measured() -> AsyncIterator[None]:
+    """Assert that the block neither blocks the event loop nor grows the memory beyond the limits.
+
+    Blocking is work without a pause, in seconds of CPU time, so that other processes do not count.
+    """
+    longest = 0.0
 
     async def measure_blocks() -> None:
+        nonlocal longest
         while True:
             before = time.thread_time()
             await asyncio.sleep(TICK)
-            cost.block = max(cost.block, time.thread_time() - before)
+            longest = max(longest, time.thread_time() - before)
 
     await asyncio.to_thread(Path("/proc/self/clear_refs").write_text, "5")  # resets VmHWM
     before = memory("VmRSS")
     measuring = asyncio.create_task(measure_blocks())
     try:
-        yield cost
+        yield
         await asyncio.sleep(2 * TICK)
     finally:
         measuring.cancel()
-    cost.growth = memory("VmHWM") - before
-    assert cost.block < MAX_BLOCK, f"the event loop was blocked for {cost.block:.2f} s"
-    assert cost.growth < MAX_GROWTH, f"the memory has grown by {cost.growth} bytes"
+    grown = memory("VmHWM") - before
+    assert longest < MAX_BLOCK, f"the event loop was blocked for {longest:.2f} s"
+    assert grown < MAX_GROWTH, f"the memory has grown by {grown} bytes"
