@@ -16,10 +16,17 @@ import pytest
 from app.api.routes import ENDPOINTS
 from app.auth import SCOPE, issue
 from app.settings.secrets import SECRETS
-from tests.service.hostile import echoes
+from tests.service.hostile.echoes import (
+    echo_garbled,
+    echo_http,
+    echo_postgres,
+    echo_redis,
+    plain_text_only,
+)
 from tests.support.devservers import Postgres, Valkey
 from tests.support.ports import free_port
 from tests.support.service import SERVE, UVICORN, VITALS, Service, clean, on, running
+from tests.support.tcp_server import tcp_server
 
 
 # A marker in the middle of each secret, between characters that are often escaped.
@@ -69,13 +76,8 @@ def http_checks(ports: Mapping[str, int], scheme: str = "http") -> str:
 def echoing_servers(stack: ExitStack, *_: object) -> Scenario:
     """Return servers that echo secrets in their answers."""
     postgres, redis, echo, garbled = (
-        stack.enter_context(echoes.echoing(one))
-        for one in (
-            echoes.EchoingPostgres,
-            echoes.EchoingRedis,
-            echoes.EchoingHttp,
-            echoes.GarbledHttp,
-        )
+        stack.enter_context(tcp_server(one))
+        for one in (echo_postgres, echo_redis, echo_http, echo_garbled)
     )
     environ = {
         "DATABASE_URL": f"postgresql://{PLACE}user@127.0.0.1:{postgres}/{PLACE}db",
@@ -101,8 +103,8 @@ def real_servers(_: ExitStack, postgres: Postgres, valkey: Valkey) -> Scenario:
 def unreachable_servers(stack: ExitStack, *_: object) -> Scenario:
     """Return an unknown host, and servers without TLS."""
     postgres, redis, plain = (
-        stack.enter_context(echoes.echoing(one))
-        for one in (echoes.EchoingPostgres, echoes.PlainTextOnly, echoes.PlainTextOnly)
+        stack.enter_context(tcp_server(one))
+        for one in (echo_postgres, plain_text_only, plain_text_only)
     )
     environ = {
         "DATABASE_URL": f"postgresql://{PLACE}user@127.0.0.1:{postgres}/{PLACE}db?sslmode=require",

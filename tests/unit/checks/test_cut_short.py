@@ -5,13 +5,15 @@ import gc
 import time
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
+from socketserver import StreamRequestHandler
 from typing import Any
 
 import pytest
 
 from app.health import Probe
-from tests.service.hostile.echoes import Handler, PlainTextOnly, echoing
+from tests.service.hostile.echoes import plain_text_only
 from tests.support.specs import http, postgres, redis
+from tests.support.tcp_server import tcp_server
 
 
 PROBES: dict[str, Callable[[int], AbstractAsyncContextManager[Probe]]] = {
@@ -43,15 +45,17 @@ async def ends_within(iterations: int, probe: Probe) -> bool:
     return ended
 
 
-@pytest.mark.parametrize("server", [PlainTextOnly, Handler], ids=["clear text", "hanging up"])
+@pytest.mark.parametrize(
+    "serve", [plain_text_only, lambda _: None], ids=["clear text", "hanging up"]
+)
 @pytest.mark.parametrize("kind", PROBES)
 async def test_a_cancelled_attempt_leaves_no_unhandled_exception(
-    kind: str, server: type[Handler]
+    kind: str, serve: Callable[[StreamRequestHandler], None]
 ) -> None:
     """Asyncio logs an exception in a future that the driver no longer awaits."""
     unhandled: list[Any] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: unhandled.append(context))
-    with echoing(server) as port:
+    with tcp_server(serve) as port:
         async with PROBES[kind](port) as probe:
             iterations = 0
             while not await ends_within(iterations, probe):

@@ -12,7 +12,7 @@ from tests.support.faults.nameserver import Manner, command, name_server, unavai
 from tests.support.ports import free_port
 from tests.support.service import Service, on, running
 from tests.unit.cli.conftest import Call, end, start
-from tests.unit.cli.speaker import answer, scripted_server
+from tests.unit.cli.scripted_server import answer, scripted_server
 
 
 # The line shows the deadline of 4.5 s. Less than twice as long passes until a process has ended,

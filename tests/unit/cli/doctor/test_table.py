@@ -11,7 +11,7 @@ from app.settings import Settings
 from tests.support.broken_settings import CANARY
 from tests.unit.cli.conftest import Call
 from tests.unit.cli.doctor.diagnosis import Ask, cells
-from tests.unit.cli.speaker import answer, scripted_server
+from tests.unit.cli.scripted_server import answer, scripted_server
 
 
 def test_a_healthy_setup_has_no_problems(

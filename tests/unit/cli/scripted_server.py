@@ -2,10 +2,12 @@
 
 import contextlib
 import json
-import socketserver
 import ssl
 import threading
 from collections.abc import Iterable, Iterator
+from socketserver import StreamRequestHandler
+
+from tests.support.tcp_server import tcp_server
 
 
 @contextlib.contextmanager
@@ -15,27 +17,21 @@ def scripted_server(
     """Answer each connection with these bytes, then keep it open. Yield the port."""
     over = threading.Event()
 
-    class Handler(socketserver.BaseRequestHandler):
-        def handle(self) -> None:
-            connection = self.request
-            with contextlib.suppress(OSError), contextlib.ExitStack() as stack:
-                if certificate:
-                    connection = certificate.wrap_socket(connection, server_side=True)
-                    stack.enter_context(connection)
-                connection.recv(65536)
-                for part in script:
-                    connection.sendall(part)
-                    if over.wait(pause):
-                        return
-                over.wait()
+    def serve(client: StreamRequestHandler) -> None:
+        plain = client.request
+        with certificate.wrap_socket(plain, server_side=True) if certificate else plain as peer:
+            peer.recv(65536)
+            for part in script:
+                peer.sendall(part)
+                if over.wait(pause):
+                    return
+            over.wait()
 
-    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, args=(0.02,)).start()
+    with tcp_server(serve) as port:
         try:
-            yield server.server_address[1]
+            yield port
         finally:
             over.set()
-            server.shutdown()
 
 
 def answer(code: int, body: object, *headers: str) -> bytes:
