@@ -2,7 +2,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.unit.api.desk import ApiClient
+from tests.unit.api.scene import ApiClient
 
 
 @pytest.fixture(name="api_client")

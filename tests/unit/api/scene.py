@@ -1,10 +1,11 @@
 """The application with results, phase and time that a test sets; nothing runs in the background."""
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from types import SimpleNamespace
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Literal
+
+from starlette.testclient import TestClient
 
 from app.api.answers import Answers
 from app.api.clients import Clients
@@ -14,15 +15,31 @@ from app.api.routes import add_routes, cacheable_renderers
 from app.api.verdict import OperatorView, ServiceState, Snapshot
 from app.asgi import Vitals
 from app.auth import Access
-from app.health import Check, Clock, Instant, Monitor, Observation, Reason, Report, Status
+from app.health import Check, Clock, History, Instant, Observation, Reason, Report, Status
 from app.lifecycle import Lifecycle
 from tests.support.fakes import answers
-from tests.unit.api.desk import refuse
 
 
 Details = Literal["always", "authorized", "never"]
 
 START = Instant(100.0, 1_763_892_000.0)
+VARY = "Accept, Sec-Fetch-Mode, Upgrade-Insecure-Requests"
+
+
+def refuse(shown: str) -> str:
+    """Return why a token is refused; only the token `good` is valid."""
+    return "" if shown == "good" else "has expired"
+
+
+def observation(
+    name: str, status: Status, reason: Reason | None = None, *, required: bool = True
+) -> Observation:
+    """Return an observation of a check that goes stale after an hour."""
+    check = Check(name=name, probe=answers, interval=3600, required=required)
+    known = Observation(check=check, since=START, status=status)
+    if status is Status.UNKNOWN:
+        return known
+    return replace(known, observed=START + 1.25, latency=0.0008, reason=reason)
 
 
 class RecordingAnswers(Answers):
@@ -41,54 +58,56 @@ class RecordingAnswers(Answers):
         return record_in_list
 
 
-@dataclass
 class AppUnderTest:
     """An application, without a response cache until a test sets one.
 
     Attributes:
-        names: the names of the checks.
         seconds: the time since the start.
+        latest: the report; at first, no check has a result.
     """
 
-    names: Sequence[str] = ("postgres", "redis")
-    lifecycle: Lifecycle = field(default_factory=Lifecycle)
-    seconds: float = 0.0
-    details: Details = "always"
-
-    def __post_init__(self) -> None:
-        clock = Clock(
-            steady=lambda: START.steady + self.seconds, wall=lambda: START.wall + self.seconds
-        )
-        checks = [Check(name=name, probe=answers) for name in self.names]
-        self.monitor = Monitor(checks, clock=clock)
-        self.source = SimpleNamespace(latest=self.monitor.latest)
+    def __init__(self, details: Details = "always", seconds: float = 0.0) -> None:
+        self.seconds = seconds
+        checks = [Check(name=name, probe=answers) for name in ("postgres", "redis")]
+        self.latest = Report(tuple(Observation(check=check, since=START) for check in checks))
         self.recorder = MetricsRecorder(checks)
-        self.state = ServiceState(self.source, self.lifecycle, clock)
-        self.clients = Clients()
+        self.lifecycle, self.clients = Lifecycle(), Clients()
+        clock = Clock(lambda: START.steady + self.seconds, lambda: START.wall + self.seconds)
+        self.state = ServiceState(self, self.lifecycle, clock)
+        self.app = Vitals(redirect_slashes=False)
+        add_routes(self.app)
+        self.set_details(details)
+
+    def set_details(self, details: Details) -> None:
+        """Set which clients see each check; an operator's token is `good`."""
         self.answers = RecordingAnswers(
             state=self.state,
-            access=Access(self.details, refuse),
+            access=Access(details, refuse),
             metrics=Metrics(self.recorder, lambda: 0.25, "host-1"),
-            histories=self.monitor.history,
+            histories=defaultdict(lambda: History(9)),
             clients=self.clients,
             instance="host-1",
             operator_view=OperatorView(
-                settings={}, changed=(), targets=defaultdict(lambda: "tcp://internal:5432")
+                settings={"PORT": "8000"},
+                changed=(),
+                targets=defaultdict(lambda: "tcp://internal:5432"),
             ),
         )
         self.answers.recorded = []
-        self.app = Vitals(redirect_slashes=False)
-        add_routes(self.app)
         self.app.state.answers = self.answers
 
+    def observe(self, known: Observation) -> None:
+        """Replace the observation of a check."""
+        checks = {one.check.name: one for one in self.latest.checks} | {known.check.name: known}
+        self.latest = Report(tuple(checks.values()))
+
     def set_statuses(self, *statuses: Status) -> None:
-        """Record a result of each check now."""
-        self.source.latest = Report(
-            tuple(
-                self._observation(known, status)
-                for known, status in zip(self.source.latest.checks, statuses, strict=True)
-            )
-        )
+        """Record a result of each check now; a failed one is refused."""
+        now = self.state.clock.now()
+        for known, status in zip(self.latest.checks, statuses, strict=True):
+            reason = Reason.REFUSED if status is Status.FAIL else None
+            observed = None if status is Status.UNKNOWN else now
+            self.observe(replace(known, status=status, reason=reason, observed=observed))
 
     def response_cache(
         self, renderers: Mapping[str, Callable[[Snapshot], CachedResponse]] | None = None
@@ -96,9 +115,12 @@ class AppUnderTest:
         """Return a new response cache."""
         return ResponseCache(renderers or cacheable_renderers(self.app), self.state)
 
-    def _observation(self, known: Observation, status: Status) -> Observation:
-        if status is Status.UNKNOWN:
-            return Observation(check=known.check, since=known.since)
-        reason = Reason.REFUSED if status is Status.FAIL else None
-        now = self.state.clock.now()
-        return replace(known, status=status, reason=reason, observed=now)
+
+class ApiClient(AppUnderTest, TestClient):  # type: ignore[misc]  # one `app` for both
+    """An application whose checks pass, a minute after its start, and an HTTP client of it."""
+
+    def __init__(self) -> None:
+        AppUnderTest.__init__(self, seconds=60.0)
+        for name in ("postgres", "redis"):
+            self.observe(observation(name, Status.PASS))
+        TestClient.__init__(self, self.app)

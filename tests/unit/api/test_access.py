@@ -1,16 +1,12 @@
 """Which clients see each check, on every path."""
 
-from typing import Literal
-
 import pytest
 
 from app.api.verdict import Verdict
 from app.health import Reason, Report, Status
 from app.lifecycle import Phase
-from tests.unit.api.desk import ApiClient, observation
+from tests.unit.api.scene import ApiClient, Details, observation
 
-
-Details = Literal["always", "authorized", "never"]
 
 # The `Authorization` header, and whether it is an operator's.
 AUTHORIZATIONS = [
@@ -38,8 +34,7 @@ def test_health_details_decides_which_clients_see_each_check(
 ) -> None:
     """The others get the code and the status, and a 404 for the path of a check."""
     api_client.set_details(details)
-    api_client.observations[1] = observation("redis", Status.FAIL, Reason.REFUSED)
-    api_client.make_optional(1)
+    api_client.observe(observation("redis", Status.FAIL, Reason.REFUSED, required=False))
     headers = {} if authorization is None else {"Authorization": authorization}
     for path in REPORT_PATHS:
         reply = api_client.get(path, headers=headers)

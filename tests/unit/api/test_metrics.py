@@ -12,7 +12,7 @@ from app import __version__
 from app.api.exposition import Samples, check_samples
 from app.api.metrics import MetricsRecorder
 from app.health import Facts, Reason, Report, Result, Status, Transition
-from tests.unit.api.desk import START, VARY, ApiClient, observation
+from tests.unit.api.scene import START, VARY, ApiClient, observation
 
 
 OPENMETRICS = "application/openmetrics-text"
@@ -62,7 +62,7 @@ def value(series: Series, name: str, **labels: str) -> float:
 def test_names_and_labels_are_the_documented_ones(api_client: ApiClient, accept: str) -> None:
     """In both formats, without any other."""
     api_client.get("/health")
-    api_client.observations[1] = observation("redis", Status.FAIL, Reason.AUTH)
+    api_client.observe(observation("redis", Status.FAIL, Reason.AUTH))
     for name in ("postgres", "redis"):
         api_client.recorder.record_result(name, Result(at=START, latency=0.002))
     series = scrape(api_client, accept)
@@ -85,17 +85,15 @@ def test_a_replica_shows_its_lag(
 ) -> None:
     """After another failure the lag is unknown."""
     known = observation("postgres", Status.FAIL if reason else Status.PASS, reason)
-    api_client.observations[0] = replace(known, facts=Facts(replication_lag=lag))
+    api_client.observe(replace(known, facts=Facts(replication_lag=lag)))
     labels = frozenset({("check", "postgres")})
     assert scrape(api_client).get(("health_replication_lag_seconds", labels)) == shown
 
 
 def test_the_state_metrics_match_the_health_answer(api_client: ApiClient) -> None:
     """Stale checks fail, and optional checks do not fail readiness."""
-    api_client.observations[1] = replace(
-        observation("redis", Status.FAIL, Reason.STALE), failures=3
-    )
-    api_client.make_optional(1)
+    stale = observation("redis", Status.FAIL, Reason.STALE, required=False)
+    api_client.observe(replace(stale, failures=3))
     series = scrape(api_client)
     states = {"pass": 0, "fail": 1, "unknown": 0}
     for state, expected in states.items():
@@ -120,7 +118,7 @@ def test_a_reason_has_a_series_only_while_it_applies(api_client: ApiClient) -> N
 
     assert reasons() == []
     for reason in (Reason.AUTH, Reason.STUCK):
-        api_client.observations[1] = observation("redis", Status.FAIL, reason)
+        api_client.observe(observation("redis", Status.FAIL, reason))
         assert reasons() == [{"check": "redis", "reason": reason.value}]
 
 
@@ -272,5 +270,5 @@ def test_the_metrics_of_checks_are_rendered_once_a_change(
     assert renders() == 0
     api_client.recorder.record_result("redis", Result(at=START, latency=0.002))
     assert renders() == 1
-    api_client.observations[1] = observation("redis", Status.FAIL, Reason.AUTH)
+    api_client.observe(observation("redis", Status.FAIL, Reason.AUTH))
     assert renders() == 1

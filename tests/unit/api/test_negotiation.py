@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.api.formats import FORMATS, JSON, Format, negotiate
-from tests.unit.api.desk import VARY, ApiClient
+from tests.unit.api.scene import VARY, ApiClient
 
 
 PAGE = Format("html", "text/html", lambda _: b"")

@@ -185,7 +185,7 @@ def test_a_cached_response_expires_with_the_first_result() -> None:
     """If the checks stop running, readiness fails as soon as a result is stale."""
     app_under_test = cached_app()
     response_cache = app_under_test.response_cache()
-    app_under_test.seconds = app_under_test.monitor.latest.checks[0].check.lifetime
+    app_under_test.seconds = app_under_test.latest.checks[0].check.lifetime
     assert code(response_cache.get("GET", "/healthz", response_cache.steady())) == 200
     app_under_test.seconds += 0.001
     assert code(response_cache.get("GET", "/healthz", response_cache.steady())) == 503

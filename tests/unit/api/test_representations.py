@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from app.health import Facts, Reason, Status
+from app.health import Facts, Reason, Report, Status
 from app.health.model import Certificate
-from tests.unit.api.desk import ApiClient, observation
+from tests.unit.api.scene import ApiClient, observation
 
 
 PATHS = (
@@ -31,9 +31,8 @@ CONTENT_TYPES = {
 
 def fail_redis(api_client: ApiClient, *, optional: bool = False) -> None:
     """Make the Redis check fail."""
-    api_client.observations[1] = observation("redis", Status.FAIL, Reason.REFUSED)
-    if optional:
-        api_client.make_optional(1)
+    refused = observation("redis", Status.FAIL, Reason.REFUSED, required=not optional)
+    api_client.observe(refused)
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS"])
@@ -102,9 +101,8 @@ def test_in_the_draft_an_optional_check_affects_no_endpoint(api_client: ApiClien
 
 def test_in_the_draft_a_passing_check_has_no_output(api_client: ApiClient) -> None:
     """Not even after a failure below the threshold."""
-    api_client.observations[1] = replace(
-        observation("redis", Status.PASS, Reason.TIMEOUT), failures=1
-    )
+    passing = observation("redis", Status.PASS, Reason.TIMEOUT)
+    api_client.observe(replace(passing, failures=1))
     assert get_draft(api_client)["checks"] == {
         f"{name}:responseTime": [{**MEASURED, "status": "pass"}] for name in ("postgres", "redis")
     }
@@ -112,7 +110,7 @@ def test_in_the_draft_a_passing_check_has_no_output(api_client: ApiClient) -> No
 
 def test_in_the_draft_an_unknown_check_fails(api_client: ApiClient) -> None:
     """The draft has no status `unknown`; the output of the whole is the phase."""
-    api_client.observations[1] = observation("redis", Status.UNKNOWN)
+    api_client.observe(observation("redis", Status.UNKNOWN))
     body = get_draft(api_client, "/health?exclude=mysql")
     assert (body["status"], body["output"]) == ("fail", "starting")
     assert body["notes"] == ["no check is named mysql"]
@@ -152,7 +150,7 @@ def test_text_looks_like_that_of_kubernetes(api_client: ApiClient) -> None:
         "[-]redis failed: refused",
         "health check failed",
     ]
-    api_client.make_optional(1)
+    fail_redis(api_client, optional=True)
     assert get_lines(api_client) == [
         "[+]postgres ok",
         "[-]redis warn: refused",
@@ -167,7 +165,7 @@ def test_text_looks_like_that_of_kubernetes(api_client: ApiClient) -> None:
 
 def test_text_shows_unknown_checks_and_the_phase(api_client: ApiClient) -> None:
     """The path of a single check shows no phase."""
-    api_client.observations[1] = observation("redis", Status.UNKNOWN)
+    api_client.observe(observation("redis", Status.UNKNOWN))
     assert get_lines(api_client) == [
         "[+]postgres ok",
         "[-]redis failed: unknown",
@@ -211,7 +209,7 @@ def many(api_client: ApiClient, number: int) -> None:
     """Give the client so many checks, of which two do not pass."""
     passing = [observation(f"c{index}", Status.PASS) for index in range(number - 2)]
     others = [observation("failed", Status.FAIL), observation("unknown", Status.UNKNOWN)]
-    api_client.observations = [*passing[:10], *others, *passing[10:]]
+    api_client.latest = Report((*passing[:10], *others, *passing[10:]))
 
 
 def test_with_many_checks_those_that_do_not_pass_are_listed(api_client: ApiClient) -> None:
@@ -254,17 +252,19 @@ def test_an_answer_with_the_most_checks_has_less_than_ten_kilobytes(
 ) -> None:
     """A kubelet reads 10 KB. Names, reasons and warnings are the longest, and TLS is used."""
     failing = observation("x", Status.FAIL, Reason.TOO_MANY_CONNECTIONS)
-    api_client.observations = [
-        replace(
-            failing,
-            check=replace(failing.check, name=f"{number:x<32}"),
-            latency=9.99999,
-            failures=99999,
-            facts=Facts(certificate=Certificate(0, 0)),
-            expiring=Certificate(0, 0),
+    api_client.latest = Report(
+        tuple(
+            replace(
+                failing,
+                check=replace(failing.check, name=f"{number:x<32}"),
+                latency=9.99999,
+                failures=99999,
+                facts=Facts(certificate=Certificate(0, 0)),
+                expiring=Certificate(0, 0),
+            )
+            for number in range(30)
         )
-        for number in range(30)
-    ]
+    )
     query = "&".join(f"exclude={number}{character * 80}" for number in range(11))
     reply = api_client.get(f"/health?{query}", headers={"Accept": CONTENT_TYPES[name]})
     assert len(reply.content) < 10_000

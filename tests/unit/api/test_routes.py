@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from app.health import Reason, Status
-from tests.unit.api.desk import VARY, ApiClient, observation
+from tests.unit.api.scene import VARY, ApiClient, observation
 
 
 READY = ("/health", "/health/ready", "/healthz", "/readyz")
@@ -13,10 +13,8 @@ READY = ("/health", "/health/ready", "/healthz", "/readyz")
 
 def test_readiness_has_the_documented_body(api_client: ApiClient) -> None:
     """With every member of each check."""
-    api_client.observations[1] = replace(
-        observation("redis", Status.FAIL, Reason.REFUSED), failures=12
-    )
-    api_client.make_optional(1)
+    refused = observation("redis", Status.FAIL, Reason.REFUSED, required=False)
+    api_client.observe(replace(refused, failures=12))
     assert api_client.get("/health").json() == {
         "status": "warn",
         "phase": "serving",
@@ -54,9 +52,7 @@ def test_only_a_required_check_fails_readiness(
     api_client: ApiClient, path: str, status: Status, required: bool, code: int, word: str
 ) -> None:
     """An optional check causes `warn` and 200."""
-    api_client.observations[1] = observation("redis", status)
-    if not required:
-        api_client.make_optional(1)
+    api_client.observe(observation("redis", status, required=required))
     reply = api_client.get(path)
     assert (reply.status_code, reply.json()["status"]) == (code, word)
 
@@ -69,7 +65,7 @@ def test_method_and_trailing_slash_do_not_change_the_answer(
 ) -> None:
     """HEAD and OPTIONS return the code, length and headers of GET; nothing redirects."""
     for status, code in ((Status.PASS, 200), (Status.FAIL, 503)):
-        api_client.observations[1] = observation("redis", status)
+        api_client.observe(observation("redis", status))
         expected = api_client.get(path)
         reply = api_client.request(method, path + slash, follow_redirects=False)
         assert reply.status_code == expected.status_code == code
@@ -104,10 +100,7 @@ def test_pages_of_other_origins_can_not_read_an_answer(api_client: ApiClient, me
 @pytest.mark.parametrize("path", ["/health/live", "/livez", "/health/live/"])
 def test_liveness_passes_in_every_phase(api_client: ApiClient, path: str) -> None:
     """Whatever the dependencies do."""
-    api_client.observations = [
-        observation("postgres", Status.UNKNOWN),
-        observation("redis", Status.FAIL),
-    ]
+    api_client.set_statuses(Status.UNKNOWN, Status.FAIL)
     for _ in range(2):
         reply = api_client.get(path)
         assert (reply.status_code, reply.json()) == (200, {"status": "pass"})
@@ -117,8 +110,7 @@ def test_liveness_passes_in_every_phase(api_client: ApiClient, path: str) -> Non
 @pytest.mark.parametrize("path", ["/health/started", "/startupz"])
 def test_the_start_ends_when_every_check_has_a_result(api_client: ApiClient, path: str) -> None:
     """An optional check counts, too."""
-    api_client.observations[1] = observation("redis", Status.UNKNOWN)
-    api_client.make_optional(1)
+    api_client.observe(observation("redis", Status.UNKNOWN, required=False))
     assert api_client.get(path).json() == {"status": "fail"}
     reply = api_client.get("/health")
     assert (reply.status_code, reply.json()["phase"]) == (503, "starting")
@@ -127,7 +119,7 @@ def test_the_start_ends_when_every_check_has_a_result(api_client: ApiClient, pat
         "required": False,
         "since": "2025-11-23T10:00:00.000Z",
     }
-    api_client.observations[1] = observation("redis", Status.FAIL)
+    api_client.observe(observation("redis", Status.FAIL))
     assert api_client.get(path).json() == {"status": "pass"}
 
 
@@ -145,19 +137,18 @@ def test_an_instance_out_of_rotation_sends_retry_after(api_client: ApiClient) ->
 
 def test_one_check_has_a_path_of_its_own(api_client: ApiClient) -> None:
     """Its code depends on that check only, required or not."""
-    api_client.observations[1] = observation("redis", Status.FAIL, Reason.AUTH)
-    api_client.make_optional(1)
+    api_client.observe(observation("redis", Status.FAIL, Reason.AUTH, required=False))
     reply = api_client.get("/health/checks/redis")
     assert (reply.status_code, reply.json()["reason"]) == (503, "auth")
     assert api_client.get("/health/checks/postgres").status_code == 200
-    api_client.observations[1] = observation("redis", Status.UNKNOWN)
+    api_client.observe(observation("redis", Status.UNKNOWN))
     assert api_client.get("/health/checks/redis").status_code == 503
     assert api_client.get("/health/checks/mysql").status_code == 404
 
 
 def test_an_excluded_check_does_not_count(api_client: ApiClient) -> None:
     """Status and checks leave it out, and a warning quotes an unknown name, shortened."""
-    api_client.observations[1] = observation("redis", Status.FAIL)
+    api_client.observe(observation("redis", Status.FAIL))
     reply = api_client.get("/health?exclude=redis&exclude=" + "x" * 100)
     assert reply.status_code == 200
     assert list(reply.json()["checks"]) == ["postgres"]
@@ -174,7 +165,7 @@ def test_the_number_of_warnings_is_limited(api_client: ApiClient) -> None:
 
 def test_an_exclusion_does_not_end_the_start(api_client: ApiClient) -> None:
     """An excluded check still needs a first result."""
-    api_client.observations[1] = observation("redis", Status.UNKNOWN)
+    api_client.observe(observation("redis", Status.UNKNOWN))
     assert api_client.get("/health?exclude=redis").json()["phase"] == "starting"
 
 
@@ -197,7 +188,7 @@ def test_other_checks_than_the_named_ones_do_not_count(
     api_client: ApiClient, path: str, query: str, names: list[str], unknown: list[str]
 ) -> None:
     """Exclusions take precedence. If all names are unknown, all checks count."""
-    api_client.observations[1] = observation("redis", Status.FAIL)
+    api_client.observe(observation("redis", Status.FAIL))
     reply = api_client.get(f"{path}?{query}")
     body = reply.json()
     assert reply.status_code == (503 if "redis" in names else 200)

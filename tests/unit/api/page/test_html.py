@@ -11,9 +11,7 @@ from app.api.page import POLICY, CheckRow, check_rows
 from app.api.verdict import PageContext
 from app.auth import Access
 from app.health import Reason, Report, Status
-from tests.unit.api.desk import ApiClient, observation, refuse
-from tests.unit.api.scene import AppUnderTest
-from tests.unit.api.test_access import Details
+from tests.unit.api.scene import ApiClient, AppUnderTest, Details, observation, refuse
 
 
 BROWSER = {
@@ -30,7 +28,7 @@ def test_a_browser_gets_the_page(
     api_client: ApiClient, status: Status, code: int, title: str
 ) -> None:
     """With the same code as in JSON, and a Content-Security-Policy."""
-    api_client.observations[1] = observation("redis", status)
+    api_client.observe(observation("redis", status))
     reply = api_client.get("/health", headers=BROWSER)
     assert reply.status_code == code
     assert reply.headers["content-type"] == "text/html; charset=utf-8"
@@ -44,7 +42,7 @@ def test_a_browser_gets_the_page(
 @pytest.mark.parametrize("path", ["/health/live", "/health/started", "/health/checks/redis"])
 def test_every_health_path_has_a_page(api_client: ApiClient, path: str) -> None:
     """The page of a failing check has advice, too."""
-    api_client.observations[1] = observation("redis", Status.FAIL, Reason.TLS)
+    api_client.observe(observation("redis", Status.FAIL, Reason.TLS))
     text = api_client.get(path, headers=BROWSER).text
     assert "<h1>" in text
     assert ("CA file that is mounted" in text) == path.endswith("redis")
@@ -92,7 +90,7 @@ def test_the_links_of_the_page_lead_to_answers(
 ) -> None:
     """From each path, and if another application mounts this one."""
     outer = FastAPI()
-    outer.mount("/mounted", api_client.application)
+    outer.mount("/mounted", api_client.app)
     client = TestClient(outer) if prefix else api_client
     text = client.get(prefix + path, headers=BROWSER).text
     links = re.findall('<a href="([^"]*)">', text)

@@ -16,7 +16,7 @@ from app.health import Check, History, Reason, Report
 from app.health.reasons import Advice
 from app.lifecycle import Phase
 from tests.support.fakes import answers
-from tests.unit.api.desk import ApiClient
+from tests.unit.api.scene import ApiClient
 from tests.unit.api.scenes import (
     INSTANCE,
     MINUTE,
