@@ -112,13 +112,15 @@ def many_checks(total: int) -> PageState:
 def operator() -> OperatorView:
     """Return clients and settings, as an operator sees them."""
     clients = Clients()
-    for ago in range(120, 0, -1):
-        clients.record(b"kube-probe/1.34", NOW.steady - ago) if ago % 10 == 3 else None
-        clients.record(b"ELB-HealthChecker/2.0", NOW.steady - ago) if ago % 30 == 9 else None
-        clients.record(b"Prometheus/3.7.2", NOW.steady - ago) if ago % 15 == 4 else None
-        clients.record(b"<script>alert('not me')</script>", NOW.steady - ago) if ago == 60 else None
-        clients.record(b"HAProxy", NOW.steady - ago)
-        clients.record(b"HAProxy", NOW.steady - ago + 0.5)
+    for name, half_seconds in {
+        b"kube-probe/1.34": range(226, 0, -20),
+        b"ELB-HealthChecker/2.0": range(198, 0, -60),
+        b"Prometheus/3.7.2": range(218, 0, -30),
+        b"<script>alert('not me')</script>": (120,),
+        b"HAProxy": range(240, 0, -1),
+    }.items():
+        for ago in half_seconds:
+            clients.record(name, NOW.steady - ago / 2)
     settings = {
         "HOST": "0.0.0.0",  # noqa: S104 - shown, never opened
         "DATABASE_URL": "postgresql://app@db.internal:5432/app?sslmode=verify-full",
