@@ -14,9 +14,8 @@ from app.settings import Settings, load
 from app.settings.secrets import SECRETS
 from tests.image.stack import run
 from tests.repository.deploy.kubernetes import rules
-from tests.repository.deploy.located import where
 from tests.repository.deploy.overlay import FOLDER, OVERLAYS, Overlay
-from tests.repository.deploy.rules import read
+from tests.repository.deploy.rules import broken, read
 from tests.support.pages import shown
 
 
@@ -96,17 +95,9 @@ def test_the_command_in_the_docs_creates_the_secret(overlay: Overlay, tmp_path: 
 
 
 def test_the_probe_times_are_consistent(overlay: Overlay, environ: pytest.MonkeyPatch) -> None:
-    """This includes the settings of the overlay. A failure names the line of each setting."""
+    """This includes the settings of the overlay."""
     del environ
-    settings = read(overlay.given)
-    base = FOLDER / "base/deployment.yaml"
-    ours = where(overlay.file, "configMapGenerator", "vitals", "literals")
-    broken = [
-        f"{where(base, *rule.path)}, or {ours}: {rule.words}"
-        for rule in rules(overlay["Deployment"], settings)
-        if not rule.holds
-    ]
-    assert broken == []
+    assert broken(rules(overlay["Deployment"], read(overlay.given))) == []
 
 
 def test_a_missing_file_is_named_in_the_error(tmp_path: Path) -> None:

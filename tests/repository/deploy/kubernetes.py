@@ -8,86 +8,65 @@ from app.settings import Settings
 from tests.repository.deploy.rules import Probe, Rule
 
 
-POD = ("spec", "template", "spec")
-CONTAINER = (*POD, "containers", "vitals")
-
-
 def rules(deployment: Any, settings: Settings) -> Iterator[Rule]:
     """Yield the rules of a Deployment, evaluated."""
-    spec = deployment["spec"]
-    (container,) = spec["template"]["spec"]["containers"]
-    startup, liveness, readiness = (
-        Probe.of(container, f"{name}Probe") for name in ("startup", "liveness", "readiness")
-    )
-    yield from _answered(startup=startup, liveness=liveness, readiness=readiness)
-    yield from _lived(spec, startup, liveness, readiness, settings)
-    yield from _ended(spec["template"]["spec"], container, readiness, settings)
-
-
-def _answered(**probes: Probe) -> Iterator[Rule]:
+    spec, guarantees = deployment["spec"], compute_guarantees(settings)
+    pod, ready_after = spec["template"]["spec"], spec["minReadySeconds"]
+    (container,) = pod["containers"]
+    probes = {name: Probe.of(container, name) for name in container if name.endswith("Probe")}
+    readiness, liveness = probes["readinessProbe"], probes["livenessProbe"]
+    begins, given = guarantees.startup, probes["startupProbe"].shortest_delay
     for name, probe in probes.items():
         yield Rule(
-            f"the {name} probe waits {probe.timeout} s, and an answer takes {ANSWER} s at most",
+            f"{name}.timeoutSeconds",
             probe.timeout > ANSWER,
-            (*CONTAINER, f"{name}Probe", "timeoutSeconds"),
+            f"a probe waits {probe.timeout} s, and an answer takes {ANSWER} s at most",
         )
-
-
-def _lived(
-    spec: Any, startup: Probe, liveness: Probe, readiness: Probe, settings: Settings
-) -> Iterator[Rule]:
-    guarantees = compute_guarantees(settings)
-    given, begins, known = startup.shortest_delay, guarantees.startup, guarantees.fault_delay
     yield Rule(
-        f"a start takes {begins} s at most, and the startup probe allows {given} s",
+        "startupProbe.failureThreshold",
         begins <= given,
-        (*CONTAINER, "startupProbe", "failureThreshold"),
+        f"a start takes {begins} s at most, and the startup probe allows {given} s",
     )
     yield Rule(
-        f"the service detects a fault within {known} s, and the readiness probe takes no longer: "
-        f"{readiness.failures} times {readiness.period} s",
-        readiness.period * readiness.failures <= known,
-        (*CONTAINER, "readinessProbe", "periodSeconds"),
+        "readinessProbe.periodSeconds",
+        readiness.period * readiness.failures <= guarantees.fault_delay,
+        f"the service detects a fault within {guarantees.fault_delay} s, and the readiness probe "
+        f"takes no longer: {readiness.failures} times {readiness.period} s",
     )
     yield Rule(
+        "livenessProbe.failureThreshold",
+        readiness.longest_delay <= liveness.shortest_delay,
         f"a frozen pod is out of rotation after {readiness.longest_delay} s, and killed after "
         f"{liveness.shortest_delay} s at the earliest",
-        readiness.longest_delay <= liveness.shortest_delay,
-        (*CONTAINER, "livenessProbe", "failureThreshold"),
     )
     yield Rule(
-        f"an update watches a new pod for {spec['minReadySeconds']} s, and the readiness probe "
-        f"detects a failure within {readiness.longest_delay} s",
-        readiness.longest_delay <= spec["minReadySeconds"],
-        ("spec", "minReadySeconds"),
+        "minReadySeconds",
+        readiness.longest_delay <= ready_after,
+        f"an update watches a new pod for {ready_after} s, and the readiness probe detects a "
+        f"failure within {readiness.longest_delay} s",
     )
-    late = given + spec["minReadySeconds"]
     yield Rule(
-        f"a start may take {late} s, and an update counts as failed after "
+        "progressDeadlineSeconds",
+        given + ready_after < spec["progressDeadlineSeconds"],
+        f"a start may take {given + ready_after} s, and an update counts as failed after "
         f"{spec['progressDeadlineSeconds']} s",
-        late < spec["progressDeadlineSeconds"],
-        ("spec", "progressDeadlineSeconds"),
     )
-
-
-def _ended(pod: Any, container: Any, readiness: Probe, settings: Settings) -> Iterator[Rule]:
-    waits = container.get("lifecycle", {}).get("preStop", {"sleep": {"seconds": 0}})
     yield Rule(
+        "DRAIN_SECONDS",
+        readiness.longest_delay <= settings.drain_seconds,
+        f"a proxy that probes like the kubelet stops sending requests within "
+        f"{readiness.longest_delay} s, and the service answers for {settings.drain_seconds} s",
+    )
+    hook = container.get("lifecycle", {}).get("preStop", {"sleep": {"seconds": 0}})
+    yield Rule(
+        "lifecycle.preStop",
+        hook.keys() == {"sleep"},
         "a preStop hook, if any, sleeps: the duration of other hooks is unknown",
-        waits.keys() == {"sleep"},
-        (*CONTAINER, "lifecycle", "preStop"),
     )
-    ends = waits.get("sleep", {"seconds": 0})["seconds"] + compute_guarantees(settings).shutdown
+    ends = hook.get("sleep", {"seconds": 0})["seconds"] + guarantees.shutdown
     yield Rule(
+        "terminationGracePeriodSeconds",
+        ends <= pod["terminationGracePeriodSeconds"],
         f"a stop takes {ends} s with preStop, DRAIN_SECONDS and SHUTDOWN_SECONDS, and the kubelet "
         f"kills after {pod['terminationGracePeriodSeconds']} s",
-        ends <= pod["terminationGracePeriodSeconds"],
-        (*POD, "terminationGracePeriodSeconds"),
-    )
-    yield Rule(
-        f"a proxy that probes like the kubelet stops sending requests within "
-        f"{readiness.longest_delay} s, and the service answers for DRAIN_SECONDS, "
-        f"{settings.drain_seconds} s",
-        readiness.longest_delay <= settings.drain_seconds,
-        (*CONTAINER, "env", "DRAIN_SECONDS", "value"),
     )

@@ -17,8 +17,7 @@ class Overlay:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.file = FOLDER / "overlays" / name / "kustomization.yaml"
-        self.text = run("kubectl", "kustomize", self.file.parent)
+        self.text = run("kubectl", "kustomize", FOLDER / "overlays" / name)
         self.objects = list(yaml.safe_load_all(self.text))
 
     def __getitem__(self, kind: str) -> Any:

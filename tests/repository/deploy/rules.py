@@ -1,26 +1,24 @@
 """Rules on the times of a deployment."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from app.probe_config import worst_case_delay
 from app.settings import Settings
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """A condition on a deployment.
+class Rule(NamedTuple):
+    """A condition on a deployment, in words with its figures, and the field to change."""
 
-    Attributes:
-        words: the condition with its figures.
-        holds: whether the deployment meets it.
-        path: the path to the value to change if it does not.
-    """
-
-    words: str
+    field: str
     holds: bool
-    path: tuple[str, ...]
+    words: str
+
+
+def broken(rules: Iterable[Rule]) -> list[str]:
+    """Return the broken rules, each with the field to change."""
+    return [f"{rule.field}: {rule.words}" for rule in rules if not rule.holds]
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,46 +11,41 @@ from tests.repository.deploy.rules import Probe, Rule
 # The proxy's probe in docs/swarm.md.
 PROXY = Probe(period=1, timeout=1, failures=2)
 
-BACKEND = ("services", "backend")
-
 
 def rules(service: Any, settings: Settings) -> Iterator[Rule]:
     """Yield the rules of the service of a stack, evaluated."""
-    check, begins, ends = (
-        service["healthcheck"],
-        compute_guarantees(settings).startup,
-        compute_guarantees(settings).shutdown,
-    )
+    check, guarantees = service["healthcheck"], compute_guarantees(settings)
+    begins, ends, grace = guarantees.startup, guarantees.shutdown, service["stop_grace_period"]
     yield Rule(
+        "stop_grace_period",
+        ends <= seconds(grace),
         f"a stop takes {ends} s with DRAIN_SECONDS and SHUTDOWN_SECONDS, and the engine kills "
-        f"after {service['stop_grace_period']}",
-        ends <= seconds(service["stop_grace_period"]),
-        (*BACKEND, "stop_grace_period"),
+        f"after {grace}",
     )
     yield Rule(
+        "healthcheck.start_period",
+        begins <= seconds(check["start_period"]),
         f"a start takes {begins} s at most, and the engine counts failures after "
         f"{check['start_period']}",
-        begins <= seconds(check["start_period"]),
-        (*BACKEND, "healthcheck", "start_period"),
     )
     test = check["test"]
-    urls = [word for word in test if word.startswith("http")]
     each = float(test[test.index("--max-time") + 1])
+    total = each * len([word for word in test if word.startswith("http")])
     yield Rule(
-        f"curl waits {each} s for each answer, which takes {ANSWER} s at most",
+        "healthcheck.test",
         each > ANSWER,
-        (*BACKEND, "healthcheck", "test"),
+        f"curl waits {each} s for each answer, which takes {ANSWER} s at most",
     )
     yield Rule(
-        f"curl gives up after {each * len(urls)} s, and the engine after {check['timeout']}",
-        each * len(urls) < seconds(check["timeout"]),
-        (*BACKEND, "healthcheck", "timeout"),
+        "healthcheck.timeout",
+        total < seconds(check["timeout"]),
+        f"curl gives up after {total} s, and the engine after {check['timeout']}",
     )
     yield Rule(
-        f"a proxy stops sending requests within {PROXY.longest_delay} s, and the service answers "
-        f"for DRAIN_SECONDS, {settings.drain_seconds} s",
+        "DRAIN_SECONDS",
         PROXY.longest_delay <= settings.drain_seconds,
-        (*BACKEND, "environment", "DRAIN_SECONDS"),
+        f"a proxy stops sending requests within {PROXY.longest_delay} s, and the service answers "
+        f"for {settings.drain_seconds} s",
     )
 
 
