@@ -240,11 +240,6 @@ async def test_a_service_notifies_of_an_outage_and_its_end(
     assert hook.asked[0].startswith("POST /hook HTTP/1.1\r\n")
 
 
-async def hangs(writer: asyncio.StreamWriter) -> None:
-    """Never answer."""
-    del writer
-
-
 def requests(service: Service, kind: str, result: str) -> float:
     """Return how many requests of a kind had this result."""
     sample = f'health_notifications_total{{kind="{kind}",result="{result}"}} '
@@ -294,7 +289,7 @@ async def test_trouble_of_the_receivers_changes_no_status(
                 process = psutil.Process(service.process.pid)
                 size = service.descriptors() + process.num_threads()
                 memory = 0
-                for answer in (hangs, None, ANSWERS["500"], ANSWERS["redirect"]):
+                for answer in (says(b""), None, ANSWERS["500"], ANSWERS["redirect"]):
                     # A heartbeat that has read the URL before may still come to the receiver.
                     use(receiver.port if answer else free_port(), answer or says(ACCEPTED))
                     survive(service)

@@ -12,7 +12,6 @@ from tests.support.specs import http
 from tests.system.asking import open_probe, verified_url
 from tests.system.certificates import Certificates
 from tests.system.servers import SystemPostgres, SystemRedis, program
-from tests.unit.checks import http_server
 from tests.unit.checks.attempt import failure
 
 
@@ -93,4 +92,4 @@ async def test_an_http_service_with_dhe_only_fails(
     """The limit is the same as for stores."""
     monkeypatch.setenv("SSL_CERT_FILE", str(certificates.root))
     async with http(f"https://localhost:{port}/", dict, expect=200) as probe:
-        assert await http_server.failure(probe) is Reason.TLS
+        assert await failure(probe) is Reason.TLS

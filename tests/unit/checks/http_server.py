@@ -6,26 +6,26 @@ import re
 import socket
 import ssl
 import struct
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from typing import Any
+from collections.abc import AsyncIterator, Callable, Mapping
+from pathlib import Path
 
 from app.checks.http import HttpProbe
-from app.health import Reason
+from tests.service.hostile.client import Client, Script, endless, script, scripted
 from tests.support.specs import http
-from tests.unit.checks import attempt
+from tests.unit.checks.attempt import eventually
 
 
 OK = b"HTTP/1.1 200 OK\r\n\r\n"
 LENGTH = re.compile(r"^content-length: (\d+)\r$", re.IGNORECASE | re.MULTILINE)
 
-Answer = Callable[[asyncio.StreamWriter], Awaitable[None]]
+# Writes the answer to a request that has been read.
+Answer = Script
 
 
 class HttpServer:
     """Gives every request the same answer, then waits until the client disconnects.
 
     Attributes:
-        answer: writes the answer to a request.
         asked: the request line and headers of each request.
         body: that of the last request.
         open: how many connections are open.
@@ -38,19 +38,16 @@ class HttpServer:
         self.open = 0
         self.port = 0
 
-    def was_asked(self, times: int) -> bool:
-        """Return whether exactly so many requests have arrived."""
-        return len(self.asked) == times
-
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Read one request and answer it."""
         self.open += 1
+        client = Client(reader, writer, len(self.asked), Path())
         with contextlib.suppress(ConnectionError, EOFError, ssl.SSLError):
-            head = (await reader.readuntil(b"\r\n\r\n")).decode()
+            head = (await client.read_until(b"\r\n\r\n")).decode()
             if length := LENGTH.search(head):
-                self.body = await reader.readexactly(int(length[1]))
+                self.body = await client.read(int(length[1]))
             self.asked.append(head)
-            await self.answer(writer)
+            await self.answer(client)
             await reader.read()
         self.open -= 1
         writer.transport.abort()
@@ -66,7 +63,7 @@ async def serving(
         server.port = listening.sockets[0].getsockname()[1]
         yield server
         listening.close()
-        await attempt.eventually(lambda: not server.open)
+        await eventually(lambda: not server.open)
 
 
 def open_probe(
@@ -79,44 +76,23 @@ def open_probe(
     return http(f"http://127.0.0.1:{server.port}{path}", headers, expect=expect)
 
 
-async def failure(probe: Any) -> Reason:
-    """Run an attempt that fails; return its reason."""
-    return await attempt.failure(probe)
-
-
-def says(data: bytes) -> Answer:
-    """Return an answer that sends *data*."""
-
-    async def answer(writer: asyncio.StreamWriter) -> None:
-        writer.write(data)
-
-    return answer
+says = script
 
 
 def goes_on(beginning: bytes, piece: bytes) -> Answer:
     """Return an answer that sends the beginning, and then the piece without end."""
-
-    async def answer(writer: asyncio.StreamWriter) -> None:
-        writer.write(beginning)
-        while True:
-            writer.write(piece)
-            await writer.drain()
-
-    return answer
+    return script(beginning, endless(piece))
 
 
-def hangs_up(data: bytes) -> Answer:
-    """Return an answer that sends *data* and closes the connection."""
-
-    async def answer(writer: asyncio.StreamWriter) -> None:
-        writer.write(data)
-        writer.close()
-
-    return answer
+@scripted
+async def hangs_up(client: Client, data: bytes) -> None:
+    """Send *data*, and close the connection."""
+    await client.write(data)
+    client.writer.close()
 
 
-async def resets(writer: asyncio.StreamWriter) -> None:
+async def resets(client: Client) -> None:
     """Reset the connection."""
-    connection: socket.socket = writer.get_extra_info("socket")
+    connection: socket.socket = client.writer.get_extra_info("socket")
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    writer.transport.abort()
+    client.writer.transport.abort()

@@ -1,6 +1,5 @@
 import asyncio
 import threading
-from functools import partial
 from operator import le
 from pathlib import Path
 from typing import Any
@@ -16,11 +15,10 @@ from app.settings.secrets import Secret
 from tests.support.faults.fault import Blackhole, Corrupt, Cut, Fault, Refuse, Reset, Silent, Stall
 from tests.support.faults.proxy import Proxy
 from tests.support.specs import http
-from tests.unit.checks.attempt import eventually
+from tests.unit.checks.attempt import eventually, failure
 from tests.unit.checks.http_server import (
     OK,
     Answer,
-    failure,
     goes_on,
     hangs_up,
     open_probe,
@@ -261,7 +259,7 @@ async def test_two_hundred_attempts_at_a_silent_server_leak_nothing() -> None:
         before = resources()
         for attempts in range(1, 201):
             attempt = asyncio.create_task(probe())
-            await eventually(partial(server.was_asked, attempts))
+            await eventually(lambda: len(server.asked) == attempts)  # noqa: B023 - awaited at once
             attempt.cancel()
             await asyncio.wait({attempt})
         # An earlier test may have left a thread that ends meanwhile.

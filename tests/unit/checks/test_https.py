@@ -9,8 +9,8 @@ import trustme
 
 from app.health import Reason
 from tests.support.specs import http
-from tests.unit.checks.attempt import eventually
-from tests.unit.checks.http_server import OK, failure, goes_on, serving
+from tests.unit.checks.attempt import eventually, failure
+from tests.unit.checks.http_server import OK, goes_on, serving
 
 
 NOW = datetime.now(UTC)

@@ -12,7 +12,8 @@ from app.checks.tcp import KIND as TCP
 from app.checks.tcp import TcpOptions, TcpProbe, open_tcp
 from app.health import Reason
 from tests.support.ports import free_port
-from tests.unit.checks.http_server import OK, failure, serving
+from tests.unit.checks.attempt import failure
+from tests.unit.checks.http_server import OK, serving
 
 
 def read_no_secret(name: str) -> str:
