@@ -2,7 +2,7 @@
 
 import itertools
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import pytest
 
 from tests.support.devservers import Postgres, Valkey
 from tests.support.faults.servers import admin, sql
+from tests.support.replacing import Replacing, as_kubernetes, by_rename, in_place
 from tests.support.service import Prober, Reply, Service, on, running
 
 
@@ -18,35 +19,7 @@ pytestmark = pytest.mark.alone
 BOUND = 0.2 + 0.4 + 0.5
 RECONNECT = 0.5
 
-Replace = Callable[[Path, str], None]
-
-
-def in_place(file: Path, password: str) -> None:
-    """Overwrite the file, as `vitals secrets rotate` and shell redirection do."""
-    file.write_text(password)
-
-
-def by_rename(file: Path, password: str) -> None:
-    """Replace the file by renaming, as editors and configuration tools do in a mounted folder."""
-    new = file.with_name(".new")
-    new.write_text(password)
-    new.replace(file)
-
-
-def by_kubernetes(file: Path, password: str) -> None:
-    """Write a folder for each version and swap a symlink, as the kubelet does."""
-    folder = file.parent
-    version = folder / f"..version-{len(list(folder.iterdir()))}"
-    version.mkdir()
-    (version / file.name).write_text(password)
-    (folder / "..data_tmp").symlink_to(version.name)
-    (folder / "..data_tmp").replace(folder / "..data")
-    if not file.is_symlink():
-        file.unlink()
-        file.symlink_to(Path("..data", file.name))
-
-
-all_methods = pytest.mark.parametrize("replace", [in_place, by_rename, by_kubernetes])
+all_methods = pytest.mark.parametrize("replace", [in_place, by_rename, as_kubernetes])
 
 
 @pytest.fixture(name="folder")
@@ -93,13 +66,13 @@ def longest_outage(replies: list[Reply]) -> float:
 
 @all_methods
 def test_a_postgres_password_rotates(
-    service: Service, folder: Path, own_postgres: Postgres, replace: Replace
+    service: Service, folder: Path, own_postgres: Postgres, replace: Replacing
 ) -> None:
     """A role has one password, so the check fails until the file has the new one."""
     with Prober(service, "/health/ready", pause=0.001) as prober:
         sql(own_postgres, "ALTER ROLE rotated PASSWORD 'new password'")
         service.until("postgres", "auth", BOUND + RECONNECT)
-        replace(folder / "postgres_password", "new password\n")
+        replace(folder / "postgres_password", b"new password\n")
         service.until("postgres", None, BOUND)
     assert longest_outage(prober.replies) < BOUND
     assert service.process.poll() is None
@@ -107,7 +80,7 @@ def test_a_postgres_password_rotates(
 
 @all_methods
 def test_a_redis_password_rotates_without_a_failure(
-    service: Service, folder: Path, own_valkey: Valkey, replace: Replace
+    service: Service, folder: Path, own_valkey: Valkey, replace: Replacing
 ) -> None:
     """The file changes while both passwords are valid, so no answer fails."""
     old = own_valkey.password_file.read_text()
@@ -115,7 +88,7 @@ def test_a_redis_password_rotates_without_a_failure(
         client.execute_command("ACL", "SETUSER", "default", ">new-password")
         # Start right after a new connection, as a file may be empty for a moment while written.
         await_other_connection(client, connection_ids(client))
-        replace(folder / "redis_password", "new-password")
+        replace(folder / "redis_password", b"new-password")
         await_renewal(client)
         client.execute_command("ACL", "SETUSER", "default", f"<{old}")
         await_renewal(client)

@@ -6,9 +6,10 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.service.test_rotation import Replace, all_methods
+from tests.service.test_rotation import all_methods
 from tests.support.devservers import Postgres, Valkey
 from tests.support.ports import free_port
+from tests.support.replacing import Replacing
 from tests.support.service import on, running
 
 
@@ -83,7 +84,7 @@ def test_a_url_that_can_not_be_used_is_misconfigured(
 
 @all_methods
 def test_an_http_url_is_replaced_at_the_next_attempt(
-    tmp_path: Path, valkey: Valkey, replace: Replace
+    tmp_path: Path, valkey: Valkey, replace: Replacing
 ) -> None:
     """It has no password, and its path is not shown."""
     (folder := tmp_path / "secrets").mkdir()
@@ -92,9 +93,9 @@ def test_an_http_url_is_replaced_at_the_next_attempt(
     settings = environ(folder, CHECKS=json.dumps({"hook": {"url": "secret:hook_url"}}))
     with running(settings, tmp_path / "log") as service:
         service.until("hook", "refused", BOUND)
-        replace(file, f"http://127.0.0.1:{valkey.port}/CANARY")
+        replace(file, f"http://127.0.0.1:{valkey.port}/CANARY".encode())
         service.until("hook", "disconnected", BOUND)
-        replace(file, f"http://127.0.0.1:{service.port}/health/live?CANARY")
+        replace(file, f"http://127.0.0.1:{service.port}/health/live?CANARY".encode())
         service.until("hook", None, BOUND)
     assert "CANARY" not in (tmp_path / "log").read_text()
 
