@@ -68,15 +68,13 @@ def _settings(old: Rows) -> Iterator[list[str]]:
 
 
 def _options(old: Rows) -> Iterator[list[str]]:
-    having: dict[str, list[str]] = {}
-    fields: dict[str, list[FieldInfo]] = {}
+    fields: dict[str, dict[str, FieldInfo]] = {}  # by the names of the option and of the kind
     for kind in KINDS:
         for name, field in kind.options.model_fields.items():
-            having.setdefault(name, []).append(kind.name)
-            fields.setdefault(name, []).append(field)
+            fields.setdefault(name, {})[kind.name] = field
     for names, (_, default, _, meaning) in _group(fields, old, ["", "none", "", ""]):
-        own = [field for name in names for field in fields[name]]
-        kinds = having[names[0]]
+        own = [field for name in names for field in fields[name].values()]
+        kinds = fields[names[0]]
         shared = [f"`{GENERAL[name].upper()}`" for name in names if name in GENERAL]
         yield [
             _code(names),
