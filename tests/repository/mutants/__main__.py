@@ -4,28 +4,22 @@ Run `python -m tests.repository.mutants [MODULE ...]`. It fails if a survivor is
 docs/mutants.md, or if a listed one is detected.
 """
 
-import json
 import os
 import re
 import sys
 import time
-from collections.abc import Iterable, Iterator
-from multiprocessing import connection
-from multiprocessing.context import ForkProcess
+from collections.abc import Iterator
+from itertools import islice
+from multiprocessing import get_context
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import cast
 
 import hypothesis  # noqa: F401 - imported once, for all mutants
 import pytest_asyncio  # noqa: F401 - as above
 
-from tests.repository.mutants.mutant import Durations, Mutant, find_mutants, run_tests, start_trial
+from tests.repository.mutants.mutant import Mutant, find_mutants, run_tests, start_trial
 
 
 CORE, TESTS, LIST = Path("app/health"), "tests/unit/health", Path("docs/mutants.md")
-
-# Modules with only imports.
-EXCLUDED = {"__init__"}
 
 # Number of mutants tested in parallel.
 PARALLEL = os.cpu_count() or 1
@@ -33,13 +27,18 @@ PARALLEL = os.cpu_count() or 1
 
 def main(names: list[str]) -> int:
     """Test every mutant of the named modules, or of all modules."""
-    files = [file for file in sorted(CORE.glob("*.py")) if file.stem not in EXCLUDED]
+    # `__init__.py` has only imports.
+    files = [file for file in sorted(CORE.glob("*.py")) if file.stem != "__init__"]
     files = [file for file in files if not names or file.stem in names]
-    started, baseline = time.monotonic(), durations()
+    started = time.monotonic()
+    with get_context("fork").Pool(1) as pool:
+        baseline = pool.apply(run_tests, (TESTS, {}))
+    if baseline is None:
+        sys.exit(f"{TESTS} fails without a mutant. Run: pytest {TESTS}")
     tested = [mutant for file in files for mutant in find_mutants(file)]
     listed = {one for one in equivalent() if one.partition(":")[0] in {file.name for file in files}}
     survivors = set()
-    for one in find_survivors(tested, baseline):
+    for one in find_survivors(iter(tested), baseline):
         survivors.add(one)
         if one not in listed:
             print(f"not detected: {one}", flush=True)
@@ -50,44 +49,17 @@ def main(names: list[str]) -> int:
     return int(survivors != listed)
 
 
-def durations() -> dict[str, float]:
-    """Run the tests on the unchanged core, and return the seconds that each takes."""
-    with TemporaryDirectory() as folder:
-        file = Path(folder, "durations")
-
-        def run() -> None:
-            plugin = Durations()
-            code = run_tests(TESTS, plugin)
-            file.write_text(json.dumps(plugin.seconds))
-            sys.exit(code)
-
-        process = ForkProcess(target=run)
-        process.start()
-        process.join()
-        if process.exitcode:
-            sys.exit(f"{TESTS} fails without a mutant. Run: pytest {TESTS}")
-        seconds: dict[str, float] = json.loads(file.read_text())
-        return seconds
-
-
-def find_survivors(mutants: Iterable[Mutant], baseline: dict[str, float]) -> Iterator[str]:
+def find_survivors(mutants: Iterator[Mutant], baseline: dict[str, float]) -> Iterator[str]:
     """Yield the mutants that no test detects, as they are found."""
-    running: dict[int, tuple[ForkProcess, Mutant]] = {}
-    for mutant in mutants:
-        if len(running) == PARALLEL:
-            yield from await_trials(running)
-        process = start_trial(mutant, TESTS, baseline)
-        running[process.sentinel] = process, mutant
-    while running:
-        yield from await_trials(running)
-
-
-def await_trials(running: dict[int, tuple[ForkProcess, Mutant]]) -> Iterator[str]:
-    """Wait until at least one trial ends, and yield the mutants that survived."""
-    for sentinel in connection.wait(list(running)):
-        process, mutant = running.pop(cast("int", sentinel))
-        process.join()
-        if process.exitcode == 0:
+    running: dict[int, Mutant] = {}
+    while True:
+        for mutant in islice(mutants, PARALLEL - len(running)):
+            running[start_trial(mutant, TESTS, baseline)] = mutant
+        if not running:
+            return
+        process, status = os.wait()
+        mutant = running.pop(process)
+        if status == 0:
             yield str(mutant)
 
 

@@ -4,10 +4,9 @@ import difflib
 import importlib.machinery
 import os
 import signal
-import sys
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
-from multiprocessing.context import ForkProcess
 from pathlib import Path
 from types import CodeType
 
@@ -87,22 +86,24 @@ def find_mutants(file: Path) -> Iterator[Mutant]:
 
 def changed_lines(before: str, after: str) -> tuple[str, str]:
     """Return the lines that differ, before and after."""
-    lines = difflib.ndiff(before.splitlines(), after.splitlines())
-    found: dict[str, list[str]] = {"-": [], "+": [], " ": [], "?": []}
-    for line in lines:
-        found[line[0]].append(line[2:].strip())
-    return " ".join(found["-"]), " ".join(found["+"])
+    lines = list(difflib.ndiff(before.splitlines(), after.splitlines()))
+    removed, added = ([line[2:].strip() for line in lines if line[0] == sign] for sign in "-+")
+    return " ".join(removed), " ".join(added)
 
 
-class Limits:
-    """Plugin that runs fast tests first, and ends the process if a test seems endless.
+class Times:
+    """Plugin that measures the tests, and runs fast ones first.
+
+    It ends the process if a test seems endless.
 
     Attributes:
         baseline: seconds that each test takes without a mutant.
+        seconds: those that each has taken now.
     """
 
     def __init__(self, baseline: dict[str, float]) -> None:
         self.baseline = baseline
+        self.seconds = defaultdict[str, float](float)
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """Sort the tests by duration."""
@@ -113,41 +114,39 @@ class Limits:
         seconds = MARGIN + FACTOR * self.baseline.get(nodeid, 60)
         signal.setitimer(signal.ITIMER_PROF, seconds)
 
-
-class Durations:
-    """Plugin that records the duration of each test in seconds."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Add the duration of one phase."""
-        self.seconds[report.nodeid] = self.seconds.get(report.nodeid, 0) + report.duration
+        self.seconds[report.nodeid] += report.duration
 
 
-def run_tests(tests: str, plugin: object) -> int:
-    """Run the tests in this process without output until one fails; return pytest's exit code."""
+def run_tests(tests: str, baseline: dict[str, float]) -> dict[str, float] | None:
+    """Run the tests in this process without output.
+
+    Returns:
+        the seconds that each test took; None if one failed, which ends the run.
+    """
     with open(os.devnull, "w") as nothing:  # noqa: PTH123 - its descriptor replaces stdout and stderr
         os.dup2(nothing.fileno(), 1)
         os.dup2(nothing.fileno(), 2)
     arguments = ["-x", "-q", "-p", "no:cacheprovider", "--confcutdir", tests, "-W", FILTER, tests]
-    return int(pytest.main(arguments, plugins=[plugin]))
+    times = Times(baseline)
+    return None if pytest.main(arguments, plugins=[times]) else times.seconds
 
 
-def start_trial(mutant: Mutant, tests: str, baseline: dict[str, float]) -> ForkProcess:
-    """Start a process that tests a mutant, and ends with 0 if the mutant survives."""
+def start_trial(mutant: Mutant, tests: str, baseline: dict[str, float]) -> int:
+    """Start a process that tests a mutant, and return its id. It ends with 0 if no test fails."""
+    if process := os.fork():
+        return process
+    unchanged = importlib.machinery.SourceFileLoader.get_code
 
-    def run() -> None:
-        unchanged = importlib.machinery.SourceFileLoader.get_code
+    def get_code(self: importlib.machinery.SourceFileLoader, name: str) -> CodeType | None:
+        if name == mutant.module:
+            return compile(mutant.source, str(mutant.file), "exec")
+        return unchanged(self, name)
 
-        def get_code(self: importlib.machinery.SourceFileLoader, name: str) -> CodeType | None:
-            if name == mutant.module:
-                return compile(mutant.source, str(mutant.file), "exec")
-            return unchanged(self, name)
-
-        importlib.machinery.SourceFileLoader.get_code = get_code  # type: ignore[assignment, method-assign]
-        sys.exit(run_tests(tests, Limits(baseline)))
-
-    process = ForkProcess(target=run)
-    process.start()
-    return process
+    importlib.machinery.SourceFileLoader.get_code = get_code  # type: ignore[assignment, method-assign]
+    passed = False
+    try:
+        passed = run_tests(tests, baseline) is not None
+    finally:
+        os._exit(not passed)
