@@ -34,6 +34,7 @@ def commands(workflow: str, event: str = "") -> set[str]:
     return set(" ".join(step.get("run", "") for step in steps).split())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("schema", "files"),
     [

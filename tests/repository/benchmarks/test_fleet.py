@@ -11,6 +11,8 @@ from benchmarks.simulation.instances import SAMPLE, make_settings
 from benchmarks.simulation.stories import Fault, bound, busiest, outage, steady
 
 
+pytestmark = pytest.mark.slow
+
 SIZE = 20
 
 

@@ -53,6 +53,7 @@ def test_a_broken_rule_is_reported_with_the_field_to_change(
     assert [line.partition(":")[0] for line in reported] == [field]
 
 
+@pytest.mark.slow
 def test_it_is_valid_by_the_schema_of_the_compose_specification() -> None:
     """Swarm supports a part of that specification."""
     assert not complaints("vendor.compose-spec", STACK)

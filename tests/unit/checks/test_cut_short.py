@@ -45,6 +45,7 @@ async def ends_within(iterations: int, probe: Probe) -> bool:
     return ended
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "serve", [plain_text_only, lambda _: None], ids=["clear text", "hanging up"]
 )

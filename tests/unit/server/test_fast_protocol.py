@@ -41,6 +41,7 @@ def app_with_statuses(*statuses: Status) -> AppUnderTest:
     return app_under_test
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stream", STREAMS.values(), ids=STREAMS)
 def test_a_split_stream_gets_the_same_answer_as_from_uvicorn(stream: bytes) -> None:
     """The same bytes, time of closing, connections, counted requests and log lines."""
