@@ -54,7 +54,7 @@ PASSED := -o tmp_path_retention_policy=failed
 # These tests need programs from a package manager.
 APART := browser proxies image swarm system
 IGNORED := $(addprefix --ignore tests/,$(APART))
-TOGETHER := $(IGNORED) --numprocesses 4 --dist loadfile $(PASSED)
+TOGETHER := $(IGNORED) --dist loadfile $(PASSED)
 ALONE = $(shell grep -rl $(addprefix --exclude-dir=,$(APART)) --include='*.py' 'mark\.alone' tests)
 
 lint: $(MADE) ## check format, lint, spelling, imports and types
@@ -69,19 +69,19 @@ else
 test: lint test-only ## run lint and the tests that start no service and need no other programs; T=tests/unit/health runs a part
 
 test-only: $(MADE) ## run those tests without lint
-	$(IN_MEMORY) $(BIN)/pytest $(TOGETHER) -m 'not alone and not slow'
+	$(IN_MEMORY) $(BIN)/pytest $(TOGETHER) --ignore tests/service --ignore tests/fuzz -m 'not alone and not slow' --numprocesses 6
 	@scripts/suite list
 endif
 
 service-test: $(MADE) ## test a running service: faults, drain, rotation, hostile dependencies; and the release
 	$(IN_MEMORY) $(BIN)/pytest $(ALONE) -m alone --numprocesses 3 --dist loadfile $(PASSED)
-	$(IN_MEMORY) $(BIN)/pytest $(TOGETHER) -m 'slow and not alone'
+	$(IN_MEMORY) $(BIN)/pytest $(TOGETHER) -m 'slow and not alone' --numprocesses 4
 
 test-all: ## run the tests on each Python from 3.11 to 3.14 that this machine has
 	@scripts/pythons $(MAKE) --no-print-directory test-only $(if $(T),,service-test)
 
 coverage: $(MADE) ## run both with coverage, which must reach all of app/health and 95 % of app/
-	$(IN_MEMORY) scripts/coverage $(BIN) $(TOGETHER) -m 'not alone'
+	$(IN_MEMORY) scripts/coverage $(BIN) $(TOGETHER) -m 'not alone' --numprocesses 4
 
 system-test: $(MADE) ## test TLS, PgBouncer, metrics, load, hostile dependencies and Kubernetes manifests with Debian's programs
 	@scripts/suite run system $(BIN)/pytest --quiet -o timeout=400 tests/system -m waits --numprocesses 4 --dist loadfile & waiting=$$!; \
