@@ -39,8 +39,8 @@ def pytest_collection_finish() -> None:
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """Mark the tests of the folders that `make service-test` runs."""
-    if item.nodeid.startswith(SLOW_FOLDERS):
+    """Mark the tests that `make service-test` runs: by folder, or by the running service."""
+    if item.nodeid.startswith(SLOW_FOLDERS) or "service" in getattr(item, "fixturenames", ()):
         item.add_marker("slow")
 
 

@@ -22,7 +22,11 @@ class Pages(BaseHTTPRequestHandler):
     """
 
     def do_GET(self) -> None:
-        query = dict(parse_qsl(urlsplit(self.path).query))
+        url = urlsplit(self.path)
+        if url.path != "/health":
+            self.send_error(404)
+            return
+        query = dict(parse_qsl(url.query))
         client = query.get("client", "")
         view = operator() if client == "operator" else None
         refusal = None if view else "has expired" * client.startswith("refused")

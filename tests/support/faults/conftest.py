@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
+from tests.support.faults.peer import DEADLINE
 from tests.support.faults.proxy import HOST, Proxy
 from tests.support.serving import serving
 
@@ -30,4 +31,5 @@ async def proxy() -> AsyncIterator[Proxy]:
 def listener() -> Iterator[socket.socket]:
     """A listening socket, on which the test acts as the server."""
     with socket.create_server((HOST, 0)) as listener:
+        listener.settimeout(DEADLINE)
         yield listener

@@ -2,6 +2,7 @@
 
 import contextlib
 import enum
+import errno
 import shutil
 import socket
 import socketserver
@@ -93,8 +94,11 @@ def name_server(
 ) -> contextlib.AbstractContextManager[NameServer]:
     """Run a name server on a free address of 127.0.53.0/24, in a thread."""
     for last in range(1, 255):
-        with contextlib.suppress(OSError):  # the address is in use
+        try:
             return serving(NameServer(f"127.0.53.{last}", port, records))
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
     raise OSError(f"port {port} can't be used on any address of 127.0.53.0/24")
 
 

@@ -1,5 +1,6 @@
 """Ways to run a command: in this process, and in a new one."""
 
+import logging
 import os
 import signal
 import subprocess
@@ -31,11 +32,12 @@ Call = Callable[..., Result]
 
 @pytest.fixture(name="call")
 def _call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Call]:
-    """Run a command in this process, and restore its signal handlers.
+    """Run a command in this process, and restore its signal handlers and the log.
 
     Its settings are those given; without any, those of the environment.
     """
     handlers = {number: signal.getsignal(number) for number in signal.valid_signals()}
+    level, logs_to = logging.root.level, [*logging.root.handlers]
     for name in ENVIRON:
         monkeypatch.delenv(name, raising=False)
 
@@ -55,6 +57,9 @@ def _call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -
     for number, handler in handlers.items():
         if signal.getsignal(number) != handler:
             signal.signal(number, handler)
+    logging.root.setLevel(level)
+    for added in {*logging.root.handlers} - {*logs_to}:
+        logging.root.removeHandler(added)
 
 
 @pytest.fixture(name="folder")

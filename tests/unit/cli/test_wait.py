@@ -100,7 +100,8 @@ def test_the_command_gets_the_default_signals_of_a_shell(valkey: Valkey) -> None
 
 def test_checks_that_do_not_pass_in_time_are_printed_with_the_remedy(call: Call) -> None:
     """The command does not run."""
-    result = call("wait", "--timeout", "0.5", "--", "echo", **tcp(free_port()))
+    # If it ran it would replace this process, and its exit code must not be that of passed tests.
+    result = call("wait", "--timeout", "0.5", "--", "false", **tcp(free_port()))
     assert (result.code, result.out) == (1, "")
     shown, reason, last = result.err.splitlines()
     assert shown == "first: refused"
