@@ -109,11 +109,18 @@ def memory() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
 
 
+def changes(empty: Counter[str]) -> dict[str, int]:
+    """Return by how much the counts differ; a probe may also close what is not its own."""
+    now = count_resources()
+    now.subtract(empty)
+    return {name: count for name, count in now.items() if count}
+
+
 async def report_idle(empty: Counter[str]) -> None:
     """Wait until all attempts have ended; report what they leaked, and the memory in use."""
     deadline = time.monotonic() + SETTLE
     gc.collect()
-    while (left := count_resources() - empty) and time.monotonic() < deadline:
+    while (left := changes(empty)) and time.monotonic() < deadline:
         await asyncio.sleep(0.01)
     report(port=None, left=left, memory=memory())
 

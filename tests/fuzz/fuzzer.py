@@ -4,6 +4,7 @@ import asyncio
 import random
 from collections import Counter, deque
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -140,17 +141,19 @@ class Fuzzer:
             found.extend(Finding(fault, list(recent), child.output()) for fault in child.faults)
             child.faults.clear()
 
-        async def run_lane() -> None:
+        async def run_lane(players: AsyncExitStack) -> None:
             for number in waiting:
                 recent.append(number)
-                found.extend(await self._attempt(child, number))
+                found.extend(await self._attempt(child, number, players))
                 collect_faults()
 
         try:
-            async with asyncio.TaskGroup() as group:
-                for _ in range(lanes):
-                    group.create_task(run_lane())
-            rest = await child.run({})
+            # Until the leaks are counted: at its end a player closes the connections to it.
+            async with AsyncExitStack() as players:
+                async with asyncio.TaskGroup() as group:
+                    for _ in range(lanes):
+                        group.create_task(run_lane(players))
+                rest = await child.run({})
             memory = rest["memory"]
             if rest["left"]:
                 found.append(Finding(f"left behind: {rest['left']}", []))
@@ -159,12 +162,14 @@ class Fuzzer:
         collect_faults()
         return found, memory
 
-    async def _attempt(self, child: ProbeProcess, number: int) -> list[Finding]:
+    async def _attempt(
+        self, child: ProbeProcess, number: int, players: AsyncExitStack
+    ) -> list[Finding]:
         conversation, mutation = self.plan(number)
         player = Player(conversation, mutation)
-        async with player.serve() as port:
-            order = conversation.target.order(port, ATTEMPTS, TIMEOUT)
-            outcomes = (await child.run(order))["outcomes"]
+        port = await players.enter_async_context(player.serve())
+        order = conversation.target.order(port, ATTEMPTS, TIMEOUT)
+        outcomes = (await child.run(order))["outcomes"]
         self.reasons.update(reason for reason, _, _ in outcomes)
         about = f"{conversation.target.kind}, {conversation.name}, {mutation}: {outcomes}"
         problem = judge(conversation, mutation, outcomes)

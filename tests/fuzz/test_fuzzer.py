@@ -58,17 +58,23 @@ def CheckSpec(*given):
 def Resources(*given, **named):
     return given, named
 """
-FAULTS = {
-    "the child ended by SIGSEGV": "os.kill(os.getpid(), signal.SIGSEGV)",
-    "the child exited with 3": "os._exit(3)",
-    "a block of": "KEPT or (KEPT.append(1), spin())",
-    "asyncio: ": "asyncio.get_running_loop().call_soon(None)",
-    "unraisable: ": "threading.Thread(target=lambda: 1 / 0).start()",
-    "left behind: {'threads'": "threading.Timer(99, print).start()",
-    "left behind: {'descriptors'": "os.dup(0)",
-    "grew by": "KEPT.append(b'x' * 50_000)",
-    "passes without an answer": "return await read(self.url)",
-}
+# A connection that a probe has forgotten.
+CONNECT = (
+    "KEPT.append(await asyncio.get_running_loop().create_connection("
+    "asyncio.Protocol, '127.0.0.1', urlsplit(self.url).port))"
+)
+FAULTS = [
+    ("the child ended by SIGSEGV", "os.kill(os.getpid(), signal.SIGSEGV)"),
+    ("the child exited with 3", "os._exit(3)"),
+    ("a block of", "KEPT or (KEPT.append(1), spin())"),
+    ("asyncio: ", "asyncio.get_running_loop().call_soon(None)"),
+    ("unraisable: ", "threading.Thread(target=lambda: 1 / 0).start()"),
+    ("left behind: {'threads'", "threading.Timer(99, print).start()"),
+    ("left behind: {'descriptors'", "os.dup(0)"),
+    ("left behind: {'descriptors'", CONNECT),
+    ("grew by", "KEPT.append(b'x' * 50_000)"),
+    ("passes without an answer", "return await read(self.url)"),
+]
 
 
 def fuzzer(folder: Path, body: str, reason: str = "disconnected") -> Fuzzer:
@@ -93,7 +99,7 @@ async def problems(fuzzer: Fuzzer) -> list[str]:
     return [finding.problem for finding in fuzzer.findings]
 
 
-@pytest.mark.parametrize(("problem", "body"), FAULTS.items())
+@pytest.mark.parametrize(("problem", "body"), FAULTS)
 async def test_a_fault_is_found(tmp_path: Path, problem: str, body: str) -> None:
     """It is found in the second round at the latest."""
     assert [one for one in await problems(fuzzer(tmp_path, body)) if one.startswith(problem)]
