@@ -21,7 +21,7 @@ ROWS = re.compile(r"(?<= --- \|\n)(\|.*\n)+")
 # The other cells of each row, by the first two.
 Rows = Mapping[tuple[str, str], list[str]]
 
-INACCURACY = re.compile(r"(?<=at most )([0-9.]+ s)(?= at a stretch)")
+INACCURACY = re.compile(r"(?<=at most )([0-9.]+ s|more)(?= at a stretch)")
 
 
 def write(outcomes: Sequence[Outcome], inaccuracy: float, lies: Mapping[Storm, float]) -> None:
@@ -38,8 +38,10 @@ def write(outcomes: Sequence[Outcome], inaccuracy: float, lies: Mapping[Storm, f
     storms = _table(_storm_row(*storm, before) for storm in lies.items())
     tables = iter((rows, storms))
     page = ROWS.sub(lambda _: next(tables), page)
-    page = re.sub(r"(?<=shown )\d+(?= ways)", f"{len(outcomes)}", page)
-    FILE.write_text(INACCURACY.sub(lambda found: figure(inaccuracy, TIMES, found[0]), page))
+    page, ways = re.subn(r"(?<=shown )\d+(?= ways)", f"{len(outcomes)}", page)
+    page, stretches = INACCURACY.subn(lambda found: figure(inaccuracy, TIMES, found[0]), page)
+    assert (ways, stretches) == (1, 1), f"another text than before in {FILE.name}"
+    FILE.write_text(page)
 
 
 def figure(seconds: float, steps: Mapping[float, str], before: str) -> str:
