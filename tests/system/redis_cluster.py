@@ -86,7 +86,9 @@ def running_cluster() -> Iterator[RedisCluster]:
     cluster = RedisCluster()
     with ExitStack() as stack:
         for node in cluster.nodes:
-            stack.enter_context(node)
+            stack.callback(node.close)
+        for node in cluster.nodes:
+            node.start()
         cluster.connect()
         yield cluster
 

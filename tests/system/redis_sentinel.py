@@ -99,7 +99,9 @@ def running_sentinels() -> Iterator[SentinelGroup]:
     first, *replicas = group.nodes
     with ExitStack() as stack:
         for server in (*group.nodes, *group.sentinels):
-            stack.enter_context(server)
+            stack.callback(server.close)
+        for server in (*group.nodes, *group.sentinels):
+            server.start()
         for replica in replicas:
             command(replica, "REPLICAOF", "127.0.0.1", str(first.port))
         group.wait_healthy()

@@ -91,7 +91,7 @@ def connections_exhausted(server: Postgres) -> AbstractContextManager[None]:
 def shutting_down(server: Postgres) -> Iterator[None]:
     """Start a smart shutdown, and hold a session open that keeps it from completing."""
     with connected(server, 1), signalled(server, signal.SIGTERM):
-        wait_for(lambda: "stopping" in server.lock.read_text())
+        wait_for(lambda: "stopping" in server.lock.read_text(), 30)
         yield
 
 
@@ -99,7 +99,7 @@ def shutting_down(server: Postgres) -> Iterator[None]:
 def shut_down(server: Postgres) -> Iterator[None]:
     """Shut down, which ends every session (57P01), and restart on exit."""
     with signalled(server, signal.SIGINT):
-        wait_for(lambda: not server.lock.exists())
+        wait_for(lambda: not server.lock.exists(), 30)
         yield
 
 

@@ -57,25 +57,21 @@ def kill(server: DevServer) -> None:
 @contextlib.contextmanager
 def frozen(*servers: DevServer) -> Iterator[None]:
     """Freeze servers until the block ends."""
-    for server in servers:
-        freeze(server)
-    try:
-        yield
-    finally:
+    with contextlib.ExitStack() as stack:
         for server in servers:
-            thaw(server)
+            stack.callback(thaw, server)
+            freeze(server)
+        yield
 
 
 @contextlib.contextmanager
 def killed(*servers: DevServer) -> Iterator[None]:
     """Kill servers, and restart them when the block ends."""
-    for server in servers:
-        kill(server)
-    try:
-        yield
-    finally:
+    with contextlib.ExitStack() as stack:
         for server in servers:
-            server.start()
+            stack.callback(server.start)
+            kill(server)
+        yield
 
 
 @contextlib.contextmanager
