@@ -33,8 +33,11 @@ async def serving(play: Play) -> AsyncIterator[int]:
         # Not in the task, which may be cancelled before it starts.
         task.add_done_callback(lambda _: writer.transport.abort())
 
-    server = await asyncio.start_server(accept, HOST, 0)
+    # Nothing is awaited until `try`, so a cancelled attempt closes its server.
+    listener = socket.create_server((HOST, 0))
+    server = await asyncio.start_server(accept, sock=listener, start_serving=False)
     try:
+        await server.start_serving()
         yield server.sockets[0].getsockname()[1]
     finally:
         server.close()

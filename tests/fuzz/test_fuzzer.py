@@ -1,10 +1,13 @@
 """The fuzzer finds each kind of fault, in fake probes that have it."""
 
+import asyncio
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.fuzz.conversation import Conversation, Target, Turn
+from tests.fuzz.dependency import Player
 from tests.fuzz.fuzzer import Fuzzer
 
 
@@ -122,3 +125,20 @@ async def test_a_reason_that_no_server_can_cause_is_found(tmp_path: Path, reason
 async def test_probes_without_a_fault_pass(tmp_path: Path) -> None:
     """The fuzzer finds nothing."""
     assert await problems(fuzzer(tmp_path, "await asyncio.sleep(0)")) == []
+
+
+@pytest.mark.parametrize("steps", range(5))
+async def test_a_server_that_is_cancelled_at_its_start_is_closed(steps: int) -> None:
+    """The child may die while attempts begin."""
+
+    async def serve() -> None:
+        async with Player(CONVERSATION).serve():
+            await asyncio.Event().wait()
+
+    before = psutil.Process().num_fds()
+    serving = asyncio.create_task(serve())
+    for _ in range(steps):
+        await asyncio.sleep(0)
+    serving.cancel()
+    await asyncio.wait([serving])
+    assert psutil.Process().num_fds() == before
