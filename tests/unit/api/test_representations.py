@@ -35,6 +35,7 @@ def fail_redis(api_client: ApiClient, *, optional: bool = False) -> None:
     api_client.observe(refused)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS"])
 @pytest.mark.parametrize("path", [variant for path in PATHS for variant in (path, f"{path}/")])
 @pytest.mark.parametrize("name", CONTENT_TYPES)

@@ -52,6 +52,7 @@ def test_a_split_stream_gets_the_same_answer_as_from_uvicorn(stream: bytes) -> N
         assert exchange(app_under_test, chunks, fast=True) == expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("quiet", [True, False])
 @pytest.mark.parametrize("phase", ["serving", "failing", "starting", "maintenance", "draining"])
 def test_every_phase_gets_the_same_answer_as_from_uvicorn(phase: str, quiet: bool) -> None:

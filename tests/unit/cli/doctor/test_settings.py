@@ -14,6 +14,7 @@ from tests.unit.cli.doctor.diagnosis import Ask, cells, parse, problems_by_row, 
 from tests.unit.cli.test_secrets_check import PLAINLY
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "value", "line"),
     [
