@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import ssl
+from collections.abc import Awaitable, Callable
 from functools import partial
 
 import pytest
@@ -20,7 +21,18 @@ from tests.support.specs import redis as redis_probe
 from tests.unit.checks.attempt import eventually, failure
 
 
+Answer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
 REFUSAL = encode_message(b"E", b"C28000\0Mno pg_hba.conf entry\0\0")
+
+
+async def fail(answer: Answer, query: str = "") -> Reason:
+    """Return why the check of a PostgreSQL that answers so fails. *query* is that of the URL."""
+    async with await asyncio.start_server(answer, "127.0.0.1") as server:
+        port = server.sockets[0].getsockname()[1]
+        url = f"postgresql://vitals@127.0.0.1:{port}/postgres{query}"
+        async with postgres_probe(url, None, require="query", renew_after=86400) as probe:
+            return await failure(probe)
 
 
 async def test_an_unknown_authentication_method_is_protocol() -> None:
@@ -32,11 +44,7 @@ async def test_an_unknown_authentication_method_is_protocol() -> None:
             writer.write(message)
         writer.close()
 
-    async with await asyncio.start_server(answer, "127.0.0.1") as server:
-        port = server.sockets[0].getsockname()[1]
-        url = f"postgresql://vitals@127.0.0.1:{port}/postgres"
-        async with postgres_probe(url, None, require="query", renew_after=86400) as probe:
-            assert await failure(probe) is Reason.PROTOCOL
+    assert await fail(answer) is Reason.PROTOCOL
 
 
 @pytest.mark.parametrize(
@@ -52,11 +60,7 @@ async def test_sslmode_decides_whether_tls_comes_first(mode: str, *, asks_first:
         await reader.read(1024)
         writer.close()
 
-    async with await asyncio.start_server(answer, "127.0.0.1") as server:
-        port = server.sockets[0].getsockname()[1]
-        url = f"postgresql://vitals@127.0.0.1:{port}/postgres?sslmode={mode}"
-        async with postgres_probe(url, None, require="query", renew_after=86400) as probe:
-            await failure(probe)
+    await fail(answer, f"?sslmode={mode}")
     assert (requests[0] == SSL_REQUEST) is asks_first
 
 
@@ -77,11 +81,7 @@ async def test_allow_uses_tls_where_plain_text_is_refused(refusal: bytes) -> Non
         writer.write(encode_message(b"E", refusal))
         writer.close()
 
-    async with await asyncio.start_server(answer, "127.0.0.1") as server:
-        port = server.sockets[0].getsockname()[1]
-        url = f"postgresql://vitals@127.0.0.1:{port}/postgres?sslmode=allow"
-        async with postgres_probe(url, None, require="query", renew_after=86400) as probe:
-            await failure(probe)
+    await fail(answer, "?sslmode=allow")
     assert [one == SSL_REQUEST for one in requests] == [False, True]
 
 
