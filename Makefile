@@ -80,12 +80,12 @@ service-test: $(MADE) ## test a running service: faults, drain, rotation, hostil
 test-all: ## run the tests on each Python from 3.11 to 3.14 that this machine has
 	@scripts/pythons $(MAKE) --no-print-directory test-only $(if $(T),,service-test)
 
-coverage: $(MADE) ## run both with coverage, which must reach all of app/health and 95 % of app/
+coverage: $(MADE) ## run most of these tests with coverage, which must reach all of app/health and 95 % of app/
 	$(IN_MEMORY) scripts/coverage $(BIN) $(TOGETHER) -m 'not alone' --numprocesses 4
 
 system-test: $(MADE) ## test TLS, PgBouncer, metrics, load, hostile dependencies and Kubernetes manifests with Debian's programs
 	@scripts/suite run system $(BIN)/pytest --quiet -o timeout=400 tests/system -m waits --numprocesses 4 --dist loadfile & waiting=$$!; \
-		scripts/suite run system $(BIN)/pytest tests/system -m 'not alone and not waits' --numprocesses 4 --dist loadfile --durations 10 && wait $$waiting
+		scripts/suite run system $(BIN)/pytest tests/system -m 'not alone and not waits' --numprocesses 4 --dist loadfile --durations 10; failed=$$?; wait $$waiting && exit $$failed
 	@scripts/suite run system $(BIN)/pytest tests/system -m alone
 
 # Debian has no Envoy, and the development environment would need 110 MB more for it.
